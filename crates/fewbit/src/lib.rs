@@ -1,0 +1,27 @@
+//! fewbit: quantization kernels for CPUs.
+//!
+//! The safe Rust API: tensors and their parameters, plans that pack weights once and run many
+//! times, the instruction-set limit, and the errors. The C ABI (`fewbit-ffi`) is a thin layer over
+//! this crate. Nothing allocates but the creation of plans, nothing spawns threads, and results are
+//! the same bits on every instruction set, thread count and split; see `docs/numerics.md`.
+//!
+//! Functions require the default floating-point environment, which Rust assumes anyway; the C ABI
+//! puts it in place.
+#![no_std]
+
+#[cfg(test)]
+extern crate std;
+
+pub mod dispatch;
+mod error;
+pub mod memory;
+mod parallel;
+
+pub use error::{Error, Result, Status, Value};
+pub use parallel::{Parallel, Serial};
+
+pub use fewbit_calibrate as calibrate;
+pub use fewbit_granularity as granularity;
+pub use fewbit_kernels as kernels;
+pub use fewbit_scheme as scheme;
+pub use fewbit_simd as simd;
