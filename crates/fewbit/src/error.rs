@@ -152,15 +152,17 @@ mod tests {
 
     #[test]
     fn a_sentence_names_argument_and_values() {
-        let error = Error::new(Status::InvalidArgument, "axis", "is {}, but the tensor has rank {}")
-            .with(5usize)
-            .with(4usize);
+        let error =
+            Error::new(Status::InvalidArgument, "axis", "is {}, but the tensor has rank {}")
+                .with(5usize)
+                .with(4usize);
         assert_eq!(error.to_string(), "axis is 5, but the tensor has rank 4");
     }
 
     #[test]
     fn holes_at_the_ends_and_side_by_side() {
-        let error = Error::new(Status::InvalidArgument, "x", "{}{} and {}").with(1usize).with(-2i32);
+        let error =
+            Error::new(Status::InvalidArgument, "x", "{}{} and {}").with(1usize).with(-2i32);
         assert_eq!(error.to_string(), "x 1-2 and ");
         assert_eq!(Error::new(Status::Internal, "x", "").to_string(), "x ");
     }

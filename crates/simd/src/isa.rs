@@ -180,10 +180,9 @@ impl Supported {
     pub fn limited(self, limit: &str) -> Result<Supported, IsaError> {
         let wanted = IsaSet::parse(limit)?;
         for name in limit.split(',') {
-            if let Some(isa) = Isa::from_name(name.trim()) {
-                if let Some(missing) = isa.closure().iter().find(|f| !self.has(f.only())) {
-                    return Err(IsaError::Unavailable(missing));
-                }
+            let needed = Isa::from_name(name.trim()).map_or(IsaSet::SCALAR, Isa::closure);
+            if let Some(missing) = needed.iter().find(|isa| !self.has(isa.only())) {
+                return Err(IsaError::Unavailable(missing));
             }
         }
         Ok(self.narrowed(wanted))
@@ -192,5 +191,45 @@ impl Supported {
     /// The proof narrowed to a set; features outside either are dropped.
     pub const fn narrowed(self, set: IsaSet) -> Supported {
         Supported(self.0.intersection(set))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_closed_over_what_they_build_on() {
+        let vnni = IsaSet::parse("avx512_vnni").unwrap();
+        assert!(vnni.contains(Isa::Avx2.only()) && vnni.contains(Isa::Avx512.only()));
+        assert!(!vnni.contains(Isa::AvxVnni.only()));
+        assert_eq!(IsaSet::parse("scalar"), Ok(IsaSet::SCALAR));
+        assert_eq!(IsaSet::parse(" avx2 , neon "), Ok(Isa::Avx2.only().union(Isa::Neon.only())));
+        assert!(
+            Isa::ALL.into_iter().all(|isa| IsaSet::parse("native").unwrap().contains(isa.only()))
+        );
+    }
+
+    #[test]
+    fn unknown_and_unavailable_names_are_errors() {
+        for unknown in ["", "sse9", "AVX2", "avx2,", "avx2;avx512"] {
+            assert_eq!(IsaSet::parse(unknown), Err(IsaError::Unknown), "{unknown}");
+        }
+        assert_eq!(Supported::SCALAR.limited("avx2"), Err(IsaError::Unavailable(Isa::Avx2)));
+        assert_eq!(Supported::SCALAR.limited("native"), Ok(Supported::SCALAR));
+        assert_eq!(
+            Supported::SCALAR.limited("scalar,neon_i8mm"),
+            Err(IsaError::Unavailable(Isa::Neon))
+        );
+    }
+
+    #[test]
+    fn narrowing_never_adds() {
+        let detected = Supported::detect();
+        for bits in 0..1 << Isa::ALL.len() {
+            let narrowed = detected.narrowed(IsaSet::from_bits(bits));
+            assert!(detected.has(narrowed.set()));
+            assert!(IsaSet::from_bits(bits).contains(narrowed.set()));
+        }
     }
 }
