@@ -79,8 +79,8 @@ pub struct Error {
     pub argument: &'static str,
     /// The sentence after the argument's name; each `{}` stands for the next of `values`.
     pub text: &'static str,
-    /// What the holes of `text` show, in order.
-    pub values: [Value; 4],
+    /// What the holes of `text` show, in order: at most three.
+    pub values: [Value; 3],
 }
 
 /// The result of every fallible call.
@@ -89,7 +89,7 @@ pub type Result<T> = core::result::Result<T, Error>;
 impl Error {
     /// A refusal of `argument`, said by `text` without values.
     pub const fn new(status: Status, argument: &'static str, text: &'static str) -> Error {
-        Error { status, argument, text, values: [Value::None; 4] }
+        Error { status, argument, text, values: [Value::None; 3] }
     }
 
     /// The same refusal with the next unused hole filled.
@@ -169,10 +169,10 @@ mod tests {
 
     #[test]
     fn more_values_than_slots_are_dropped() {
-        let mut error = Error::new(Status::InvalidArgument, "x", "{} {} {} {}");
+        let mut error = Error::new(Status::InvalidArgument, "x", "{} {} {}{}");
         for i in 0..6usize {
             error = error.with(i);
         }
-        assert_eq!(error.to_string(), "x 0 1 2 3");
+        assert_eq!(error.to_string(), "x 0 1 2");
     }
 }

@@ -211,7 +211,7 @@ mod tests {
             let mut buffer = Buffer::<i32>::zeroed(len, &Allocator::DEFAULT, "test").unwrap();
             assert_eq!(buffer.len(), len);
             assert!(buffer.as_slice().iter().all(|&v| v == 0));
-            assert!(len == 0 || buffer.as_slice().as_ptr() as usize % ALIGNMENT == 0);
+            assert!(len == 0 || buffer.as_slice().as_ptr().addr().is_multiple_of(ALIGNMENT));
             buffer.as_mut_slice().fill(-1);
         }
     }
