@@ -4,6 +4,9 @@
 #![no_std]
 
 mod detect;
+mod fpenv;
 mod isa;
+// mod lanes; (until scheme::{real, float16} exist)
 
+pub use fpenv::{FpEnv, with_default_env};
 pub use isa::{Isa, IsaError, IsaSet, Supported};

@@ -1,0 +1,311 @@
+//! AVX2 with FMA and F16C: 8 lanes. Rounding directions are in the instruction, not in MXCSR,
+//! wherever there is a choice.
+
+use super::{HalfLanes, Lanes, partial};
+use core::arch::x86_64::*;
+
+/// 8 lanes in a ymm register. Its methods need `avx2`, `fma` and `f16c`.
+#[derive(Clone, Copy)]
+pub struct Avx2;
+
+/// All ones in the lanes below `n`, zero in the others.
+///
+/// # Safety
+/// See [`Lanes`].
+#[inline(always)]
+unsafe fn first(n: usize) -> __m256i {
+    // SAFETY: features by the contract of `Lanes`.
+    unsafe {
+        let index = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+        _mm256_cmpgt_epi32(_mm256_set1_epi32(n as i32), index)
+    }
+}
+
+/// Up to 8 bytes, zero above.
+///
+/// # Safety
+/// See [`Lanes`].
+#[inline(always)]
+unsafe fn load_bytes(from: *const u8, n: usize) -> __m128i {
+    // SAFETY: features and `n` readable bytes by the contract of `Lanes`.
+    unsafe {
+        if n == Avx2::LANES {
+            _mm_loadl_epi64(from.cast())
+        } else {
+            _mm_cvtsi64_si128(partial::load(from, n) as i64)
+        }
+    }
+}
+
+// SAFETY: each method is its instruction; loads and stores of part of a vector use masked moves,
+// which do not access masked-off elements, or the pieces of `partial`.
+unsafe impl Lanes for Avx2 {
+    type F32 = __m256;
+    type I32 = __m256i;
+    const LANES: usize = 8;
+
+    #[inline(always)]
+    unsafe fn load_f32(from: *const f32, n: usize) -> __m256 {
+        // SAFETY: features and `n` elements by the contract of `Lanes`; masked lanes are not read.
+        unsafe {
+            if n == Self::LANES {
+                _mm256_loadu_ps(from)
+            } else {
+                _mm256_maskload_ps(from, first(n))
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load_i32(from: *const i32, n: usize) -> __m256i {
+        // SAFETY: features and `n` elements by the contract of `Lanes`; masked lanes are not read.
+        unsafe {
+            if n == Self::LANES {
+                _mm256_loadu_si256(from.cast())
+            } else {
+                _mm256_maskload_epi32(from, first(n))
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load_u8(from: *const u8, n: usize) -> __m256i {
+        // SAFETY: features and `n` elements by the contract of `Lanes`.
+        unsafe { _mm256_cvtepu8_epi32(load_bytes(from, n)) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_i8(from: *const i8, n: usize) -> __m256i {
+        // SAFETY: features and `n` elements by the contract of `Lanes`.
+        unsafe { _mm256_cvtepi8_epi32(load_bytes(from.cast(), n)) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_f32(to: *mut f32, v: __m256, n: usize) {
+        // SAFETY: features and `n` elements by the contract of `Lanes`; masked lanes stay unwritten.
+        unsafe {
+            if n == Self::LANES {
+                _mm256_storeu_ps(to, v);
+            } else {
+                _mm256_maskstore_ps(to, first(n), v);
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_i32(to: *mut i32, v: __m256i, n: usize) {
+        // SAFETY: features and `n` elements by the contract of `Lanes`; masked lanes stay unwritten.
+        unsafe {
+            if n == Self::LANES {
+                _mm256_storeu_si256(to.cast(), v);
+            } else {
+                _mm256_maskstore_epi32(to, first(n), v);
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_u8(to: *mut u8, v: __m256i, n: usize) {
+        // SAFETY: features and `n` elements by the contract of `Lanes`.
+        unsafe {
+            // The low byte of each lane to the bottom of its half, then the halves together.
+            let low = _mm256_shuffle_epi8(v, _mm256_set1_epi32(0x0C08_0400));
+            let bytes =
+                _mm_unpacklo_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256::<1>(low));
+            if n == Self::LANES {
+                _mm_storel_epi64(to.cast(), bytes);
+            } else {
+                partial::store(to, _mm_cvtsi128_si64(bytes) as u64 as u128, n);
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn splat_f32(v: f32) -> __m256 {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm256_set1_ps(v) }
+    }
+
+    #[inline(always)]
+    unsafe fn splat_i32(v: i32) -> __m256i {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm256_set1_epi32(v) }
+    }
+
+    #[inline(always)]
+    unsafe fn add(a: __m256, b: __m256) -> __m256 {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm256_add_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn mul(a: __m256, b: __m256) -> __m256 {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm256_mul_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn div(a: __m256, b: __m256) -> __m256 {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm256_div_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn min(a: __m256, b: __m256) -> __m256 {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm256_min_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn max(a: __m256, b: __m256) -> __m256 {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm256_max_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn replace_nan(a: __m256, b: __m256) -> __m256 {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm256_blendv_ps(a, b, _mm256_cmp_ps::<_CMP_UNORD_Q>(a, a)) }
+    }
+
+    #[inline(always)]
+    unsafe fn round_half_even(a: __m256) -> __m256 {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a) }
+    }
+
+    #[inline(always)]
+    unsafe fn round_half_away(a: __m256) -> __m256 {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe {
+            // The f32 below one half: adding one half itself would carry 0.5 - 2^-25 up to 1. The
+            // sum rounds up to the integer for every tie and never for the number below a tie.
+            let half = _mm256_set1_ps(0.5_f32.next_down());
+            let sign = _mm256_and_ps(a, _mm256_set1_ps(-0.0));
+            let sum = _mm256_add_ps(a, _mm256_or_ps(half, sign));
+            _mm256_round_ps::<{ _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC }>(sum)
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn i32_from_f32(a: __m256) -> __m256i {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm256_cvttps_epi32(a) }
+    }
+
+    #[inline(always)]
+    unsafe fn f32_from_i32(a: __m256i) -> __m256 {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm256_cvtepi32_ps(a) }
+    }
+
+    #[inline(always)]
+    unsafe fn add_i32(a: __m256i, b: __m256i) -> __m256i {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm256_add_epi32(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn sub_i32(a: __m256i, b: __m256i) -> __m256i {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm256_sub_epi32(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn min_i32(a: __m256i, b: __m256i) -> __m256i {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm256_min_epi32(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn max_i32(a: __m256i, b: __m256i) -> __m256i {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm256_max_epi32(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn order_key(a: __m256) -> __m256i {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe {
+            let bits = _mm256_castps_si256(a);
+            _mm256_xor_si256(bits, _mm256_srli_epi32::<1>(_mm256_srai_epi32::<31>(bits)))
+        }
+    }
+}
+
+// SAFETY: as above.
+unsafe impl HalfLanes for Avx2 {
+    type U16 = __m128i;
+
+    #[inline(always)]
+    unsafe fn load_u16(from: *const u16, n: usize) -> __m128i {
+        // SAFETY: features and `n` elements by the contract of `Lanes`.
+        unsafe {
+            if n == Self::LANES {
+                _mm_loadu_si128(from.cast())
+            } else {
+                let bits = partial::load(from.cast(), 2 * n);
+                _mm_set_epi64x((bits >> 64) as i64, bits as i64)
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_u16(to: *mut u16, v: __m128i, n: usize) {
+        // SAFETY: features and `n` elements by the contract of `Lanes`.
+        unsafe {
+            if n == Self::LANES {
+                _mm_storeu_si128(to.cast(), v);
+            } else {
+                let low = _mm_cvtsi128_si64(v) as u64;
+                let high = _mm_extract_epi64::<1>(v) as u64;
+                partial::store(to.cast(), u128::from(high) << 64 | u128::from(low), 2 * n);
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn f16_to_f32(v: __m128i) -> __m256 {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm256_cvtph_ps(v) }
+    }
+
+    #[inline(always)]
+    unsafe fn f32_to_f16(v: __m256) -> __m128i {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(v) }
+    }
+
+    #[inline(always)]
+    unsafe fn bf16_to_f32(v: __m128i) -> __m256 {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe {
+            let bits = _mm256_slli_epi32::<16>(_mm256_cvtepu16_epi32(v));
+            let quiet = _mm256_or_si256(bits, _mm256_set1_epi32(0x0040_0000));
+            Self::replace_nan(_mm256_castsi256_ps(bits), _mm256_castsi256_ps(quiet))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn f32_to_bf16(v: __m256) -> __m128i {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe {
+            // On the bits, as `vcvtneps2bf16` flushes subnormals. Adding 0x7FFF and the bit that
+            // becomes the last one rounds to even; the carry moves the exponent up, to infinity
+            // where it must. A NaN keeps its top bits and gets the quiet bit instead.
+            let bits = _mm256_castps_si256(v);
+            let odd = _mm256_and_si256(_mm256_srli_epi32::<16>(bits), _mm256_set1_epi32(1));
+            let rounded =
+                _mm256_add_epi32(_mm256_add_epi32(bits, _mm256_set1_epi32(0x7FFF)), odd);
+            let quiet = _mm256_or_si256(bits, _mm256_set1_epi32(0x0040_0000));
+            let nan = _mm256_cmp_ps::<_CMP_UNORD_Q>(v, v);
+            let chosen = _mm256_blendv_ps(
+                _mm256_castsi256_ps(rounded),
+                _mm256_castsi256_ps(quiet),
+                nan,
+            );
+            let high = _mm256_srli_epi32::<16>(_mm256_castps_si256(chosen));
+            _mm_packus_epi32(_mm256_castsi256_si128(high), _mm256_extracti128_si256::<1>(high))
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! AVX-512 F, BW, DQ and VL: 16 lanes. Masked moves load and store part of a vector.
+
+use super::{HalfLanes, Lanes};
+use core::arch::x86_64::*;
+
+/// 16 lanes in a zmm register. Its methods need `avx512f`, `avx512bw`, `avx512dq` and `avx512vl`.
+#[derive(Clone, Copy)]
+pub struct Avx512;
+
+/// The lanes below `n`, `n <= 16`.
+#[inline(always)]
+fn first(n: usize) -> __mmask16 {
+    ((1_u32 << (n & 31)).wrapping_sub(1)) as __mmask16
+}
+
+// SAFETY: each method is its instruction; masked moves do not access masked-off elements.
+unsafe impl Lanes for Avx512 {
+    type F32 = __m512;
+    type I32 = __m512i;
+    const LANES: usize = 16;
+
+    #[inline(always)]
+    unsafe fn load_f32(from: *const f32, n: usize) -> __m512 {
+        // SAFETY: features and `n` elements by the contract of `Lanes`.
+        unsafe { _mm512_maskz_loadu_ps(first(n), from) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_i32(from: *const i32, n: usize) -> __m512i {
+        // SAFETY: features and `n` elements by the contract of `Lanes`.
+        unsafe { _mm512_maskz_loadu_epi32(first(n), from) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_u8(from: *const u8, n: usize) -> __m512i {
+        // SAFETY: features and `n` elements by the contract of `Lanes`.
+        unsafe { _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(first(n), from.cast())) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_i8(from: *const i8, n: usize) -> __m512i {
+        // SAFETY: features and `n` elements by the contract of `Lanes`.
+        unsafe { _mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(first(n), from)) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_f32(to: *mut f32, v: __m512, n: usize) {
+        // SAFETY: features and `n` elements by the contract of `Lanes`.
+        unsafe { _mm512_mask_storeu_ps(to, first(n), v) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_i32(to: *mut i32, v: __m512i, n: usize) {
+        // SAFETY: features and `n` elements by the contract of `Lanes`.
+        unsafe { _mm512_mask_storeu_epi32(to, first(n), v) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_u8(to: *mut u8, v: __m512i, n: usize) {
+        // SAFETY: features and `n` elements by the contract of `Lanes`.
+        unsafe { _mm_mask_storeu_epi8(to.cast(), first(n), _mm512_cvtepi32_epi8(v)) }
+    }
+
+    #[inline(always)]
+    unsafe fn splat_f32(v: f32) -> __m512 {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm512_set1_ps(v) }
+    }
+
+    #[inline(always)]
+    unsafe fn splat_i32(v: i32) -> __m512i {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm512_set1_epi32(v) }
+    }
+
+    #[inline(always)]
+    unsafe fn add(a: __m512, b: __m512) -> __m512 {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm512_add_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn mul(a: __m512, b: __m512) -> __m512 {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm512_mul_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn div(a: __m512, b: __m512) -> __m512 {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm512_div_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn min(a: __m512, b: __m512) -> __m512 {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm512_min_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn max(a: __m512, b: __m512) -> __m512 {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm512_max_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn replace_nan(a: __m512, b: __m512) -> __m512 {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_UNORD_Q>(a, a), a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn round_half_even(a: __m512) -> __m512 {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a) }
+    }
+
+    #[inline(always)]
+    unsafe fn round_half_away(a: __m512) -> __m512 {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe {
+            // As `Avx2` does it, and for its reason.
+            let half = _mm512_set1_ps(0.5_f32.next_down());
+            let sign = _mm512_and_ps(a, _mm512_set1_ps(-0.0));
+            let sum = _mm512_add_ps(a, _mm512_or_ps(half, sign));
+            _mm512_roundscale_ps::<{ _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC }>(sum)
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn i32_from_f32(a: __m512) -> __m512i {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm512_cvttps_epi32(a) }
+    }
+
+    #[inline(always)]
+    unsafe fn f32_from_i32(a: __m512i) -> __m512 {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm512_cvtepi32_ps(a) }
+    }
+
+    #[inline(always)]
+    unsafe fn add_i32(a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm512_add_epi32(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn sub_i32(a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm512_sub_epi32(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn min_i32(a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm512_min_epi32(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn max_i32(a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm512_max_epi32(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn order_key(a: __m512) -> __m512i {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe {
+            let bits = _mm512_castps_si512(a);
+            _mm512_xor_si512(bits, _mm512_srli_epi32::<1>(_mm512_srai_epi32::<31>(bits)))
+        }
+    }
+}
+
+// SAFETY: as above.
+unsafe impl HalfLanes for Avx512 {
+    type U16 = __m256i;
+
+    #[inline(always)]
+    unsafe fn load_u16(from: *const u16, n: usize) -> __m256i {
+        // SAFETY: features and `n` elements by the contract of `Lanes`.
+        unsafe { _mm256_maskz_loadu_epi16(first(n), from.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_u16(to: *mut u16, v: __m256i, n: usize) {
+        // SAFETY: features and `n` elements by the contract of `Lanes`.
+        unsafe { _mm256_mask_storeu_epi16(to.cast(), first(n), v) }
+    }
+
+    #[inline(always)]
+    unsafe fn f16_to_f32(v: __m256i) -> __m512 {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm512_cvtph_ps(v) }
+    }
+
+    #[inline(always)]
+    unsafe fn f32_to_f16(v: __m512) -> __m256i {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm512_cvtps_ph::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(v) }
+    }
+
+    #[inline(always)]
+    unsafe fn bf16_to_f32(v: __m256i) -> __m512 {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe {
+            let bits = _mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(v));
+            let quiet = _mm512_or_si512(bits, _mm512_set1_epi32(0x0040_0000));
+            Self::replace_nan(_mm512_castsi512_ps(bits), _mm512_castsi512_ps(quiet))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn f32_to_bf16(v: __m512) -> __m256i {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe {
+            // As `Avx2` does it, and for its reasons.
+            let bits = _mm512_castps_si512(v);
+            let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
+            let rounded =
+                _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7FFF)), odd);
+            let quiet = _mm512_or_si512(bits, _mm512_set1_epi32(0x0040_0000));
+            let nan = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(v, v);
+            let chosen = _mm512_mask_blend_epi32(nan, rounded, quiet);
+            _mm512_cvtepi32_epi16(_mm512_srli_epi32::<16>(chosen))
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Vectors for ops that work element by element: one small trait, one file an instruction set.
+//!
+//! A kernel's body is written once, generic over [`Lanes`], `#[inline(always)]` and without target
+//! features; an entry function that carries `#[target_feature]` instantiates it. (Stable Rust does
+//! not allow both attributes on one function.) A method called outside such an entry would be
+//! compiled into calls and, worse, pass vectors by another convention: so all methods are `unsafe`.
+
+mod partial;
+mod scalar;
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+mod neon;
+
+#[cfg(target_arch = "x86_64")]
+pub use avx2::Avx2;
+#[cfg(target_arch = "x86_64")]
+pub use avx512::Avx512;
+#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+pub use neon::Neon;
+pub use scalar::Scalar;
+
+/// Vectors of 32-bit lanes.
+///
+/// Loads and stores take `n`, the number of elements in memory, `1..=LANES`, and touch those
+/// elements only, at any alignment; with `n` a constant `LANES` they are the plain instruction. A
+/// load's other lanes are zero.
+///
+/// # Safety
+/// An implementation's methods must do as documented here on every CPU with the implementation's
+/// instruction set, and access no memory but the `n` elements.
+///
+/// The methods' shared contract: the caller is compiled for the instruction set and the CPU has it;
+/// pointers are valid for `n` elements. Arithmetic assumes the default floating-point environment.
+#[allow(
+    clippy::missing_safety_doc,
+    reason = "the contract is the same for all methods and stated once, on the trait"
+)]
+pub unsafe trait Lanes: Copy + 'static {
+    /// A vector of f32.
+    type F32: Copy;
+    /// A vector of i32.
+    type I32: Copy;
+    /// The number of lanes.
+    const LANES: usize;
+
+    /// Loads `n` f32.
+    unsafe fn load_f32(from: *const f32, n: usize) -> Self::F32;
+    /// Loads `n` i32.
+    unsafe fn load_i32(from: *const i32, n: usize) -> Self::I32;
+    /// Loads `n` u8 and zero-extends them.
+    unsafe fn load_u8(from: *const u8, n: usize) -> Self::I32;
+    /// Loads `n` i8 and sign-extends them.
+    unsafe fn load_i8(from: *const i8, n: usize) -> Self::I32;
+    /// Stores `n` f32.
+    unsafe fn store_f32(to: *mut f32, v: Self::F32, n: usize);
+    /// Stores `n` i32.
+    unsafe fn store_i32(to: *mut i32, v: Self::I32, n: usize);
+    /// Stores the low bytes of `n` lanes.
+    unsafe fn store_u8(to: *mut u8, v: Self::I32, n: usize);
+
+    /// `v` in every lane.
+    unsafe fn splat_f32(v: f32) -> Self::F32;
+    /// `v` in every lane.
+    unsafe fn splat_i32(v: i32) -> Self::I32;
+
+    /// `a + b`, rounded to nearest even.
+    unsafe fn add(a: Self::F32, b: Self::F32) -> Self::F32;
+    /// `a * b`, rounded to nearest even.
+    unsafe fn mul(a: Self::F32, b: Self::F32) -> Self::F32;
+    /// `a / b`, rounded to nearest even.
+    unsafe fn div(a: Self::F32, b: Self::F32) -> Self::F32;
+    /// `if a < b { a } else { b }`: with a NaN, or with two zeros, `b`.
+    unsafe fn min(a: Self::F32, b: Self::F32) -> Self::F32;
+    /// `if a > b { a } else { b }`: with a NaN, or with two zeros, `b`.
+    unsafe fn max(a: Self::F32, b: Self::F32) -> Self::F32;
+    /// `if a is NaN { b } else { a }`.
+    unsafe fn replace_nan(a: Self::F32, b: Self::F32) -> Self::F32;
+    /// The nearest integer, the even one of two. The zero's sign and a NaN's bits are unspecified.
+    unsafe fn round_half_even(a: Self::F32) -> Self::F32;
+    /// The nearest integer, of two that farther from zero, for `|a| <= 2^22`. The zero's sign is
+    /// unspecified.
+    unsafe fn round_half_away(a: Self::F32) -> Self::F32;
+
+    /// The i32 of that value; lanes hold integers within i32, or the lane is unspecified.
+    unsafe fn i32_from_f32(a: Self::F32) -> Self::I32;
+    /// The nearest f32, ties to even.
+    unsafe fn f32_from_i32(a: Self::I32) -> Self::F32;
+    /// `a + b` modulo 2^32.
+    unsafe fn add_i32(a: Self::I32, b: Self::I32) -> Self::I32;
+    /// `a - b` modulo 2^32.
+    unsafe fn sub_i32(a: Self::I32, b: Self::I32) -> Self::I32;
+    /// The smaller, signed.
+    unsafe fn min_i32(a: Self::I32, b: Self::I32) -> Self::I32;
+    /// The larger, signed.
+    unsafe fn max_i32(a: Self::I32, b: Self::I32) -> Self::I32;
+    /// An integer that orders as the f32 does, with -0 before +0: the bits, all but the sign
+    /// inverted in negative numbers. [`f32_of_order_key`] undoes it.
+    unsafe fn order_key(a: Self::F32) -> Self::I32;
+}
+
+/// Conversions to and from the 16-bit formats, on vectors as long as the f32 ones.
+///
+/// # Safety
+/// As for [`Lanes`].
+#[allow(
+    clippy::missing_safety_doc,
+    reason = "the contract is the same for all methods and stated once, on `Lanes`"
+)]
+pub unsafe trait HalfLanes: Lanes {
+    /// A vector of 16-bit codes.
+    type U16: Copy;
+
+    /// Loads `n` u16.
+    unsafe fn load_u16(from: *const u16, n: usize) -> Self::U16;
+    /// Stores `n` u16.
+    unsafe fn store_u16(to: *mut u16, v: Self::U16, n: usize);
+    /// IEEE binary16 to f32: exact; a signalling NaN becomes quiet.
+    unsafe fn f16_to_f32(v: Self::U16) -> Self::F32;
+    /// f32 to IEEE binary16: nearest even, subnormals kept, overflow to infinity; a NaN keeps its
+    /// sign and top payload bits and becomes quiet.
+    unsafe fn f32_to_f16(v: Self::F32) -> Self::U16;
+    /// bfloat16 to f32: exact; a signalling NaN becomes quiet.
+    unsafe fn bf16_to_f32(v: Self::U16) -> Self::F32;
+    /// f32 to bfloat16: as [`HalfLanes::f32_to_f16`].
+    unsafe fn f32_to_bf16(v: Self::F32) -> Self::U16;
+}
+
+/// The f32 whose [`Lanes::order_key`] is `key`.
+pub const fn f32_of_order_key(key: i32) -> f32 {
+    f32::from_bits((key ^ ((key >> 31) as u32 >> 1) as i32) as u32)
+}

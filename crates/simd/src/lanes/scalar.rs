@@ -1,0 +1,181 @@
+//! Portable code: 1 lane. What the other backends are tested against, and the row that runs where
+//! nothing else does.
+
+use super::{HalfLanes, Lanes};
+use fewbit_scheme::{float16, real};
+
+/// 1 lane, on any CPU.
+#[derive(Clone, Copy)]
+pub struct Scalar;
+
+// SAFETY: with one lane, `n` is 1 and each load and store accesses that one element.
+unsafe impl Lanes for Scalar {
+    type F32 = f32;
+    type I32 = i32;
+    const LANES: usize = 1;
+
+    #[inline(always)]
+    unsafe fn load_f32(from: *const f32, _n: usize) -> f32 {
+        // SAFETY: one element by the contract of `Lanes`.
+        unsafe { from.read_unaligned() }
+    }
+
+    #[inline(always)]
+    unsafe fn load_i32(from: *const i32, _n: usize) -> i32 {
+        // SAFETY: one element by the contract of `Lanes`.
+        unsafe { from.read_unaligned() }
+    }
+
+    #[inline(always)]
+    unsafe fn load_u8(from: *const u8, _n: usize) -> i32 {
+        // SAFETY: one element by the contract of `Lanes`.
+        i32::from(unsafe { from.read() })
+    }
+
+    #[inline(always)]
+    unsafe fn load_i8(from: *const i8, _n: usize) -> i32 {
+        // SAFETY: one element by the contract of `Lanes`.
+        i32::from(unsafe { from.read() })
+    }
+
+    #[inline(always)]
+    unsafe fn store_f32(to: *mut f32, v: f32, _n: usize) {
+        // SAFETY: one element by the contract of `Lanes`.
+        unsafe { to.write_unaligned(v) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_i32(to: *mut i32, v: i32, _n: usize) {
+        // SAFETY: one element by the contract of `Lanes`.
+        unsafe { to.write_unaligned(v) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_u8(to: *mut u8, v: i32, _n: usize) {
+        // SAFETY: one element by the contract of `Lanes`.
+        unsafe { to.write(v as u8) }
+    }
+
+    #[inline(always)]
+    unsafe fn splat_f32(v: f32) -> f32 {
+        v
+    }
+
+    #[inline(always)]
+    unsafe fn splat_i32(v: i32) -> i32 {
+        v
+    }
+
+    #[inline(always)]
+    unsafe fn add(a: f32, b: f32) -> f32 {
+        a + b
+    }
+
+    #[inline(always)]
+    unsafe fn mul(a: f32, b: f32) -> f32 {
+        a * b
+    }
+
+    #[inline(always)]
+    unsafe fn div(a: f32, b: f32) -> f32 {
+        a / b
+    }
+
+    #[inline(always)]
+    unsafe fn min(a: f32, b: f32) -> f32 {
+        if a < b { a } else { b }
+    }
+
+    #[inline(always)]
+    unsafe fn max(a: f32, b: f32) -> f32 {
+        if a > b { a } else { b }
+    }
+
+    #[inline(always)]
+    unsafe fn replace_nan(a: f32, b: f32) -> f32 {
+        if a.is_nan() { b } else { a }
+    }
+
+    #[inline(always)]
+    unsafe fn round_half_even(a: f32) -> f32 {
+        real::round_half_even(a)
+    }
+
+    #[inline(always)]
+    unsafe fn round_half_away(a: f32) -> f32 {
+        real::round_half_away(a)
+    }
+
+    #[inline(always)]
+    unsafe fn i32_from_f32(a: f32) -> i32 {
+        a as i32
+    }
+
+    #[inline(always)]
+    unsafe fn f32_from_i32(a: i32) -> f32 {
+        a as f32
+    }
+
+    #[inline(always)]
+    unsafe fn add_i32(a: i32, b: i32) -> i32 {
+        a.wrapping_add(b)
+    }
+
+    #[inline(always)]
+    unsafe fn sub_i32(a: i32, b: i32) -> i32 {
+        a.wrapping_sub(b)
+    }
+
+    #[inline(always)]
+    unsafe fn min_i32(a: i32, b: i32) -> i32 {
+        a.min(b)
+    }
+
+    #[inline(always)]
+    unsafe fn max_i32(a: i32, b: i32) -> i32 {
+        a.max(b)
+    }
+
+    #[inline(always)]
+    unsafe fn order_key(a: f32) -> i32 {
+        let bits = a.to_bits() as i32;
+        bits ^ ((bits >> 31) as u32 >> 1) as i32
+    }
+}
+
+// SAFETY: as above.
+unsafe impl HalfLanes for Scalar {
+    type U16 = u16;
+
+    #[inline(always)]
+    unsafe fn load_u16(from: *const u16, _n: usize) -> u16 {
+        // SAFETY: one element by the contract of `Lanes`.
+        unsafe { from.read_unaligned() }
+    }
+
+    #[inline(always)]
+    unsafe fn store_u16(to: *mut u16, v: u16, _n: usize) {
+        // SAFETY: one element by the contract of `Lanes`.
+        unsafe { to.write_unaligned(v) }
+    }
+
+    #[inline(always)]
+    unsafe fn f16_to_f32(v: u16) -> f32 {
+        float16::f16_to_f32(v)
+    }
+
+    #[inline(always)]
+    unsafe fn f32_to_f16(v: f32) -> u16 {
+        float16::f32_to_f16(v)
+    }
+
+    #[inline(always)]
+    unsafe fn bf16_to_f32(v: u16) -> f32 {
+        float16::bf16_to_f32(v)
+    }
+
+    #[inline(always)]
+    unsafe fn f32_to_bf16(v: f32) -> u16 {
+        float16::f32_to_bf16(v)
+    }
+}
