@@ -1,0 +1,23 @@
+//! The numeric contract of fewbit, as scalar code: formats, parameters, rounding, saturation,
+//! conversion. Every kernel of every instruction set equals these functions bit for bit;
+//! `docs/numerics.md` says the same in words.
+//!
+//! `no_std`, no allocation, no floating-point function beyond the basic operations, which are
+//! those of IEEE 754 in the default environment.
+#![no_std]
+
+#[cfg(test)]
+extern crate std;
+
+pub mod float16;
+mod format;
+mod params;
+mod quantize;
+pub mod real;
+pub mod reduce;
+mod requantize;
+
+pub use format::IntFormat;
+pub use params::{ParamError, ParamSpec, QuantParams, Scheme, SymmetricRange, params_from_range};
+pub use quantize::{QuantizeMode, Quotient, Rounding, dequantize, quantize};
+pub use requantize::{FixedMultiplier, FixedRounding, requantize, requantize_fixed, rescale};

@@ -1,0 +1,49 @@
+//! The one shape of float reductions, and extremes.
+//!
+//! A sum of floats depends on its order, so the order is part of the contract: the data is cut into
+//! blocks of [`BLOCK`]; in a block, element `i` is added to lane `i mod LANES` in index order; the
+//! lanes are folded by halves (lane `l` += lane `l + 32`, then `+ 16`, ... `+ 1`); the blocks' sums
+//! are added in index order, starting from +0. Vectors of any width up to 64 lanes compute exactly
+//! this, and threads may take whole blocks.
+
+use crate::real;
+
+/// Lanes of a block's partial sums.
+pub const LANES: usize = 64;
+/// Elements of a block.
+pub const BLOCK: usize = 4096;
+
+/// The sum of one block's values in f64, in the defined shape. Values beyond [`BLOCK`] are ignored.
+pub fn block_sum(values: impl Iterator<Item = f64>) -> f64 {
+    let mut lanes = [0.0f64; LANES];
+    values.take(BLOCK).enumerate().for_each(|(i, v)| {
+        if let Some(lane) = lanes.get_mut(i % LANES) {
+            *lane += v;
+        }
+    });
+    fold(lanes)
+}
+
+fn fold(mut lanes: [f64; LANES]) -> f64 {
+    let mut half = LANES / 2;
+    while half > 0 {
+        let (low, high) = lanes.split_at_mut(half);
+        low.iter_mut().zip(high).for_each(|(l, h)| *l += *h);
+        half /= 2;
+    }
+    let [first, ..] = lanes;
+    first
+}
+
+/// The sum of f32 numbers, each widened to f64, in the defined shape.
+pub fn sum(x: &[f32]) -> f64 {
+    x.chunks(BLOCK).fold(0.0, |total, block| total + block_sum(block.iter().map(|&v| v as f64)))
+}
+
+/// The smallest and largest of the numbers that are not NaN, with -0 < +0; (+inf, -inf) if there
+/// are none. Any order of evaluation gives the same result.
+pub fn min_max(x: &[f32]) -> (f32, f32) {
+    x.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &v| {
+        (real::min(low, v), real::max(high, v))
+    })
+}

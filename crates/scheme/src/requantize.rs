@@ -1,0 +1,142 @@
+//! int32 sums to codes, in float and in fixed point, and codes to codes of other parameters.
+
+use crate::{IntFormat, QuantParams, real};
+
+/// Float mode: `clamp(round_half_even(clamp(f32(acc) * multiplier, ...)) + zero_point, qmin, qmax)`.
+///
+/// `f32(acc)` rounds to nearest even above 2^24; the product rounds once; the clamp to
+/// `qmin - zero_point ..= qmax - zero_point` comes before rounding. `multiplier` is
+/// `scale_lhs * scale_rhs / scale_dst`, finite and not negative; a NaN product (0 * inf) gives the
+/// zero point. ONNX Runtime's formula (`MlasRequantizeOutput`).
+pub fn requantize(acc: i32, multiplier: f32, zero_point: i32, format: IntFormat) -> i32 {
+    let product = acc as f32 * multiplier;
+    let t = if product.is_nan() { 0.0 } else { product };
+    let low = (format.qmin() - zero_point) as f32;
+    let high = (format.qmax() - zero_point) as f32;
+    let clamped = if t < low {
+        low
+    } else if t > high {
+        high
+    } else {
+        t
+    };
+    real::round_half_even(clamped) as i32 + zero_point
+}
+
+/// A real multiplier as an integer in units of 2^-31 and a power of two:
+/// `real = multiplier * 2^(shift - 31)`, `multiplier` in `2^30 .. 2^31` or 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct FixedMultiplier {
+    /// The mantissa in units of 2^-31.
+    pub multiplier: i32,
+    /// Left if positive, right if negative; -31..=30.
+    pub shift: i32,
+}
+
+impl FixedMultiplier {
+    /// The nearest representable multiplier (mantissa ties away from zero): TensorFlow Lite's
+    /// `QuantizeMultiplier`. Below 2^-32 it is 0. `None` for a number that is negative, NaN, or
+    /// 2^30 or larger.
+    pub fn from_real(real: f64) -> Option<FixedMultiplier> {
+        // Also refuses NaN.
+        if !(0.0..1_073_741_824.0).contains(&real) {
+            return None;
+        }
+        let bits = real.to_bits();
+        // real = mantissa * 2^(exponent - 53) with mantissa in 2^52..2^53, so real is in
+        // 2^(exponent - 1)..2^exponent; subnormal doubles end up as 0 below.
+        let mut exponent = (bits >> 52) as i32 - 1022;
+        let mantissa = (bits & ((1 << 52) - 1)) | (1 << 52);
+        // mantissa / 2^53 in units of 2^-31: drop 22 bits, ties away.
+        let mut multiplier = (mantissa + (1 << 21)) >> 22;
+        if multiplier == 1 << 31 {
+            multiplier >>= 1;
+            exponent += 1;
+        }
+        if exponent < -31 {
+            return Some(FixedMultiplier { multiplier: 0, shift: 0 });
+        }
+        if exponent > 30 {
+            return None;
+        }
+        Some(FixedMultiplier { multiplier: multiplier as i32, shift: exponent })
+    }
+
+    /// Whether both fields are in their ranges.
+    pub const fn is_valid(self) -> bool {
+        self.multiplier >= 0 && self.shift >= -31 && self.shift <= 30
+    }
+
+    /// `acc * real`, rounded to an integer.
+    pub fn apply(self, acc: i32, rounding: FixedRounding) -> i32 {
+        match rounding {
+            FixedRounding::Double => {
+                let left = self.shift.clamp(0, 30);
+                let right = (-self.shift).clamp(0, 31);
+                rounding_right_shift(
+                    doubling_high_multiply(acc.wrapping_shl(left as u32), self.multiplier),
+                    right as u32,
+                )
+            }
+            FixedRounding::Single => {
+                let total = 31 - self.shift.clamp(-31, 30);
+                let product = acc as i64 * self.multiplier as i64;
+                // |product| <= 2^62 and the rounding term is at most 2^61. The reference narrows to
+                // int32 without saturation; out of range it wraps.
+                ((product + (1i64 << (total - 1))) >> total) as i32
+            }
+        }
+    }
+}
+
+/// How a fixed-point product is rounded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum FixedRounding {
+    /// A saturating rounding doubling high multiplication, then a rounding right shift with ties
+    /// away from zero: TensorFlow Lite's default and gemmlowp.
+    #[default]
+    Double,
+    /// One rounding with ties upwards: `floor(acc * real + 1/2)`: TensorFlow Lite built with
+    /// `TFLITE_SINGLE_ROUNDING`, ruy, CMSIS-NN.
+    Single,
+}
+
+/// `round(a * b / 2^31)`, ties away from zero, saturating for `i32::MIN * i32::MIN`.
+fn doubling_high_multiply(a: i32, b: i32) -> i32 {
+    if a == i32::MIN && b == i32::MIN {
+        return i32::MAX;
+    }
+    let product = a as i64 * b as i64;
+    let nudge = if product >= 0 { 1 << 30 } else { 1 - (1 << 30) };
+    // Truncating division by 2^31.
+    ((product + nudge) / (1 << 31)) as i32
+}
+
+/// `x / 2^exponent`, ties away from zero; `exponent` in 0..=31.
+fn rounding_right_shift(x: i32, exponent: u32) -> i32 {
+    let mask = ((1i64 << exponent) - 1) as i32;
+    let remainder = x & mask;
+    let threshold = (mask >> 1) + (x < 0) as i32;
+    let shifted = if exponent > 31 { 0 } else { ((x as i64) >> exponent) as i32 };
+    shifted + (remainder > threshold) as i32
+}
+
+/// Fixed-point mode: `clamp(m.apply(acc) + zero_point, qmin, qmax)`, integers only; the sum
+/// saturates.
+pub fn requantize_fixed(
+    acc: i32,
+    multiplier: FixedMultiplier,
+    rounding: FixedRounding,
+    zero_point: i32,
+    format: IntFormat,
+) -> i32 {
+    multiplier.apply(acc, rounding).saturating_add(zero_point).max(format.qmin()).min(format.qmax())
+}
+
+/// A code under other parameters, float mode:
+/// `requantize(q - from.zero_point, from.scale / to.scale, to.zero_point)`; the quotient of the
+/// scales is one f32 division.
+pub fn rescale(q: i32, from: QuantParams, to: QuantParams, format: IntFormat) -> i32 {
+    requantize(q.wrapping_sub(from.zero_point), from.scale / to.scale, to.zero_point, format)
+}
