@@ -17,12 +17,24 @@ pub enum IntFormat {
     S2,
     /// One bit, the affine codes 0 and 1, eight in a byte.
     U1,
-    /// One bit, binary: code `q` stands for `scale * (2 q - 1)`, so -scale and +scale. No zero
-    /// point, no exact zero.
+    /// One bit, binary: the codes -1 and +1, stored as 0 and 1; -scale and +scale. No zero point, no
+    /// exact zero.
     B1,
 }
 
 impl IntFormat {
+    /// Every format.
+    pub const ALL: [IntFormat; 8] = [
+        IntFormat::S8,
+        IntFormat::U8,
+        IntFormat::S16,
+        IntFormat::S4,
+        IntFormat::U4,
+        IntFormat::S2,
+        IntFormat::U1,
+        IntFormat::B1,
+    ];
+
     /// The smallest code.
     pub const fn qmin(self) -> i32 {
         match self {
@@ -30,12 +42,39 @@ impl IntFormat {
             IntFormat::S16 => -32768,
             IntFormat::S4 => -8,
             IntFormat::S2 => -2,
-            IntFormat::U8 | IntFormat::U4 | IntFormat::U1 | IntFormat::B1 => 0,
+            IntFormat::B1 => -1,
+            IntFormat::U8 | IntFormat::U4 | IntFormat::U1 => 0,
         }
     }
     /// The largest code.
     pub const fn qmax(self) -> i32 {
-        self.qmin() + ((1 << self.bits()) - 1)
+        match self {
+            IntFormat::S8 => 127,
+            IntFormat::U8 => 255,
+            IntFormat::S16 => 32767,
+            IntFormat::S4 => 7,
+            IntFormat::U4 => 15,
+            IntFormat::S2 | IntFormat::U1 | IntFormat::B1 => 1,
+        }
+    }
+
+    /// Codes that a byte holds; 1 for codes of a byte or more.
+    pub const fn codes_per_byte(self) -> usize {
+        match self {
+            IntFormat::S8 | IntFormat::U8 | IntFormat::S16 => 1,
+            IntFormat::S4 | IntFormat::U4 => 2,
+            IntFormat::S2 => 4,
+            IntFormat::U1 | IntFormat::B1 => 8,
+        }
+    }
+
+    /// The code of real 0 under a zero point: what pads packed rows. `B1` has none; its pad is -1,
+    /// the bit 0.
+    pub const fn zero_code(self, zero_point: i32) -> i32 {
+        match self {
+            IntFormat::B1 => -1,
+            _ => zero_point,
+        }
     }
     /// Bits of a code.
     pub const fn bits(self) -> u32 {

@@ -11,6 +11,8 @@ extern crate std;
 
 pub mod float16;
 mod format;
+pub mod fp8;
+pub mod pack;
 mod params;
 mod quantize;
 pub mod real;

@@ -38,7 +38,7 @@ pub struct QuantizeMode {
 ///
 /// The clamp is in f32 before rounding, so that infinities and huge numbers saturate; both bounds are
 /// integers that f32 holds exactly, so it equals a clamp of the sum. NaN gives the zero point, the
-/// code of real 0. `B1` gives 1 for `t >= 0` (so for -0, and for NaN) and 0 otherwise.
+/// code of real 0. `B1` gives +1 for `t >= 0` (so for -0, and for NaN) and -1 otherwise.
 ///
 /// Parameters are those that [`QuantParams::check`] accepts.
 pub fn quantize(x: f32, params: QuantParams, format: IntFormat, mode: QuantizeMode) -> i32 {
@@ -48,7 +48,7 @@ pub fn quantize(x: f32, params: QuantParams, format: IntFormat, mode: QuantizeMo
     };
     let t = if quotient.is_nan() { 0.0 } else { quotient };
     if format == IntFormat::B1 {
-        return (t >= 0.0) as i32;
+        return if t >= 0.0 { 1 } else { -1 };
     }
     let low = (format.qmin() - params.zero_point) as f32;
     let high = (format.qmax() - params.zero_point) as f32;
@@ -67,11 +67,7 @@ pub fn quantize(x: f32, params: QuantParams, format: IntFormat, mode: QuantizeMo
 }
 
 /// The real number of a code: `f32(q - zero_point) * scale`; the difference is exact, the product
-/// rounds once. `B1`: `scale` for 1, `-scale` for 0.
-pub fn dequantize(q: i32, params: QuantParams, format: IntFormat) -> f32 {
-    let steps = match format {
-        IntFormat::B1 => 2 * q - 1,
-        _ => q.wrapping_sub(params.zero_point),
-    };
-    steps as f32 * params.scale
+/// rounds once.
+pub fn dequantize(q: i32, params: QuantParams) -> f32 {
+    q.wrapping_sub(params.zero_point) as f32 * params.scale
 }

@@ -2,13 +2,20 @@
 
 use crate::{IntFormat, QuantParams, real};
 
-/// Float mode: `clamp(round_half_even(clamp(f32(acc) * multiplier, ...)) + zero_point, qmin, qmax)`.
+/// Float mode: `clamp(round_half_even(f32(acc) * multiplier) + zero_point, clamp.0, clamp.1)`.
 ///
-/// `f32(acc)` rounds to nearest even above 2^24; the product rounds once; the clamp to
-/// `qmin - zero_point ..= qmax - zero_point` comes before rounding. `multiplier` is
-/// `scale_lhs * scale_rhs / scale_dst`, finite and not negative; a NaN product (0 * inf) gives the
-/// zero point. ONNX Runtime's formula (`MlasRequantizeOutput`).
-pub fn requantize(acc: i32, multiplier: f32, zero_point: i32, format: IntFormat) -> i32 {
+/// `f32(acc)` rounds to nearest even above 2^24; the product rounds once. It is clamped in f32 to
+/// `qmin - zero_point ..= qmax - zero_point` before rounding, so that huge products saturate; then
+/// the code is clamped to `clamp`, the smallest and largest code wanted (an activation's bounds, or
+/// the format's). `multiplier` is `scale_lhs * scale_rhs / scale_dst`; a NaN product (0 * inf) gives
+/// the zero point. ONNX Runtime's formula (`MlasRequantizeOutput`).
+pub fn requantize(
+    acc: i32,
+    multiplier: f32,
+    zero_point: i32,
+    format: IntFormat,
+    clamp: (i32, i32),
+) -> i32 {
     let product = acc as f32 * multiplier;
     let t = if product.is_nan() { 0.0 } else { product };
     let low = (format.qmin() - zero_point) as f32;
@@ -20,7 +27,8 @@ pub fn requantize(acc: i32, multiplier: f32, zero_point: i32, format: IntFormat)
     } else {
         t
     };
-    real::round_half_even(clamped) as i32 + zero_point
+    let q = real::round_half_even(clamped) as i32 + zero_point;
+    q.max(clamp.0).min(clamp.1)
 }
 
 /// A real multiplier as an integer in units of 2^-31 and a power of two:
@@ -122,21 +130,25 @@ fn rounding_right_shift(x: i32, exponent: u32) -> i32 {
     shifted + (remainder > threshold) as i32
 }
 
-/// Fixed-point mode: `clamp(m.apply(acc) + zero_point, qmin, qmax)`, integers only; the sum
-/// saturates.
+/// Fixed-point mode: `m.apply(acc) + zero_point` with a saturating sum, clamped to the format and
+/// then to `clamp` as in [`requantize`]; integers only.
 pub fn requantize_fixed(
     acc: i32,
     multiplier: FixedMultiplier,
     rounding: FixedRounding,
     zero_point: i32,
     format: IntFormat,
+    clamp: (i32, i32),
 ) -> i32 {
-    multiplier.apply(acc, rounding).saturating_add(zero_point).max(format.qmin()).min(format.qmax())
+    let q = multiplier.apply(acc, rounding).saturating_add(zero_point);
+    q.max(format.qmin()).min(format.qmax()).max(clamp.0).min(clamp.1)
 }
 
 /// A code under other parameters, float mode:
 /// `requantize(q - from.zero_point, from.scale / to.scale, to.zero_point)`; the quotient of the
 /// scales is one f32 division.
 pub fn rescale(q: i32, from: QuantParams, to: QuantParams, format: IntFormat) -> i32 {
-    requantize(q.wrapping_sub(from.zero_point), from.scale / to.scale, to.zero_point, format)
+    let clamp = (format.qmin(), format.qmax());
+    let steps = q.wrapping_sub(from.zero_point);
+    requantize(steps, from.scale / to.scale, to.zero_point, format, clamp)
 }
