@@ -1,4 +1,35 @@
-//! fewbit's kernels: one module an op, one generic body, one row of the [`registry`] a kernel.
+//! fewbit's kernels: one module an op, one generic body an op, one row of the [`registry`] a
+//! kernel. Kernels trust their arguments: checking is their callers'.
+//!
+//! All arithmetic assumes the default floating-point environment
+//! ([`fewbit_simd::with_default_env`]).
 #![no_std]
 
+pub mod convert;
+pub mod dequantize;
+mod elementwise;
+pub mod quantize;
+pub mod reduce;
 pub mod registry;
+pub mod requantize;
+
+use registry::{Row, RowInfo};
+
+/// Every kernel of every op on this architecture, best first within an op, whatever the CPU at hand
+/// can run.
+pub fn rows() -> impl Iterator<Item = RowInfo> {
+    quantize::rows()
+        .chain(dequantize::rows())
+        .chain(requantize::rows())
+        .chain(convert::rows())
+        .chain(reduce::rows())
+}
+
+/// A table's rows without their functions. The last row's name is the op and `_scalar`.
+fn infos<F>(rows: &'static [Row<F>]) -> impl Iterator<Item = RowInfo> {
+    let op = match rows.last() {
+        Some(row) => row.name.strip_suffix("_scalar").unwrap_or(row.name),
+        None => "",
+    };
+    rows.iter().map(move |row| RowInfo { op, name: row.name, required: row.required })
+}

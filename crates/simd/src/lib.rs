@@ -6,7 +6,12 @@
 mod detect;
 mod fpenv;
 mod isa;
-// mod lanes; (until scheme::{real, float16} exist)
+mod lanes;
 
 pub use fpenv::{FpEnv, with_default_env};
 pub use isa::{Isa, IsaError, IsaSet, Supported};
+#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+pub use lanes::Neon;
+#[cfg(target_arch = "x86_64")]
+pub use lanes::{Avx2, Avx512};
+pub use lanes::{HalfLanes, Lanes, Scalar, f32_of_order_key};

@@ -295,15 +295,11 @@ unsafe impl HalfLanes for Avx2 {
             // where it must. A NaN keeps its top bits and gets the quiet bit instead.
             let bits = _mm256_castps_si256(v);
             let odd = _mm256_and_si256(_mm256_srli_epi32::<16>(bits), _mm256_set1_epi32(1));
-            let rounded =
-                _mm256_add_epi32(_mm256_add_epi32(bits, _mm256_set1_epi32(0x7FFF)), odd);
+            let rounded = _mm256_add_epi32(_mm256_add_epi32(bits, _mm256_set1_epi32(0x7FFF)), odd);
             let quiet = _mm256_or_si256(bits, _mm256_set1_epi32(0x0040_0000));
             let nan = _mm256_cmp_ps::<_CMP_UNORD_Q>(v, v);
-            let chosen = _mm256_blendv_ps(
-                _mm256_castsi256_ps(rounded),
-                _mm256_castsi256_ps(quiet),
-                nan,
-            );
+            let chosen =
+                _mm256_blendv_ps(_mm256_castsi256_ps(rounded), _mm256_castsi256_ps(quiet), nan);
             let high = _mm256_srli_epi32::<16>(_mm256_castps_si256(chosen));
             _mm_packus_epi32(_mm256_castsi256_si128(high), _mm256_extracti128_si256::<1>(high))
         }

@@ -1,0 +1,100 @@
+//! Codes to f32: `x = f32(q - zero_point) * scale`, as [`fewbit_scheme::dequantize`] defines it. The
+//! difference is exact; the product rounds once.
+
+mod any;
+
+pub use any::any;
+
+use crate::elementwise::{Each, Params, Step, Uniform, rows, run};
+use crate::infos;
+use crate::registry::RowInfo;
+use core::marker::PhantomData;
+use fewbit_simd::Lanes;
+
+/// A run of codes to dequantize. Strides are in elements; the buffers do not overlap.
+#[derive(Clone, Copy, Debug)]
+pub struct DequantizeArgs {
+    /// The codes, s8 or u8 as the table says.
+    pub src: *const u8,
+    /// Distance of consecutive codes, in elements.
+    pub src_stride: usize,
+    /// The real values.
+    pub dst: *mut f32,
+    /// Distance of consecutive values, in elements.
+    pub dst_stride: usize,
+    /// The number of elements.
+    pub n: usize,
+    /// Scales: one, or `n` where `param_step` is 1.
+    pub scales: *const f32,
+    /// Zero points, as many as scales. NULL: all zero.
+    pub zero_points: *const i32,
+    /// 0: the whole run shares a parameter. Otherwise 1: element `i` has parameter `i`.
+    pub param_step: usize,
+}
+
+/// A kernel of this op.
+///
+/// # Safety
+/// For `i < n`, `src + i * src_stride` can be read and `dst + i * dst_stride` written; the
+/// parameters can be read. Nothing need be aligned. With `n = 0` no pointer is used.
+pub type DequantizeFn = unsafe fn(&DequantizeArgs);
+
+rows! {
+    /// s8 to f32.
+    S8_F32: DequantizeFn = "dequantize_s8f32", |args: &DequantizeArgs|, dequantize::<V, true>(args)
+}
+
+rows! {
+    /// u8 to f32.
+    U8_F32: DequantizeFn = "dequantize_u8f32", |args: &DequantizeArgs|, dequantize::<V, false>(args)
+}
+
+/// The rows of this op's tables.
+pub fn rows() -> impl Iterator<Item = RowInfo> {
+    infos(S8_F32).chain(infos(U8_F32))
+}
+
+/// # Safety
+/// As [`DequantizeFn`], within an entry compiled for `V`.
+#[inline(always)]
+unsafe fn dequantize<V: Lanes, const SIGNED: bool>(args: &DequantizeArgs) {
+    if args.n == 0 {
+        return;
+    }
+    let vectors = PhantomData;
+    let DequantizeArgs { src, src_stride, dst, dst_stride, n, .. } = *args;
+    // SAFETY: by this function's contract; `n > 0`, so there is a parameter.
+    unsafe {
+        if args.param_step == 0 {
+            let params = Uniform::<V>::new(args.scales, args.zero_points);
+            let op = Dequantize::<V, _, SIGNED> { params, vectors };
+            run(&op, src, src_stride, dst, dst_stride, n);
+        } else {
+            let params = Each::<V>::new(args.scales, args.zero_points);
+            let op = Dequantize::<V, _, SIGNED> { params, vectors };
+            run(&op, src, src_stride, dst, dst_stride, n);
+        }
+    }
+}
+
+struct Dequantize<V, P, const SIGNED: bool> {
+    params: P,
+    vectors: PhantomData<V>,
+}
+
+impl<V: Lanes, P: Params<V>, const SIGNED: bool> Step for Dequantize<V, P, SIGNED> {
+    type Src = u8;
+    type Dst = f32;
+    const LANES: usize = V::LANES;
+
+    #[inline(always)]
+    unsafe fn step(&self, src: *const u8, dst: *mut f32, first: usize, n: usize) {
+        // SAFETY: by the contract of `Step::step`.
+        unsafe {
+            let (scale, zero_point) = self.params.at(first, n);
+            let q = if SIGNED { V::load_i8(src.cast(), n) } else { V::load_u8(src, n) };
+            let steps = V::f32_from_i32(V::sub_i32(q, zero_point));
+            V::store_f32(dst, V::mul(steps, scale), n);
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! What all ops that work element by element share: the walk over memory, the parameters, and the
+//! macro that turns one generic body into one row an instruction set.
+
+use core::marker::PhantomData;
+use core::mem::MaybeUninit;
+use fewbit_simd::Lanes;
+
+/// One step of an op: the work on one vector.
+pub(crate) trait Step {
+    /// An element of the source.
+    type Src: Copy;
+    /// An element of the destination.
+    type Dst: Copy;
+    /// Elements a step.
+    const LANES: usize;
+
+    /// Makes `n` elements at `dst` of the `n` at `src`, `1 <= n <= LANES`, both contiguous. They are
+    /// the elements from number `first` on of the run, which tells their parameters.
+    ///
+    /// # Safety
+    /// Within an entry compiled for the step's instruction set; the pointers are valid for `n`
+    /// elements, and the op's parameters for the elements `first..first + n`.
+    unsafe fn step(&self, src: *const Self::Src, dst: *mut Self::Dst, first: usize, n: usize);
+}
+
+/// Elements gathered at a time from a run that is not contiguous: a few vectors, so that filling
+/// the buffer and working on it overlap, and small enough for any stack.
+const GATHER: usize = 64;
+
+/// Applies `op` to a run of `n` elements. A side with stride 1 is worked on in place; the other is
+/// gathered into, or scattered from, a small buffer, so that the arithmetic stays in vectors.
+///
+/// # Safety
+/// Within an entry compiled for the step's instruction set; for every `i < n`, `src + i *
+/// src_stride` can be read and `dst + i * dst_stride` written (alignment is not required), the two
+/// do not overlap, and the op's parameters are valid for `0..n`.
+#[inline(always)]
+pub(crate) unsafe fn run<S: Step>(
+    op: &S,
+    src: *const S::Src,
+    src_stride: usize,
+    dst: *mut S::Dst,
+    dst_stride: usize,
+    n: usize,
+) {
+    let in_place = src_stride == 1 && dst_stride == 1;
+    let mut gathered = [MaybeUninit::<S::Src>::uninit(); GATHER];
+    let mut scattered = [MaybeUninit::<S::Dst>::uninit(); GATHER];
+    let mut first = 0;
+    while first < n {
+        let len = if in_place { n } else { (n - first).min(GATHER) };
+        // SAFETY: `first + len <= n`, so all elements touched are the caller's or the buffers'
+        // first `len <= GATHER`; the gathered ones are initialised before they are read, and the
+        // steps initialise the scattered ones. `first * stride` cannot wrap, as it is the offset
+        // of an element that exists.
+        unsafe {
+            let from = if src_stride == 1 {
+                src.add(first)
+            } else {
+                for (i, slot) in gathered.iter_mut().enumerate().take(len) {
+                    slot.write(src.add((first + i) * src_stride).read_unaligned());
+                }
+                gathered.as_ptr().cast()
+            };
+            let to = if dst_stride == 1 { dst.add(first) } else { scattered.as_mut_ptr().cast() };
+            let mut at = 0;
+            while len - at >= S::LANES {
+                op.step(from.add(at), to.add(at), first + at, S::LANES);
+                at += S::LANES;
+            }
+            if at < len {
+                op.step(from.add(at), to.add(at), first + at, len - at);
+            }
+            if dst_stride != 1 {
+                for (i, slot) in scattered.iter().enumerate().take(len) {
+                    dst.add((first + i) * dst_stride).write_unaligned(slot.assume_init());
+                }
+            }
+        }
+        first += len;
+    }
+}
+
+/// The parameters of a run: a factor (a scale or a multiplier) and a zero point an element.
+pub(crate) trait Params<V: Lanes> {
+    /// The factors and zero points of the elements `first..first + n`.
+    ///
+    /// # Safety
+    /// Within an entry compiled for `V`; the elements are of the run.
+    unsafe fn at(&self, first: usize, n: usize) -> (V::F32, V::I32);
+}
+
+/// One parameter for the whole run.
+pub(crate) struct Uniform<V: Lanes> {
+    factor: V::F32,
+    zero_point: V::I32,
+}
+
+impl<V: Lanes> Uniform<V> {
+    /// # Safety
+    /// Within an entry compiled for `V`; `factors` can be read, and `zero_points` unless NULL.
+    #[inline(always)]
+    pub(crate) unsafe fn new(factors: *const f32, zero_points: *const i32) -> Self {
+        // SAFETY: by this function's contract.
+        unsafe {
+            let zero_point = if zero_points.is_null() { 0 } else { zero_points.read_unaligned() };
+            Uniform {
+                factor: V::splat_f32(factors.read_unaligned()),
+                zero_point: V::splat_i32(zero_point),
+            }
+        }
+    }
+}
+
+impl<V: Lanes> Params<V> for Uniform<V> {
+    #[inline(always)]
+    unsafe fn at(&self, _first: usize, _n: usize) -> (V::F32, V::I32) {
+        (self.factor, self.zero_point)
+    }
+}
+
+/// Element `i` has parameter `i`.
+pub(crate) struct Each<V: Lanes> {
+    factors: *const f32,
+    zero_points: *const i32,
+    vectors: PhantomData<V>,
+}
+
+impl<V: Lanes> Each<V> {
+    /// Parameters as long as the run; NULL zero points are all zero.
+    pub(crate) fn new(factors: *const f32, zero_points: *const i32) -> Self {
+        Each { factors, zero_points, vectors: PhantomData }
+    }
+}
+
+impl<V: Lanes> Params<V> for Each<V> {
+    #[inline(always)]
+    unsafe fn at(&self, first: usize, n: usize) -> (V::F32, V::I32) {
+        // SAFETY: the elements are of the run, and there is a parameter for each.
+        unsafe {
+            let factor = V::load_f32(self.factors.add(first), n);
+            let zero_point = if self.zero_points.is_null() {
+                V::splat_i32(0)
+            } else {
+                V::load_i32(self.zero_points.add(first), n)
+            };
+            (factor, zero_point)
+        }
+    }
+}
+
+/// Declares an op's table: a public slice of rows, best first, and behind each row an entry
+/// function that carries the target features and inlines the body, in which `V` is that row's
+/// vector.
+macro_rules! rows {
+    (
+        $(#[$doc:meta])*
+        $table:ident: $function:ty = $name:literal, |$($arg:ident: $arg_type:ty),+| $(-> $result:ty)?, $body:expr
+    ) => {
+        $(#[$doc])*
+        pub static $table: &[$crate::registry::Row<$function>] = &[
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")]
+                unsafe fn avx512($($arg: $arg_type),+) $(-> $result)? {
+                    type V = fewbit_simd::Avx512;
+                    // SAFETY: compiled for `V`; the rest is this function's contract.
+                    unsafe { $body }
+                }
+                // SAFETY: the features required are those that the entry was compiled with.
+                unsafe {
+                    $crate::registry::Row::new(
+                        concat!($name, "_avx512"),
+                        fewbit_simd::Isa::Avx512.closure(),
+                        avx512,
+                    )
+                }
+            },
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx2,fma,f16c")]
+                unsafe fn avx2($($arg: $arg_type),+) $(-> $result)? {
+                    type V = fewbit_simd::Avx2;
+                    // SAFETY: compiled for `V`; the rest is this function's contract.
+                    unsafe { $body }
+                }
+                // SAFETY: the features required are those that the entry was compiled with.
+                unsafe {
+                    $crate::registry::Row::new(
+                        concat!($name, "_avx2"),
+                        fewbit_simd::Isa::Avx2.closure(),
+                        avx2,
+                    )
+                }
+            },
+            #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+            {
+                #[target_feature(enable = "neon")]
+                unsafe fn neon($($arg: $arg_type),+) $(-> $result)? {
+                    type V = fewbit_simd::Neon;
+                    // SAFETY: compiled for `V`; the rest is this function's contract.
+                    unsafe { $body }
+                }
+                // SAFETY: the features required are those that the entry was compiled with.
+                unsafe {
+                    $crate::registry::Row::new(
+                        concat!($name, "_neon"),
+                        fewbit_simd::Isa::Neon.closure(),
+                        neon,
+                    )
+                }
+            },
+            {
+                unsafe fn scalar($($arg: $arg_type),+) $(-> $result)? {
+                    type V = fewbit_simd::Scalar;
+                    // SAFETY: portable code; the rest is this function's contract.
+                    unsafe { $body }
+                }
+                // SAFETY: nothing is required.
+                unsafe {
+                    $crate::registry::Row::new(
+                        concat!($name, "_scalar"),
+                        fewbit_simd::IsaSet::SCALAR,
+                        scalar,
+                    )
+                }
+            },
+        ];
+    };
+}
+
+/// Declares a table whose only row is portable code.
+macro_rules! scalar_row {
+    (
+        $(#[$doc:meta])*
+        $table:ident: $function:ty = $name:literal, |$($arg:ident: $arg_type:ty),+|, $body:expr
+    ) => {
+        $(#[$doc])*
+        pub static $table: &[$crate::registry::Row<$function>] = &[{
+            unsafe fn scalar($($arg: $arg_type),+) {
+                // SAFETY: portable code; the rest is this function's contract.
+                unsafe { $body }
+            }
+            // SAFETY: nothing is required.
+            unsafe {
+                $crate::registry::Row::new(
+                    concat!($name, "_scalar"),
+                    fewbit_simd::IsaSet::SCALAR,
+                    scalar,
+                )
+            }
+        }];
+    };
+}
+
+pub(crate) use {rows, scalar_row};

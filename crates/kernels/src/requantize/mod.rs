@@ -1,0 +1,178 @@
+//! Sums of products to codes. Float mode: `clamp(round_half_even(f32(acc) * multiplier) +
+//! zero_point, qmin, qmax)`, as [`fewbit_scheme::requantize`] defines it. The fixed-point modes, for
+//! integers only, have portable rows.
+
+use crate::elementwise::{Each, Params, Step, Uniform, rows, run, scalar_row};
+use crate::infos;
+use crate::registry::RowInfo;
+use core::marker::PhantomData;
+use fewbit_scheme::{FixedMultiplier, FixedRounding, IntFormat};
+use fewbit_simd::Lanes;
+
+/// A run of sums to requantize in float mode. Strides are in elements; the buffers do not overlap.
+#[derive(Clone, Copy, Debug)]
+pub struct RequantizeArgs {
+    /// The sums.
+    pub src: *const i32,
+    /// Distance of consecutive sums, in elements.
+    pub src_stride: usize,
+    /// The codes, s8 or u8 as the table says.
+    pub dst: *mut u8,
+    /// Distance of consecutive codes, in elements.
+    pub dst_stride: usize,
+    /// The number of elements.
+    pub n: usize,
+    /// Multipliers, not negative: one, or `n` where `param_step` is 1.
+    pub multipliers: *const f32,
+    /// Zero points, in the range of the codes, as many as multipliers. NULL: all zero.
+    pub zero_points: *const i32,
+    /// 0: the whole run shares a parameter. Otherwise 1: element `i` has parameter `i`.
+    pub param_step: usize,
+    /// The smallest and the largest code to store, within the range of the codes: an activation's
+    /// bounds, or all of it.
+    pub clamp: (i32, i32),
+}
+
+/// A kernel of this op.
+///
+/// # Safety
+/// For `i < n`, `src + i * src_stride` can be read and `dst + i * dst_stride` written; the
+/// parameters can be read and are in the ranges stated. Nothing need be aligned. With `n = 0` no
+/// pointer is used.
+pub type RequantizeFn = unsafe fn(&RequantizeArgs);
+
+rows! {
+    /// s32 to s8 in float mode.
+    S32_S8: RequantizeFn = "requantize_s32s8", |args: &RequantizeArgs|, requantize::<V>(args)
+}
+
+rows! {
+    /// s32 to u8 in float mode.
+    S32_U8: RequantizeFn = "requantize_s32u8", |args: &RequantizeArgs|, requantize::<V>(args)
+}
+
+/// A run of sums to requantize in a fixed-point mode; as [`RequantizeArgs`] but for the multipliers.
+#[derive(Clone, Copy, Debug)]
+pub struct RequantizeFixedArgs {
+    /// The sums.
+    pub src: *const i32,
+    /// Distance of consecutive sums, in elements.
+    pub src_stride: usize,
+    /// The codes, s8 or u8 as the table says.
+    pub dst: *mut u8,
+    /// Distance of consecutive codes, in elements.
+    pub dst_stride: usize,
+    /// The number of elements.
+    pub n: usize,
+    /// Multipliers: one, or `n` where `param_step` is 1.
+    pub multipliers: *const FixedMultiplier,
+    /// Zero points, in the range of the codes, as many as multipliers. NULL: all zero.
+    pub zero_points: *const i32,
+    /// 0: the whole run shares a parameter. Otherwise 1: element `i` has parameter `i`.
+    pub param_step: usize,
+    /// The smallest and the largest code to store, within the range of the codes.
+    pub clamp: (i32, i32),
+    /// How the product is rounded.
+    pub rounding: FixedRounding,
+}
+
+/// A kernel of the fixed-point modes.
+///
+/// # Safety
+/// As [`RequantizeFn`].
+pub type RequantizeFixedFn = unsafe fn(&RequantizeFixedArgs);
+
+scalar_row! {
+    /// s32 to s8 in the fixed-point modes.
+    S32_S8_FIXED: RequantizeFixedFn = "requantize_fixed_s32s8", |args: &RequantizeFixedArgs|,
+    requantize_fixed(args, IntFormat::S8)
+}
+
+scalar_row! {
+    /// s32 to u8 in the fixed-point modes.
+    S32_U8_FIXED: RequantizeFixedFn = "requantize_fixed_s32u8", |args: &RequantizeFixedArgs|,
+    requantize_fixed(args, IntFormat::U8)
+}
+
+/// The rows of this op's tables.
+pub fn rows() -> impl Iterator<Item = RowInfo> {
+    infos(S32_S8).chain(infos(S32_U8)).chain(infos(S32_S8_FIXED)).chain(infos(S32_U8_FIXED))
+}
+
+/// # Safety
+/// As [`RequantizeFn`], within an entry compiled for `V`.
+#[inline(always)]
+unsafe fn requantize<V: Lanes>(args: &RequantizeArgs) {
+    if args.n == 0 {
+        return;
+    }
+    let RequantizeArgs { src, src_stride, dst, dst_stride, n, .. } = *args;
+    let clamp = args.clamp;
+    // SAFETY: by this function's contract; `n > 0`, so there is a parameter.
+    unsafe {
+        if args.param_step == 0 {
+            let params = Uniform::<V>::new(args.multipliers, args.zero_points);
+            let op = Requantize::<V, _> { params, clamp, vectors: PhantomData };
+            run(&op, src, src_stride, dst, dst_stride, n);
+        } else {
+            let params = Each::<V>::new(args.multipliers, args.zero_points);
+            let op = Requantize::<V, _> { params, clamp, vectors: PhantomData };
+            run(&op, src, src_stride, dst, dst_stride, n);
+        }
+    }
+}
+
+struct Requantize<V, P> {
+    params: P,
+    clamp: (i32, i32),
+    vectors: PhantomData<V>,
+}
+
+impl<V: Lanes, P: Params<V>> Step for Requantize<V, P> {
+    type Src = i32;
+    type Dst = u8;
+    const LANES: usize = V::LANES;
+
+    #[inline(always)]
+    unsafe fn step(&self, src: *const i32, dst: *mut u8, first: usize, n: usize) {
+        // SAFETY: by the contract of `Step::step`.
+        unsafe {
+            let (multiplier, zero_point) = self.params.at(first, n);
+            let t = V::mul(V::f32_from_i32(V::load_i32(src, n)), multiplier);
+            // 0 * inf; the contract takes it for the zero point.
+            let t = V::replace_nan(t, V::splat_f32(0.0));
+            // Rounding is monotone and keeps integers, so clamping the code is clamping here.
+            let low = V::f32_from_i32(V::sub_i32(V::splat_i32(self.clamp.0), zero_point));
+            let high = V::f32_from_i32(V::sub_i32(V::splat_i32(self.clamp.1), zero_point));
+            let t = V::round_half_even(V::min(V::max(t, low), high));
+            V::store_u8(dst, V::add_i32(V::i32_from_f32(t), zero_point), n);
+        }
+    }
+}
+
+/// # Safety
+/// As [`RequantizeFixedFn`].
+unsafe fn requantize_fixed(args: &RequantizeFixedArgs, format: IntFormat) {
+    for i in 0..args.n {
+        let param = i * args.param_step;
+        // SAFETY: element `i` and its parameter are the caller's.
+        unsafe {
+            let acc = args.src.add(i * args.src_stride).read_unaligned();
+            let multiplier = args.multipliers.add(param).read_unaligned();
+            let zero_point = if args.zero_points.is_null() {
+                0
+            } else {
+                args.zero_points.add(param).read_unaligned()
+            };
+            let q = fewbit_scheme::requantize_fixed(
+                acc,
+                multiplier,
+                args.rounding,
+                zero_point,
+                format,
+                args.clamp,
+            );
+            args.dst.add(i * args.dst_stride).write(q as u8);
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! What the tests of element-by-element ops share: inputs, and the check that a kernel gives the
+//! contract's bytes for every length, offset and stride and touches nothing else.
+#![allow(dead_code, reason = "each test program uses its part")]
+
+use fewbit_kernels::registry::{Row, bind};
+use fewbit_simd::Supported;
+use fewbit_testkit::{GuardedBuf, Rng};
+
+/// Longest contiguous run tested, and the number of elements in the inputs.
+pub const N: usize = 257;
+/// Longest run tested with strides.
+const STRIDED_N: usize = 140;
+const STRIDES: [(usize, usize); 9] =
+    [(1, 2), (2, 1), (1, 5), (3, 1), (2, 2), (7, 3), (1, 64), (33, 1), (5, 11)];
+/// What the memory around a destination holds, to see whether it is left alone.
+const FILL: u8 = 0xA5;
+/// Bytes examined on either side of it.
+const AROUND: usize = 192;
+
+/// Memory with an unreadable page on either side. Runs are placed against both: an access one byte
+/// outside is a fault or is found in the bytes around.
+pub struct Arena {
+    buf: GuardedBuf,
+}
+
+impl Arena {
+    pub fn new(bytes: usize) -> Arena {
+        Arena { buf: GuardedBuf::new(bytes) }
+    }
+
+    fn base(&mut self) -> *mut u8 {
+        self.buf.as_mut_ptr()
+    }
+
+    fn len(&self) -> usize {
+        self.buf.len()
+    }
+
+    /// Copies the bytes so that they end at the upper guard.
+    pub fn against_end<T: Copy>(&mut self, values: &[T]) -> *const T {
+        let bytes = size_of_val(values);
+        assert!(bytes <= self.len());
+        // SAFETY: the last `bytes` bytes of the buffer, which is at least that long.
+        unsafe {
+            let to = self.base().add(self.len() - bytes);
+            values.as_ptr().cast::<u8>().copy_to_nonoverlapping(to, bytes);
+            to.cast()
+        }
+    }
+}
+
+/// Elements with their sizes: `src` is the input of [`N`] elements and `want` the contract's output
+/// for each.
+pub struct Case<'a> {
+    pub label: String,
+    pub src_size: usize,
+    pub src: &'a [u8],
+    pub dst_size: usize,
+    pub want: &'a [u8],
+}
+
+/// Source pointer and stride, destination pointer and stride, number of elements.
+pub type Call<'a> = &'a mut dyn FnMut(*const u8, usize, *mut u8, usize, usize);
+
+/// The source's and the destination's arenas, reused between cases.
+pub struct Arenas {
+    src: Arena,
+    dst: Arena,
+}
+
+impl Arenas {
+    pub fn new() -> Arenas {
+        // Room for the longest strided run: stride 64 of 4-byte elements.
+        Arenas { src: Arena::new(40_960), dst: Arena::new(40_960) }
+    }
+
+    /// Calls the kernel with all lengths against both guards, with all offsets within a cache line,
+    /// and with strides. Gives the number of calls.
+    pub fn check(&mut self, case: &Case, call: Call) -> usize {
+        let mut calls = 0;
+        for n in 0..=N {
+            for at_end in [false, true] {
+                self.one(case, call, n, (1, 1), at_end, 0);
+                calls += 1;
+            }
+        }
+        for offset in 1..64 {
+            for n in [1, 3, 8, 15, 16, 17, 31, 63, 64, 65, 130] {
+                self.one(case, call, n, (1, 1), false, offset);
+                calls += 1;
+            }
+        }
+        for strides in STRIDES {
+            for n in (0..20).chain([31, 63, 64, 65, 66, 127, 128, 129, STRIDED_N]) {
+                self.one(case, call, n, strides, true, 0);
+                calls += 1;
+            }
+        }
+        calls
+    }
+
+    fn one(
+        &mut self,
+        case: &Case,
+        call: Call,
+        n: usize,
+        (src_stride, dst_stride): (usize, usize),
+        at_end: bool,
+        offset: usize,
+    ) {
+        let span =
+            |size: usize, stride: usize| if n == 0 { 0 } else { ((n - 1) * stride + 1) * size };
+        let (src_bytes, dst_bytes) =
+            (span(case.src_size, src_stride), span(case.dst_size, dst_stride));
+        let place = |arena: &Arena, bytes: usize| if at_end { arena.len() - bytes } else { offset };
+        let (src_at, dst_at) = (place(&self.src, src_bytes), place(&self.dst, dst_bytes));
+        assert!(src_at + src_bytes <= self.src.len() && dst_at + dst_bytes <= self.dst.len());
+        // The bytes looked at around the destination; beyond them lie further ones, then the guards.
+        let low = dst_at.saturating_sub(AROUND);
+        let high = (dst_at + dst_bytes + AROUND).min(self.dst.len());
+        // SAFETY: all offsets are at most the arenas' lengths, as just asserted.
+        let written = unsafe {
+            let (src_base, dst_base) = (self.src.base(), self.dst.base());
+            for i in 0..n {
+                case.src.as_ptr().add(i * case.src_size).copy_to_nonoverlapping(
+                    src_base.add(src_at + i * src_stride * case.src_size),
+                    case.src_size,
+                );
+            }
+            dst_base.add(low).write_bytes(FILL, high - low);
+            let (from, to) = (src_base.add(src_at), dst_base.add(dst_at));
+            call(from, src_stride, to, dst_stride, n);
+            std::slice::from_raw_parts(dst_base.add(low), high - low)
+        };
+        let context =
+            || format!("{}: n {n}, strides {src_stride} {dst_stride}, offset {offset}", case.label);
+        let untouched = |bytes: &[u8]| bytes.iter().all(|&b| b == FILL);
+        let (before, mut rest) = written.split_at(dst_at - low);
+        assert!(untouched(before), "{}: wrote before", context());
+        for i in 0..n {
+            let want = &case.want[i * case.dst_size..][..case.dst_size];
+            let (got, after) = rest.split_at(case.dst_size);
+            if got != want {
+                let src = &case.src[i * case.src_size..][..case.src_size];
+                panic!("{}: element {i} of {src:02x?} is {got:02x?}, not {want:02x?}", context());
+            }
+            let gap = if i + 1 < n { (dst_stride - 1) * case.dst_size } else { after.len() };
+            let (between, next) = after.split_at(gap);
+            assert!(untouched(between), "{}: wrote after element {i}", context());
+            rest = next;
+        }
+        assert!(untouched(rest), "{}: wrote after", context());
+    }
+}
+
+/// The rows of a table that this CPU can run, callable.
+pub fn runnable<F: Copy>(rows: &'static [Row<F>]) -> Vec<(&'static str, F)> {
+    let supported = Supported::detect();
+    let mut callable = Vec::new();
+    for row in rows {
+        match bind(row, supported) {
+            Some(bound) => callable.push((bound.name(), bound.run())),
+            None => println!("{}: NOT COVERED (cpu lacks it)", row.name),
+        }
+    }
+    callable
+}
+
+/// The f32 where something changes, times a scale: zeros, subnormals, ties of small integers, the
+/// limits of codes, infinities, NaNs.
+pub fn extremes(scale: f32) -> Vec<f32> {
+    let mut values = vec![0.0, f32::MIN_POSITIVE, f32::from_bits(1), f32::from_bits(0x007F_FFFF)];
+    values.extend([f32::MAX, f32::INFINITY, f32::EPSILON, 1e-30, 1e30]);
+    values.extend([0x7F80_0001, 0x7FBF_FFFF, 0x7FC0_0000, 0x7FC1_2345].map(f32::from_bits));
+    for k in [0.5_f32, 1.0, 1.5, 2.5, 3.5, 63.5, 64.5, 126.5, 127.0, 127.5, 128.0, 128.5, 129.0] {
+        let x = k * scale;
+        values.extend([x.next_down(), x, x.next_up()]);
+    }
+    for k in [199.5_f32, 254.5, 255.0, 255.5, 256.0, 383.5, 510.5, 511.0] {
+        let x = k * scale;
+        values.extend([x.next_down(), x, x.next_up()]);
+    }
+    let negative: Vec<f32> = values.iter().map(|x| -x).collect();
+    values.extend(negative);
+    values
+}
+
+/// [`N`] inputs: the extremes, then random ones, half of them any bits and half within the codes.
+pub fn inputs(rng: &mut Rng, scale: f32) -> Vec<f32> {
+    let mut values = extremes(scale);
+    while values.len() < N {
+        let bits = rng.next_u32();
+        values.push(if bits & 1 == 0 {
+            f32::from_bits(rng.next_u32())
+        } else {
+            (rng.next_u32() as i32 as f32) * scale * (600.0 / 4_294_967_296.0)
+        });
+    }
+    // So that short runs and every lane see all kinds.
+    for i in (1..values.len()).rev() {
+        values.swap(i, rng.next_u32() as usize % (i + 1));
+    }
+    values.truncate(N);
+    values
+}
+
+/// The bytes of plain numbers.
+pub fn bytes<T: Copy>(values: &[T]) -> &[u8] {
+    // SAFETY: callers pass integers and floats, which have no padding.
+    unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), size_of_val(values)) }
+}

@@ -1,0 +1,130 @@
+//! The tables: names, order, and which row each CPU would run, asked of any CPU on any host.
+
+use fewbit_kernels::registry::{Row, RowInfo, best, bind, select};
+use fewbit_kernels::{convert, dequantize, quantize, reduce, requantize};
+use fewbit_simd::{Isa, IsaSet, Supported};
+use std::collections::HashSet;
+
+/// The set that a CPU with these features has.
+fn set(features: &[Isa]) -> IsaSet {
+    features.iter().fold(IsaSet::SCALAR, |set, isa| set.union(isa.closure()))
+}
+
+/// The instruction set that ends a row's name: the longest one that does, as `avx512_vnni` also
+/// ends in no shorter name but might.
+fn suffix(name: &str) -> Option<(&str, Option<Isa>)> {
+    Isa::ALL
+        .into_iter()
+        .map(|isa| (isa.name(), Some(isa)))
+        .chain([("scalar", None)])
+        .filter_map(|(isa_name, isa)| {
+            let op = name.strip_suffix(isa_name)?.strip_suffix('_')?;
+            Some((op, isa))
+        })
+        .min_by_key(|(op, _)| op.len())
+}
+
+#[test]
+fn names_say_what_rows_need() {
+    for RowInfo { op, name, required } in fewbit_kernels::rows() {
+        let (rest, isa) = suffix(name).unwrap_or_else(|| panic!("{name} names no instruction set"));
+        let tile = rest.strip_prefix(op).unwrap_or_else(|| panic!("{name} is not of {op}"));
+        assert!(tile.is_empty() || tile.starts_with('_'), "{name} is not of {op}");
+        assert_eq!(required, isa.map_or(IsaSet::SCALAR, Isa::closure), "{name}");
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        assert!(name.chars().all(plain), "{name}");
+    }
+}
+
+#[test]
+fn names_are_unique() {
+    let mut seen = HashSet::new();
+    for row in fewbit_kernels::rows() {
+        assert!(seen.insert(row.name), "{} twice", row.name);
+    }
+    assert!(seen.len() > 20);
+}
+
+#[test]
+fn every_op_ends_in_a_portable_row() {
+    let rows: Vec<RowInfo> = fewbit_kernels::rows().collect();
+    for (i, row) in rows.iter().enumerate() {
+        if rows.get(i + 1).is_none_or(|next| next.op != row.op) {
+            assert_eq!(row.required, IsaSet::SCALAR, "{}", row.name);
+            assert!(row.name.ends_with("_scalar"));
+        }
+    }
+    // An op's rows stand together.
+    let mut ops: Vec<&str> = rows.iter().map(|row| row.op).collect();
+    ops.dedup();
+    assert_eq!(ops.len(), ops.iter().collect::<HashSet<_>>().len());
+}
+
+#[test]
+fn every_table_is_listed() {
+    fn names<F>(rows: &'static [Row<F>]) -> impl Iterator<Item = &'static str> {
+        rows.iter().map(|row| row.name)
+    }
+    let listed: HashSet<&str> = fewbit_kernels::rows().map(|row| row.name).collect();
+    let tables = names(quantize::F32_S8)
+        .chain(names(quantize::F32_U8))
+        .chain(names(dequantize::S8_F32))
+        .chain(names(dequantize::U8_F32))
+        .chain(names(requantize::S32_S8))
+        .chain(names(requantize::S32_U8))
+        .chain(names(requantize::S32_S8_FIXED))
+        .chain(names(requantize::S32_U8_FIXED))
+        .chain(names(convert::F32_F16))
+        .chain(names(convert::F32_F16_SATURATE))
+        .chain(names(convert::F32_BF16))
+        .chain(names(convert::F32_BF16_SATURATE))
+        .chain(names(convert::F16_F32))
+        .chain(names(convert::BF16_F32))
+        .chain(names(convert::F32_F8E4M3FN))
+        .chain(names(convert::F32_F8E4M3FN_SATURATE))
+        .chain(names(convert::F32_F8E5M2))
+        .chain(names(convert::F32_F8E5M2_SATURATE))
+        .chain(names(convert::F8E4M3FN_F32))
+        .chain(names(convert::F8E5M2_F32))
+        .chain(names(reduce::MIN_MAX));
+    for name in tables {
+        assert!(listed.contains(name), "{name}");
+    }
+}
+
+#[test]
+fn the_first_row_that_the_set_allows() {
+    let pick = |set| select(quantize::F32_S8, set).unwrap().name;
+    let scalar = "quantize_f32s8_scalar";
+    assert_eq!(pick(IsaSet::SCALAR), scalar);
+    let (alder_lake, ice_lake, graviton2) = (
+        set(&[Isa::Avx2, Isa::AvxVnni]),
+        set(&[Isa::Avx512Vnni]),
+        set(&[Isa::Neon, Isa::NeonDotprod]),
+    );
+    // A table holds the rows of the architecture it is compiled for.
+    if cfg!(target_arch = "x86_64") {
+        assert_eq!(pick(alder_lake), "quantize_f32s8_avx2");
+        assert_eq!(pick(ice_lake), "quantize_f32s8_avx512");
+        assert_eq!(pick(Isa::Avx512.closure()), "quantize_f32s8_avx512");
+        assert_eq!(pick(graviton2), scalar);
+        // AVX-512 alone, without what it is built on, is no CPU: nothing may need half a row.
+        assert_eq!(pick(Isa::Avx512.only()), scalar);
+    }
+    if cfg!(target_arch = "aarch64") {
+        assert_eq!(pick(graviton2), "quantize_f32s8_neon");
+        assert_eq!(pick(alder_lake), scalar);
+    }
+}
+
+#[test]
+fn rows_are_bound_only_with_proof() {
+    for row in quantize::F32_S8 {
+        let bound = bind(row, Supported::SCALAR);
+        assert_eq!(bound.is_some(), row.required == IsaSet::SCALAR, "{}", row.name);
+        let here = Supported::detect();
+        assert_eq!(bind(row, here).is_some(), here.has(row.required), "{}", row.name);
+    }
+    let best = best(quantize::F32_S8, Supported::SCALAR).unwrap();
+    assert_eq!(best.name(), "quantize_f32s8_scalar");
+}

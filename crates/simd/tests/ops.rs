@@ -1,0 +1,491 @@
+//! Every method of every vector backend against the scalar one, and the scalar one against the
+//! standard library: all pairs of extremes, all 2^16 codes, and a sweep over all f32.
+
+use fewbit_simd::{HalfLanes, Isa, Lanes, Scalar, Supported, f32_of_order_key};
+use fewbit_testkit::GuardedBuf;
+
+/// Elements a case: the longest vector.
+const N: usize = 16;
+
+/// Operands, by bits.
+#[derive(Clone, Copy)]
+struct Case {
+    a: [u32; N],
+    b: [u32; N],
+}
+
+/// One method's results, by bits, and which lanes its contract specifies.
+type Lane16 = [u32; N];
+
+macro_rules! methods {
+    ($($name:ident: $kind:ident),+ $(,)?) => {
+        /// The methods that map operands to results.
+        const NAMES: &[(&str, Kind)] = &[$((stringify!($name), Kind::$kind)),+];
+
+        /// Applies every method to the case with backend `V`.
+        ///
+        /// # Safety
+        /// Within an entry compiled for `V`, on a CPU that has it.
+        #[inline(always)]
+        unsafe fn apply<V: HalfLanes>(case: &Case, out: &mut [Lane16]) {
+            let mut rows = out.iter_mut();
+            $({
+                let row = rows.next().unwrap();
+                for at in (0..N).step_by(V::LANES) {
+                    // SAFETY: whole vectors within the arrays of `N` elements.
+                    unsafe {
+                        let (a, b) = (case.a.as_ptr().add(at), case.b.as_ptr().add(at));
+                        let _ = b;
+                        methods!(@ $kind $name, V, a, b, row.as_mut_ptr().add(at));
+                    }
+                }
+            })+
+        }
+    };
+    (@ Binary $name:ident, $V:ident, $a:ident, $b:ident, $to:expr) => {{
+        let (a, b) = ($V::load_f32($a.cast(), $V::LANES), $V::load_f32($b.cast(), $V::LANES));
+        $V::store_f32($to.cast(), $V::$name(a, b), $V::LANES);
+    }};
+    (@ Choice $name:ident, $V:ident, $a:ident, $b:ident, $to:expr) => {
+        methods!(@ Binary $name, $V, $a, $b, $to)
+    };
+    (@ BinaryInt $name:ident, $V:ident, $a:ident, $b:ident, $to:expr) => {{
+        let (a, b) = ($V::load_i32($a.cast(), $V::LANES), $V::load_i32($b.cast(), $V::LANES));
+        $V::store_i32($to.cast(), $V::$name(a, b), $V::LANES);
+    }};
+    (@ Round $name:ident, $V:ident, $a:ident, $b:ident, $to:expr) => {{
+        let a = $V::load_f32($a.cast(), $V::LANES);
+        $V::store_f32($to.cast(), $V::$name(a), $V::LANES);
+    }};
+    (@ ToInt $name:ident, $V:ident, $a:ident, $b:ident, $to:expr) => {{
+        let a = $V::load_f32($a.cast(), $V::LANES);
+        $V::store_i32($to.cast(), $V::$name(a), $V::LANES);
+    }};
+    (@ Key $name:ident, $V:ident, $a:ident, $b:ident, $to:expr) => {
+        methods!(@ ToInt $name, $V, $a, $b, $to)
+    };
+    (@ FromInt $name:ident, $V:ident, $a:ident, $b:ident, $to:expr) => {{
+        let a = $V::load_i32($a.cast(), $V::LANES);
+        $V::store_f32($to.cast(), $V::$name(a), $V::LANES);
+    }};
+    (@ Widen $name:ident, $V:ident, $a:ident, $b:ident, $to:expr) => {{
+        let mut codes = [0_u16; N];
+        for (i, code) in codes.iter_mut().enumerate().take($V::LANES) {
+            *code = $a.add(i).read() as u16;
+        }
+        $V::store_f32($to.cast(), $V::$name($V::load_u16(codes.as_ptr(), $V::LANES)), $V::LANES);
+    }};
+    (@ Narrow $name:ident, $V:ident, $a:ident, $b:ident, $to:expr) => {{
+        let mut codes = [0_u16; N];
+        let a = $V::load_f32($a.cast(), $V::LANES);
+        $V::store_u16(codes.as_mut_ptr(), $V::$name(a), $V::LANES);
+        for (i, code) in codes.iter().enumerate().take($V::LANES) {
+            $to.add(i).write(u32::from(*code));
+        }
+    }};
+    (@ Splat $name:ident, $V:ident, $a:ident, $b:ident, $to:expr) => {
+        $V::store_f32($to.cast(), $V::$name($a.cast::<f32>().read()), $V::LANES)
+    };
+    (@ SplatInt $name:ident, $V:ident, $a:ident, $b:ident, $to:expr) => {
+        $V::store_i32($to.cast(), $V::$name($a.cast::<i32>().read()), $V::LANES)
+    };
+}
+
+/// What a method's operands and results are, hence how results compare.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    /// f32 arithmetic: all bits, any NaN equal to any.
+    Binary,
+    /// One of two f32: all bits.
+    Choice,
+    BinaryInt,
+    /// Rounding: as numbers (the zero's sign is unspecified), where the contract covers `a`.
+    Round,
+    /// Where `a` is an integer within i32.
+    ToInt,
+    Key,
+    FromInt,
+    Widen,
+    Narrow,
+    /// The operand is the first lane of each vector.
+    Splat,
+    SplatInt,
+}
+
+methods! {
+    add: Binary,
+    mul: Binary,
+    div: Binary,
+    min: Choice,
+    max: Choice,
+    replace_nan: Choice,
+    round_half_even: Round,
+    round_half_away: Round,
+    i32_from_f32: ToInt,
+    f32_from_i32: FromInt,
+    add_i32: BinaryInt,
+    sub_i32: BinaryInt,
+    min_i32: BinaryInt,
+    max_i32: BinaryInt,
+    order_key: Key,
+    f16_to_f32: Widen,
+    bf16_to_f32: Widen,
+    f32_to_f16: Narrow,
+    f32_to_bf16: Narrow,
+    splat_f32: Splat,
+    splat_i32: SplatInt,
+}
+
+/// A backend made callable: entries carry the target features.
+struct Backend {
+    isa: Option<Isa>,
+    lanes: usize,
+    apply: unsafe fn(&Case, &mut [Lane16]),
+    load: unsafe fn(Element, *const u8, usize, &mut [i32; N]),
+    store: unsafe fn(Element, *mut u8, usize, &[i32; N]),
+}
+
+/// What a load or store moves.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Element {
+    F32,
+    I32,
+    U8,
+    I8,
+    U16,
+}
+
+impl Element {
+    const ALL: [Element; 5] = [Element::F32, Element::I32, Element::U8, Element::I8, Element::U16];
+
+    fn size(self) -> usize {
+        match self {
+            Element::F32 | Element::I32 => 4,
+            Element::U8 | Element::I8 => 1,
+            Element::U16 => 2,
+        }
+    }
+}
+
+/// Loads `n` elements at `from`; all lanes go to `out`.
+#[inline(always)]
+unsafe fn load<V: HalfLanes>(element: Element, from: *const u8, n: usize, out: &mut [i32; N]) {
+    // SAFETY: within an entry compiled for `V`; `n` elements are readable.
+    unsafe {
+        let to = out.as_mut_ptr();
+        match element {
+            Element::F32 => V::store_f32(to.cast(), V::load_f32(from.cast(), n), V::LANES),
+            Element::I32 => V::store_i32(to, V::load_i32(from.cast(), n), V::LANES),
+            Element::U8 => V::store_i32(to, V::load_u8(from, n), V::LANES),
+            Element::I8 => V::store_i32(to, V::load_i8(from.cast(), n), V::LANES),
+            Element::U16 => {
+                let mut codes = [0_u16; N];
+                V::store_u16(codes.as_mut_ptr(), V::load_u16(from.cast(), n), V::LANES);
+                for (lane, code) in out.iter_mut().zip(codes) {
+                    *lane = i32::from(code);
+                }
+            }
+        }
+    }
+}
+
+/// Stores the first `n` of the values.
+#[inline(always)]
+unsafe fn store<V: HalfLanes>(element: Element, to: *mut u8, n: usize, values: &[i32; N]) {
+    // SAFETY: within an entry compiled for `V`; `n` elements are writable.
+    unsafe {
+        let from = values.as_ptr();
+        match element {
+            Element::F32 => V::store_f32(to.cast(), V::load_f32(from.cast(), V::LANES), n),
+            Element::I32 => V::store_i32(to.cast(), V::load_i32(from, V::LANES), n),
+            Element::U8 | Element::I8 => V::store_u8(to, V::load_i32(from, V::LANES), n),
+            Element::U16 => {
+                let codes = values.map(|v| v as u16);
+                V::store_u16(to.cast(), V::load_u16(codes.as_ptr(), V::LANES), n);
+            }
+        }
+    }
+}
+
+macro_rules! backend {
+    ($isa:expr, $V:ty $(, $features:literal)?) => {{
+        $(#[target_feature(enable = $features)])?
+        unsafe fn apply_all(case: &Case, out: &mut [Lane16]) {
+            // SAFETY: compiled for the backend; the caller checked the CPU.
+            unsafe { apply::<$V>(case, out) }
+        }
+        $(#[target_feature(enable = $features)])?
+        unsafe fn load_one(element: Element, from: *const u8, n: usize, out: &mut [i32; N]) {
+            // SAFETY: compiled for the backend; the caller checked the CPU and the pointer.
+            unsafe { load::<$V>(element, from, n, out) }
+        }
+        $(#[target_feature(enable = $features)])?
+        unsafe fn store_one(element: Element, to: *mut u8, n: usize, values: &[i32; N]) {
+            // SAFETY: compiled for the backend; the caller checked the CPU and the pointer.
+            unsafe { store::<$V>(element, to, n, values) }
+        }
+        Backend {
+            isa: $isa,
+            lanes: <$V>::LANES,
+            apply: apply_all,
+            load: load_one,
+            store: store_one,
+        }
+    }};
+}
+
+fn scalar() -> Backend {
+    backend!(None, Scalar)
+}
+
+/// The vector backends that this CPU can run.
+fn vectors() -> Vec<Backend> {
+    let all = [
+        #[cfg(target_arch = "x86_64")]
+        backend!(Some(Isa::Avx2), fewbit_simd::Avx2, "avx2,fma,f16c"),
+        #[cfg(target_arch = "x86_64")]
+        backend!(
+            Some(Isa::Avx512),
+            fewbit_simd::Avx512,
+            "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c"
+        ),
+        #[cfg(target_arch = "aarch64")]
+        backend!(Some(Isa::Neon), fewbit_simd::Neon, "neon"),
+    ];
+    let has = Supported::detect();
+    let mut usable = Vec::new();
+    for backend in all {
+        let isa = backend.isa.unwrap();
+        if has.has(isa.closure()) {
+            usable.push(backend);
+        } else {
+            println!("ISA {}: NOT COVERED (cpu lacks it)", isa.name());
+        }
+    }
+    usable
+}
+
+/// Whether lane `i` is as the contract has it, given the scalar lane.
+fn agrees(name: &str, kind: Kind, case: &Case, i: usize, got: u32, want: u32) -> bool {
+    let float = f32::from_bits;
+    let a = float(case.a[i]);
+    match kind {
+        Kind::Binary => got == want || (float(got).is_nan() && float(want).is_nan()),
+        Kind::Round if a.is_nan() => float(got).is_nan(),
+        Kind::Round if name == "round_half_away" && a.abs() > 4_194_304.0 => true,
+        Kind::Round => float(got) == float(want),
+        Kind::ToInt => {
+            a.fract() != 0.0 || !(-2147483648.0..2147483648.0).contains(&a) || got == want
+        }
+        _ => got == want,
+    }
+}
+
+/// Runs a case on every backend; gives the number of lanes compared.
+fn compare(case: &Case, scalar: &Backend, vectors: &[Backend]) -> usize {
+    let mut want = [[0; N]; NAMES.len()];
+    // SAFETY: the scalar backend runs anywhere.
+    unsafe { (scalar.apply)(case, &mut want) };
+    for vector in vectors {
+        let mut got = [[0; N]; NAMES.len()];
+        // SAFETY: `vectors` lists what the CPU has.
+        unsafe { (vector.apply)(case, &mut got) };
+        for ((&(name, kind), got), want) in NAMES.iter().zip(&got).zip(&want) {
+            for i in 0..N {
+                let want = match kind {
+                    Kind::Splat | Kind::SplatInt => case.a[i / vector.lanes * vector.lanes],
+                    _ => want[i],
+                };
+                assert!(
+                    agrees(name, kind, case, i, got[i], want),
+                    "{name} {}: {:#010x}, {:#010x} gave {:#010x}, not {want:#010x}",
+                    vector.isa.unwrap().name(),
+                    case.a[i],
+                    case.b[i],
+                    got[i],
+                );
+            }
+        }
+    }
+    N * NAMES.len() * vectors.len()
+}
+
+/// The f32 where things change: zeros, subnormals, powers, ties, format limits, infinities, NaNs.
+fn extremes() -> Vec<u32> {
+    let mut bits = vec![0, 1, 2, 0x007F_FFFF, 0x0080_0000, 0x0080_0001, 0x7F7F_FFFF, 0x7F80_0000];
+    // NaNs: quiet and signalling, payload high, low and full.
+    bits.extend([0x7F80_0001, 0x7F80_2000, 0x7FBF_FFFF, 0x7FC0_0000, 0x7FC0_0001, 0x7FFF_FFFF]);
+    let mut around = |x: f32| bits.extend([x.to_bits() - 1, x.to_bits(), x.to_bits() + 1]);
+    for k in 0..10 {
+        around(k as f32 + 0.5);
+        around(k as f32 + 1.0);
+    }
+    for x in [127.0, 127.5, 128.0, 255.0, 255.5, 256.0, 65504.0, 65519.996, 65520.0, 65536.0] {
+        around(x);
+    }
+    for power in [-149, -133, -126, -25, -24, -15, -14, -2, 8, 10, 22, 23, 24, 30, 31, 32, 127_i32]
+    {
+        around(if power < -126 {
+            f32::from_bits(1 << (power + 149))
+        } else {
+            f32::from_bits(((power + 127) as u32) << 23)
+        });
+    }
+    // Ties of f16 and bf16, down and up.
+    around(1.000_488_3);
+    around(1.001_464_8);
+    around(f32::from_bits(0x3F80_8000));
+    around(f32::from_bits(0x3F81_8000));
+    around(f32::from_bits(0x7F7F_8000));
+    let negative: Vec<u32> = bits.iter().map(|b| b | 0x8000_0000).collect();
+    bits.extend(negative);
+    bits
+}
+
+#[test]
+fn all_pairs_of_extremes() {
+    let (scalar, vectors) = (scalar(), vectors());
+    let bits = extremes();
+    let pairs: Vec<(u32, u32)> =
+        bits.iter().flat_map(|&a| bits.iter().map(move |&b| (a, b))).collect();
+    let mut lanes = 0;
+    for chunk in pairs.chunks(N) {
+        let mut case = Case { a: [0; N], b: [0; N] };
+        for (i, &(a, b)) in chunk.iter().enumerate() {
+            (case.a[i], case.b[i]) = (a, b);
+        }
+        lanes += compare(&case, &scalar, &vectors);
+    }
+    println!("{lanes} lanes compared");
+}
+
+#[test]
+fn a_sweep_over_all_f32_and_all_codes() {
+    let (scalar, vectors) = (scalar(), vectors());
+    // An odd step visits every low-order pattern; consecutive lanes cover all 2^16 codes.
+    let step = if std::env::var_os("FEWBIT_EXHAUSTIVE").is_some() { 1_u64 } else { 2_053 };
+    let mut next = 0_u64;
+    while next < 1 << 32 {
+        let case = Case {
+            a: std::array::from_fn(|i| (next + i as u64 * step) as u32),
+            b: std::array::from_fn(|i| ((next + i as u64 * step) as u32).wrapping_mul(0x9E37_79B1)),
+        };
+        compare(&case, &scalar, &vectors);
+        next += N as u64 * step;
+    }
+    for code in (0..=u32::from(u16::MAX)).step_by(N) {
+        let a = std::array::from_fn(|i| code + i as u32);
+        compare(&Case { a, b: a }, &scalar, &vectors);
+    }
+}
+
+#[test]
+fn the_scalar_backend_is_the_standard_library() {
+    let scalar = scalar();
+    let bits = extremes();
+    for &a in &bits {
+        for &b in &bits {
+            let case = Case { a: [a; N], b: [b; N] };
+            let mut out = [[0; N]; NAMES.len()];
+            // SAFETY: the scalar backend runs anywhere.
+            unsafe { (scalar.apply)(&case, &mut out) };
+            let result = |name| out[NAMES.iter().position(|&(n, _)| n == name).unwrap()][0];
+            let float = |name| f32::from_bits(result(name));
+            let (x, y, i, j) = (f32::from_bits(a), f32::from_bits(b), a as i32, b as i32);
+            let same = |got: f32, want: f32| {
+                got.to_bits() == want.to_bits() || (got.is_nan() && want.is_nan())
+            };
+            assert!(same(float("add"), x + y));
+            assert!(same(float("mul"), x * y));
+            assert!(same(float("div"), x / y));
+            assert_eq!(result("min"), if x < y { a } else { b });
+            assert_eq!(result("max"), if x > y { a } else { b });
+            assert_eq!(result("replace_nan"), if x.is_nan() { b } else { a });
+            assert_eq!(result("add_i32"), i.wrapping_add(j) as u32);
+            assert_eq!(result("sub_i32"), i.wrapping_sub(j) as u32);
+            assert_eq!(result("min_i32"), i.min(j) as u32);
+            assert_eq!(result("max_i32"), i.max(j) as u32);
+            assert!(same(float("f32_from_i32"), i as f32));
+            assert!(float("round_half_even") == x.round_ties_even() || x.is_nan());
+            assert!(float("round_half_away") == x.round() || x.is_nan());
+        }
+    }
+}
+
+#[test]
+fn keys_order_as_numbers_do() {
+    let key = |bits: u32| {
+        let case = Case { a: [bits; N], b: [0; N] };
+        let mut out = [[0; N]; NAMES.len()];
+        // SAFETY: the scalar backend runs anywhere.
+        unsafe { (scalar().apply)(&case, &mut out) };
+        out[NAMES.iter().position(|&(n, _)| n == "order_key").unwrap()][0] as i32
+    };
+    for &a in &extremes() {
+        assert_eq!(f32_of_order_key(key(a)).to_bits(), a);
+        for &b in &extremes() {
+            let (x, y) = (f32::from_bits(a), f32::from_bits(b));
+            if !x.is_nan() && !y.is_nan() {
+                assert_eq!(key(a).cmp(&key(b)), x.total_cmp(&y));
+            }
+        }
+    }
+}
+
+/// What a load of `bytes` should give in each lane.
+fn loaded(element: Element, bytes: &[u8]) -> [i32; N] {
+    let mut lanes = [0; N];
+    for (lane, code) in lanes.iter_mut().zip(bytes.chunks_exact(element.size())) {
+        *lane = match *code {
+            [b] if element == Element::I8 => i32::from(b as i8),
+            [b] => i32::from(b),
+            [a, b] => i32::from(u16::from_le_bytes([a, b])),
+            [a, b, c, d] => i32::from_le_bytes([a, b, c, d]),
+            _ => unreachable!(),
+        };
+    }
+    lanes
+}
+
+#[test]
+fn loads_and_stores_touch_their_elements_only() {
+    let mut buf = GuardedBuf::new(4096);
+    let (base, len) = (buf.as_mut_ptr(), buf.len());
+    let values: [i32; N] = std::array::from_fn(|i| (i as i32 - 7).wrapping_mul(0x1357_9BDF));
+    let mut backends = vectors();
+    backends.push(scalar());
+    for backend in &backends {
+        let isa = backend.isa.map_or("scalar", Isa::name);
+        for element in Element::ALL {
+            for n in 1..=backend.lanes {
+                let bytes = n * element.size();
+                // Against the lower guard, at odd addresses, and against the upper guard.
+                for at in (0..9).chain([len - bytes]) {
+                    let context = format!("{isa} {element:?} n {n} at {at}");
+                    let mut lanes = [-1; N];
+                    // SAFETY: `at + bytes <= len`; `backends` lists what the CPU has.
+                    let around = unsafe {
+                        for i in 0..len {
+                            base.add(i).write((i * 37 + 11) as u8);
+                        }
+                        (backend.load)(element, base.add(at), n, &mut lanes);
+                        let source = std::slice::from_raw_parts(base.add(at), bytes);
+                        let want = loaded(element, source);
+                        assert_eq!(lanes[..n], want[..n], "load {context}");
+                        assert!(lanes[n..backend.lanes].iter().all(|&v| v == 0), "load {context}");
+                        base.write_bytes(0xA5, len);
+                        (backend.store)(element, base.add(at), n, &values);
+                        std::slice::from_raw_parts(base, len)
+                    };
+                    let want: Vec<u8> = values[..n]
+                        .iter()
+                        .flat_map(|v| v.to_le_bytes()[..element.size()].to_vec())
+                        .collect();
+                    assert_eq!(around[at..at + bytes], want, "store {context}");
+                    let rest = around[..at].iter().chain(&around[at + bytes..]);
+                    assert!(rest.copied().all(|b| b == 0xA5), "store {context} wrote outside");
+                }
+            }
+        }
+    }
+}
