@@ -1,0 +1,45 @@
+//! Two tiers of the same tests: everyday runs take a seeded, rotating sample of each large grid;
+//! `FEWBIT_TEST_FULL=1` takes all of it.
+
+use std::sync::OnceLock;
+
+/// Whether the whole of each grid is wanted.
+pub fn is_full() -> bool {
+    std::env::var("FEWBIT_TEST_FULL").is_ok_and(|v| v == "1")
+}
+
+/// The seed of this run: `FEWBIT_TEST_SEED`, or a fixed one. Printed on first use.
+///
+/// # Panics
+/// If `FEWBIT_TEST_SEED` is not a number.
+pub fn seed() -> u64 {
+    static SEED: OnceLock<u64> = OnceLock::new();
+    *SEED.get_or_init(|| {
+        let seed = match std::env::var("FEWBIT_TEST_SEED") {
+            Ok(text) => text.parse().expect("FEWBIT_TEST_SEED is a number"),
+            Err(_) => 1,
+        };
+        println!("FEWBIT_TEST_SEED={seed}");
+        seed
+    })
+}
+
+/// The share of a grid that an everyday run takes: 1 in `stride`, or all of it in the full tier.
+/// Prints the share under the grid's name.
+pub fn fraction(grid: &str, stride: usize) -> usize {
+    let stride = if is_full() { 1 } else { stride.max(1) };
+    println!("grid {grid}: 1 of {stride}, seed {}", seed());
+    stride
+}
+
+/// The items of a grid that this run takes: every `stride`-th from an offset that the seed rotates,
+/// or all of them in the full tier.
+pub fn sampled<T>(
+    grid: &str,
+    stride: usize,
+    items: impl Iterator<Item = T>,
+) -> impl Iterator<Item = T> {
+    let stride = fraction(grid, stride);
+    let offset = seed() as usize % stride;
+    items.skip(offset).step_by(stride)
+}
