@@ -8,6 +8,7 @@
 pub mod convert;
 pub mod dequantize;
 mod elementwise;
+pub mod gemm;
 pub mod quantize;
 pub mod reduce;
 pub mod registry;
@@ -23,6 +24,7 @@ pub fn rows() -> impl Iterator<Item = RowInfo> {
         .chain(requantize::rows())
         .chain(convert::rows())
         .chain(reduce::rows())
+        .chain(gemm::rows())
 }
 
 /// A table's rows without their functions. The last row's name is the op and `_scalar`.

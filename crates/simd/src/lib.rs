@@ -4,6 +4,7 @@
 #![no_std]
 
 mod detect;
+pub mod dot;
 mod fpenv;
 mod isa;
 mod lanes;

@@ -1,0 +1,40 @@
+//! Exact int8 products: `dst[m][n] = Σ_k (lhs[m][k] - za[m]) * (rhs[n][k] - zw[n]) + bias[n]` in
+//! int32, for s8 and u8 codes on both sides, convolution included (its lhs rows are the taps under a
+//! pixel).
+//!
+//! # The algebra, and why it is exact
+//! Codes are moved to the signedness that a kernel's instruction wants by flipping their top bit;
+//! their zero point moves along, so every difference stays the same. With those codes
+//!
+//! ```text
+//! Σ (a - za)(w - zw) = Σ a w  -  zw Σ a  -  za Σ w  +  K za zw
+//! ```
+//!
+//! All terms are summed modulo 2^32. The left side is the mathematical value; a plan proves from its
+//! weights that it (with the bias) fits int32, and then what is congruent to it modulo 2^32 and lies
+//! in int32 is it: intermediate wrap-around cannot show. No instruction used saturates.
+//!
+//! # Packing
+//! ```text
+//! rhs: panels of nr columns;     a panel: [k / kr] x [nr columns] x [kr codes]      signed bytes
+//! lhs: blocks of up to mr rows;  a block: [k / kr] x [rows] x [4 bytes: kr codes]   as LhsForm
+//! ```
+//! The last k-group is filled with zeros on both sides, whose products are 0; the sums Σ a and Σ w
+//! are of real codes only. Columns past the last are zeros too, and are never stored.
+
+mod pack;
+mod tile;
+
+pub use pack::{code_shift_lhs, code_shift_rhs, pack_lhs_row, pack_rhs};
+pub use tile::{MAX_MR, MAX_NR, TILES, Tile, TileArgs, TileFn, block_rows};
+
+use crate::registry::RowInfo;
+
+/// The rows of this op's table.
+pub fn rows() -> impl Iterator<Item = RowInfo> {
+    TILES.iter().map(|tile| RowInfo {
+        op: "gemm_s8s32",
+        name: tile.row.name,
+        required: tile.row.required,
+    })
+}

@@ -1,0 +1,74 @@
+//! Vectors for int8 dot products: one small trait, one backend an instruction.
+//!
+//! A backend multiplies groups of `KR` neighbouring k-values: a 4-byte group of one lhs row, repeated
+//! in every lane, with `KR` rhs bytes a lane, one lane a column, and adds the group's sum to the
+//! lane's int32. All sums are modulo 2^32 and no backend saturates, so the order of additions does
+//! not matter and every backend gives the same int32.
+
+mod scalar;
+
+#[cfg(target_arch = "aarch64")]
+mod neon;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+pub use neon::{NeonPair, NeonSdot};
+pub use scalar::ScalarDot;
+#[cfg(target_arch = "x86_64")]
+pub use x86::{Avx2Pair, Avx512Pair, Avx512Vnni, Avx512VnniYmm, AvxVnni};
+
+/// How a backend wants lhs codes. Codes of the other signedness are moved by 128, their zero point
+/// with them, when they are packed; `(a + 128) - (z + 128)` is `a - z`, so nothing else changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LhsForm {
+    /// Four unsigned bytes a group.
+    U8,
+    /// Four signed bytes a group.
+    S8,
+    /// Two i16 a group; holds s8 and u8 codes as they are.
+    I16,
+}
+
+impl LhsForm {
+    /// k-values in a 4-byte group.
+    pub const fn kr(self) -> usize {
+        match self {
+            LhsForm::U8 | LhsForm::S8 => 4,
+            LhsForm::I16 => 2,
+        }
+    }
+}
+
+/// A dot-product instruction over vectors of int32 lanes.
+///
+/// # Safety
+/// Methods must compute as documented on every CPU that has the backend's instruction set, and
+/// access only the memory stated. Callers are compiled for that instruction set.
+#[allow(
+    clippy::missing_safety_doc,
+    reason = "the contract is the same for all methods and stated once, on the trait"
+)]
+pub unsafe trait Dot: Copy + 'static {
+    /// int32 lanes, one a column.
+    type Acc: Copy;
+    /// A 4-byte group of one lhs row, in every lane.
+    type Lhs: Copy;
+    /// `KR` rhs values of each lane's column.
+    type Rhs: Copy;
+    /// Columns in a vector.
+    const LANES: usize;
+    /// What lhs groups hold; `KR` is `LHS.kr()`.
+    const LHS: LhsForm;
+
+    /// Zeros.
+    unsafe fn zero() -> Self::Acc;
+    /// Reads 4 bytes at `from`.
+    unsafe fn load_lhs(from: *const u8) -> Self::Lhs;
+    /// Reads `LANES * KR` signed bytes at `from`: column by column, `KR` of each.
+    unsafe fn load_rhs(from: *const i8) -> Self::Rhs;
+    /// `acc + Σ lhs * rhs` over the group, modulo 2^32.
+    unsafe fn dot(acc: Self::Acc, lhs: Self::Lhs, rhs: Self::Rhs) -> Self::Acc;
+    /// Writes `LANES` sums at `to`.
+    unsafe fn store(to: *mut i32, acc: Self::Acc);
+}

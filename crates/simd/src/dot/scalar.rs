@@ -1,0 +1,49 @@
+//! Portable code: four columns, four signed k-values at a time.
+
+use super::{Dot, LhsForm};
+
+/// Portable dot products.
+#[derive(Clone, Copy, Debug)]
+pub struct ScalarDot;
+
+// SAFETY: plain arithmetic; loads and stores touch exactly the bytes documented.
+unsafe impl Dot for ScalarDot {
+    type Acc = [i32; 4];
+    type Lhs = [i8; 4];
+    type Rhs = [[i8; 4]; 4];
+    const LANES: usize = 4;
+    const LHS: LhsForm = LhsForm::S8;
+
+    #[inline(always)]
+    unsafe fn zero() -> [i32; 4] {
+        [0; 4]
+    }
+
+    #[inline(always)]
+    unsafe fn load_lhs(from: *const u8) -> [i8; 4] {
+        // SAFETY: 4 bytes, by the trait's contract; any alignment.
+        unsafe { from.cast::<[i8; 4]>().read_unaligned() }
+    }
+
+    #[inline(always)]
+    unsafe fn load_rhs(from: *const i8) -> [[i8; 4]; 4] {
+        // SAFETY: 16 bytes, by the trait's contract; any alignment.
+        unsafe { from.cast::<[[i8; 4]; 4]>().read_unaligned() }
+    }
+
+    #[inline(always)]
+    unsafe fn dot(mut acc: [i32; 4], lhs: [i8; 4], rhs: [[i8; 4]; 4]) -> [i32; 4] {
+        for (sum, column) in acc.iter_mut().zip(rhs) {
+            for (a, b) in lhs.into_iter().zip(column) {
+                *sum = sum.wrapping_add(a as i32 * b as i32);
+            }
+        }
+        acc
+    }
+
+    #[inline(always)]
+    unsafe fn store(to: *mut i32, acc: [i32; 4]) {
+        // SAFETY: 4 sums, by the trait's contract.
+        unsafe { to.cast::<[i32; 4]>().write_unaligned(acc) }
+    }
+}
