@@ -1,0 +1,218 @@
+//! The walk against the definition: each element's parameter from its coordinates.
+
+use fewbit_granularity::{Error, Granularity, Layout, MAX_RANK, Run, Walk};
+use fewbit_testkit::{Rng, seed};
+
+/// Coordinates, parameter by definition, and offsets, of every element in row-major order.
+fn definition<const N: usize>(
+    granularity: &Granularity,
+    layouts: [&Layout; N],
+) -> Vec<([usize; N], usize)> {
+    let dims = layouts[0].dims();
+    let extents: Vec<usize> = match *granularity {
+        Granularity::PerTensor => dims.to_vec(),
+        Granularity::PerAxis { axis } => {
+            (0..dims.len()).map(|i| if i == axis { 1 } else { dims[i] }).collect()
+        }
+        Granularity::PerBlock { axis, block } => {
+            (0..dims.len()).map(|i| if i == axis { block } else { 1 }).collect()
+        }
+        Granularity::PerBlock2 { axes, blocks } => (0..dims.len())
+            .map(|i| match axes.iter().position(|&a| a == i) {
+                Some(which) => blocks[which],
+                None => 1,
+            })
+            .collect(),
+    };
+    let mut elements = Vec::new();
+    if dims.contains(&0) {
+        return elements;
+    }
+    let mut at = vec![0; dims.len()];
+    loop {
+        let offsets =
+            layouts.map(|l| at.iter().zip(l.strides()).map(|(i, s)| i * s).sum::<usize>());
+        let mut param = 0;
+        for i in 0..dims.len() {
+            param = param * dims[i].div_ceil(extents[i]) + at[i] / extents[i];
+        }
+        elements.push((offsets, param));
+        let Some(axis) = (0..dims.len()).rev().find(|&i| at[i] + 1 < dims[i]) else { break };
+        at[axis] += 1;
+        at[axis + 1..].fill(0);
+    }
+    elements
+}
+
+fn expand<const N: usize>(runs: impl Iterator<Item = Run<N>>) -> Vec<([usize; N], usize)> {
+    let mut elements = Vec::new();
+    for run in runs {
+        assert!(run.len > 0 && run.param_step <= 1);
+        for i in 0..run.len {
+            let mut offsets = run.offsets;
+            offsets.iter_mut().zip(run.strides).for_each(|(o, s)| *o += i * s);
+            elements.push((offsets, run.param + i * run.param_step));
+        }
+    }
+    elements
+}
+
+fn check<const N: usize>(granularity: Granularity, layouts: [&Layout; N]) {
+    let label = format!("{granularity:?} {layouts:?}");
+    let walk: Walk<N> = granularity.walk(layouts).expect(&label);
+    let expected = definition(&granularity, layouts);
+    assert_eq!(expand(walk.clone()), expected, "{label}");
+    let params = expected.iter().map(|e| e.1 + 1).max().unwrap_or(0);
+    assert_eq!(granularity.param_count(layouts[0]), Ok(params), "{label}");
+    // Any split into ranges of rows is the same walk.
+    let rows = walk.rows();
+    for parts in [1, 2, 3, rows.max(1)] {
+        let pieces = (0..parts)
+            .flat_map(|p| expand(walk.rows_range(rows * p / parts, rows * (p + 1) / parts)));
+        assert_eq!(pieces.collect::<Vec<_>>(), expected, "{label} in {parts} parts");
+    }
+}
+
+fn every_granularity(rank: usize) -> Vec<Granularity> {
+    let mut all = vec![Granularity::PerTensor];
+    for axis in 0..rank {
+        all.push(Granularity::PerAxis { axis });
+        for block in [1, 2, 3, 5, 100] {
+            all.push(Granularity::PerBlock { axis, block });
+        }
+        for other in (0..rank).filter(|&other| other != axis) {
+            all.push(Granularity::PerBlock2 { axes: [axis, other], blocks: [2, 3] });
+            all.push(Granularity::PerBlock2 { axes: [axis, other], blocks: [1, 100] });
+        }
+    }
+    all
+}
+
+#[test]
+fn equals_the_definition_on_random_layouts() {
+    let mut rng = Rng::new(seed());
+    let mut cases = 0;
+    for rank in 0..=6 {
+        for _ in 0..30 {
+            let dims: Vec<usize> = (0..rank).map(|_| rng.pick(&[1, 1, 2, 3, 4, 5, 7])).collect();
+            let contiguous = Layout::contiguous(&dims).unwrap();
+            let strided = random_strides(&mut rng, &dims);
+            let packed = Layout::packed(&dims, 8).unwrap();
+            for granularity in every_granularity(rank) {
+                check(granularity, [&contiguous]);
+                check(granularity, [&contiguous, &strided]);
+                check(granularity, [&strided, &packed, &contiguous]);
+                cases += 1;
+            }
+        }
+    }
+    println!("{cases} granularities of random layouts");
+}
+
+/// A permutation of the axes with gaps.
+fn random_strides(rng: &mut Rng, dims: &[usize]) -> Layout {
+    let mut order: Vec<usize> = (0..dims.len()).collect();
+    for i in (1..order.len()).rev() {
+        order.swap(i, rng.below(i + 1));
+    }
+    let mut strides = vec![0; dims.len()];
+    let mut step = 1 + rng.below(3);
+    for axis in order {
+        strides[axis] = step;
+        step = step * dims[axis] + rng.below(3);
+    }
+    let layout = Layout::strided(dims, &strides).unwrap();
+    assert!(!layout.overlaps_itself());
+    layout
+}
+
+#[test]
+fn empty_tensors_have_no_runs() {
+    for dims in [&[0usize][..], &[3, 0], &[0, 3], &[2, 0, 4]] {
+        let layout = Layout::contiguous(dims).unwrap();
+        assert_eq!((layout.len(), layout.extent(), layout.is_empty()), (0, 0, true));
+        for granularity in every_granularity(dims.len()) {
+            assert_eq!(granularity.walk([&layout]).unwrap().count(), 0);
+            assert_eq!(granularity.param_count(&layout), Ok(0));
+        }
+    }
+}
+
+fn runs(granularity: Granularity, dims: &[usize]) -> Vec<Run<1>> {
+    granularity.walk([&Layout::contiguous(dims).unwrap()]).unwrap().collect()
+}
+
+#[test]
+fn runs_are_as_long_as_they_can_be() {
+    let whole = runs(Granularity::PerTensor, &[2, 3, 4, 5]);
+    assert_eq!(whole.len(), 1);
+    assert_eq!((whole[0].len, whole[0].strides, whole[0].param_step), (120, [1], 0));
+
+    let channels = runs(Granularity::PerAxis { axis: 1 }, &[2, 3, 4, 5]);
+    assert_eq!(channels.len(), 6);
+    assert!(channels.iter().enumerate().all(|(i, r)| r.len == 20 && r.param == i % 3));
+
+    let columns = runs(Granularity::PerAxis { axis: 1 }, &[7, 9]);
+    assert_eq!(columns.len(), 7);
+    assert!(columns.iter().all(|r| (r.len, r.param, r.param_step) == (9, 0, 1)));
+
+    let rows = runs(Granularity::PerAxis { axis: 0 }, &[7, 9]);
+    assert!(rows.len() == 7 && rows.iter().all(|r| (r.len, r.param_step) == (9, 0)));
+
+    let blocks = runs(Granularity::PerBlock { axis: 1, block: 4 }, &[2, 10]);
+    let lens: Vec<usize> = blocks.iter().map(|r| r.len).collect();
+    assert_eq!(lens, [4, 4, 2, 4, 4, 2]);
+
+    // A parameter for each element: one run, whatever the rank.
+    let each = runs(Granularity::PerBlock { axis: 0, block: 1 }, &[3, 4, 5]);
+    assert!(each.len() == 1 && (each[0].len, each[0].param_step) == (60, 1));
+}
+
+#[test]
+fn rank_zero_is_one_element() {
+    let layout = Layout::contiguous(&[]).unwrap();
+    assert_eq!(layout.len(), 1);
+    check(Granularity::PerTensor, [&layout]);
+}
+
+#[test]
+fn bad_layouts_are_refused() {
+    assert_eq!(Layout::contiguous(&[1; MAX_RANK + 1]), Err(Error::Rank { rank: MAX_RANK + 1 }));
+    assert_eq!(Layout::strided(&[2, 3], &[3]), Err(Error::StrideCount { strides: 1, rank: 2 }));
+    assert_eq!(Layout::strided(&[2, 3], &[3, 0]), Err(Error::ZeroStride { axis: 1 }));
+    assert!(Layout::strided(&[2, 1], &[3, 0]).is_ok());
+    let half = 1usize << (usize::BITS / 2);
+    for dims in [&[half, half][..], &[usize::MAX], &[half, half, 0], &[0, usize::MAX, 2]] {
+        assert_eq!(Layout::contiguous(dims), Err(Error::Overflow), "{dims:?}");
+    }
+    assert_eq!(Layout::strided(&[2, 2], &[usize::MAX, 1]), Err(Error::Overflow));
+    assert_eq!(Layout::strided(&[3], &[usize::MAX / 2]), Err(Error::Overflow));
+}
+
+#[test]
+fn bad_granularities_are_refused() {
+    let layout = Layout::contiguous(&[2, 3]).unwrap();
+    let count = |granularity: Granularity| granularity.param_count(&layout);
+    assert_eq!(count(Granularity::PerAxis { axis: 2 }), Err(Error::Axis { axis: 2, rank: 2 }));
+    let block = Granularity::PerBlock { axis: 1, block: 0 };
+    assert_eq!(count(block), Err(Error::ZeroBlock { axis: 1 }));
+    let far = Granularity::PerBlock { axis: usize::MAX, block: 1 };
+    assert_eq!(count(far), Err(Error::Axis { axis: usize::MAX, rank: 2 }));
+    let same = Granularity::PerBlock2 { axes: [1, 1], blocks: [1, 1] };
+    assert_eq!(count(same), Err(Error::SameAxis { axis: 1 }));
+    let zero = Granularity::PerBlock2 { axes: [0, 1], blocks: [1, 0] };
+    assert_eq!(count(zero), Err(Error::ZeroBlock { axis: 1 }));
+    let other = Layout::contiguous(&[3, 2]).unwrap();
+    assert_eq!(Granularity::PerTensor.walk([&layout, &other]).err(), Some(Error::Shape));
+}
+
+#[test]
+fn overlap_is_seen() {
+    let overlaps = |dims: &[usize], strides: &[usize]| {
+        Layout::strided(dims, strides).unwrap().overlaps_itself()
+    };
+    assert!(!overlaps(&[3, 4], &[4, 1]) && !overlaps(&[3, 4], &[1, 3]));
+    assert!(overlaps(&[3, 4], &[3, 1]) && overlaps(&[2, 2], &[1, 1]));
+    assert!(!overlaps(&[1, 4], &[0, 2]) && !overlaps(&[], &[]));
+    assert!(!overlaps(&[2, 0], &[1, 1]));
+}
