@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Arena, Arenas, Case, N, bytes, extremes, inputs, runnable};
+use common::{Arenas, Case, N, bytes, count, extremes, inputs, runnable};
 use fewbit_kernels::convert::{self, ConvertArgs, ConvertFn};
 use fewbit_kernels::dequantize::{self, DequantizeArgs};
 use fewbit_kernels::quantize::{self, QuantizeArgs};
@@ -14,7 +14,7 @@ use fewbit_scheme::{
     FixedMultiplier, FixedRounding, IntFormat, QuantParams, QuantizeMode, Quotient, Rounding,
 };
 use fewbit_scheme::{float16, fp8};
-use fewbit_testkit::Rng;
+use fewbit_testkit::{GuardedBuf, Rng, report, seed};
 
 const MODES: [QuantizeMode; 4] = [
     QuantizeMode { rounding: Rounding::HalfEven, quotient: Quotient::Divide },
@@ -74,13 +74,13 @@ fn params(rng: &mut Rng, format: IntFormat) -> Vec<Params> {
 
 /// Places parameters of a run of `n` against the guard page.
 struct PlacedParams {
-    scales: Arena,
-    zero_points: Arena,
+    scales: GuardedBuf,
+    zero_points: GuardedBuf,
 }
 
 impl PlacedParams {
     fn new() -> Self {
-        PlacedParams { scales: Arena::new(4096), zero_points: Arena::new(4096) }
+        PlacedParams { scales: GuardedBuf::new(4096), zero_points: GuardedBuf::new(4096) }
     }
 
     fn place<T: Copy>(
@@ -92,10 +92,10 @@ impl PlacedParams {
     ) -> (*const T, *const i32) {
         let count = if step == 0 { 1 } else { n };
         let zero_points = match zero_points {
-            Some(z) => self.zero_points.against_end(&z[..count]),
+            Some(z) => self.zero_points.at_end(&z[..count]),
             None => std::ptr::null(),
         };
-        (self.scales.against_end(&factors[..count]), zero_points)
+        (self.scales.at_end(&factors[..count]), zero_points)
     }
 }
 
@@ -103,9 +103,10 @@ impl PlacedParams {
 fn quantize_rows() {
     let mut arenas = Arenas::new();
     let mut placed = PlacedParams::new();
-    let mut rng = Rng::new(1);
+    let mut rng = Rng::new(seed() ^ 1);
     for (table, format) in [(quantize::F32_S8, IntFormat::S8), (quantize::F32_U8, IntFormat::U8)] {
-        for (name, run) in runnable(table) {
+        for row in runnable(table) {
+            let (name, run) = (row.name(), row.run());
             let mut calls = 0;
             for params in params(&mut rng, format) {
                 for mode in MODES {
@@ -140,21 +141,23 @@ fn quantize_rows() {
                     });
                 }
             }
-            println!("{name}: {calls} calls");
+            count(table, row, calls);
         }
     }
+    report();
 }
 
 #[test]
 fn dequantize_rows() {
     let mut arenas = Arenas::new();
     let mut placed = PlacedParams::new();
-    let mut rng = Rng::new(2);
+    let mut rng = Rng::new(seed() ^ 2);
     let tables = [(dequantize::S8_F32, IntFormat::S8), (dequantize::U8_F32, IntFormat::U8)];
     // All codes, and one more.
     let src: Vec<u8> = (0..N).map(|i| i as u8).collect();
     for (table, format) in tables {
-        for (name, run) in runnable(table) {
+        for row in runnable(table) {
+            let (name, run) = (row.name(), row.run());
             let mut calls = 0;
             for params in params(&mut rng, format) {
                 let want: Vec<f32> = (0..N)
@@ -191,9 +194,10 @@ fn dequantize_rows() {
                     unsafe { run(&args) }
                 });
             }
-            println!("{name}: {calls} calls");
+            count(table, row, calls);
         }
     }
+    report();
 }
 
 /// [`N`] sums: extremes, those whose f32 is inexact, and random ones of all sizes.
@@ -211,10 +215,11 @@ fn sums(rng: &mut Rng) -> Vec<i32> {
 fn requantize_rows() {
     let mut arenas = Arenas::new();
     let mut placed = PlacedParams::new();
-    let mut rng = Rng::new(3);
+    let mut rng = Rng::new(seed() ^ 3);
     let tables = [(requantize::S32_S8, IntFormat::S8), (requantize::S32_U8, IntFormat::U8)];
     for (table, format) in tables {
-        for (name, run) in runnable(table) {
+        for row in runnable(table) {
+            let (name, run) = (row.name(), row.run());
             let mut calls = 0;
             let (qmin, qmax) = (format.qmin(), format.qmax());
             // A product of scales can overflow: 0 * inf.
@@ -257,20 +262,23 @@ fn requantize_rows() {
                     });
                 }
             }
-            println!("{name}: {calls} calls");
+            count(table, row, calls);
         }
     }
+    report();
 }
 
 #[test]
 fn requantize_fixed_rows() {
     let mut arenas = Arenas::new();
     let mut placed = PlacedParams::new();
-    let mut rng = Rng::new(4);
+    let mut rng = Rng::new(seed() ^ 4);
     let tables =
         [(requantize::S32_S8_FIXED, IntFormat::S8), (requantize::S32_U8_FIXED, IntFormat::U8)];
     for (table, format) in tables {
-        for (name, run) in runnable(table) {
+        for row in runnable(table) {
+            let (name, run) = (row.name(), row.run());
+            let mut calls = 0;
             for params in params(&mut rng, format) {
                 for rounding in [FixedRounding::Double, FixedRounding::Single] {
                     let fixed = |scale: f32| {
@@ -299,7 +307,7 @@ fn requantize_fixed_rows() {
                         dst_size: 1,
                         want: &want,
                     };
-                    arenas.check(&case, &mut |src, src_stride, dst, dst_stride, n| {
+                    calls += arenas.check(&case, &mut |src, src_stride, dst, dst_stride, n| {
                         let zero_points = params.zero_points.as_deref();
                         let (multipliers, zero_points) =
                             placed.place(&multipliers, zero_points, params.step, n);
@@ -320,8 +328,10 @@ fn requantize_fixed_rows() {
                     });
                 }
             }
+            count(table, row, calls);
         }
     }
+    report();
 }
 
 /// Checks a conversion's rows on inputs of [`N`] elements.
@@ -331,7 +341,8 @@ fn conversion<S: Copy, D: Copy>(
     contract: impl Fn(S) -> D,
 ) {
     let mut arenas = Arenas::new();
-    for (name, run) in runnable(table) {
+    for row in runnable(table) {
+        let (name, run) = (row.name(), row.run());
         let mut calls = 0;
         for src in sources {
             let want: Vec<D> = src.iter().map(|&x| contract(x)).collect();
@@ -348,14 +359,14 @@ fn conversion<S: Copy, D: Copy>(
                 unsafe { run(&args) }
             });
         }
-        println!("{name}: {calls} calls");
+        count(table, row, calls);
     }
 }
 
 #[test]
 fn conversion_rows_from_f32() {
     use fp8::Overflow::{NonFinite, Saturate};
-    let mut rng = Rng::new(5);
+    let mut rng = Rng::new(seed() ^ 5);
     let sources: Vec<Vec<f32>> =
         [1.0, 1e-7, 1e-40, 257.0, 1e36].map(|scale| inputs(&mut rng, scale)).into();
     conversion(convert::F32_F16, &sources, float16::f32_to_f16);
@@ -366,6 +377,7 @@ fn conversion_rows_from_f32() {
     conversion(convert::F32_F8E4M3FN_SATURATE, &sources, |x| fp8::f32_to_e4m3fn(x, Saturate));
     conversion(convert::F32_F8E5M2, &sources, |x| fp8::f32_to_e5m2(x, NonFinite));
     conversion(convert::F32_F8E5M2_SATURATE, &sources, |x| fp8::f32_to_e5m2(x, Saturate));
+    report();
 }
 
 #[test]
@@ -378,12 +390,13 @@ fn conversion_rows_to_f32() {
     let all_bytes = [(0..N).map(|i| i as u8).collect()];
     conversion(convert::F8E4M3FN_F32, &all_bytes, fp8::e4m3fn_to_f32);
     conversion(convert::F8E5M2_F32, &all_bytes, fp8::e5m2_to_f32);
+    report();
 }
 
 #[test]
 fn min_max_rows() {
-    let mut rng = Rng::new(6);
-    let mut arena = Arena::new(65_536);
+    let mut rng = Rng::new(seed() ^ 6);
+    let mut arena = GuardedBuf::new(65_536);
     let zeros: Vec<f32> = (0..N).map(|i| if i % 3 == 0 { 0.0 } else { -0.0 }).collect();
     let mut sources = vec![inputs(&mut rng, 1.0), zeros, vec![f32::NAN; N], vec![f32::INFINITY; N]];
     // One number among NaNs, at each place near the vectors' ends.
@@ -393,7 +406,9 @@ fn min_max_rows() {
         sources.push(values);
     }
     sources.push(extremes(1e-38).into_iter().cycle().take(N).collect());
-    for (name, run) in runnable(reduce::MIN_MAX) {
+    for row in runnable(reduce::MIN_MAX) {
+        let (name, run) = (row.name(), row.run());
+        let mut calls = 0;
         for src in &sources {
             for stride in [1, 2, 3, 17] {
                 for n in (0..=N).filter(|n| stride == 1 || *n < 70 || *n == N) {
@@ -404,9 +419,10 @@ fn min_max_rows() {
                         spread[i * stride] = x;
                     }
                     let want = fewbit_scheme::reduce::min_max(&src[..n]);
-                    let from = arena.against_end(&spread);
+                    let from = arena.at_end(&spread);
                     // SAFETY: the row is bound; the arena holds the run.
                     let got = unsafe { run(from, stride, n) };
+                    calls += 1;
                     assert_eq!(
                         (got.0.to_bits(), got.1.to_bits()),
                         (want.0.to_bits(), want.1.to_bits()),
@@ -415,5 +431,7 @@ fn min_max_rows() {
                 }
             }
         }
+        count(reduce::MIN_MAX, row, calls);
     }
+    report();
 }

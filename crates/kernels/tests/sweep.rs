@@ -3,21 +3,26 @@
 
 mod common;
 
-use common::runnable;
+use common::{count, runnable};
 use fewbit_kernels::convert::{self, ConvertArgs, ConvertFn};
 use fewbit_kernels::quantize::{self, QuantizeArgs, QuantizeFn};
 use fewbit_kernels::registry::Row;
 use fewbit_scheme::float16;
 use fewbit_scheme::{IntFormat, QuantParams, QuantizeMode, Quotient, Rounding};
+use fewbit_testkit::{is_full, report, seed};
 
 /// Values a call: several vectors of any row, and part of one.
 const BLOCK: usize = 4096 + 13;
 
-/// Calls `check` with blocks of f32 that together are all of them, or every 1021st: an odd step, so
-/// that all patterns of low bits occur, with a start that moves through the rest.
+/// Calls `check` with blocks of f32 that together are all of them, or every 1021st (61st in the full
+/// tier) from one that the seed chooses: a step prime to 2^32, so that all patterns of bits occur.
 fn blocks(mut check: impl FnMut(&[f32])) {
-    let step = if std::env::var_os("FEWBIT_EXHAUSTIVE").is_some() { 1 } else { 1021 };
-    let mut bits = (0_u64..1 << 32).step_by(step);
+    let step = match std::env::var("FEWBIT_EXHAUSTIVE") {
+        Ok(value) if value == "1" => 1,
+        _ if is_full() => 61,
+        _ => 1021,
+    };
+    let mut bits = (seed() % step..1 << 32).step_by(step as usize);
     let mut block = Vec::with_capacity(BLOCK);
     loop {
         block.clear();
@@ -35,7 +40,9 @@ fn narrowing(table: &'static [Row<ConvertFn>], contract: fn(f32) -> u16) {
     blocks(|block| {
         want.clear();
         want.extend(block.iter().map(|&x| contract(x)));
-        for (name, run) in &rows {
+        for row in &rows {
+            let (name, run) = (row.name(), row.run());
+            count(table, *row, block.len());
             let args = ConvertArgs {
                 src: block.as_ptr().cast(),
                 src_stride: 1,
@@ -52,6 +59,7 @@ fn narrowing(table: &'static [Row<ConvertFn>], contract: fn(f32) -> u16) {
             }
         }
     });
+    report();
 }
 
 #[test]
@@ -82,7 +90,9 @@ fn quantizing(table: &'static [Row<QuantizeFn>], format: IntFormat, mode: Quanti
     blocks(|block| {
         want.clear();
         want.extend(block.iter().map(|&x| fewbit_scheme::quantize(x, params, format, mode) as u8));
-        for (name, run) in &rows {
+        for row in &rows {
+            let (name, run) = (row.name(), row.run());
+            count(table, *row, block.len());
             let args = QuantizeArgs {
                 src: block.as_ptr(),
                 src_stride: 1,
@@ -103,6 +113,7 @@ fn quantizing(table: &'static [Row<QuantizeFn>], format: IntFormat, mode: Quanti
             }
         }
     });
+    report();
 }
 
 #[test]

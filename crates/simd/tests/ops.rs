@@ -1,8 +1,8 @@
 //! Every method of every vector backend against the scalar one, and the scalar one against the
 //! standard library: all pairs of extremes, all 2^16 codes, and a sweep over all f32.
 
-use fewbit_simd::{HalfLanes, Isa, Lanes, Scalar, Supported, f32_of_order_key};
-use fewbit_testkit::GuardedBuf;
+use fewbit_simd::{HalfLanes, Isa, IsaSet, Lanes, Scalar, f32_of_order_key};
+use fewbit_testkit::{GuardedBuf, covered, is_full, limited, missing, report, seed};
 
 /// Elements a case: the longest vector.
 const N: usize = 16;
@@ -238,7 +238,7 @@ fn scalar() -> Backend {
     backend!(None, Scalar)
 }
 
-/// The vector backends that this CPU can run.
+/// The vector backends that this run covers.
 fn vectors() -> Vec<Backend> {
     let all = [
         #[cfg(target_arch = "x86_64")]
@@ -252,17 +252,25 @@ fn vectors() -> Vec<Backend> {
         #[cfg(target_arch = "aarch64")]
         backend!(Some(Isa::Neon), fewbit_simd::Neon, "neon"),
     ];
-    let has = Supported::detect();
+    let supported = limited();
     let mut usable = Vec::new();
     for backend in all {
         let isa = backend.isa.unwrap();
-        if has.has(isa.closure()) {
+        if supported.has(isa.closure()) {
             usable.push(backend);
         } else {
-            println!("ISA {}: NOT COVERED (cpu lacks it)", isa.name());
+            missing("lanes", isa.closure());
         }
     }
     usable
+}
+
+/// Counts operand pairs, each of which every method was applied to.
+fn count(vectors: &[Backend], pairs: usize) {
+    for vector in vectors {
+        let set = vector.isa.map_or(IsaSet::SCALAR, Isa::closure);
+        covered("lanes", set, (pairs * NAMES.len()) as u64);
+    }
 }
 
 /// Whether lane `i` is as the contract has it, given the scalar lane.
@@ -281,8 +289,8 @@ fn agrees(name: &str, kind: Kind, case: &Case, i: usize, got: u32, want: u32) ->
     }
 }
 
-/// Runs a case on every backend; gives the number of lanes compared.
-fn compare(case: &Case, scalar: &Backend, vectors: &[Backend]) -> usize {
+/// Runs a case on every backend.
+fn compare(case: &Case, scalar: &Backend, vectors: &[Backend]) {
     let mut want = [[0; N]; NAMES.len()];
     // SAFETY: the scalar backend runs anywhere.
     unsafe { (scalar.apply)(case, &mut want) };
@@ -307,7 +315,6 @@ fn compare(case: &Case, scalar: &Backend, vectors: &[Backend]) -> usize {
             }
         }
     }
-    N * NAMES.len() * vectors.len()
 }
 
 /// The f32 where things change: zeros, subnormals, powers, ties, format limits, infinities, NaNs.
@@ -348,23 +355,27 @@ fn all_pairs_of_extremes() {
     let bits = extremes();
     let pairs: Vec<(u32, u32)> =
         bits.iter().flat_map(|&a| bits.iter().map(move |&b| (a, b))).collect();
-    let mut lanes = 0;
     for chunk in pairs.chunks(N) {
         let mut case = Case { a: [0; N], b: [0; N] };
         for (i, &(a, b)) in chunk.iter().enumerate() {
             (case.a[i], case.b[i]) = (a, b);
         }
-        lanes += compare(&case, &scalar, &vectors);
+        compare(&case, &scalar, &vectors);
     }
-    println!("{lanes} lanes compared");
+    count(&vectors, pairs.len());
+    report();
 }
 
 #[test]
 fn a_sweep_over_all_f32_and_all_codes() {
     let (scalar, vectors) = (scalar(), vectors());
     // An odd step visits every low-order pattern; consecutive lanes cover all 2^16 codes.
-    let step = if std::env::var_os("FEWBIT_EXHAUSTIVE").is_some() { 1_u64 } else { 2_053 };
-    let mut next = 0_u64;
+    let step = match std::env::var("FEWBIT_EXHAUSTIVE") {
+        Ok(value) if value == "1" => 1,
+        _ if is_full() => 61,
+        _ => 2_053,
+    };
+    let mut next = seed() % step;
     while next < 1 << 32 {
         let case = Case {
             a: std::array::from_fn(|i| (next + i as u64 * step) as u32),
@@ -377,6 +388,8 @@ fn a_sweep_over_all_f32_and_all_codes() {
         let a = std::array::from_fn(|i| code + i as u32);
         compare(&Case { a, b: a }, &scalar, &vectors);
     }
+    count(&vectors, ((1 << 32) / step) as usize + (1 << 16));
+    report();
 }
 
 #[test]

@@ -2,9 +2,8 @@
 //! contract's bytes for every length, offset and stride and touches nothing else.
 #![allow(dead_code, reason = "each test program uses its part")]
 
-use fewbit_kernels::registry::{Row, bind};
-use fewbit_simd::Supported;
-use fewbit_testkit::{GuardedBuf, Rng};
+use fewbit_kernels::registry::{Bound, Row, bind};
+use fewbit_testkit::{GuardedBuf, Rng, covered, limited, missing};
 
 /// Longest contiguous run tested, and the number of elements in the inputs.
 pub const N: usize = 257;
@@ -16,38 +15,6 @@ const STRIDES: [(usize, usize); 9] =
 const FILL: u8 = 0xA5;
 /// Bytes examined on either side of it.
 const AROUND: usize = 192;
-
-/// Memory with an unreadable page on either side. Runs are placed against both: an access one byte
-/// outside is a fault or is found in the bytes around.
-pub struct Arena {
-    buf: GuardedBuf,
-}
-
-impl Arena {
-    pub fn new(bytes: usize) -> Arena {
-        Arena { buf: GuardedBuf::new(bytes) }
-    }
-
-    fn base(&mut self) -> *mut u8 {
-        self.buf.as_mut_ptr()
-    }
-
-    fn len(&self) -> usize {
-        self.buf.len()
-    }
-
-    /// Copies the bytes so that they end at the upper guard.
-    pub fn against_end<T: Copy>(&mut self, values: &[T]) -> *const T {
-        let bytes = size_of_val(values);
-        assert!(bytes <= self.len());
-        // SAFETY: the last `bytes` bytes of the buffer, which is at least that long.
-        unsafe {
-            let to = self.base().add(self.len() - bytes);
-            values.as_ptr().cast::<u8>().copy_to_nonoverlapping(to, bytes);
-            to.cast()
-        }
-    }
-}
 
 /// Elements with their sizes: `src` is the input of [`N`] elements and `want` the contract's output
 /// for each.
@@ -62,16 +29,17 @@ pub struct Case<'a> {
 /// Source pointer and stride, destination pointer and stride, number of elements.
 pub type Call<'a> = &'a mut dyn FnMut(*const u8, usize, *mut u8, usize, usize);
 
-/// The source's and the destination's arenas, reused between cases.
+/// The source's and the destination's memory, reused between cases. Runs are placed against both
+/// guards: an access one byte outside is a fault or is found in the bytes around.
 pub struct Arenas {
-    src: Arena,
-    dst: Arena,
+    src: GuardedBuf,
+    dst: GuardedBuf,
 }
 
 impl Arenas {
     pub fn new() -> Arenas {
         // Room for the longest strided run: stride 64 of 4-byte elements.
-        Arenas { src: Arena::new(40_960), dst: Arena::new(40_960) }
+        Arenas { src: GuardedBuf::new(40_960), dst: GuardedBuf::new(40_960) }
     }
 
     /// Calls the kernel with all lengths against both guards, with all offsets within a cache line,
@@ -112,7 +80,8 @@ impl Arenas {
             |size: usize, stride: usize| if n == 0 { 0 } else { ((n - 1) * stride + 1) * size };
         let (src_bytes, dst_bytes) =
             (span(case.src_size, src_stride), span(case.dst_size, dst_stride));
-        let place = |arena: &Arena, bytes: usize| if at_end { arena.len() - bytes } else { offset };
+        let place =
+            |arena: &GuardedBuf, bytes: usize| if at_end { arena.len() - bytes } else { offset };
         let (src_at, dst_at) = (place(&self.src, src_bytes), place(&self.dst, dst_bytes));
         assert!(src_at + src_bytes <= self.src.len() && dst_at + dst_bytes <= self.dst.len());
         // The bytes looked at around the destination; beyond them lie further ones, then the guards.
@@ -120,7 +89,7 @@ impl Arenas {
         let high = (dst_at + dst_bytes + AROUND).min(self.dst.len());
         // SAFETY: all offsets are at most the arenas' lengths, as just asserted.
         let written = unsafe {
-            let (src_base, dst_base) = (self.src.base(), self.dst.base());
+            let (src_base, dst_base) = (self.src.as_mut_ptr(), self.dst.as_mut_ptr());
             for i in 0..n {
                 case.src.as_ptr().add(i * case.src_size).copy_to_nonoverlapping(
                     src_base.add(src_at + i * src_stride * case.src_size),
@@ -153,17 +122,23 @@ impl Arenas {
     }
 }
 
-/// The rows of a table that this CPU can run, callable.
-pub fn runnable<F: Copy>(rows: &'static [Row<F>]) -> Vec<(&'static str, F)> {
-    let supported = Supported::detect();
+/// The rows of a table that this run covers, callable; the others are reported.
+pub fn runnable<F: Copy>(rows: &'static [Row<F>]) -> Vec<Bound<F>> {
+    let supported = limited();
     let mut callable = Vec::new();
     for row in rows {
         match bind(row, supported) {
-            Some(bound) => callable.push((bound.name(), bound.run())),
-            None => println!("{}: NOT COVERED (cpu lacks it)", row.name),
+            Some(bound) => callable.push(bound),
+            None => missing(row.name, row.required),
         }
     }
     callable
+}
+
+/// Counts the cases checked with a row, under its op's name.
+pub fn count<F: Copy>(rows: &'static [Row<F>], row: Bound<F>, cases: usize) {
+    let op = rows.last().unwrap().name.strip_suffix("_scalar").unwrap();
+    covered(op, row.row().required, cases as u64);
 }
 
 /// The f32 where something changes, times a scale: zeros, subnormals, ties of small integers, the

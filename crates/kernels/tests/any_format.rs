@@ -1,0 +1,140 @@
+//! `quantize::any` and `dequantize::any`: every format, packed ones included, against the contract.
+
+mod common;
+
+use common::inputs;
+use fewbit_kernels::dequantize::{self, DequantizeArgs};
+use fewbit_kernels::quantize::{self, QuantizeArgs};
+use fewbit_scheme::{IntFormat, QuantParams, QuantizeMode, pack};
+use fewbit_testkit::{GuardedBuf, Rng, seed};
+
+/// Bytes of an array of `elements` codes.
+fn array_len(format: IntFormat, elements: usize) -> usize {
+    match format {
+        IntFormat::S16 => 2 * elements,
+        _ => elements.div_ceil(format.codes_per_byte()),
+    }
+}
+
+/// The code of element `i`, found without the functions under test.
+fn code_at(format: IntFormat, array: &[u8], i: usize) -> i32 {
+    match format {
+        IntFormat::S8 => i32::from(array[i] as i8),
+        IntFormat::U8 => i32::from(array[i]),
+        IntFormat::S16 => i32::from(i16::from_le_bytes([array[2 * i], array[2 * i + 1]])),
+        _ => {
+            let bits = format.bits() as usize;
+            let field = i32::from(array[i * bits / 8]) >> (i * bits % 8) & ((1 << bits) - 1);
+            match format {
+                IntFormat::S4 => (field ^ 8) - 8,
+                IntFormat::S2 => (field ^ 2) - 2,
+                IntFormat::B1 => 2 * field - 1,
+                _ => field,
+            }
+        }
+    }
+}
+
+#[test]
+fn codes_of_every_format_there_and_back() {
+    let mut rng = Rng::new(seed() ^ 7);
+    let (mut arena, mut values) = (GuardedBuf::new(8192), GuardedBuf::new(8192));
+    for format in IntFormat::ALL {
+        for (n, first, stride) in
+            [(0, 0, 1), (1, 0, 1), (1, 5, 1), (7, 1, 1), (64, 3, 2), (129, 0, 3), (257, 9, 1)]
+        {
+            for param_step in [0, 1] {
+                let src = inputs(&mut rng, 0.05);
+                let scales: Vec<f32> =
+                    (0..257).map(|_| 0.01 + (rng.next_u32() >> 8) as f32 / 1e8).collect();
+                let zero_points: Vec<i32> = (0..257)
+                    .map(|_| match format {
+                        IntFormat::B1 => 0,
+                        _ => {
+                            let span = (format.qmax() - format.qmin() + 1) as u32;
+                            format.qmin() + (rng.next_u32() % span) as i32
+                        }
+                    })
+                    .collect();
+                let with_zero_points = n % 2 == 1 && format != IntFormat::B1;
+                let zero_point_at = |i: usize| if with_zero_points { zero_points[i] } else { 0 };
+                let params = |i: usize| QuantParams {
+                    scale: scales[i * param_step],
+                    zero_point: zero_point_at(i * param_step),
+                };
+                let elements = if n == 0 { 0 } else { first + (n - 1) * stride + 1 };
+                let before: Vec<u8> =
+                    (0..array_len(format, elements)).map(|_| rng.next_u32() as u8).collect();
+                let array = arena.at_end(&before);
+                let zero_points =
+                    if with_zero_points { zero_points.as_ptr() } else { std::ptr::null() };
+                let args = QuantizeArgs {
+                    src: src.as_ptr(),
+                    src_stride: 1,
+                    dst: array,
+                    dst_stride: stride,
+                    n,
+                    scales: scales.as_ptr(),
+                    zero_points,
+                    param_step,
+                    mode: QuantizeMode::default(),
+                };
+                // SAFETY: the array holds the elements up to the last; the parameters are 257.
+                unsafe { quantize::any(&args, format, first) };
+                // SAFETY: the array just placed.
+                let after = unsafe { std::slice::from_raw_parts(array, before.len()) };
+                let mut codes = vec![None; elements];
+                for i in 0..n {
+                    let mode = QuantizeMode::default();
+                    codes[first + i * stride] =
+                        Some(fewbit_scheme::quantize(src[i], params(i), format, mode));
+                }
+                for (element, code) in codes.iter().enumerate() {
+                    let want = code.unwrap_or_else(|| code_at(format, &before, element));
+                    let got = code_at(format, after, element);
+                    assert_eq!(got, want, "{format:?} element {element} of {n}, stride {stride}");
+                }
+                // What the last byte holds beyond the last element stays.
+                let used = elements * format.bits() as usize % 8;
+                if used != 0 {
+                    let (old, new) = (before[before.len() - 1], after[after.len() - 1]);
+                    assert_eq!(old >> used, new >> used, "{format:?}: the pad changed");
+                }
+
+                let dst = values.at_end(&vec![0.0_f32; n]);
+                let args = DequantizeArgs {
+                    src: array,
+                    src_stride: stride,
+                    dst,
+                    dst_stride: 1,
+                    n,
+                    scales: scales.as_ptr(),
+                    zero_points,
+                    param_step,
+                };
+                // SAFETY: as above; `dst` has `n` elements.
+                let real = unsafe {
+                    dequantize::any(&args, format, first);
+                    std::slice::from_raw_parts(dst, n)
+                };
+                for (i, x) in real.iter().enumerate() {
+                    let q = codes[first + i * stride].unwrap();
+                    let want = fewbit_scheme::dequantize(q, params(i));
+                    assert_eq!(x.to_bits(), want.to_bits(), "{format:?} element {i}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn positions_agree_with_the_contract() {
+    // This file's own reading of the packing order is the contract's.
+    for format in [IntFormat::S4, IntFormat::U4, IntFormat::S2, IntFormat::U1, IntFormat::B1] {
+        let array: Vec<u8> = (0..=255).collect();
+        for i in 0..array.len() * format.codes_per_byte() {
+            let (byte, slot) = pack::position(format, i);
+            assert_eq!(pack::get(format, array[byte], slot), code_at(format, &array, i));
+        }
+    }
+}
