@@ -1,0 +1,314 @@
+//! Every tile of every instruction set against a triple loop in i64: all row counts, column counts
+//! and k around the tile's edges, both signednesses on both sides, extreme codes and zero points,
+//! between guard pages.
+
+use fewbit_kernels::gemm::{
+    MAX_MR, MAX_NR, TILES, Tile, TileArgs, TileFn, block_rows, code_shift_lhs, code_shift_rhs,
+    pack_lhs_row, pack_rhs,
+};
+use fewbit_kernels::registry::bind;
+use fewbit_testkit::{GuardedBuf, Rng, covered, is_full, limited, missing, report, seed};
+
+/// Both operands and their parameters, as a caller would give them.
+struct Case {
+    k: usize,
+    lhs_unsigned: bool,
+    rhs_unsigned: bool,
+    /// `[rows][k]`
+    lhs: Vec<u8>,
+    /// `[columns][k]`
+    rhs: Vec<u8>,
+    lhs_zero: Vec<i32>,
+    rhs_zero: Vec<i32>,
+    bias: Vec<i32>,
+}
+
+fn value(byte: u8, unsigned: bool) -> i32 {
+    if unsigned { i32::from(byte) } else { i32::from(byte as i8) }
+}
+
+impl Case {
+    fn rows(&self) -> usize {
+        self.lhs_zero.len()
+    }
+
+    fn columns(&self) -> usize {
+        self.rhs_zero.len()
+    }
+
+    /// The mathematical sums.
+    fn want(&self) -> Vec<i64> {
+        let mut sums = Vec::with_capacity(self.rows() * self.columns());
+        for (r, &za) in self.lhs_zero.iter().enumerate() {
+            for (c, (&zw, &bias)) in self.rhs_zero.iter().zip(&self.bias).enumerate() {
+                let lhs = &self.lhs[r * self.k..][..self.k];
+                let rhs = &self.rhs[c * self.k..][..self.k];
+                let products = lhs.iter().zip(rhs).map(|(&a, &w)| {
+                    let a = i64::from(value(a, self.lhs_unsigned) - za);
+                    a * i64::from(value(w, self.rhs_unsigned) - zw)
+                });
+                sums.push(products.sum::<i64>() + i64::from(bias));
+            }
+        }
+        sums
+    }
+}
+
+/// Memory between guard pages, one for each of a tile's arguments.
+struct Arenas(Vec<GuardedBuf>);
+
+impl Arenas {
+    fn new(bytes: usize) -> Arenas {
+        Arenas((0..9).map(|_| GuardedBuf::new(bytes)).collect())
+    }
+
+    /// Packs both sides and runs the tile; all memory ends at a guard page. Gives `[rows][nr]`.
+    fn run(&mut self, tile: &Tile, run: TileFn, case: &Case) -> Vec<i32> {
+        let [codes, lhs, rhs, lhs_zero, lhs_sum, rhs_zero, rhs_fold, bias, dst] =
+            self.0.as_mut_slice()
+        else {
+            unreachable!("nine arenas")
+        };
+        let (k, rows, nr, kr) = (case.k, case.rows(), tile.nr, tile.lhs.kr());
+        let k_groups = k.div_ceil(kr);
+        let padded = block_rows(rows, tile.mr);
+        assert!((rows..=tile.mr).contains(&padded), "{}: {rows} rows", tile.row.name);
+
+        let shift = code_shift_lhs(case.lhs_unsigned, tile.lhs);
+        let block = lhs.at_end(&vec![0u8; k_groups * padded * 4]);
+        let mut sums = vec![0x5555_5555; padded];
+        for (r, sum) in sums.iter_mut().enumerate().take(rows) {
+            let row = codes.at_end(&case.lhs[r * k..][..k]);
+            // SAFETY: k codes; the block has `k_groups * padded * 4` bytes, and `r < padded`.
+            *sum = unsafe { pack_lhs_row(row, case.lhs_unsigned, k, tile.lhs, block, r, padded) };
+        }
+        let mut zeros = vec![0x5555_5555; padded];
+        zeros.iter_mut().zip(&case.lhs_zero).for_each(|(zero, &za)| *zero = za + shift);
+
+        let shift = code_shift_rhs(case.rhs_unsigned);
+        let mut panel = vec![0x55i8; k_groups * nr * kr];
+        let mut column_sums = vec![0x5555_5555; nr];
+        let code = |c: usize, i: usize| value(case.rhs[c * k + i], case.rhs_unsigned) + shift;
+        pack_rhs(code, case.columns(), k, nr, tile.lhs, &mut panel, &mut column_sums);
+        let mut folds = column_sums.clone();
+        let (mut column_zeros, mut biases) = (vec![0; nr], vec![0; nr]);
+        for (c, (&zw, &extra)) in case.rhs_zero.iter().zip(&case.bias).enumerate() {
+            column_zeros[c] = zw + shift;
+            folds[c] = (k as i32).wrapping_mul(zw + shift).wrapping_sub(column_sums[c]);
+            biases[c] = extra;
+        }
+        const FILL: i32 = 0x1234_5678;
+        dst.as_mut_slice().fill(0x77);
+        let to = dst.at_end(&vec![FILL; rows * nr]);
+        let args = TileArgs {
+            lhs: block,
+            rhs: rhs.at_end(&panel),
+            k_groups,
+            rows,
+            lhs_zero: lhs_zero.at_end(&zeros),
+            lhs_sum: lhs_sum.at_end(&sums),
+            rhs_zero: rhs_zero.at_end(&column_zeros),
+            rhs_fold: rhs_fold.at_end(&folds),
+            bias: bias.at_end(&biases),
+            dst: to,
+        };
+        // SAFETY: every pointer is valid for the extent that `TileArgs` states, and not a byte more.
+        unsafe { run(&args) };
+        let len = dst.len();
+        let before = &dst.as_mut_slice()[..len - rows * nr * 4];
+        assert!(before.iter().all(|&b| b == 0x77), "{}: wrote before dst", tile.row.name);
+        // SAFETY: `rows * nr` initialised sums.
+        unsafe { std::slice::from_raw_parts(to, rows * nr) }.to_vec()
+    }
+
+    fn check(&mut self, tile: &Tile, run: TileFn, case: &Case, label: &str) {
+        let got = self.run(tile, run, case);
+        let want = case.want();
+        for (i, &want) in want.iter().enumerate() {
+            let (r, c) = (i / case.columns(), i % case.columns());
+            assert_eq!(
+                got[r * tile.nr + c],
+                want as i32,
+                "{} at ({r}, {c}), {label}: rows {} columns {} k {} unsigned {} {}",
+                tile.row.name,
+                case.rows(),
+                case.columns(),
+                case.k,
+                case.lhs_unsigned,
+                case.rhs_unsigned,
+            );
+        }
+    }
+}
+
+/// The tiles that this CPU can run, callable; the others are reported.
+fn runnable() -> Vec<(&'static Tile, TileFn)> {
+    let mut callable = Vec::new();
+    for tile in TILES {
+        match bind(&tile.row, limited()) {
+            Some(bound) => callable.push((tile, bound.run())),
+            None => missing(tile.row.name, tile.row.required),
+        }
+    }
+    callable
+}
+
+/// The kinds of codes.
+#[derive(Clone, Copy, Debug)]
+enum Fill {
+    Random,
+    /// Every code is this byte.
+    All(u8),
+    /// These two, in turns.
+    Alternating(u8, u8),
+}
+
+impl Fill {
+    fn bytes(self, rng: &mut Rng, n: usize) -> Vec<u8> {
+        match self {
+            Fill::Random => rng.bytes(n),
+            Fill::All(byte) => vec![byte; n],
+            Fill::Alternating(even, odd) => {
+                (0..n).map(|i| if i % 2 == 0 { even } else { odd }).collect()
+            }
+        }
+    }
+}
+
+const FILLS: [Fill; 7] = [
+    Fill::Random,
+    Fill::All(0x80),
+    Fill::All(0x7F),
+    Fill::All(0xFF),
+    Fill::All(0),
+    Fill::Alternating(0x80, 0x7F),
+    Fill::Alternating(0, 0xFF),
+];
+
+/// A zero point of the format: an end, 0 or any.
+fn zero_point(rng: &mut Rng, unsigned: bool) -> i32 {
+    let (qmin, qmax) = if unsigned { (0, 255) } else { (-128, 127) };
+    match rng.below(4) {
+        0 => qmin,
+        1 => qmax,
+        2 => 0,
+        _ => value(rng.byte(), unsigned),
+    }
+}
+
+fn case(
+    rng: &mut Rng,
+    (rows, columns, k): (usize, usize, usize),
+    (lhs_unsigned, rhs_unsigned): (bool, bool),
+    (lhs, rhs): (Fill, Fill),
+) -> Case {
+    Case {
+        k,
+        lhs_unsigned,
+        rhs_unsigned,
+        lhs: lhs.bytes(rng, rows * k),
+        rhs: rhs.bytes(rng, columns * k),
+        lhs_zero: (0..rows).map(|_| zero_point(rng, lhs_unsigned)).collect(),
+        rhs_zero: (0..columns).map(|_| zero_point(rng, rhs_unsigned)).collect(),
+        bias: (0..columns).map(|_| rng.next_u32() as i32 >> rng.below(32)).collect(),
+    }
+}
+
+const SIGNS: [(bool, bool); 4] = [(false, false), (false, true), (true, false), (true, true)];
+
+#[test]
+fn every_tile_at_every_edge() {
+    let mut rng = Rng::new(seed());
+    let mut arenas = Arenas::new(64 * 1024);
+    for (tile, run) in runnable() {
+        let mut cases = 0;
+        let columns: Vec<usize> = (0..=tile.nr).collect();
+        for rows in 1..=tile.mr {
+            for k in (0..=34).chain([63, 64, 65, 127, 128, 129, 251, 257]) {
+                // Every row count meets every k; columns and fills rotate through them, and the
+                // full tier takes all columns.
+                let taken = if is_full() { columns.len() } else { 3 };
+                for _ in 0..taken {
+                    let columns = rng.pick(&columns);
+                    let signs = rng.pick(&SIGNS);
+                    let fills = (rng.pick(&FILLS), rng.pick(&FILLS));
+                    let case = case(&mut rng, (rows, columns, k), signs, fills);
+                    arenas.check(tile, run, &case, &format!("{fills:?}"));
+                    cases += 1;
+                }
+            }
+        }
+        covered("gemm", tile.row.required, cases);
+    }
+    report();
+}
+
+#[test]
+fn every_combination_of_extremes() {
+    let mut rng = Rng::new(seed() ^ 1);
+    let mut arenas = Arenas::new(64 * 1024);
+    for (tile, run) in runnable() {
+        let mut cases = 0;
+        for signs in SIGNS {
+            for lhs in FILLS {
+                for rhs in FILLS {
+                    for zeros in 0..9 {
+                        let ends = |unsigned: bool, which: usize| match (unsigned, which) {
+                            (_, 1) => 0,
+                            (false, 0) => -128,
+                            (false, _) => 127,
+                            (true, 0) => 0,
+                            (true, _) => 255,
+                        };
+                        let shape = (tile.mr, tile.nr, 67);
+                        let mut case = case(&mut rng, shape, signs, (lhs, rhs));
+                        case.lhs_zero.fill(ends(signs.0, zeros / 3));
+                        case.rhs_zero.fill(ends(signs.1, zeros % 3));
+                        arenas.check(tile, run, &case, &format!("{lhs:?} {rhs:?} {zeros}"));
+                        cases += 1;
+                    }
+                }
+            }
+        }
+        covered("gemm", tile.row.required, cases);
+    }
+    report();
+}
+
+/// The last k for which 255 * 255 * k fits int32, and beyond it: sums of the packed codes wrap on the
+/// way, sums beyond int32 are congruent modulo 2^32, and no instruction saturates.
+#[test]
+fn k_at_and_beyond_the_bound() {
+    let mut rng = Rng::new(seed() ^ 2);
+    let mut arenas = Arenas::new(4 * 1024 * 1024);
+    const LARGEST: usize = i32::MAX as usize / (255 * 255);
+    for (tile, run) in runnable() {
+        for k in [LARGEST, LARGEST + 1, 2 * LARGEST + 3] {
+            for (lhs_zero, rhs_zero, code) in [(0, 0, 0xFF), (255, 255, 0), (0, 255, 0xFF)] {
+                let shape = (tile.mr.min(2), 3, k);
+                let fills = (Fill::All(code), Fill::All(code));
+                let mut case = case(&mut rng, shape, (true, true), fills);
+                case.lhs_zero.fill(lhs_zero);
+                case.rhs_zero.fill(rhs_zero);
+                case.bias.fill(0);
+                arenas.check(tile, run, &case, "bound");
+            }
+        }
+    }
+}
+
+/// A tile's name says what its fields say, and the table's order and limits hold.
+#[test]
+fn names_agree_with_fields() {
+    for tile in TILES {
+        let isa = fewbit_testkit::set_name(tile.row.required);
+        let (mr, nr, kr) = (tile.mr, tile.nr, tile.lhs.kr());
+        assert_eq!(tile.row.name, format!("gemm_s8s32_{mr}x{nr}x{kr}_{isa}"));
+        assert!(tile.mr <= MAX_MR && tile.nr <= MAX_NR, "{}", tile.row.name);
+        for rows in 1..=tile.mr {
+            assert!((rows..=tile.mr).contains(&block_rows(rows, tile.mr)), "{}", tile.row.name);
+        }
+    }
+    let last = TILES.last().expect("a scalar tile");
+    assert_eq!(last.row.required, fewbit_simd::IsaSet::SCALAR);
+}
