@@ -14,11 +14,15 @@ extern crate std;
 
 pub mod dispatch;
 mod error;
+mod linear;
 pub mod memory;
 mod parallel;
+mod plan;
 
 pub use error::{Error, Result, Status, Value};
+pub use linear::{Linear, LinearDesc, LinearLayout};
 pub use parallel::{Parallel, Serial};
+pub use plan::{Activation, Bias, Code, DynamicSpec, Input, Output, Weights, Workspace};
 
 pub use fewbit_calibrate as calibrate;
 pub use fewbit_granularity as granularity;

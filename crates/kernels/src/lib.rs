@@ -13,6 +13,7 @@ pub mod quantize;
 pub mod reduce;
 pub mod registry;
 pub mod requantize;
+pub mod scale;
 
 use registry::{Row, RowInfo};
 
@@ -24,6 +25,7 @@ pub fn rows() -> impl Iterator<Item = RowInfo> {
         .chain(requantize::rows())
         .chain(convert::rows())
         .chain(reduce::rows())
+        .chain(scale::rows())
         .chain(gemm::rows())
 }
 

@@ -152,3 +152,11 @@ pub fn rescale(q: i32, from: QuantParams, to: QuantParams, format: IntFormat) ->
     let steps = q.wrapping_sub(from.zero_point);
     requantize(steps, from.scale / to.scale, to.zero_point, format, clamp)
 }
+
+/// The float epilogue of an int8 product: `f32(acc) * (row_factor * column_factor)`, `+ bias`, NaN
+/// made canonical, negative results made 0 if `relu` (a NaN stays). Nothing is fused.
+pub fn scale(acc: i32, row_factor: f32, column_factor: f32, bias: Option<f32>, relu: bool) -> f32 {
+    let product = acc as f32 * (row_factor * column_factor);
+    let y = real::canonical(bias.map_or(product, |bias| product + bias));
+    if relu && 0.0 > y { 0.0 } else { y }
+}

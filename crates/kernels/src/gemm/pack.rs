@@ -31,38 +31,55 @@ pub unsafe fn pack_lhs_row(
     rows: usize,
 ) -> i32 {
     let shift = code_shift_lhs(unsigned, form);
-    let value = |i: usize| -> i32 {
-        // SAFETY: `i < k`, by the callers below and this function's contract.
-        let code = unsafe { codes.add(i).read() };
-        if unsigned { code as i32 + shift } else { code as i8 as i32 + shift }
-    };
-    let mut sum = 0i32;
     let kr = form.kr();
     let whole = k / kr;
-    for group in 0..k.div_ceil(kr) {
-        let mut bytes = [0u8; 4];
-        let present = if group < whole { kr } else { k - whole * kr };
-        match form {
+    let mut sum = 0i32;
+    // SAFETY: called with `group < whole` only: `kr` codes within k.
+    let read = |group: usize| unsafe { codes.add(group * kr) };
+    let put = |group: usize, bytes: [u8; 4]| {
+        // SAFETY: group `group` of row `row` lies in the block, by this function's contract.
+        unsafe { block.add((group * rows + row) * 4).cast::<[u8; 4]>().write(bytes) }
+    };
+    for group in 0..whole {
+        let bytes = match form {
             LhsForm::I16 => {
-                for (j, pair) in bytes.chunks_exact_mut(2).enumerate().take(present) {
-                    let v = value(group * kr + j);
-                    sum = sum.wrapping_add(v);
-                    let [low, high] = (v as i16).to_le_bytes();
-                    if let [a, b] = pair {
-                        (*a, *b) = (low, high);
-                    }
-                }
+                // SAFETY: two codes, as above.
+                let [a, b] = unsafe { read(group).cast::<[u8; 2]>().read() };
+                let widen = |c: u8| if unsigned { c as i16 } else { c as i8 as i16 };
+                let (a, b) = (widen(a), widen(b));
+                sum = sum.wrapping_add(a as i32 + b as i32);
+                let ([a0, a1], [b0, b1]) = (a.to_le_bytes(), b.to_le_bytes());
+                [a0, a1, b0, b1]
             }
             LhsForm::U8 | LhsForm::S8 => {
-                for (j, byte) in bytes.iter_mut().enumerate().take(present) {
-                    let v = value(group * kr + j);
-                    sum = sum.wrapping_add(v);
-                    *byte = v as u8;
-                }
+                // SAFETY: four codes, as above.
+                let codes = unsafe { read(group).cast::<[u8; 4]>().read() };
+                // Moving a code by 128 is flipping its top bit.
+                let packed = codes.map(|c| if shift == 0 { c } else { c ^ 0x80 });
+                let value = |c: u8| if form == LhsForm::U8 { c as i32 } else { c as i8 as i32 };
+                let [a, b, c, d] = packed.map(value);
+                sum = sum.wrapping_add(a + b + c + d);
+                packed
+            }
+        };
+        put(group, bytes);
+    }
+    if whole * kr < k {
+        let mut bytes = [0u8; 4];
+        for j in 0..k - whole * kr {
+            // SAFETY: `whole * kr + j < k`.
+            let code = unsafe { codes.add(whole * kr + j).read() };
+            let v = if unsigned { code as i32 } else { code as i8 as i32 } + shift;
+            sum = sum.wrapping_add(v);
+            let [low, high, ..] = v.to_le_bytes();
+            if form == LhsForm::I16 {
+                // One of two: the second stays 0.
+                bytes = [low, high, 0, 0];
+            } else if let Some(byte) = bytes.get_mut(j) {
+                *byte = low;
             }
         }
-        // SAFETY: group `group` of row `row` lies in the block, by this function's contract.
-        unsafe { block.add((group * rows + row) * 4).cast::<[u8; 4]>().write(bytes) };
+        put(whole, bytes);
     }
     sum
 }

@@ -1,0 +1,389 @@
+//! Linear layers: `y[m][n] = Σ_k x[m][k] w[n][k] + bias[n]` with int8 weights packed once.
+
+use crate::memory::Allocator;
+use crate::plan::{
+    Activation, Bias, Carver, Destination, Engine, Input, MemoryRange, Operands, Output, Quantizer,
+    Weights, Workspace, block_count, check_operands, check_workspace, forbid_overlap, size,
+};
+use crate::{Error, Parallel, Result, Status};
+use core::ops::Range;
+use fewbit_simd::Supported;
+
+/// How a linear layer's weights lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinearLayout {
+    /// `[N, K]`: the weights of an output channel are contiguous (PyTorch, ONNX Gemm with transB).
+    Nk,
+    /// `[K, N]`: the weights of an input feature are contiguous (ONNX MatMul).
+    Kn,
+}
+
+/// A linear layer to plan.
+#[derive(Clone, Copy, Debug)]
+pub struct LinearDesc<'a> {
+    /// K, at least 1.
+    pub in_features: usize,
+    /// N, at least 1.
+    pub out_features: usize,
+    /// The codes, `(rows - 1) * weight_stride + columns` of them at least, and their parameters.
+    pub weights: Weights<'a>,
+    /// Which of the two dimensions comes first.
+    pub layout: LinearLayout,
+    /// Codes between rows of the weights; 0: contiguous.
+    pub weight_stride: usize,
+    /// What is read.
+    pub input: Input,
+    /// What is added.
+    pub bias: Bias<'a>,
+    /// What is written.
+    pub output: Output,
+    /// What is applied before writing.
+    pub activation: Activation,
+}
+
+/// A planned linear layer: packed weights and the kernels chosen. Immutable; threads may share it.
+pub struct Linear {
+    engine: Engine,
+    quantizer: Quantizer,
+    input: Input,
+    output: Output,
+    in_features: usize,
+    out_features: usize,
+}
+
+/// Panels of columns that one task multiplies with a block of rows it packed.
+const PANELS_A_TASK: usize = 8;
+
+/// Where a run reads and writes.
+#[derive(Clone, Copy)]
+struct Ends {
+    x: *const u8,
+    x_stride: usize,
+    y: *mut u8,
+    y_stride: usize,
+}
+// SAFETY: tasks read `x` and write disjoint elements of `y`; the caller of the run vouches for both.
+unsafe impl Sync for Ends {}
+
+impl Linear {
+    /// Packs the weights and chooses kernels. The only call that allocates.
+    ///
+    /// # Errors
+    /// [`Status::InvalidArgument`], [`Status::Unsupported`], [`Status::BufferTooSmall`] (codes),
+    /// [`Status::LimitExceeded`] (a sum could leave int32), [`Status::OutOfMemory`].
+    pub fn create(
+        desc: &LinearDesc<'_>,
+        supported: Supported,
+        allocator: &Allocator,
+    ) -> Result<Linear> {
+        let (n, k) = (desc.out_features, desc.in_features);
+        for (name, value) in [("desc.in_features", k), ("desc.out_features", n)] {
+            if value == 0 {
+                return Err(Error::new(Status::InvalidArgument, name, "is 0"));
+            }
+        }
+        let operands = Operands {
+            weights: desc.weights,
+            input: desc.input,
+            bias: desc.bias,
+            output: desc.output,
+            activation: desc.activation,
+        };
+        check_operands(&operands, n)?;
+        let (rows, columns) = match desc.layout {
+            LinearLayout::Nk => (n, k),
+            LinearLayout::Kn => (k, n),
+        };
+        let stride = if desc.weight_stride == 0 { columns } else { desc.weight_stride };
+        if stride < columns {
+            return Err(Error::new(
+                Status::InvalidArgument,
+                "desc.weight_stride",
+                "is {}, less than the {} codes of a row",
+            )
+            .with(stride)
+            .with(columns));
+        }
+        let needed = size(&[rows - 1, stride])?.saturating_add(columns);
+        if desc.weights.codes.len() < needed {
+            return Err(Error::new(
+                Status::BufferTooSmall,
+                "desc.weights",
+                "has {} codes, but needs {}",
+            )
+            .with(desc.weights.codes.len())
+            .with(needed));
+        }
+        let at = |channel: usize, i: usize| match desc.layout {
+            LinearLayout::Nk => channel * stride + i,
+            LinearLayout::Kn => i * stride + channel,
+        };
+        let engine = Engine::new(&operands, at, (1, n, k), supported, allocator)?;
+        Ok(Linear {
+            engine,
+            quantizer: Quantizer::new(desc.input, supported)?,
+            input: desc.input,
+            output: desc.output,
+            in_features: k,
+            out_features: n,
+        })
+    }
+
+    /// The tile kernel's name.
+    pub fn kernel_name(&self) -> &'static str {
+        self.engine.packed.tile.name()
+    }
+
+    /// The largest |int32 sum| that any input can give, proven from the weights.
+    pub fn bound(&self) -> i64 {
+        self.engine.packed.bound
+    }
+
+    /// Bytes of packed weights.
+    pub fn weight_bytes(&self) -> usize {
+        self.engine.packed.weight_bytes()
+    }
+
+    /// K.
+    pub fn in_features(&self) -> usize {
+        self.in_features
+    }
+
+    /// N.
+    pub fn out_features(&self) -> usize {
+        self.out_features
+    }
+
+    /// What a run of up to `rows` rows on up to `max_workers` workers needs. More rows or workers
+    /// never need less.
+    ///
+    /// # Errors
+    /// [`Status::InvalidArgument`] if the size overflows.
+    pub fn workspace(&self, rows: usize, max_workers: usize) -> Result<Workspace> {
+        let mut carver = Carver::new(core::ptr::null_mut());
+        self.carve(&mut carver, rows, max_workers)?;
+        Ok(Workspace { size: carver.used(), align: crate::memory::ALIGNMENT })
+    }
+
+    fn carve(&self, carver: &mut Carver, rows: usize, workers: usize) -> Result<Parts> {
+        let overflow =
+            Error::new(Status::InvalidArgument, "rows", "and max_workers need more than memory");
+        let real = self.input.is_real();
+        let codes = if real { rows.checked_mul(self.in_features).ok_or(overflow)? } else { 0 };
+        let dynamic = if self.quantizer.is_dynamic() { rows } else { 0 };
+        let block = self.engine.block_size().next_multiple_of(crate::memory::ALIGNMENT);
+        let blocks = block.checked_mul(workers.max(1)).ok_or(overflow)?;
+        let parts = (|| {
+            Some(Parts {
+                scales: carver.take(dynamic)?,
+                zero_points: carver.take(dynamic)?,
+                codes: carver.take(codes)?,
+                blocks: carver.take(blocks)?,
+                block,
+            })
+        })();
+        parts.ok_or(overflow)
+    }
+
+    /// Runs the layer on slices: `x` holds `(rows - 1) * x_stride + K` elements of the input's type.
+    ///
+    /// # Errors
+    /// As [`run_raw`](Linear::run_raw), and [`Status::BufferTooSmall`] for the slices.
+    pub fn run<X: Copy, Y: Copy>(
+        &self,
+        rows: usize,
+        x: &[X],
+        workspace: &mut [u8],
+        parallel: &dyn Parallel,
+        y: &mut [Y],
+    ) -> Result<()> {
+        let (k, n) = (self.in_features, self.out_features);
+        let sides = [
+            ("x", x.len(), k, size_of::<X>(), self.input.element_size()),
+            ("y", y.len(), n, size_of::<Y>(), self.output.element_size()),
+        ];
+        for (name, len, columns, given, wanted) in sides {
+            if given != wanted {
+                return Err(Error::new(
+                    Status::InvalidArgument,
+                    name,
+                    "has elements of {} bytes, but the plan's have {}",
+                )
+                .with(given)
+                .with(wanted));
+            }
+            if len < size(&[rows, columns])? {
+                return Err(Error::new(
+                    Status::BufferTooSmall,
+                    name,
+                    "has {} elements, but {} rows of {} are needed",
+                )
+                .with(len)
+                .with(rows)
+                .with(columns));
+            }
+        }
+        let whole = (0..rows, 0..n);
+        // SAFETY: both slices hold `rows` contiguous rows, and elements of the right size.
+        unsafe {
+            self.run_raw(
+                rows,
+                x.as_ptr().cast(),
+                k,
+                workspace.as_mut_ptr(),
+                workspace.len(),
+                parallel,
+                y.as_mut_ptr().cast(),
+                n,
+                whole,
+            )
+        }
+    }
+
+    /// Runs rows `range.0` and columns `range.1` of a call of `rows` rows. Strides are in elements.
+    /// The results do not depend on the range, the workers or the instruction set.
+    ///
+    /// # Errors
+    /// [`Status::NullPointer`], [`Status::InvalidArgument`] (strides, ranges),
+    /// [`Status::BufferTooSmall`] and [`Status::Misaligned`] (workspace), [`Status::Overlap`]. Nothing
+    /// is written then.
+    ///
+    /// # Safety
+    /// `x` can be read for `rows` rows of K elements, `y` written for `rows` rows of N elements in the
+    /// range, `workspace` written for `workspace_size` bytes; each unless NULL.
+    #[allow(clippy::too_many_arguments, reason = "the C call's arguments, one to one")]
+    pub unsafe fn run_raw(
+        &self,
+        rows: usize,
+        x: *const u8,
+        x_stride: usize,
+        workspace: *mut u8,
+        workspace_size: usize,
+        parallel: &dyn Parallel,
+        y: *mut u8,
+        y_stride: usize,
+        range: (Range<usize>, Range<usize>),
+    ) -> Result<()> {
+        let (row_range, columns) = range;
+        let (k, n) = (self.in_features, self.out_features);
+        check_range("row", &row_range, rows)?;
+        check_range("column", &columns, n)?;
+        if row_range.is_empty() || columns.is_empty() {
+            return Ok(());
+        }
+        let x_bytes = matrix_bytes("x", x, rows, k, x_stride, self.input.element_size())?;
+        let y_bytes = matrix_bytes("y", y, rows, n, y_stride, self.output.element_size())?;
+        let workers = parallel.max_workers();
+        let needed = self.workspace(rows, workers)?.size;
+        check_workspace(workspace, workspace_size, needed)?;
+        let memory = MemoryRange::new("workspace", workspace, needed);
+        forbid_overlap(MemoryRange::new("x", x, x_bytes), MemoryRange::new("y", y, y_bytes))?;
+        forbid_overlap(MemoryRange::new("x", x, x_bytes), memory)?;
+        forbid_overlap(MemoryRange::new("y", y, y_bytes), memory)?;
+
+        let parts = self.carve(&mut Carver::new(workspace), rows, workers)?;
+        let ends = Ends { x, x_stride, y, y_stride };
+        // SAFETY: rows and strides as checked and promised; the parts hold a value a row.
+        unsafe {
+            self.quantizer.prepare(
+                (ends.x, x_stride),
+                (rows, k),
+                row_range.clone(),
+                (parts.codes, parts.scales, parts.zero_points),
+                parallel,
+            );
+        }
+        let mr = self.engine.packed.mr;
+        let span = PANELS_A_TASK * self.engine.packed.nr.max(1);
+        let row_tasks = block_count(row_range.len(), mr);
+        // Column tasks start on whole panels, so that no panel is multiplied twice.
+        let first_span = columns.start / span;
+        let column_tasks = columns.end.div_ceil(span) - first_span;
+        parallel.run(row_tasks * column_tasks, &|task, worker| {
+            let (ends, parts) = (&ends, &parts);
+            let column_tasks = column_tasks.max(1);
+            let first = row_range.start + task / column_tasks * mr;
+            let count = row_range.end.min(first + mr) - first;
+            let start = (first_span + task % column_tasks) * span;
+            let part = columns.start.max(start)..columns.end.min(start + span);
+            // SAFETY: `worker < max_workers`, each with a block of its own; rows and columns exist by
+            // the checks above, and no two tasks share an output.
+            unsafe {
+                let memory = parts.blocks.add(worker * parts.block);
+                let block = self.engine.pack(memory, count, |r| {
+                    let row = first + r;
+                    let codes = if self.input.is_real() {
+                        parts.codes.add(row * k).cast_const()
+                    } else {
+                        ends.x.add(row * ends.x_stride)
+                    };
+                    let (scale, zero_point) =
+                        self.quantizer.row(parts.scales, parts.zero_points, row);
+                    (codes, zero_point, scale)
+                });
+                let element = self.output.element_size();
+                let row = |r: usize| ends.y.add((first + r) * ends.y_stride * element);
+                let destination = Destination { row, column_stride: 1 };
+                self.engine.multiply(&block, 0, part, &destination);
+            }
+        });
+        Ok(())
+    }
+}
+
+/// The workspace, cut.
+struct Parts {
+    /// Each row's parameters, for dynamic inputs.
+    scales: *mut f32,
+    zero_points: *mut i32,
+    /// `[rows][K]` codes, for f32 inputs.
+    codes: *mut u8,
+    /// A packed block for each worker, `block` bytes apart.
+    blocks: *mut u8,
+    block: usize,
+}
+// SAFETY: each task uses its worker's block and reads what was written before the tasks began.
+unsafe impl Sync for Parts {}
+
+fn check_range(what: &'static str, range: &Range<usize>, len: usize) -> Result<()> {
+    if range.start <= range.end && range.end <= len {
+        return Ok(());
+    }
+    let (name, text) = if what == "row" {
+        ("row_end", "makes the rows {} to {}, but there are {}")
+    } else {
+        ("col_end", "makes the columns {} to {}, but there are {}")
+    };
+    Err(Error::new(Status::InvalidArgument, name, text).with(range.start).with(range.end).with(len))
+}
+
+/// The bytes that a matrix covers, or why its pointer or stride is wrong.
+fn matrix_bytes<T>(
+    name: &'static str,
+    pointer: *const T,
+    rows: usize,
+    columns: usize,
+    stride: usize,
+    element: usize,
+) -> Result<usize> {
+    if pointer.is_null() {
+        return Err(Error::new(Status::NullPointer, name, "is NULL"));
+    }
+    if !pointer.addr().is_multiple_of(element.max(1)) {
+        return Err(
+            Error::new(Status::Misaligned, name, "is not aligned to {} bytes").with(element)
+        );
+    }
+    let bad = |text| {
+        Error::new(Status::InvalidArgument, if name == "x" { "x_stride" } else { "y_stride" }, text)
+    };
+    if stride < columns {
+        return Err(bad("is {}, less than the {} elements of a row").with(stride).with(columns));
+    }
+    rows.saturating_sub(1)
+        .checked_mul(stride)
+        .and_then(|elements| elements.checked_add(columns))
+        .and_then(|elements| elements.checked_mul(element))
+        .filter(|&bytes| bytes <= isize::MAX as usize)
+        .ok_or(bad("of {} makes the matrix larger than memory").with(stride))
+}

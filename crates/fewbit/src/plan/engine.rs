@@ -1,0 +1,309 @@
+//! Blocks of rows times panels of columns, and what becomes of their sums: the part of a run that
+//! linear and convolution plans share.
+//!
+//! The order of operations on a sum: zero points and s32 bias (exact, in int32), then by output:
+//!
+//! * s32: ReLU.
+//! * f32: `f32(acc) * (input scale * weight scale)`, f32 bias, NaN made canonical, ReLU.
+//! * codes: `requantize(acc, (input scale * weight scale) / output scale)`, with ReLU as a clamp at the
+//!   zero point; or, with an f32 bias, the f32 result quantized.
+
+use super::packed::Packed;
+use super::{Activation, Bias, Code, Operands, Output};
+use crate::memory::{Allocator, Buffer};
+use crate::{Error, Result, Status};
+use core::ops::Range;
+use fewbit_kernels::gemm::{MAX_MR, MAX_NR, TileArgs, block_rows, code_shift_lhs, pack_lhs_row};
+use fewbit_kernels::quantize::{QuantizeArgs, QuantizeFn};
+use fewbit_kernels::registry::{Bound, Row, best};
+use fewbit_kernels::requantize::{RequantizeArgs, RequantizeFn};
+use fewbit_kernels::scale::{ScaleArgs, ScaleFn};
+use fewbit_kernels::{quantize, requantize, scale};
+use fewbit_scheme::QuantizeMode;
+use fewbit_simd::Supported;
+
+pub(crate) struct Engine {
+    pub packed: Packed,
+    output: Output,
+    relu: bool,
+    lhs_unsigned: bool,
+    /// The weights' scale of each column, padded to whole panels.
+    scales: Buffer<f32>,
+    /// The f32 bias of each column, padded; empty if there is none.
+    bias: Buffer<f32>,
+    /// For codes from an input of known scale: each column's multiplier, padded; otherwise empty.
+    multipliers: Buffer<f32>,
+    scale: Bound<ScaleFn>,
+    requantize: Bound<RequantizeFn>,
+    quantize: Bound<QuantizeFn>,
+}
+
+/// A packed lhs block with its rows' parameters.
+pub(crate) struct Block {
+    /// The packed codes.
+    lhs: *const u8,
+    rows: usize,
+    zero: [i32; MAX_MR],
+    sum: [i32; MAX_MR],
+    scale: [f32; MAX_MR],
+}
+
+/// Where a block's results go: `row(r)` is the address of column 0 of row `r`; columns are
+/// `column_stride` elements apart.
+pub(crate) struct Destination<F: Fn(usize) -> *mut u8> {
+    pub row: F,
+    pub column_stride: usize,
+}
+
+/// Blocks of at most `mr` rows that `rows` rows need.
+pub(crate) fn block_count(rows: usize, mr: usize) -> usize {
+    rows.div_ceil(mr.max(1))
+}
+
+fn find<F: Copy>(rows: &'static [Row<F>], supported: Supported) -> Result<Bound<F>> {
+    best(rows, supported).ok_or(Error::new(Status::Internal, "plan", "found no kernel"))
+}
+
+impl Engine {
+    /// Packs `groups * columns` output channels of `k` weights; `at(channel, i)` is the index of a
+    /// weight's code. The operands are checked.
+    pub(crate) fn new(
+        operands: &Operands<'_>,
+        at: impl Fn(usize, usize) -> usize,
+        shape: (usize, usize, usize),
+        supported: Supported,
+        allocator: &Allocator,
+    ) -> Result<Engine> {
+        let packed = Packed::new(operands, at, shape, supported, allocator)?;
+        let Operands { weights, input, bias, output, activation } = *operands;
+        let groups = shape.0;
+        let padded = packed.padded_columns();
+        let mut scales = Buffer::zeroed(padded, allocator, "desc.weight_scales")?;
+        let real_bias = match bias {
+            Bias::F32(bias) => Some(bias),
+            _ => None,
+        };
+        let biases = if real_bias.is_some() { padded } else { 0 };
+        let mut bias = Buffer::zeroed(biases, allocator, "desc.bias")?;
+        let fixed = match (output, input.fixed_params(), real_bias) {
+            (Output::Codes(_, out), Some(params), None) => Some((params.scale, out.scale)),
+            _ => None,
+        };
+        let multiplied = if fixed.is_some() { padded } else { 0 };
+        let mut multipliers = Buffer::zeroed(multiplied, allocator, "desc.weight_scales")?;
+        for group in 0..groups {
+            for column in 0..packed.columns {
+                let channel = group * packed.columns + column;
+                let index = packed.slot(group, 0) + column;
+                let put = |values: &mut Buffer<f32>, value: f32| {
+                    if let Some(slot) = values.as_mut_slice().get_mut(index) {
+                        *slot = value;
+                    }
+                };
+                let weight_scale = weights.scale(channel);
+                put(&mut scales, weight_scale);
+                put(&mut bias, real_bias.and_then(|b| b.get(channel)).copied().unwrap_or(0.0));
+                if let Some((input_scale, output_scale)) = fixed {
+                    put(&mut multipliers, input_scale * weight_scale / output_scale);
+                }
+            }
+        }
+        let (requantize_rows, quantize_rows) = match output {
+            Output::Codes(Code::U8, _) => (requantize::S32_U8, quantize::F32_U8),
+            _ => (requantize::S32_S8, quantize::F32_S8),
+        };
+        Ok(Engine {
+            lhs_unsigned: input.code().is_unsigned(),
+            packed,
+            output,
+            relu: activation == Activation::Relu,
+            scales,
+            bias,
+            multipliers,
+            scale: find(scale::S32_F32, supported)?,
+            requantize: find(requantize_rows, supported)?,
+            quantize: find(quantize_rows, supported)?,
+        })
+    }
+
+    /// Bytes of a packed block of up to `mr` rows.
+    pub(crate) fn block_size(&self) -> usize {
+        // No overflow: the packed weights, of at least as many k-groups times nr, exist.
+        self.packed.k_groups() * self.packed.mr * 4
+    }
+
+    /// Packs `1..=mr` rows: `row(r)` gives the address of its k codes, its zero point and its scale.
+    ///
+    /// # Safety
+    /// The codes can be read and `memory` written for [`block_size`](Engine::block_size) bytes.
+    pub(crate) unsafe fn pack(
+        &self,
+        memory: *mut u8,
+        rows: usize,
+        mut row: impl FnMut(usize) -> (*const u8, i32, f32),
+    ) -> Block {
+        let packed = &self.packed;
+        let padded = block_rows(rows, packed.mr);
+        if padded != rows {
+            // SAFETY: `padded <= mr` rows of the block.
+            unsafe { memory.write_bytes(0, packed.k_groups() * padded * 4) };
+        }
+        let shift = code_shift_lhs(self.lhs_unsigned, packed.form);
+        let mut block =
+            Block { lhs: memory, rows, zero: [0; MAX_MR], sum: [0; MAX_MR], scale: [0.0; MAX_MR] };
+        let parameters = block.zero.iter_mut().zip(&mut block.sum).zip(&mut block.scale);
+        for (r, ((zero, sum), scale)) in parameters.enumerate().take(rows) {
+            let (codes, zero_point, row_scale) = row(r);
+            *zero = zero_point + shift;
+            *scale = row_scale;
+            // SAFETY: k codes by this function's contract; `r < padded` rows of the block.
+            *sum = unsafe {
+                pack_lhs_row(codes, self.lhs_unsigned, packed.k, packed.form, memory, r, padded)
+            };
+        }
+        block
+    }
+
+    /// Multiplies a block with columns of a group and stores the results.
+    ///
+    /// # Safety
+    /// The block was packed by this engine and its memory is unchanged; `group` and `columns` exist;
+    /// every element of the block's rows and these columns can be written at `dst`.
+    pub(crate) unsafe fn multiply<F: Fn(usize) -> *mut u8>(
+        &self,
+        block: &Block,
+        group: usize,
+        columns: Range<usize>,
+        dst: &Destination<F>,
+    ) {
+        let packed = &self.packed;
+        let nr = packed.nr.max(1);
+        let mut sums = [0i32; MAX_MR * MAX_NR];
+        let mut column = columns.start;
+        while column < columns.end {
+            let panel = column / nr;
+            let end = columns.end.min((panel + 1) * nr);
+            let (rhs, rhs_zero, rhs_fold, bias) = packed.panel(group, panel);
+            let args = TileArgs {
+                lhs: block.lhs,
+                rhs,
+                k_groups: packed.k_groups(),
+                rows: block.rows,
+                lhs_zero: block.zero.as_ptr(),
+                lhs_sum: block.sum.as_ptr(),
+                rhs_zero,
+                rhs_fold,
+                bias,
+                dst: sums.as_mut_ptr(),
+            };
+            // SAFETY: the block holds `block_rows(rows)` packed rows; the panel exists, with nr
+            // columns; `sums` holds the largest tile.
+            unsafe { self.packed.tile.run()(&args) };
+            for (r, &row_scale) in block.scale.iter().enumerate().take(block.rows) {
+                let first = column - panel * nr;
+                // SAFETY: within `sums`, which holds `rows` rows of nr; element (r, column) exists.
+                unsafe {
+                    let acc = sums.as_ptr().add(r * nr + first);
+                    let at = column * dst.column_stride * self.output.element_size();
+                    let to = (dst.row)(r).add(at);
+                    let slot = packed.slot(group, panel) + first;
+                    self.store(acc, end - column, slot, row_scale, to, dst.column_stride);
+                }
+            }
+            column = end;
+        }
+    }
+
+    /// Turns `n <= MAX_NR` sums of one row into outputs; `slot` is the first one's column in padded
+    /// arrays.
+    ///
+    /// # Safety
+    /// `acc` can be read and `to` written for `n` elements, `stride` apart; the columns exist.
+    unsafe fn store(
+        &self,
+        acc: *const i32,
+        n: usize,
+        slot: usize,
+        row_scale: f32,
+        to: *mut u8,
+        stride: usize,
+    ) {
+        let factors = self.scales.as_slice().as_ptr().wrapping_add(slot);
+        let bias = if self.bias.is_empty() {
+            core::ptr::null()
+        } else {
+            self.bias.as_slice().as_ptr().wrapping_add(slot)
+        };
+        let scaling = |dst: *mut f32, dst_stride: usize| ScaleArgs {
+            src: acc,
+            dst,
+            dst_stride,
+            n,
+            row_factor: row_scale,
+            factors,
+            bias,
+            relu: self.relu,
+        };
+        match self.output {
+            Output::S32 => {
+                for i in 0..n {
+                    // SAFETY: by this function's contract.
+                    unsafe {
+                        let sum = acc.add(i).read();
+                        let sum = if self.relu { sum.max(0) } else { sum };
+                        to.cast::<i32>().add(i * stride).write_unaligned(sum);
+                    }
+                }
+            }
+            // SAFETY: sums, columns and outputs exist by this function's contract.
+            Output::F32 => unsafe { self.scale.run()(&scaling(to.cast(), stride)) },
+            Output::Codes(code, params) if bias.is_null() => {
+                let mut products = [0f32; MAX_NR];
+                let multipliers = if self.multipliers.is_empty() {
+                    let scales = self.scales.as_slice().get(slot..).unwrap_or_default();
+                    for (product, weight_scale) in products.iter_mut().zip(scales) {
+                        *product = row_scale * weight_scale / params.scale;
+                    }
+                    products.as_ptr()
+                } else {
+                    self.multipliers.as_slice().as_ptr().wrapping_add(slot)
+                };
+                let zero_points = [params.zero_point; MAX_NR];
+                let format = code.format();
+                let low = if self.relu { params.zero_point } else { format.qmin() };
+                let args = RequantizeArgs {
+                    src: acc,
+                    src_stride: 1,
+                    dst: to,
+                    dst_stride: stride,
+                    n,
+                    multipliers,
+                    zero_points: zero_points.as_ptr(),
+                    param_step: 1,
+                    clamp: (low, format.qmax()),
+                };
+                // SAFETY: as above; `n <= MAX_NR` zero points and multipliers.
+                unsafe { self.requantize.run()(&args) };
+            }
+            Output::Codes(_, params) => {
+                let mut real = [0f32; MAX_NR];
+                let args = QuantizeArgs {
+                    src: real.as_ptr(),
+                    src_stride: 1,
+                    dst: to,
+                    dst_stride: stride,
+                    n,
+                    scales: &params.scale,
+                    zero_points: &params.zero_point,
+                    param_step: 0,
+                    mode: QuantizeMode::default(),
+                };
+                // SAFETY: as above; `real` holds `n <= MAX_NR` values.
+                unsafe {
+                    self.scale.run()(&scaling(real.as_mut_ptr(), 1));
+                    self.quantize.run()(&args);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! What linear and convolution plans share: descriptions of both operands and of the output, the
+//! packed weights, the epilogue, and the workspace.
+
+mod engine;
+mod packed;
+mod quantizer;
+mod workspace;
+
+pub(crate) use engine::{Destination, Engine, block_count};
+pub(crate) use packed::size;
+pub(crate) use quantizer::Quantizer;
+pub(crate) use workspace::{Carver, MemoryRange, check_workspace, forbid_overlap};
+
+use crate::{Error, Result, Status};
+use fewbit_scheme::{IntFormat, ParamError, ParamSpec, QuantParams};
+
+/// Memory that a run needs beside its operands; the caller provides it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Workspace {
+    /// Bytes.
+    pub size: usize,
+    /// Alignment of its first byte.
+    pub align: usize,
+}
+
+/// The 8-bit formats of lhs and rhs codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// Signed.
+    S8,
+    /// Unsigned.
+    U8,
+}
+
+impl Code {
+    /// The format.
+    pub const fn format(self) -> IntFormat {
+        match self {
+            Code::S8 => IntFormat::S8,
+            Code::U8 => IntFormat::U8,
+        }
+    }
+
+    pub(crate) const fn is_unsigned(self) -> bool {
+        matches!(self, Code::U8)
+    }
+
+    /// The integer that a stored byte stands for.
+    pub(crate) const fn value(self, byte: u8) -> i32 {
+        match self {
+            Code::S8 => byte as i8 as i32,
+            Code::U8 => byte as i32,
+        }
+    }
+}
+
+/// What a plan reads.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Input {
+    /// 8-bit codes with parameters known beforehand.
+    Codes(Code, QuantParams),
+    /// f32, quantized in the run with parameters known beforehand (round half to even, division).
+    Static(Code, QuantParams),
+    /// f32, quantized in the run with parameters chosen from each row's range (linear) or each
+    /// image's (convolution).
+    DynamicPerRow(DynamicSpec),
+    /// f32, quantized in the run with parameters chosen from the whole input's range.
+    DynamicPerTensor(DynamicSpec),
+}
+
+/// How a run chooses parameters for its input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DynamicSpec {
+    /// The codes.
+    pub code: Code,
+    /// The scheme; its format is `code`'s.
+    pub spec: ParamSpec,
+}
+
+impl Input {
+    pub(crate) const fn code(&self) -> Code {
+        match *self {
+            Input::Codes(code, _) | Input::Static(code, _) => code,
+            Input::DynamicPerRow(spec) | Input::DynamicPerTensor(spec) => spec.code,
+        }
+    }
+
+    /// The parameters, where they are known beforehand.
+    pub(crate) const fn fixed_params(&self) -> Option<QuantParams> {
+        match *self {
+            Input::Codes(_, params) | Input::Static(_, params) => Some(params),
+            _ => None,
+        }
+    }
+
+    pub(crate) const fn is_real(&self) -> bool {
+        !matches!(self, Input::Codes(..))
+    }
+
+    /// Bytes of an element as the caller passes it.
+    pub(crate) const fn element_size(&self) -> usize {
+        if self.is_real() { 4 } else { 1 }
+    }
+}
+
+/// What a plan writes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Output {
+    /// The exact sums, with an s32 bias.
+    S32,
+    /// `f32(acc) * (input scale * weight scale)`, plus an f32 bias.
+    F32,
+    /// Codes: requantized from the sums in one step (ONNX Runtime's formula), or, where the bias is
+    /// f32, quantized from the real result.
+    Codes(Code, QuantParams),
+}
+
+impl Output {
+    /// Bytes of an element.
+    pub(crate) const fn element_size(&self) -> usize {
+        match self {
+            Output::S32 | Output::F32 => 4,
+            Output::Codes(..) => 1,
+        }
+    }
+}
+
+/// What is added to each output channel.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Bias<'a> {
+    /// Nothing.
+    None,
+    /// To the int32 sums, in units of `input scale * weight scale`.
+    S32(&'a [i32]),
+    /// To the real result. Not with S32 output.
+    F32(&'a [f32]),
+}
+
+/// What is applied to each output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// Nothing.
+    None,
+    /// `max(0, y)`.
+    Relu,
+}
+
+/// Quantized weights: codes with a scale, and perhaps a zero point, a tensor or an output channel.
+#[derive(Clone, Copy, Debug)]
+pub struct Weights<'a> {
+    /// s8 or u8.
+    pub code: Code,
+    /// The codes, a byte each; their layout is the plan's.
+    pub codes: &'a [u8],
+    /// One scale, or one for each output channel.
+    pub scales: &'a [f32],
+    /// None (all 0), one zero point, or one for each output channel.
+    pub zero_points: &'a [i32],
+}
+
+impl Weights<'_> {
+    /// The scale of a channel.
+    pub(crate) fn scale(&self, channel: usize) -> f32 {
+        let index = if self.scales.len() == 1 { 0 } else { channel };
+        self.scales.get(index).copied().unwrap_or(1.0)
+    }
+
+    /// The zero point of a channel.
+    pub(crate) fn zero_point(&self, channel: usize) -> i32 {
+        let index = if self.zero_points.len() == 1 { 0 } else { channel };
+        self.zero_points.get(index).copied().unwrap_or(0)
+    }
+}
+
+/// What a plan multiplies, adds and writes, whatever its shape.
+#[derive(Clone, Copy)]
+pub(crate) struct Operands<'a> {
+    pub weights: Weights<'a>,
+    pub input: Input,
+    pub bias: Bias<'a>,
+    pub output: Output,
+    pub activation: Activation,
+}
+
+/// Checks everything about the operands that does not depend on the plan's shape.
+pub(crate) fn check_operands(operands: &Operands<'_>, channels: usize) -> Result<()> {
+    let Operands { weights, input, bias, output, .. } = operands;
+    if let Some(params) = input.fixed_params() {
+        check_params(params, input.code().format(), "desc.input")?;
+    }
+    if let Output::Codes(code, params) = *output {
+        check_params(params, code.format(), "desc.output")?;
+    }
+    check_count("desc.weight_scales", weights.scales.len(), channels, false)?;
+    check_count("desc.weight_zero_points", weights.zero_points.len(), channels, true)?;
+    for &scale in weights.scales {
+        if !(scale > 0.0 && scale < f32::INFINITY) {
+            return Err(bad_scale("desc.weight_scales", scale));
+        }
+    }
+    let format = weights.code.format();
+    for &zero_point in weights.zero_points {
+        if zero_point < format.qmin() || zero_point > format.qmax() {
+            return Err(bad_zero_point("desc.weight_zero_points", zero_point, format));
+        }
+    }
+    let (count, real) = match bias {
+        Bias::None => return Ok(()),
+        Bias::S32(bias) => (bias.len(), false),
+        Bias::F32(bias) => (bias.len(), true),
+    };
+    if count != channels {
+        return Err(Error::new(
+            Status::InvalidArgument,
+            "desc.bias",
+            "has {} values, but there are {} output channels",
+        )
+        .with(count)
+        .with(channels));
+    }
+    if real && *output == Output::S32 {
+        return Err(Error::new(
+            Status::Unsupported,
+            "desc.bias",
+            "is f32, but the output is s32 sums, which take an s32 bias only",
+        ));
+    }
+    Ok(())
+}
+
+fn check_count(name: &'static str, count: usize, channels: usize, none: bool) -> Result<()> {
+    if count == channels || count == 1 || (none && count == 0) {
+        return Ok(());
+    }
+    Err(Error::new(
+        Status::InvalidArgument,
+        name,
+        "has {} values, but needs 1 or one for each of {} output channels",
+    )
+    .with(count)
+    .with(channels))
+}
+
+/// Parameters refused by [`QuantParams::check`], as an error of `argument`.
+pub(crate) fn check_params(
+    params: QuantParams,
+    format: IntFormat,
+    argument: &'static str,
+) -> Result<()> {
+    params.check(format).map_err(|error| match error {
+        ParamError::ZeroPoint { zero_point, .. } => bad_zero_point(argument, zero_point, format),
+        _ => bad_scale(argument, params.scale),
+    })
+}
+
+pub(crate) fn bad_scale(argument: &'static str, scale: f32) -> Error {
+    Error::new(
+        Status::InvalidArgument,
+        argument,
+        "has the scale {}, but a scale must be finite and greater than 0",
+    )
+    .with(scale)
+}
+
+pub(crate) fn bad_zero_point(argument: &'static str, zero_point: i32, format: IntFormat) -> Error {
+    Error::new(
+        Status::InvalidArgument,
+        argument,
+        "has the zero point {}, but the codes are {} to {}",
+    )
+    .with(zero_point)
+    .with(format.qmin())
+    .with(format.qmax())
+}

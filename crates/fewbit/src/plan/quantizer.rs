@@ -1,0 +1,137 @@
+//! The quantization of f32 inputs inside a run.
+
+use super::{Code, Input};
+use crate::{Error, Parallel, Result, Status};
+use core::ops::Range;
+use fewbit_kernels::quantize::{self, QuantizeArgs, QuantizeFn};
+use fewbit_kernels::reduce::{self, MinMaxFn};
+use fewbit_kernels::registry::{Bound, best};
+use fewbit_scheme::{ParamSpec, QuantParams, QuantizeMode, params_from_range, real};
+use fewbit_simd::Supported;
+
+/// Quantizes rows with fixed parameters, or with parameters of each row or of all.
+pub(crate) struct Quantizer {
+    input: Input,
+    quantize: Bound<QuantizeFn>,
+    min_max: Bound<MinMaxFn>,
+}
+
+/// Pointers that tasks share.
+struct Shared {
+    x: *const f32,
+    codes: *mut u8,
+    scales: *mut f32,
+    zero_points: *mut i32,
+}
+// SAFETY: tasks read `x` and write disjoint rows of the rest.
+unsafe impl Sync for Shared {}
+
+impl Quantizer {
+    pub(crate) fn new(input: Input, supported: Supported) -> Result<Quantizer> {
+        let internal = Error::new(Status::Internal, "plan", "found no kernel");
+        let rows = match input.code() {
+            Code::S8 => quantize::F32_S8,
+            Code::U8 => quantize::F32_U8,
+        };
+        Ok(Quantizer {
+            input,
+            quantize: best(rows, supported).ok_or(internal)?,
+            min_max: best(reduce::MIN_MAX, supported).ok_or(internal)?,
+        })
+    }
+
+    /// Whether parameters are chosen in the run: then each row has a place for its own.
+    pub(crate) fn is_dynamic(&self) -> bool {
+        self.input.fixed_params().is_none()
+    }
+
+    /// A row's scale and zero point.
+    ///
+    /// # Safety
+    /// For a dynamic input, both arrays hold the row's parameters.
+    pub(crate) unsafe fn row(
+        &self,
+        scales: *const f32,
+        zero_points: *const i32,
+        row: usize,
+    ) -> (f32, i32) {
+        match self.input.fixed_params() {
+            Some(params) => (params.scale, params.zero_point),
+            // SAFETY: by this function's contract.
+            None => unsafe { (scales.add(row).read(), zero_points.add(row).read()) },
+        }
+    }
+
+    /// Quantizes the rows of a range of an f32 matrix of `rows` rows of `k`, and stores their
+    /// parameters if they are dynamic. Does nothing for an input of codes.
+    ///
+    /// # Safety
+    /// `x.0` can be read for `rows` rows of `k` f32, `x.1` apart (all of them if the parameters are
+    /// of the whole tensor); `out` holds, for each of the rows, `k` codes, a scale and a zero point
+    /// (the latter two if dynamic).
+    pub(crate) unsafe fn prepare(
+        &self,
+        x: (*const u8, usize),
+        (rows, k): (usize, usize),
+        range: Range<usize>,
+        out: (*mut u8, *mut f32, *mut i32),
+        parallel: &dyn Parallel,
+    ) {
+        if !self.input.is_real() {
+            return;
+        }
+        let stride = x.1;
+        let shared = Shared { x: x.0.cast(), codes: out.0, scales: out.1, zero_points: out.2 };
+        let spec = match self.input {
+            Input::DynamicPerRow(dynamic) | Input::DynamicPerTensor(dynamic) => Some(dynamic.spec),
+            _ => None,
+        };
+        let whole = match (self.input, spec) {
+            (Input::DynamicPerTensor(_), Some(spec)) => {
+                let range =
+                    (0..rows).fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), row| {
+                        // SAFETY: row `row` of k values, by this function's contract.
+                        let (l, h) =
+                            unsafe { self.min_max.run()(shared.x.add(row * stride), 1, k) };
+                        (real::min(low, l), real::max(high, h))
+                    });
+                Some(params_of(range, &spec))
+            }
+            _ => self.input.fixed_params(),
+        };
+        parallel.run(range.len(), &|task, _worker| {
+            let shared = &shared;
+            let row = range.start + task;
+            // SAFETY: the row exists on both sides, by this function's contract, and each task has
+            // its own.
+            unsafe {
+                let from = shared.x.add(row * stride);
+                let params = match (whole, spec) {
+                    (Some(params), _) => params,
+                    (None, Some(spec)) => params_of(self.min_max.run()(from, 1, k), &spec),
+                    (None, None) => return,
+                };
+                if self.is_dynamic() {
+                    shared.scales.add(row).write(params.scale);
+                    shared.zero_points.add(row).write(params.zero_point);
+                }
+                self.quantize.run()(&QuantizeArgs {
+                    src: from,
+                    src_stride: 1,
+                    dst: shared.codes.add(row * k),
+                    dst_stride: 1,
+                    n: k,
+                    scales: &params.scale,
+                    zero_points: &params.zero_point,
+                    param_step: 0,
+                    mode: QuantizeMode::default(),
+                });
+            }
+        });
+    }
+}
+
+/// Parameters of an observed range, which is never refused: it has no NaN and is in order or empty.
+fn params_of((low, high): (f32, f32), spec: &ParamSpec) -> QuantParams {
+    params_from_range(low, high, spec).unwrap_or(QuantParams { scale: 1.0, zero_point: 0 })
+}

@@ -1,0 +1,374 @@
+//! What the tests of plans share: a caller's threads, guarded memory, and the definition of a plan's
+//! results in plain loops through `scheme`.
+#![allow(dead_code, reason = "each test program uses its part")]
+
+use fewbit::scheme::{
+    IntFormat, ParamSpec, QuantParams, QuantizeMode, Scheme, SymmetricRange, params_from_range,
+    quantize, reduce::min_max, requantize,
+};
+use fewbit::{Activation, Bias, Code, DynamicSpec, Input, Output, Parallel, Weights};
+use fewbit_testkit::{GuardedBuf, Rng};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// A caller's pool: as many threads as told, each taking the next task.
+pub struct Threads(pub usize);
+
+impl Parallel for Threads {
+    fn max_workers(&self) -> usize {
+        self.0
+    }
+
+    fn run(&self, n: usize, task: &(dyn Fn(usize, usize) + Sync)) {
+        let next = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for worker in 0..self.0 {
+                let next = &next;
+                scope.spawn(move || {
+                    loop {
+                        let index = next.fetch_add(1, Ordering::Relaxed);
+                        if index >= n {
+                            break;
+                        }
+                        task(index, worker);
+                    }
+                });
+            }
+        });
+    }
+}
+
+/// Calls tasks backwards, under the last worker of three.
+pub struct Backwards;
+
+impl Parallel for Backwards {
+    fn max_workers(&self) -> usize {
+        3
+    }
+
+    fn run(&self, n: usize, task: &(dyn Fn(usize, usize) + Sync)) {
+        (0..n).rev().for_each(|index| task(index, 2));
+    }
+}
+
+/// Memory that is 64-aligned and ends at a guard page, or starts at one.
+pub struct Memory(GuardedBuf);
+
+impl Memory {
+    pub fn new(bytes: usize) -> Memory {
+        Memory(GuardedBuf::new(bytes))
+    }
+
+    /// `bytes` bytes of garbage, 64-aligned, that end as near to the upper guard as that allows.
+    pub fn garbage(&mut self, bytes: usize) -> *mut u8 {
+        self.0.as_mut_slice().fill(0xC3);
+        let at = (self.0.len() - bytes) & !63;
+        self.0.as_mut_slice()[at..].as_mut_ptr()
+    }
+
+    /// A copy that ends at the upper guard.
+    pub fn copy(&mut self, bytes: &[u8]) -> *mut u8 {
+        self.0.at_end(bytes)
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// The bias of a layer, owned.
+#[derive(Clone, Debug)]
+pub enum OwnedBias {
+    None,
+    S32(Vec<i32>),
+    F32(Vec<f32>),
+}
+
+impl OwnedBias {
+    pub fn borrow(&self) -> Bias<'_> {
+        match self {
+            OwnedBias::None => Bias::None,
+            OwnedBias::S32(bias) => Bias::S32(bias),
+            OwnedBias::F32(bias) => Bias::F32(bias),
+        }
+    }
+}
+
+/// What linear layers and convolutions have in common.
+#[derive(Clone, Debug)]
+pub struct Operands {
+    pub weight_code: Code,
+    pub weights: Vec<u8>,
+    pub scales: Vec<f32>,
+    pub zero_points: Vec<i32>,
+    pub input: Input,
+    pub bias: OwnedBias,
+    pub output: Output,
+    pub activation: Activation,
+}
+
+pub fn value(code: Code, byte: u8) -> i64 {
+    match code {
+        Code::S8 => i64::from(byte as i8),
+        Code::U8 => i64::from(byte),
+    }
+}
+
+fn any_code(rng: &mut Rng) -> Code {
+    rng.pick(&[Code::S8, Code::U8])
+}
+
+fn any_zero_point(rng: &mut Rng, code: Code) -> i32 {
+    let (qmin, qmax) = (code.format().qmin(), code.format().qmax());
+    match rng.below(4) {
+        0 => qmin,
+        1 => qmax,
+        2 => 0,
+        _ => value(code, rng.byte()) as i32,
+    }
+}
+
+fn any_scale(rng: &mut Rng) -> f32 {
+    match rng.below(8) {
+        0 => rng.pick(&[f32::MIN_POSITIVE, f32::from_bits(1), f32::MAX, 1.0, 0.5]),
+        _ => 0.001 + rng.unit(),
+    }
+}
+
+pub fn any_input(rng: &mut Rng) -> Input {
+    let code = any_code(rng);
+    let params = QuantParams { scale: any_scale(rng), zero_point: any_zero_point(rng, code) };
+    let spec = ParamSpec {
+        format: code.format(),
+        scheme: rng.pick(&[Scheme::Affine, Scheme::Symmetric]),
+        range: rng.pick(&[SymmetricRange::Narrow, SymmetricRange::Full]),
+        power_of_two: rng.below(4) == 0,
+    };
+    match rng.below(5) {
+        0 | 1 => Input::Codes(code, params),
+        2 => Input::Static(code, params),
+        3 => Input::DynamicPerRow(DynamicSpec { code, spec }),
+        _ => Input::DynamicPerTensor(DynamicSpec { code, spec }),
+    }
+}
+
+fn is_dynamic(input: &Input) -> bool {
+    matches!(input, Input::DynamicPerRow(_) | Input::DynamicPerTensor(_))
+}
+
+impl Operands {
+    /// Random operands of `channels` outputs with `count` weights in all.
+    pub fn any(rng: &mut Rng, channels: usize, count: usize) -> Operands {
+        let input = any_input(rng);
+        let weight_code = any_code(rng);
+        let scales = if rng.below(2) == 0 { 1 } else { channels };
+        let zero_points = rng.pick(&[0, 1, channels]);
+        let output = loop {
+            let code = any_code(rng);
+            let zero_point = any_zero_point(rng, code);
+            // Of the size that sums have, so that outputs are not all saturated.
+            let scale = if rng.below(8) == 0 { any_scale(rng) } else { 500.0 * rng.unit() + 0.01 };
+            match rng.below(4) {
+                0 if is_dynamic(&input) => {}
+                0 => break Output::S32,
+                1 => break Output::F32,
+                _ => break Output::Codes(code, QuantParams { scale, zero_point }),
+            }
+        };
+        let bias = loop {
+            match rng.below(3) {
+                0 => break OwnedBias::None,
+                1 if !is_dynamic(&input) => {
+                    let bias = (0..channels).map(|_| rng.next_u32() as i32 >> (8 + rng.below(24)));
+                    break OwnedBias::S32(bias.collect());
+                }
+                2 if output != Output::S32 => {
+                    let bias = (0..channels).map(|_| 200.0 * rng.normal());
+                    break OwnedBias::F32(bias.collect());
+                }
+                _ => {}
+            }
+        };
+        Operands {
+            weight_code,
+            weights: match rng.below(4) {
+                0 => vec![rng.pick(&[0x80, 0x7F, 0xFF, 0]); count],
+                _ => rng.bytes(count),
+            },
+            scales: (0..scales).map(|_| any_scale(rng)).collect(),
+            zero_points: (0..zero_points).map(|_| any_zero_point(rng, weight_code)).collect(),
+            input,
+            bias,
+            output,
+            activation: rng.pick(&[Activation::None, Activation::Relu]),
+        }
+    }
+
+    pub fn weights(&self) -> Weights<'_> {
+        Weights {
+            code: self.weight_code,
+            codes: &self.weights,
+            scales: &self.scales,
+            zero_points: &self.zero_points,
+        }
+    }
+
+    pub fn weight_zero_point(&self, channel: usize) -> i64 {
+        match self.zero_points.as_slice() {
+            [] => 0,
+            [one] => i64::from(*one),
+            all => i64::from(all[channel]),
+        }
+    }
+
+    fn weight_scale(&self, channel: usize) -> f32 {
+        if let [one] = self.scales.as_slice() { *one } else { self.scales[channel] }
+    }
+
+    pub fn input_code(&self) -> Code {
+        match self.input {
+            Input::Codes(code, _) | Input::Static(code, _) => code,
+            Input::DynamicPerRow(spec) | Input::DynamicPerTensor(spec) => spec.code,
+        }
+    }
+
+    pub fn is_real(&self) -> bool {
+        !matches!(self.input, Input::Codes(..))
+    }
+
+    pub fn input_element(&self) -> usize {
+        if self.is_real() { 4 } else { 1 }
+    }
+
+    pub fn output_element(&self) -> usize {
+        if matches!(self.output, Output::Codes(..)) { 1 } else { 4 }
+    }
+
+    /// Input of `count` elements in `groups` groups of their own range, as bytes; real input has
+    /// special numbers among ordinary ones, but some groups are ordinary throughout.
+    pub fn any_data(&self, rng: &mut Rng, groups: usize, count: usize) -> Vec<u8> {
+        if !self.is_real() {
+            return match rng.below(5) {
+                0 => vec![rng.pick(&[0x80, 0x7F, 0xFF, 0]); count],
+                _ => rng.bytes(count),
+            };
+        }
+        let mut bytes = Vec::with_capacity(4 * count);
+        let group = count.div_ceil(groups.max(1)).max(1);
+        for first in (0..count).step_by(group) {
+            let scale = rng.pick(&[1.0, 100.0, 1e-3, 1e-38, 1e30]);
+            let special = rng.below(4) == 0;
+            let flat = rng.below(8) == 0;
+            for _ in first..count.min(first + group) {
+                let x = match (special && rng.below(4) == 0, flat) {
+                    (true, _) => rng.any_f32(),
+                    (_, true) => 0.0,
+                    _ => scale * rng.normal(),
+                };
+                bytes.extend(x.to_ne_bytes());
+            }
+        }
+        bytes
+    }
+
+    /// The codes of each group of the input and the group's parameters: `[groups][len]`.
+    pub fn quantized(&self, data: &[u8], groups: usize) -> Vec<(Vec<i64>, QuantParams)> {
+        let code = self.input_code();
+        if groups == 0 {
+            return Vec::new();
+        }
+        let real = |bytes: &[u8]| -> Vec<f32> {
+            bytes.chunks_exact(4).map(|b| f32::from_ne_bytes(b.try_into().unwrap())).collect()
+        };
+        let chosen = |x: &[f32], spec: &ParamSpec| {
+            let (low, high) = min_max(x);
+            params_from_range(low, high, spec).unwrap()
+        };
+        let size = data.len() / groups;
+        (0..groups)
+            .map(|group| {
+                let data_of_group = &data[group * size..][..size];
+                let params = match &self.input {
+                    Input::Codes(_, params) => {
+                        let codes = data_of_group.iter().map(|&b| value(code, b)).collect();
+                        return (codes, *params);
+                    }
+                    Input::Static(_, params) => *params,
+                    Input::DynamicPerRow(dynamic) => chosen(&real(data_of_group), &dynamic.spec),
+                    Input::DynamicPerTensor(dynamic) => chosen(&real(data), &dynamic.spec),
+                };
+                let codes = real(data_of_group).into_iter().map(|x| {
+                    i64::from(quantize(x, params, code.format(), QuantizeMode::default()))
+                });
+                (codes.collect(), params)
+            })
+            .collect()
+    }
+
+    /// The bytes of an output whose exact sum without bias is `sum`.
+    pub fn finish(&self, sum: i64, channel: usize, input_scale: f32) -> Vec<u8> {
+        let relu = self.activation == Activation::Relu;
+        let extra = match &self.bias {
+            OwnedBias::S32(bias) => i64::from(bias[channel]),
+            _ => 0,
+        };
+        let acc = i32::try_from(sum + extra).expect("within the plan's bound");
+        let multiplier = input_scale * self.weight_scale(channel);
+        let real = || {
+            let mut y = acc as f32 * multiplier;
+            if let OwnedBias::F32(bias) = &self.bias {
+                y += bias[channel];
+            }
+            if y.is_nan() {
+                y = f32::from_bits(0x7FC0_0000);
+            }
+            if relu && y < 0.0 { 0.0 } else { y }
+        };
+        match (self.output, &self.bias) {
+            (Output::S32, _) => (if relu { acc.max(0) } else { acc }).to_ne_bytes().to_vec(),
+            (Output::F32, _) => real().to_ne_bytes().to_vec(),
+            (Output::Codes(code, params), OwnedBias::F32(_)) => {
+                vec![quantize(real(), params, code.format(), QuantizeMode::default()) as u8]
+            }
+            (Output::Codes(code, params), _) => {
+                let format: IntFormat = code.format();
+                let low = if relu { params.zero_point } else { format.qmin() };
+                let clamp = (low, format.qmax());
+                let multiplier = multiplier / params.scale;
+                vec![requantize(acc, multiplier, params.zero_point, format, clamp) as u8]
+            }
+        }
+    }
+}
+
+/// Bytes aligned as workspaces are, filled with garbage.
+pub struct AlignedBytes {
+    bytes: Vec<u8>,
+    start: usize,
+    len: usize,
+}
+
+/// `len` bytes of garbage, aligned to 64.
+pub fn workspace(len: usize) -> AlignedBytes {
+    let bytes = vec![0xC3u8; len + 64];
+    let start = bytes.as_ptr().addr().wrapping_neg() & 63;
+    AlignedBytes { bytes, start, len }
+}
+
+impl std::ops::Deref for AlignedBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes[self.start..][..self.len]
+    }
+}
+
+impl std::ops::DerefMut for AlignedBytes {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.start..][..self.len]
+    }
+}
+
+/// The bits of each number.
+pub fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|v| v.to_bits()).collect()
+}

@@ -1,0 +1,88 @@
+//! Sums of products to real numbers: the float epilogue of int8 products.
+//!
+//! `y = f32(acc) * (row_factor * factor[i])`, then `+ bias[i]` where there is a bias, then NaN becomes
+//! the canonical one, then `max(0, y)` where ReLU is asked for (a NaN stays). Each step rounds once, to
+//! nearest even; nothing is fused.
+
+use crate::elementwise::{Step, rows, run};
+use crate::infos;
+use crate::registry::RowInfo;
+use core::marker::PhantomData;
+use fewbit_simd::Lanes;
+
+/// A run of sums to scale; the sums are contiguous.
+#[derive(Clone, Copy, Debug)]
+pub struct ScaleArgs {
+    /// The sums.
+    pub src: *const i32,
+    /// The real values.
+    pub dst: *mut f32,
+    /// Distance of consecutive values, in elements.
+    pub dst_stride: usize,
+    /// The number of elements.
+    pub n: usize,
+    /// The factor of the whole run: the lhs row's scale.
+    pub row_factor: f32,
+    /// A factor an element: the rhs columns' scales.
+    pub factors: *const f32,
+    /// A bias an element. NULL: none.
+    pub bias: *const f32,
+    /// Whether negative results become 0.
+    pub relu: bool,
+}
+
+/// A kernel of this op.
+///
+/// # Safety
+/// For `i < n`, `src + i`, `factors + i` and `bias + i` (unless NULL) can be read and `dst + i *
+/// dst_stride` written. Nothing need be aligned. With `n = 0` no pointer is used.
+pub type ScaleFn = unsafe fn(&ScaleArgs);
+
+rows! {
+    /// s32 to f32.
+    S32_F32: ScaleFn = "scale_s32f32", |args: &ScaleArgs|, scale::<V>(args)
+}
+
+/// The rows of this op's tables.
+pub fn rows() -> impl Iterator<Item = RowInfo> {
+    infos(S32_F32)
+}
+
+/// # Safety
+/// As [`ScaleFn`], within an entry compiled for `V`.
+#[inline(always)]
+unsafe fn scale<V: Lanes>(args: &ScaleArgs) {
+    let op = Scale::<V> { args: *args, vectors: PhantomData };
+    // SAFETY: by this function's contract.
+    unsafe { run(&op, args.src, 1, args.dst, args.dst_stride, args.n) }
+}
+
+struct Scale<V> {
+    args: ScaleArgs,
+    vectors: PhantomData<V>,
+}
+
+impl<V: Lanes> Step for Scale<V> {
+    type Src = i32;
+    type Dst = f32;
+    const LANES: usize = V::LANES;
+
+    #[inline(always)]
+    unsafe fn step(&self, src: *const i32, dst: *mut f32, first: usize, n: usize) {
+        // SAFETY: by the contract of `Step::step`; factors and bias are as long as the run.
+        unsafe {
+            let column = V::load_f32(self.args.factors.add(first), n);
+            let factor = V::mul(V::splat_f32(self.args.row_factor), column);
+            let mut y = V::mul(V::f32_from_i32(V::load_i32(src, n)), factor);
+            if !self.args.bias.is_null() {
+                y = V::add(y, V::load_f32(self.args.bias.add(first), n));
+            }
+            y = V::replace_nan(y, V::splat_f32(f32::from_bits(0x7FC0_0000)));
+            if self.args.relu {
+                // `if 0 > y { 0 } else { y }`: a NaN stays.
+                y = V::max(V::splat_f32(0.0), y);
+            }
+            V::store_f32(dst, y, n);
+        }
+    }
+}
