@@ -12,6 +12,7 @@
 #[cfg(test)]
 extern crate std;
 
+mod conv;
 pub mod dispatch;
 mod error;
 mod linear;
@@ -19,6 +20,7 @@ pub mod memory;
 mod parallel;
 mod plan;
 
+pub use conv::{Conv, ConvAxis, ConvDesc, FilterLayout, ImageLayout};
 pub use error::{Error, Result, Status, Value};
 pub use linear::{Linear, LinearDesc, LinearLayout};
 pub use parallel::{Parallel, Serial};
