@@ -5,6 +5,7 @@
 use crate::{limited, set_name};
 use fewbit_simd::{Isa, IsaSet, Supported};
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::sync::Mutex;
@@ -32,6 +33,10 @@ pub fn missing(kernel: &str, required: IsaSet) {
 /// # Panics
 /// If the file cannot be written.
 pub fn report() {
+    report_to(std::env::var_os("FEWBIT_COVERAGE_FILE").as_deref());
+}
+
+fn report_to(file: Option<&OsStr>) {
     let counts = std::mem::take(&mut *COUNTS.lock().unwrap());
     let mut lines = String::new();
     for ((isa, op), cases) in &counts {
@@ -41,9 +46,26 @@ pub fn report() {
     for isa in Isa::ALL.into_iter().filter(|isa| !limited().has(isa.closure())) {
         println!("coverage: {}: NOT COVERED (not in this run's instruction sets)", isa.name());
     }
-    if let Ok(path) = std::env::var("FEWBIT_COVERAGE_FILE") {
+    if let Some(path) = file {
         let mut file = OpenOptions::new().create(true).append(true).open(path).unwrap();
         // One write, so that lines of tests running at once stay whole.
         file.write_all(lines.as_bytes()).unwrap();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_reach_the_file() {
+        covered("op_a", IsaSet::SCALAR, 3);
+        covered("op_a", IsaSet::SCALAR, 4);
+        covered("op_b", Isa::Avx2.closure(), 1);
+        let file = std::env::temp_dir().join(format!("coverage-{}", std::process::id()));
+        report_to(Some(file.as_os_str()));
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!(text, "avx2 op_b 1\nscalar op_a 7\n");
     }
 }

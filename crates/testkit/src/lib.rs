@@ -60,3 +60,42 @@ pub fn set_name(set: IsaSet) -> String {
         .collect();
     if names.is_empty() { "scalar".into() } else { names.join("+") }
 }
+
+/// Sizes around the multiples of a tile or vector, 0 and 1, and a few primes: where tails begin and
+/// end.
+pub fn edges(tile: usize) -> Vec<usize> {
+    let mut sizes = vec![0, 1, 2, 3, 5, 7, 13, 31, 61];
+    for whole in [tile, 2 * tile, 3 * tile] {
+        sizes.extend([whole.saturating_sub(1), whole, whole + 1]);
+    }
+    sizes.sort_unstable();
+    sizes.dedup();
+    sizes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sets_are_supported_closed_and_named() {
+        let sets = supported_sets();
+        assert_eq!(sets.first(), Some(&Supported::SCALAR));
+        assert_eq!(sets.last(), Some(&limited()));
+        for set in &sets {
+            assert!(limited().has(set.set()));
+            assert!(set.set().iter().all(|isa| set.has(isa.closure())));
+        }
+        assert_eq!(set_name(IsaSet::SCALAR), "scalar");
+        assert_eq!(set_name(Isa::Avx512Vnni.closure()), "avx512_vnni");
+        assert_eq!(set_name(Isa::NeonDotprod.closure()), "neon_dotprod");
+        let both = Isa::Avx512.closure().union(Isa::AvxVnni.closure());
+        assert_eq!(set_name(both), "avx512+avx_vnni");
+    }
+
+    #[test]
+    fn edges_surround_tiles() {
+        assert_eq!(edges(16)[..3], [0, 1, 2]);
+        assert!([15, 16, 17, 31, 32, 33, 47, 48, 49].iter().all(|n| edges(16).contains(n)));
+    }
+}

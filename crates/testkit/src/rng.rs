@@ -66,3 +66,33 @@ impl Rng {
         (0..n).map(|_| self.byte()).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_splitmix64() {
+        // The first numbers of the published generator for the seed 1234567.
+        let mut rng = Rng::new(1_234_567);
+        let first = [rng.next_u64(), rng.next_u64(), rng.next_u64()];
+        assert_eq!(
+            first,
+            [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]
+        );
+    }
+
+    #[test]
+    fn inputs_cover_their_range() {
+        let mut rng = Rng::new(1);
+        let bytes = rng.bytes(20_000);
+        assert!((0..=255).all(|code| bytes.contains(&code)));
+        let floats: Vec<f32> = (0..100_000).map(|_| rng.any_f32()).collect();
+        // Infinities are two patterns in 2^32: lists of extremes provide them.
+        assert!(floats.iter().any(|x| x.is_nan()));
+        assert!(floats.iter().any(|x| x.is_subnormal()));
+        assert!(floats.iter().any(|x| *x > 1e30) && floats.iter().any(|x| *x < -1e30));
+        assert!(floats.iter().any(|x| x.abs() < 1e-30));
+        assert!((0..1000).all(|_| (0.0..1.0).contains(&rng.unit()) && rng.below(3) < 3));
+    }
+}

@@ -39,7 +39,22 @@ pub fn sampled<T>(
     stride: usize,
     items: impl Iterator<Item = T>,
 ) -> impl Iterator<Item = T> {
-    let stride = fraction(grid, stride);
-    let offset = seed() as usize % stride;
-    items.skip(offset).step_by(stride)
+    rotated(items, fraction(grid, stride), seed())
+}
+
+fn rotated<T>(items: impl Iterator<Item = T>, stride: usize, seed: u64) -> impl Iterator<Item = T> {
+    items.skip((seed % stride as u64) as usize).step_by(stride)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn consecutive_seeds_take_the_whole_grid() {
+        let mut all: Vec<u32> = (7..12).flat_map(|seed| rotated(0..43, 5, seed)).collect();
+        all.sort_unstable();
+        assert_eq!(all, Vec::from_iter(0..43));
+        assert_eq!(rotated(0..43, 1, 9).count(), 43);
+    }
 }
