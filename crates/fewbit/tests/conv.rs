@@ -1,0 +1,380 @@
+//! Convolutions against their direct definition: every tile of this CPU, 1 to 3 spatial axes, both
+//! layouts of images and of weights, groups, stride, dilation, asymmetric padding, every input, bias
+//! and output; threads; between guard pages.
+
+mod common;
+
+use common::{Backwards, Memory, Operands, Threads, value, workspace};
+use fewbit::memory::Allocator;
+use fewbit::scheme::QuantParams;
+use fewbit::simd::Supported;
+use fewbit::{
+    Activation, Bias, Code, Conv, ConvAxis, ConvDesc, FilterLayout, ImageLayout, Input, Output,
+    Parallel, Serial, Status, Weights,
+};
+use fewbit_testkit::{Rng, covered, fraction, limited, report, seed, supported_sets};
+
+/// A convolution with its operands, owned, and the number of images to run.
+#[derive(Debug)]
+struct Layer {
+    images: usize,
+    groups: usize,
+    /// Channels of a group.
+    inputs: usize,
+    outputs: usize,
+    axes: [ConvAxis; 3],
+    layout: ImageLayout,
+    filter_layout: FilterLayout,
+    operands: Operands,
+}
+
+impl Layer {
+    fn desc(&self) -> ConvDesc<'_> {
+        ConvDesc {
+            in_channels: self.groups * self.inputs,
+            out_channels: self.groups * self.outputs,
+            groups: self.groups,
+            axes: self.axes,
+            layout: self.layout,
+            filter_layout: self.filter_layout,
+            weights: self.operands.weights(),
+            input: self.operands.input,
+            bias: self.operands.bias.borrow(),
+            output: self.operands.output,
+            activation: self.operands.activation,
+        }
+    }
+
+    fn create(&self, supported: Supported) -> Conv {
+        Conv::create(&self.desc(), supported, &Allocator::DEFAULT).unwrap()
+    }
+
+    fn sizes(&self) -> [usize; 3] {
+        self.axes.map(|axis| axis.size)
+    }
+
+    fn image(&self) -> usize {
+        self.sizes().iter().product::<usize>() * self.groups * self.inputs
+    }
+
+    /// Output pixels along each axis, counted one by one.
+    fn out_dims(&self) -> [usize; 3] {
+        self.axes.map(|axis| {
+            let padded = axis.pad_begin + axis.size + axis.pad_end;
+            let fits = |first: usize| first + (axis.kernel - 1) * axis.dilation < padded;
+            (0..).take_while(|out| fits(out * axis.stride)).count()
+        })
+    }
+
+    fn element(&self) -> usize {
+        self.operands.output_element()
+    }
+
+    /// The output's bytes by definition.
+    fn definition(&self, x: &[u8]) -> Vec<u8> {
+        let dims = self.out_dims();
+        let channels = self.groups * self.outputs;
+        let pixels: usize = dims.iter().product();
+        let element = self.element();
+        let mut y = vec![0; self.images * pixels * channels * element];
+        for (n, (codes, params)) in self.operands.quantized(x, self.images).iter().enumerate() {
+            for channel in 0..channels {
+                for pixel in 0..pixels {
+                    let out =
+                        [pixel / dims[2] / dims[1], pixel / dims[2] % dims[1], pixel % dims[2]];
+                    let sum = self.sum(codes, i64::from(params.zero_point), channel, out);
+                    let index = match self.layout {
+                        ImageLayout::Nhwc => (n * pixels + pixel) * channels + channel,
+                        ImageLayout::Nchw => (n * channels + channel) * pixels + pixel,
+                    };
+                    let bytes = self.operands.finish(sum, channel, params.scale);
+                    y[index * element..][..element].copy_from_slice(&bytes);
+                }
+            }
+        }
+        y
+    }
+
+    /// The exact sum, without bias, of one output. Taps on padding are skipped.
+    fn sum(&self, codes: &[i64], zero_point: i64, channel: usize, out: [usize; 3]) -> i64 {
+        let [depth, height, width] = self.axes;
+        let sizes = self.sizes();
+        let all = self.groups * self.inputs;
+        let taps = depth.kernel * height.kernel * width.kernel;
+        let mut sum = 0;
+        for tap in 0..taps {
+            let at = [
+                tap / width.kernel / height.kernel,
+                tap / width.kernel % height.kernel,
+                tap % width.kernel,
+            ];
+            let pixel = [0, 1, 2].map(|i| {
+                let axis = self.axes[i];
+                let padded = out[i] * axis.stride + at[i] * axis.dilation;
+                (axis.pad_begin..axis.pad_begin + axis.size)
+                    .contains(&padded)
+                    .then(|| padded - axis.pad_begin)
+            });
+            let [Some(d), Some(h), Some(w)] = pixel else { continue };
+            let pixel = (d * sizes[1] + h) * sizes[2] + w;
+            for i in 0..self.inputs {
+                let input = channel / self.outputs * self.inputs + i;
+                let code = codes[match self.layout {
+                    ImageLayout::Nhwc => pixel * all + input,
+                    ImageLayout::Nchw => input * (sizes[0] * sizes[1] * sizes[2]) + pixel,
+                }];
+                let weight = self.operands.weights[match self.filter_layout {
+                    FilterLayout::Ohwi => (channel * taps + tap) * self.inputs + i,
+                    FilterLayout::Oihw => (channel * self.inputs + i) * taps + tap,
+                }];
+                let weight = value(self.operands.weight_code, weight);
+                sum += (code - zero_point) * (weight - self.operands.weight_zero_point(channel));
+            }
+        }
+        sum
+    }
+
+    /// The output's bytes by a plan; input, output and workspace lie against guard pages.
+    fn run(&self, plan: &Conv, x: &[u8], parallel: &dyn Parallel, arenas: &mut Arenas) -> Vec<u8> {
+        let pixels: usize = self.out_dims().iter().product();
+        let bytes = self.images * pixels * self.groups * self.outputs * self.element();
+        let needed = plan.workspace(self.images, parallel.max_workers()).unwrap();
+        let workspace = arenas.workspace.garbage(needed.size);
+        let from = arenas.x.copy(x);
+        let to = arenas.y.copy(&vec![0x77; bytes]);
+        // SAFETY: input, output and workspace have the sizes of this plan and this many images.
+        unsafe {
+            plan.run_raw(self.images, from, workspace, needed.size, parallel, to).unwrap();
+            std::slice::from_raw_parts(to, bytes).to_vec()
+        }
+    }
+}
+
+struct Arenas {
+    x: Memory,
+    y: Memory,
+    workspace: Memory,
+}
+
+impl Arenas {
+    fn new() -> Arenas {
+        Arenas { x: Memory::new(1 << 20), y: Memory::new(1 << 20), workspace: Memory::new(1 << 20) }
+    }
+}
+
+/// A random layer, or none if the taps do not fit.
+fn random_layer(rng: &mut Rng) -> Option<Layer> {
+    let rank = 1 + rng.below(3);
+    let mut axes = [ConvAxis::NONE; 3];
+    for axis in axes.iter_mut().skip(3 - rank) {
+        *axis = ConvAxis {
+            size: 1 + rng.below(if rank == 3 { 5 } else { 17 }),
+            kernel: 1 + rng.below(if rank == 3 { 3 } else { 7 }),
+            stride: 1 + rng.below(3),
+            dilation: 1 + rng.below(3),
+            pad_begin: rng.below(4),
+            pad_end: rng.below(4),
+        };
+    }
+    if axes.iter().any(|axis| axis.output().is_none()) {
+        return None;
+    }
+    let groups = rng.pick(&[1, 1, 1, 2, 3, 5]);
+    let most = rng.pick(&[3, 5, 5, 40]);
+    let inputs = 1 + rng.below(if most == 40 { 20 } else { most });
+    let outputs = 1 + rng.below(most);
+    let taps: usize = axes.iter().map(|axis| axis.kernel).product();
+    Some(Layer {
+        images: rng.below(4),
+        groups,
+        inputs,
+        outputs,
+        axes,
+        layout: rng.pick(&[ImageLayout::Nhwc, ImageLayout::Nchw]),
+        filter_layout: rng.pick(&[FilterLayout::Ohwi, FilterLayout::Oihw]),
+        operands: Operands::any(rng, groups * outputs, groups * outputs * taps * inputs),
+    })
+}
+
+#[test]
+fn every_tile_equals_the_definition() {
+    let mut rng = Rng::new(seed());
+    let mut arenas = Arenas::new();
+    let sets = supported_sets();
+    let rounds = 20_000 / fraction("conv layers", 20);
+    let mut tried = 0;
+    while tried < rounds {
+        let Some(layer) = random_layer(&mut rng) else { continue };
+        tried += 1;
+        let x = layer.operands.any_data(&mut rng, layer.images, layer.images * layer.image());
+        let expected = layer.definition(&x);
+        for &set in &sets {
+            let plan = layer.create(set);
+            assert_eq!(plan.output_dims(), layer.out_dims());
+            for parallel in [&Serial as &dyn Parallel, &Backwards] {
+                let got = layer.run(&plan, &x, parallel, &mut arenas);
+                assert_eq!(got, expected, "{} {layer:?}", plan.kernel_name());
+            }
+            covered("conv", set.set(), 1);
+        }
+    }
+    report();
+}
+
+#[test]
+fn threads_change_nothing() {
+    let mut rng = Rng::new(seed() + 1);
+    let mut arenas = Arenas::new();
+    let mut tried = 0;
+    while tried < 40 {
+        let Some(layer) = random_layer(&mut rng) else { continue };
+        tried += 1;
+        let x = layer.operands.any_data(&mut rng, layer.images, layer.images * layer.image());
+        let plan = layer.create(limited());
+        let expected = layer.run(&plan, &x, &Serial, &mut arenas);
+        for workers in [1, 2, 3, 7] {
+            let got = layer.run(&plan, &x, &Threads(workers), &mut arenas);
+            assert_eq!(got, expected, "{workers} workers, {layer:?}");
+        }
+    }
+}
+
+const AXIS: ConvAxis =
+    ConvAxis { size: 4, kernel: 3, stride: 1, dilation: 1, pad_begin: 1, pad_end: 1 };
+
+/// 2 channels of 4 x 4 pixels, 3 x 3 taps, 3 outputs.
+fn good<'a>() -> ConvDesc<'a> {
+    ConvDesc {
+        in_channels: 2,
+        out_channels: 3,
+        groups: 1,
+        axes: [ConvAxis::NONE, AXIS, AXIS],
+        layout: ImageLayout::Nhwc,
+        filter_layout: FilterLayout::Ohwi,
+        weights: Weights { code: Code::S8, codes: &[1; 54], scales: &[0.5], zero_points: &[] },
+        input: Input::Static(Code::U8, QuantParams { scale: 0.1, zero_point: 7 }),
+        bias: Bias::None,
+        output: Output::F32,
+        activation: Activation::None,
+    }
+}
+
+#[test]
+fn the_bound_is_exact() {
+    // 255 * 255 a tap and channel: with all taps inside the image the sum reaches the bound.
+    let k = i32::MAX as usize / (255 * 255);
+    let axis = |kernel| ConvAxis { size: kernel, kernel, ..ConvAxis::NONE };
+    for (k, fits) in [(k, true), (k + 1, false)] {
+        let weights = vec![0xFF; k];
+        let desc = ConvDesc {
+            in_channels: 1,
+            out_channels: 1,
+            axes: [ConvAxis::NONE, ConvAxis::NONE, axis(k)],
+            weights: Weights { code: Code::U8, codes: &weights, scales: &[1.0], zero_points: &[] },
+            input: Input::Codes(Code::U8, QuantParams { scale: 1.0, zero_point: 0 }),
+            output: Output::S32,
+            ..good()
+        };
+        for set in supported_sets() {
+            let plan = Conv::create(&desc, set, &Allocator::DEFAULT);
+            if !fits {
+                let error = plan.err().unwrap();
+                assert_eq!((error.status, error.argument), (Status::LimitExceeded, "desc.weights"));
+                continue;
+            }
+            let plan = plan.unwrap();
+            let mut memory = workspace(plan.workspace(1, 1).unwrap().size);
+            let mut y = [0i32];
+            plan.run(1, &vec![0xFFu8; k], &mut memory, &Serial, &mut y).unwrap();
+            assert_eq!((i64::from(y[0]), plan.bound()), (65_025 * k as i64, 65_025 * k as i64));
+        }
+    }
+}
+
+#[test]
+fn bad_descriptions_are_refused() {
+    let refused = |desc: ConvDesc<'_>| {
+        let error = Conv::create(&desc, Supported::SCALAR, &Allocator::DEFAULT).err().unwrap();
+        (error.status, error.argument)
+    };
+    assert!(Conv::create(&good(), Supported::SCALAR, &Allocator::DEFAULT).is_ok());
+    let invalid = |name| (Status::InvalidArgument, name);
+    assert_eq!(refused(ConvDesc { groups: 0, ..good() }), invalid("desc.groups"));
+    assert_eq!(refused(ConvDesc { groups: 2, ..good() }), invalid("desc.out_channels"));
+    assert_eq!(refused(ConvDesc { groups: 3, ..good() }), invalid("desc.in_channels"));
+    assert_eq!(refused(ConvDesc { in_channels: 0, ..good() }), invalid("desc.in_channels"));
+    assert_eq!(refused(ConvDesc { out_channels: 0, ..good() }), invalid("desc.out_channels"));
+    let wrong = [
+        ConvAxis { size: 0, ..AXIS },
+        ConvAxis { kernel: 0, ..AXIS },
+        ConvAxis { stride: 0, ..AXIS },
+        ConvAxis { dilation: 0, ..AXIS },
+        ConvAxis { kernel: 7, ..AXIS },
+        ConvAxis { dilation: 3, ..AXIS },
+        ConvAxis { size: usize::MAX, ..AXIS },
+        ConvAxis { kernel: usize::MAX, ..AXIS },
+        ConvAxis { dilation: usize::MAX, ..AXIS },
+        ConvAxis { pad_begin: usize::MAX, ..AXIS },
+        ConvAxis { pad_end: usize::MAX, ..AXIS },
+    ];
+    for axis in wrong {
+        for (i, name) in ["desc.axes[0]", "desc.axes[1]", "desc.axes[2]"].into_iter().enumerate() {
+            let mut axes = good().axes;
+            axes[i] = axis;
+            assert_eq!(refused(ConvDesc { axes, ..good() }), invalid(name), "{axis:?}");
+        }
+    }
+    // Legal axes whose product is beyond memory.
+    let axes = [ConvAxis { size: 1 << 40, ..AXIS }; 3];
+    let weights = Weights { codes: &[1; 162], ..good().weights };
+    assert_eq!(refused(ConvDesc { axes, weights, ..good() }), invalid("desc"));
+    assert_eq!(
+        refused(ConvDesc { in_channels: usize::MAX / 4, ..good() }).0,
+        Status::InvalidArgument
+    );
+    let weights = Weights { codes: &[1; 53], ..good().weights };
+    assert_eq!(refused(ConvDesc { weights, ..good() }), (Status::BufferTooSmall, "desc.weights"));
+    let weights = Weights { scales: &[1.0; 2], ..good().weights };
+    assert_eq!(refused(ConvDesc { weights, ..good() }), invalid("desc.weight_scales"));
+    let bias = Bias::F32(&[0.0; 2]);
+    assert_eq!(refused(ConvDesc { bias, ..good() }), invalid("desc.bias"));
+}
+
+#[test]
+fn bad_runs_are_refused_and_write_nothing() {
+    let plan = Conv::create(&good(), limited(), &Allocator::DEFAULT).unwrap();
+    let x = vec![1.0f32; 32 * 2 + 1];
+    let mut y = vec![7.0f32; 48 * 2 + 1];
+    let size = plan.workspace(2, 1).unwrap().size;
+    let mut memory = workspace(size + 64);
+    let (xp, yp, wp) = (x.as_ptr().cast::<u8>(), y.as_mut_ptr().cast::<u8>(), memory.as_mut_ptr());
+    let call = |images, x: *const u8, w, ws, y| {
+        // SAFETY: refused before anything is touched, or within the buffers.
+        unsafe { plan.run_raw(images, x, w, ws, &Serial, y) }.map_err(|e| (e.status, e.argument))
+    };
+    use Status::{BufferTooSmall, InvalidArgument, Misaligned, NullPointer, Overlap};
+    let null = core::ptr::null_mut();
+    let off = |p: *mut u8| p.wrapping_add(1);
+    assert_eq!(call(2, null, wp, size, yp), Err((NullPointer, "x")));
+    assert_eq!(call(2, xp, null, size, yp), Err((NullPointer, "workspace")));
+    assert_eq!(call(2, xp, wp, size, null), Err((NullPointer, "y")));
+    assert_eq!(call(2, xp, wp, size - 1, yp), Err((BufferTooSmall, "workspace_size")));
+    assert_eq!(call(2, xp, off(wp), size, yp), Err((Misaligned, "workspace")));
+    assert_eq!(call(2, off(xp.cast_mut()), wp, size, yp), Err((Misaligned, "x")));
+    assert_eq!(call(2, xp, wp, size, off(yp)), Err((Misaligned, "y")));
+    assert_eq!(call(2, xp, wp, size, xp.cast_mut()), Err((Overlap, "y")));
+    assert_eq!(call(2, wp, wp, size, yp), Err((Overlap, "workspace")));
+    assert_eq!(call(2, xp, wp, size, wp), Err((Overlap, "workspace")));
+    assert_eq!(call(usize::MAX, xp, wp, size, yp), Err((InvalidArgument, "images")));
+    assert!(y.iter().all(|&v| v == 7.0));
+    assert_eq!(call(0, null, null, 0, null), Ok(()));
+    assert_eq!(call(2, xp, wp, size, yp), Ok(()));
+    assert!(y[..96].iter().all(|&v| v != 7.0) && y[96] == 7.0);
+    // Through slices: too short, or of another element size.
+    let (x, y) = (&x[..64], &mut y[..96]);
+    let failed = |r: fewbit::Result<()>| r.err().map(|e| e.argument);
+    assert_eq!(failed(plan.run(2, &x[..63], &mut memory, &Serial, y)), Some("x"));
+    assert_eq!(failed(plan.run(2, x, &mut memory, &Serial, &mut y[..95])), Some("y"));
+    assert_eq!(failed(plan.run(2, &[0u8; 64], &mut memory, &Serial, y)), Some("x"));
+    assert_eq!(failed(plan.run(2, x, &mut memory, &Serial, y)), None);
+}
