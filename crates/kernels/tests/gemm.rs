@@ -238,7 +238,7 @@ fn every_tile_at_every_edge() {
                 }
             }
         }
-        covered("gemm", tile.row.required, cases);
+        covered("gemm_s8s32", tile.row.required, cases);
     }
     report();
 }
@@ -270,7 +270,7 @@ fn every_combination_of_extremes() {
                 }
             }
         }
-        covered("gemm", tile.row.required, cases);
+        covered("gemm_s8s32", tile.row.required, cases);
     }
     report();
 }
