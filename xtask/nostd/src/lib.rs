@@ -23,7 +23,7 @@ fn panicked(_: &core::panic::PanicInfo<'_>) -> ! {
 
 /// Keeps every kernel of every table.
 #[repr(transparent)]
-pub struct Tables([*const (); 15]);
+pub struct Tables([*const (); 23]);
 // SAFETY: addresses of constants.
 unsafe impl Sync for Tables {}
 
@@ -42,6 +42,14 @@ pub static nostd_tables: Tables = Tables([
     (&raw const convert::F16_F32).cast(),
     (&raw const convert::F32_BF16).cast(),
     (&raw const convert::BF16_F32).cast(),
+    (&raw const convert::F32_F16_SATURATE).cast(),
+    (&raw const convert::F32_BF16_SATURATE).cast(),
+    (&raw const convert::F32_F8E4M3FN).cast(),
+    (&raw const convert::F32_F8E4M3FN_SATURATE).cast(),
+    (&raw const convert::F32_F8E5M2).cast(),
+    (&raw const convert::F32_F8E5M2_SATURATE).cast(),
+    (&raw const convert::F8E4M3FN_F32).cast(),
+    (&raw const convert::F8E5M2_F32).cast(),
     (&raw const reduce::MIN_MAX).cast(),
     (&raw const scale::S32_F32).cast(),
     (&raw const gemm::TILES).cast(),

@@ -1,0 +1,343 @@
+//! The digests of the kernel tables: every row that the CPU can run.
+
+use crate::values::{MODES, SCALES, floats, zero_point};
+use crate::{Book, Digest};
+use fewbit::kernels::convert::{self, ConvertArgs, ConvertFn};
+use fewbit::kernels::dequantize::{self, DequantizeArgs, DequantizeFn};
+use fewbit::kernels::gemm::{TILES, TileArgs, block_rows, pack_lhs_row, pack_rhs};
+use fewbit::kernels::quantize::{self, QuantizeArgs, QuantizeFn};
+use fewbit::kernels::reduce;
+use fewbit::kernels::registry::{Row, bind};
+use fewbit::kernels::requantize::{
+    self, RequantizeArgs, RequantizeFixedArgs, RequantizeFixedFn, RequantizeFn,
+};
+use fewbit::kernels::scale::{self, ScaleArgs, ScaleFn};
+use fewbit::scheme::{FixedMultiplier, FixedRounding, IntFormat};
+use fewbit_testkit::{Rng, limited, missing};
+
+/// Strides of source and destination that every corpus is run with.
+const STRIDES: [(usize, usize); 3] = [(1, 1), (3, 1), (1, 2)];
+
+/// Digests an op with each row that this run may use.
+fn each<F: Copy>(book: &mut Book, table: &'static [Row<F>], digest: impl Fn(F, &mut Digest)) {
+    let op = table.last().unwrap().name.strip_suffix("_scalar").unwrap();
+    for row in table {
+        let Some(bound) = bind(row, limited()) else {
+            missing(row.name, row.required);
+            continue;
+        };
+        let mut of_row = Digest::new();
+        digest(bound.run(), &mut of_row);
+        book.enter(op, row.required, of_row);
+    }
+}
+
+/// The values, `stride` apart.
+fn spread<T: Copy + Default>(values: &[T], stride: usize) -> Vec<T> {
+    let mut spread = vec![T::default(); values.len() * stride];
+    values.iter().zip(spread.iter_mut().step_by(stride)).for_each(|(&v, slot)| *slot = v);
+    spread
+}
+
+pub(crate) fn enter(book: &mut Book) {
+    for (table, format) in [(quantize::F32_S8, IntFormat::S8), (quantize::F32_U8, IntFormat::U8)] {
+        each(book, table, |run, digest| digest_quantize(run, format, digest));
+    }
+    for (table, format) in
+        [(dequantize::S8_F32, IntFormat::S8), (dequantize::U8_F32, IntFormat::U8)]
+    {
+        each(book, table, |run, digest| digest_dequantize(run, format, digest));
+    }
+    for (table, format) in
+        [(requantize::S32_S8, IntFormat::S8), (requantize::S32_U8, IntFormat::U8)]
+    {
+        each(book, table, |run, digest| digest_requantize(run, format, digest));
+    }
+    for (table, format) in
+        [(requantize::S32_S8_FIXED, IntFormat::S8), (requantize::S32_U8_FIXED, IntFormat::U8)]
+    {
+        each(book, table, |run, digest| digest_requantize_fixed(run, format, digest));
+    }
+    let numbers: Vec<u8> =
+        floats(&mut Rng::new(4), 1.0, 20_000).iter().flat_map(|x| x.to_le_bytes()).collect();
+    let words: Vec<u8> = (0..=u16::MAX).flat_map(u16::to_le_bytes).collect();
+    let bytes: Vec<u8> = (0..=u8::MAX).collect();
+    for (table, src, sizes) in [
+        (convert::F32_F16, &numbers, (4, 2)),
+        (convert::F32_BF16, &numbers, (4, 2)),
+        (convert::F32_F16_SATURATE, &numbers, (4, 2)),
+        (convert::F32_BF16_SATURATE, &numbers, (4, 2)),
+        (convert::F16_F32, &words, (2, 4)),
+        (convert::BF16_F32, &words, (2, 4)),
+        (convert::F32_F8E4M3FN, &numbers, (4, 1)),
+        (convert::F32_F8E4M3FN_SATURATE, &numbers, (4, 1)),
+        (convert::F32_F8E5M2, &numbers, (4, 1)),
+        (convert::F32_F8E5M2_SATURATE, &numbers, (4, 1)),
+        (convert::F8E4M3FN_F32, &bytes, (1, 4)),
+        (convert::F8E5M2_F32, &bytes, (1, 4)),
+    ] {
+        each(book, table, |run, digest| digest_convert(run, src, sizes, digest));
+    }
+    each(book, reduce::MIN_MAX, |run, digest| {
+        let values = floats(&mut Rng::new(5), 1.0, 500);
+        for stride in 1..4 {
+            for part in values.chunks(37 * stride) {
+                // SAFETY: every `stride`-th element of the part.
+                let (min, max) = unsafe { run(part.as_ptr(), stride, part.len() / stride) };
+                digest.f32s(&[min, max]);
+            }
+        }
+    });
+    each(book, scale::S32_F32, digest_scale);
+    digest_tiles(book);
+}
+
+fn digest_quantize(run: QuantizeFn, format: IntFormat, digest: &mut Digest) {
+    let mut rng = Rng::new(1);
+    for scale in SCALES {
+        for mode in MODES {
+            for ((src_stride, dst_stride), param_step) in STRIDES.into_iter().zip([0, 0, 1]) {
+                let x = floats(&mut rng, scale, 100);
+                let n = x.len();
+                let scales: Vec<f32> = (0..n).map(|i| SCALES[i % 4] * scale.min(1.0)).collect();
+                let scales: Vec<f32> =
+                    scales.into_iter().map(|s| s.max(f32::from_bits(1))).collect();
+                let zero_points: Vec<i32> = (0..n).map(|_| zero_point(&mut rng, format)).collect();
+                let src = spread(&x, src_stride);
+                let mut dst = vec![0u8; n * dst_stride];
+                let args = QuantizeArgs {
+                    src: src.as_ptr(),
+                    src_stride,
+                    dst: dst.as_mut_ptr(),
+                    dst_stride,
+                    n,
+                    scales: scales.as_ptr(),
+                    zero_points: zero_points.as_ptr(),
+                    param_step,
+                    mode,
+                };
+                // SAFETY: both buffers hold `n` elements at their strides, and there are `n`
+                // parameters.
+                unsafe { run(&args) };
+                digest.bytes(&dst);
+            }
+        }
+    }
+}
+
+fn digest_dequantize(run: DequantizeFn, format: IntFormat, digest: &mut Digest) {
+    let mut rng = Rng::new(2);
+    for scale in SCALES {
+        for ((src_stride, dst_stride), param_step) in STRIDES.into_iter().zip([0, 1, 1]) {
+            let codes: Vec<u8> = (0..=u8::MAX).chain(rng.bytes(300)).collect();
+            let n = codes.len();
+            let scales: Vec<f32> = (0..n).map(|i| if i % 2 == 0 { scale } else { 0.1 }).collect();
+            let zero_points: Vec<i32> = (0..n).map(|_| zero_point(&mut rng, format)).collect();
+            let src = spread(&codes, src_stride);
+            let mut dst = vec![0f32; n * dst_stride];
+            let args = DequantizeArgs {
+                src: src.as_ptr(),
+                src_stride,
+                dst: dst.as_mut_ptr(),
+                dst_stride,
+                n,
+                scales: scales.as_ptr(),
+                zero_points: zero_points.as_ptr(),
+                param_step,
+            };
+            // SAFETY: as for quantize.
+            unsafe { run(&args) };
+            digest.f32s(&dst);
+        }
+    }
+}
+
+/// Sums of all sizes, the extremes and ties of small multipliers among them.
+fn sums(rng: &mut Rng) -> Vec<i32> {
+    let mut sums = vec![0, 1, -1, i32::MAX, i32::MIN, 1 << 24, (1 << 24) + 1, -(1 << 24) - 1];
+    sums.extend(-300..300);
+    sums.extend((0..500).map(|_| (rng.next_u32() as i32) >> rng.below(32)));
+    sums
+}
+
+fn digest_requantize(run: RequantizeFn, format: IntFormat, digest: &mut Digest) {
+    let mut rng = Rng::new(3);
+    for multiplier in [0.0, 0.5, 0.013, 1e-9, 1.0, 3.7e4, f32::MIN_POSITIVE, f32::INFINITY] {
+        for ((src_stride, dst_stride), param_step) in STRIDES.into_iter().zip([0, 1, 0]) {
+            let acc = sums(&mut rng);
+            let n = acc.len();
+            let multipliers: Vec<f32> =
+                (0..n).map(|i| if i % 3 == 0 { multiplier } else { rng.unit() }).collect();
+            let zero_points: Vec<i32> = (0..n).map(|_| zero_point(&mut rng, format)).collect();
+            let src = spread(&acc, src_stride);
+            let mut dst = vec![0u8; n * dst_stride];
+            let args = RequantizeArgs {
+                src: src.as_ptr(),
+                src_stride,
+                dst: dst.as_mut_ptr(),
+                dst_stride,
+                n,
+                multipliers: multipliers.as_ptr(),
+                zero_points: zero_points.as_ptr(),
+                param_step,
+                clamp: (format.qmin() + 1, format.qmax() - 1),
+            };
+            // SAFETY: as for quantize.
+            unsafe { run(&args) };
+            digest.bytes(&dst);
+        }
+    }
+}
+
+fn digest_requantize_fixed(run: RequantizeFixedFn, format: IntFormat, digest: &mut Digest) {
+    let mut rng = Rng::new(6);
+    for rounding in [FixedRounding::Double, FixedRounding::Single] {
+        for shift in [-31, -20, -9, -1, 0, 1, 7] {
+            let acc = sums(&mut rng);
+            let n = acc.len();
+            let multipliers: Vec<FixedMultiplier> = (0..n)
+                .map(|_| FixedMultiplier {
+                    multiplier: (rng.next_u32() >> 2 | 1 << 30) as i32,
+                    shift,
+                })
+                .collect();
+            let zero_points: Vec<i32> = (0..n).map(|_| zero_point(&mut rng, format)).collect();
+            let mut dst = vec![0u8; n];
+            let args = RequantizeFixedArgs {
+                src: acc.as_ptr(),
+                src_stride: 1,
+                dst: dst.as_mut_ptr(),
+                dst_stride: 1,
+                n,
+                multipliers: multipliers.as_ptr(),
+                zero_points: zero_points.as_ptr(),
+                param_step: 1,
+                clamp: (format.qmin(), format.qmax()),
+                rounding,
+            };
+            // SAFETY: as for quantize.
+            unsafe { run(&args) };
+            digest.bytes(&dst);
+        }
+    }
+}
+
+fn digest_convert(run: ConvertFn, src: &[u8], (from, to): (usize, usize), digest: &mut Digest) {
+    let n = src.len() / from;
+    for (src_stride, dst_stride) in STRIDES {
+        let n = n / src_stride;
+        let mut dst = vec![0u8; n * dst_stride * to];
+        let args =
+            ConvertArgs { src: src.as_ptr(), src_stride, dst: dst.as_mut_ptr(), dst_stride, n };
+        // SAFETY: both buffers hold `n` elements at their strides.
+        unsafe { run(&args) };
+        digest.bytes(&dst);
+    }
+}
+
+fn digest_scale(run: ScaleFn, digest: &mut Digest) {
+    let mut rng = Rng::new(7);
+    for row_factor in [1.0, 0.037, f32::MIN_POSITIVE, f32::MAX] {
+        for (bias, relu) in [(true, false), (false, true), (true, true)] {
+            for dst_stride in [1, 3] {
+                let acc = sums(&mut rng);
+                let n = acc.len();
+                let factors: Vec<f32> =
+                    (0..n).map(|_| rng.unit() * 2f32.powi(rng.below(40) as i32 - 20)).collect();
+                let biases: Vec<f32> = (0..n).map(|_| rng.any_f32()).collect();
+                let mut dst = vec![0f32; n * dst_stride];
+                let args = ScaleArgs {
+                    src: acc.as_ptr(),
+                    dst: dst.as_mut_ptr(),
+                    dst_stride,
+                    n,
+                    row_factor,
+                    factors: factors.as_ptr(),
+                    bias: if bias { biases.as_ptr() } else { std::ptr::null() },
+                    relu,
+                };
+                // SAFETY: as for quantize; factors and bias are as long as the run.
+                unsafe { run(&args) };
+                digest.f32s(&dst);
+            }
+        }
+    }
+}
+
+/// Products of 1 to 12 rows with 40 columns, computed tile by tile: the sums must not depend on the
+/// tile's shape.
+fn digest_tiles(book: &mut Book) {
+    const COLUMNS: usize = 40;
+    for tile in TILES {
+        let Some(bound) = bind(&tile.row, limited()) else {
+            missing(tile.row.name, tile.row.required);
+            continue;
+        };
+        let mut digest = Digest::new();
+        let mut rng = Rng::new(8);
+        for rows in 1..=12 {
+            for k in [1, 2, 3, 4, 5, 8, 31, 64, 257] {
+                let lhs = rng.bytes(rows * k);
+                let rhs = rng.bytes(COLUMNS * k);
+                let lhs_zero: Vec<i32> = (0..rows).map(|_| rng.below(256) as i32).collect();
+                let rhs_zero: Vec<i32> =
+                    (0..COLUMNS).map(|_| rng.below(256) as i32 - 128).collect();
+                let bias: Vec<i32> = (0..COLUMNS).map(|_| rng.next_u32() as i32).collect();
+                let mut dst = vec![0i32; rows * COLUMNS];
+                let kr = tile.lhs.kr();
+                let groups = k.div_ceil(kr);
+                for first_row in (0..rows).step_by(tile.mr) {
+                    let block_size = (rows - first_row).min(tile.mr);
+                    let padded = block_rows(block_size, tile.mr);
+                    let mut block = vec![0u8; groups * padded * 4];
+                    let (mut sum, mut zero) = (vec![0; padded], vec![0; padded]);
+                    let shift = fewbit::kernels::gemm::code_shift_lhs(true, tile.lhs);
+                    for r in 0..block_size {
+                        let codes = lhs[(first_row + r) * k..].as_ptr();
+                        zero[r] = lhs_zero[first_row + r] + shift;
+                        // SAFETY: k codes of the row; row `r` of a block of `padded`.
+                        sum[r] = unsafe {
+                            pack_lhs_row(codes, true, k, tile.lhs, block.as_mut_ptr(), r, padded)
+                        };
+                    }
+                    for first in (0..COLUMNS).step_by(tile.nr) {
+                        let columns = (COLUMNS - first).min(tile.nr);
+                        let mut panel = vec![0i8; groups * tile.nr * kr];
+                        let mut fold = vec![0; tile.nr];
+                        let code = |c: usize, i: usize| i32::from(rhs[(first + c) * k + i] as i8);
+                        pack_rhs(code, columns, k, tile.nr, tile.lhs, &mut panel, &mut fold);
+                        let (mut column_zero, mut column_bias) =
+                            (vec![0; tile.nr], vec![0; tile.nr]);
+                        for c in 0..columns {
+                            column_zero[c] = rhs_zero[first + c];
+                            column_bias[c] = bias[first + c];
+                            fold[c] = (k as i32 * column_zero[c]).wrapping_sub(fold[c]);
+                        }
+                        let mut sums = vec![0i32; block_size * tile.nr];
+                        let args = TileArgs {
+                            lhs: block.as_ptr(),
+                            rhs: panel.as_ptr(),
+                            k_groups: groups,
+                            rows: block_size,
+                            lhs_zero: zero.as_ptr(),
+                            lhs_sum: sum.as_ptr(),
+                            rhs_zero: column_zero.as_ptr(),
+                            rhs_fold: fold.as_ptr(),
+                            bias: column_bias.as_ptr(),
+                            dst: sums.as_mut_ptr(),
+                        };
+                        // SAFETY: a packed block and panel with their parameters, and a tile of sums.
+                        unsafe { bound.run()(&args) };
+                        for r in 0..block_size {
+                            let at = (first_row + r) * COLUMNS + first;
+                            dst[at..at + columns]
+                                .copy_from_slice(&sums[r * tile.nr..r * tile.nr + columns]);
+                        }
+                    }
+                }
+                digest.i32s(&dst);
+            }
+        }
+        book.enter("gemm_s8s32", tile.row.required, digest);
+    }
+}

@@ -1,0 +1,215 @@
+//! The digests of linear layers and convolutions, with every set of features.
+
+use crate::{Book, Digest};
+use fewbit::memory::{ALIGNMENT, Allocator};
+use fewbit::scheme::{ParamSpec, QuantParams, Scheme, SymmetricRange};
+use fewbit::simd::Supported;
+use fewbit::{
+    Activation, Bias, Code, Conv, ConvAxis, ConvDesc, DynamicSpec, FilterLayout, ImageLayout,
+    Input, Linear, LinearDesc, LinearLayout, Output, Serial, Weights, Workspace,
+};
+use fewbit_testkit::{Rng, supported_sets};
+
+/// Layers a digest is made of.
+const LAYERS: u64 = 60;
+
+pub(crate) fn enter(book: &mut Book) {
+    for supported in supported_sets() {
+        let (mut linear, mut conv) = (Digest::new(), Digest::new());
+        for layer in 0..LAYERS {
+            digest_linear(&mut Rng::new(layer), supported, &mut linear);
+            digest_conv(&mut Rng::new(layer), supported, &mut conv);
+        }
+        book.enter("linear", supported.set(), linear);
+        book.enter("conv", supported.set(), conv);
+    }
+}
+
+/// What a random layer multiplies, adds and writes.
+struct Layer {
+    weight_code: Code,
+    weights: Vec<u8>,
+    scales: Vec<f32>,
+    zero_points: Vec<i32>,
+    input: Input,
+    bias_s32: Vec<i32>,
+    bias_f32: Vec<f32>,
+    bias: usize,
+    output: Output,
+    activation: Activation,
+}
+
+impl Layer {
+    fn new(rng: &mut Rng, weights: usize, channels: usize) -> Layer {
+        let code = |rng: &mut Rng| rng.pick(&[Code::S8, Code::U8]);
+        let zero_point = |rng: &mut Rng, code: Code| code.format().qmin() + rng.below(256) as i32;
+        let params = |rng: &mut Rng, code: Code| QuantParams {
+            scale: 0.01 + rng.unit() * 0.1,
+            zero_point: zero_point(rng, code),
+        };
+        let weight_code = code(rng);
+        let parameters = rng.pick(&[1, channels]);
+        let zeros = rng.pick(&[0, 1, channels]);
+        let input_code = code(rng);
+        let spec = ParamSpec {
+            format: input_code.format(),
+            scheme: rng.pick(&[Scheme::Affine, Scheme::Symmetric]),
+            range: rng.pick(&[SymmetricRange::Narrow, SymmetricRange::Full]),
+            power_of_two: false,
+        };
+        let spec = match input_code {
+            Code::S8 => spec,
+            Code::U8 => ParamSpec { scheme: Scheme::Affine, ..spec },
+        };
+        let dynamic = DynamicSpec { code: input_code, spec };
+        let input = match rng.below(4) {
+            0 => Input::Codes(input_code, params(rng, input_code)),
+            1 => Input::Static(input_code, params(rng, input_code)),
+            2 => Input::DynamicPerRow(dynamic),
+            _ => Input::DynamicPerTensor(dynamic),
+        };
+        let bias = rng.below(3);
+        let output = match rng.below(3) {
+            0 if bias != 2 => Output::S32,
+            1 => {
+                let code = code(rng);
+                Output::Codes(code, QuantParams { scale: 5.0, ..params(rng, code) })
+            }
+            _ => Output::F32,
+        };
+        Layer {
+            weight_code,
+            weights: rng.bytes(weights),
+            scales: (0..parameters).map(|_| 0.001 + rng.unit() * 0.05).collect(),
+            zero_points: (0..zeros).map(|_| zero_point(rng, weight_code)).collect(),
+            input,
+            bias_s32: (0..channels).map(|_| rng.next_u32() as i32 >> 8).collect(),
+            bias_f32: (0..channels).map(|_| rng.normal()).collect(),
+            bias,
+            output,
+            activation: rng.pick(&[Activation::None, Activation::Relu]),
+        }
+    }
+
+    fn weights(&self) -> Weights<'_> {
+        Weights {
+            code: self.weight_code,
+            codes: &self.weights,
+            scales: &self.scales,
+            zero_points: &self.zero_points,
+        }
+    }
+
+    fn bias(&self) -> Bias<'_> {
+        match self.bias {
+            0 => Bias::None,
+            1 => Bias::S32(&self.bias_s32),
+            _ => Bias::F32(&self.bias_f32),
+        }
+    }
+}
+
+/// A workspace, aligned as asked.
+struct Memory(Vec<u8>);
+
+impl Memory {
+    fn new(workspace: Workspace) -> Memory {
+        Memory(vec![0xA5; workspace.size + ALIGNMENT])
+    }
+
+    fn aligned(&mut self) -> &mut [u8] {
+        let skip = self.0.as_ptr().align_offset(ALIGNMENT);
+        let end = self.0.len() - ALIGNMENT + skip;
+        &mut self.0[skip..end]
+    }
+}
+
+/// Calls `$plan.run` for the plan's input and output types and digests what it wrote.
+macro_rules! run {
+    ($plan:ident, $layer:ident, $rng:ident, $digest:ident, $rows:expr, $inputs:expr, $outputs:expr) => {{
+        let mut memory = Memory::new($plan.workspace($rows, 1).unwrap());
+        let codes = $rng.bytes($inputs);
+        let reals: Vec<f32> = (0..$inputs).map(|_| $rng.normal() * 3.0).collect();
+        macro_rules! to {
+            ($y:expr) => {
+                match $layer.input {
+                    Input::Codes(..) => $plan.run($rows, &codes, memory.aligned(), &Serial, $y),
+                    _ => $plan.run($rows, &reals, memory.aligned(), &Serial, $y),
+                }
+                .unwrap()
+            };
+        }
+        match $layer.output {
+            Output::S32 => {
+                let mut y = vec![0i32; $outputs];
+                to!(&mut y);
+                $digest.i32s(&y);
+            }
+            Output::F32 => {
+                let mut y = vec![0f32; $outputs];
+                to!(&mut y);
+                $digest.f32s(&y);
+            }
+            Output::Codes(..) => {
+                let mut y = vec![0u8; $outputs];
+                to!(&mut y);
+                $digest.bytes(&y);
+            }
+        }
+    }};
+}
+
+fn digest_linear(rng: &mut Rng, supported: Supported, digest: &mut Digest) {
+    let (rows, n, k) = (1 + rng.below(30), 1 + rng.below(70), 1 + rng.below(300));
+    let layer = Layer::new(rng, n * k, n);
+    let desc = LinearDesc {
+        in_features: k,
+        out_features: n,
+        weights: layer.weights(),
+        layout: rng.pick(&[LinearLayout::Nk, LinearLayout::Kn]),
+        weight_stride: 0,
+        input: layer.input,
+        bias: layer.bias(),
+        output: layer.output,
+        activation: layer.activation,
+    };
+    let plan = Linear::create(&desc, supported, &Allocator::DEFAULT).unwrap();
+    run!(plan, layer, rng, digest, rows, rows * k, rows * n);
+}
+
+fn digest_conv(rng: &mut Rng, supported: Supported, digest: &mut Digest) {
+    let groups = rng.pick(&[1, 1, 2, 3]);
+    let (inputs, outputs) = (groups * (1 + rng.below(8)), groups * (1 + rng.below(20)));
+    let axis = |rng: &mut Rng| ConvAxis {
+        size: 4 + rng.below(6),
+        kernel: 1 + rng.below(3),
+        stride: 1 + rng.below(2),
+        dilation: 1 + rng.below(2),
+        pad_begin: rng.below(3),
+        pad_end: rng.below(3),
+    };
+    let axes = match rng.below(4) {
+        0 => [ConvAxis::NONE, ConvAxis::NONE, axis(rng)],
+        1 => [axis(rng), axis(rng), axis(rng)],
+        _ => [ConvAxis::NONE, axis(rng), axis(rng)],
+    };
+    let taps: usize = axes.iter().map(|axis| axis.kernel).product();
+    let layer = Layer::new(rng, outputs * taps * inputs / groups, outputs);
+    let desc = ConvDesc {
+        in_channels: inputs,
+        out_channels: outputs,
+        groups,
+        axes,
+        layout: rng.pick(&[ImageLayout::Nhwc, ImageLayout::Nchw]),
+        filter_layout: rng.pick(&[FilterLayout::Ohwi, FilterLayout::Oihw]),
+        weights: layer.weights(),
+        input: layer.input,
+        bias: layer.bias(),
+        output: layer.output,
+        activation: layer.activation,
+    };
+    let plan = Conv::create(&desc, supported, &Allocator::DEFAULT).unwrap();
+    let images = 1 + rng.below(3);
+    let (x, y) = plan.image_elements();
+    run!(plan, layer, rng, digest, images, images * x, images * y);
+}
