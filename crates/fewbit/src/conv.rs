@@ -5,13 +5,19 @@
 //! no unfolded copy of the input exists. A tap that falls on padding is the input's zero point, the
 //! code of real 0, so borders need no correction.
 
-use crate::memory::{ALIGNMENT, Allocator};
+use crate::memory::{ALIGNMENT, Allocator, Plain};
 use crate::plan::{
-    Activation, Bias, Carver, Destination, Engine, Input, MemoryRange, Operands, Output, Quantizer,
-    Weights, Workspace, block_count, check_operands, check_workspace, forbid_overlap, size,
+    Activation, Bias, Block, Carver, Cut, Destination, Engine, Input, MAX_BLOCKS, MemoryRange,
+    Operands, Output, Quantizer, Slots, Weights, Workspace, block_count, check_operands,
+    check_workspace, cut, each_with_slot, forbid_overlap, most_blocks, size, tile_columns,
 };
 use crate::{Error, Parallel, Result, Status};
+use core::ops::Range;
+use core::sync::atomic::AtomicBool;
 use fewbit_simd::Supported;
+use taps::Taps;
+
+mod taps;
 
 /// How images lie, without gaps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,14 +104,10 @@ pub struct Conv {
     quantizer: Quantizer,
     input: Input,
     output: Output,
+    /// Groups as packed: several of the description's, side by side.
     groups: usize,
-    /// Input channels of a group.
-    group_channels: usize,
-    in_channels: usize,
+    taps: Taps,
     out_channels: usize,
-    axes: [ConvAxis; 3],
-    out_dims: [usize; 3],
-    layout: ImageLayout,
     /// Elements of an input image.
     image: usize,
     /// Output pixels of an image.
@@ -119,13 +121,16 @@ struct Ends {
     y: *mut u8,
     scales: *const f32,
     zero_points: *const i32,
-    /// For each worker: a packed block, then a gathered row for each of its rows.
+    /// For each worker: `most_blocks` packed blocks, `block` bytes apart, and a gathered row.
     blocks: *mut u8,
     rows: *mut u8,
     block: usize,
-    row: usize,
+    most_blocks: usize,
+    /// Whether a worker's memory is in use.
+    busy: *mut AtomicBool,
+    workers: usize,
 }
-// SAFETY: tasks read codes and parameters, use their worker's block and rows, and write disjoint
+// SAFETY: tasks read codes and parameters, use their slot's blocks and row, and write disjoint
 // elements of `y`.
 unsafe impl Sync for Ends {}
 
@@ -186,38 +191,52 @@ impl Conv {
         if desc.weights.codes.len() < needed {
             return Err(Error::new(
                 Status::BufferTooSmall,
-                "desc.weights",
+                "desc.weights.data",
                 "has {} codes, but needs {}",
             )
             .with(desc.weights.codes.len())
             .with(needed));
         }
+        // Small groups are packed side by side, up to a panel's columns, with real zeros where a
+        // group's outputs meet another group's inputs: as many products a panel as before, but many
+        // groups at once. (A depthwise convolution would otherwise use one column of each panel.)
+        let columns = out_channels.checked_div(groups).unwrap_or(0);
+        let fused = fusion(groups, columns, tile_columns(supported)?);
+        let fused_channels = size(&[group_channels, fused])?;
         let at = |channel: usize, i: usize| {
-            // k-values are [tap][channel]; `Oihw` stores them [channel][tap].
-            let i = match (desc.filter_layout, i.checked_div(group_channels)) {
-                (FilterLayout::Oihw, Some(tap)) => (i - tap * group_channels) * taps + tap,
-                _ => i,
+            let tap = i.checked_div(fused_channels)?;
+            let within = i - tap * fused_channels;
+            let member = within.checked_div(group_channels)?;
+            let own = channel.checked_div(columns)?.checked_rem(fused)?;
+            let input = within - member * group_channels;
+            // k-values are [tap][input]; `Oihw` stores them [input][tap].
+            let stored = match desc.filter_layout {
+                FilterLayout::Ohwi => tap * group_channels + input,
+                FilterLayout::Oihw => input * taps + tap,
             };
-            channel * k + i
+            (member == own).then_some(channel * k + stored)
         };
         let [sd, sh, sw] = axes.map(|axis| axis.size);
         let [od, oh, ow] = out_dims;
         let image = size(&[sd, sh, sw, in_channels])?;
         let pixels = size(&[od, oh, ow])?;
         size(&[pixels, out_channels, desc.output.element_size()])?;
-        let shape = (groups, out_channels / groups, k);
+        let groups = groups.checked_div(fused).unwrap_or(0);
+        let shape = (groups, columns * fused, size(&[taps, fused_channels])?);
         Ok(Conv {
             engine: Engine::new(&operands, at, shape, supported, allocator)?,
             quantizer: Quantizer::new(desc.input, supported)?,
             input: desc.input,
             output: desc.output,
             groups,
-            group_channels,
-            in_channels,
+            taps: Taps {
+                axes,
+                out_dims,
+                layout: desc.layout,
+                in_channels,
+                group_channels: fused_channels,
+            },
             out_channels,
-            axes,
-            out_dims,
-            layout: desc.layout,
             image,
             pixels,
         })
@@ -240,7 +259,7 @@ impl Conv {
 
     /// Output depth, height and width.
     pub fn output_dims(&self) -> [usize; 3] {
-        self.out_dims
+        self.taps.out_dims
     }
 
     /// Elements of an input image and of an output image.
@@ -271,17 +290,29 @@ impl Conv {
             if self.input.is_real() { images.checked_mul(self.image).ok_or(overflow)? } else { 0 };
         let dynamic = if self.quantizer.is_dynamic() { images } else { 0 };
         let block = self.engine.block_size().next_multiple_of(ALIGNMENT);
-        let row = self.engine.packed.k;
-        let rows = row.checked_mul(self.engine.packed.mr).ok_or(overflow)?;
+        let most_blocks = most_blocks(block_count(self.pixels, self.engine.packed.mr), block);
         let workers = workers.max(1);
+        let blocks = size(&[block, most_blocks, workers]).map_err(|_| overflow)?;
+        let rows = size(&[self.engine.packed.k, workers]).map_err(|_| overflow)?;
         let parts = (|| {
             let scales = carver.take::<f32>(dynamic)?;
             let zero_points = carver.take::<i32>(dynamic)?;
             let codes = carver.take::<u8>(codes)?;
-            let blocks = carver.take::<u8>(block.checked_mul(workers)?)?;
-            let rows = carver.take::<u8>(rows.checked_mul(workers)?)?;
-            let y = core::ptr::null_mut();
-            let ends = Ends { codes, y, scales, zero_points, blocks, rows, block, row };
+            let blocks = carver.take::<u8>(blocks)?;
+            let rows = carver.take::<u8>(rows)?;
+            let busy = carver.take::<AtomicBool>(workers)?;
+            let ends = Ends {
+                codes,
+                y: core::ptr::null_mut(),
+                scales,
+                zero_points,
+                blocks,
+                rows,
+                block,
+                most_blocks,
+                busy,
+                workers,
+            };
             Some((ends, codes, scales, zero_points))
         })();
         parts.ok_or(overflow)
@@ -291,7 +322,7 @@ impl Conv {
     ///
     /// # Errors
     /// As [`run_raw`](Conv::run_raw), and [`Status::BufferTooSmall`] for the slices.
-    pub fn run<X: Copy, Y: Copy>(
+    pub fn run<X: Plain, Y: Plain>(
         &self,
         images: usize,
         x: &[X],
@@ -391,110 +422,83 @@ impl Conv {
                 parallel,
             );
         }
-        let blocks = block_count(self.pixels, self.engine.packed.mr);
-        parallel.run(images * blocks, &|task, worker| {
-            let Some(image) = task.checked_div(blocks) else { return };
-            // SAFETY: the image and the block of its pixels exist; `worker < max_workers`, each
-            // with memory of its own; no two tasks share an output.
-            unsafe { self.block(&ends, image, task - image * blocks, worker) }
+        // SAFETY: the flags are a part of the workspace of their own.
+        let slots = unsafe { Slots::new(ends.busy, ends.workers) };
+        let packed = &self.engine.packed;
+        let row_blocks = block_count(self.pixels, packed.mr);
+        let copies = images.saturating_mul(self.groups);
+        let cut = cut(row_blocks, packed.panels, ends.most_blocks, copies, ends.workers);
+        let row_tasks = cut.row_tasks(row_blocks);
+        let column_tasks = cut.column_tasks(packed.panels);
+        let tasks = size(&[images, self.groups, row_tasks, column_tasks])?;
+        each_with_slot(parallel, tasks, &slots, |task, slot| {
+            let (column_tasks, row_tasks) = (column_tasks.max(1), row_tasks.max(1));
+            let (rest, column_task) = (task / column_tasks, task % column_tasks);
+            let (rest, row_task) = (rest / row_tasks, rest % row_tasks);
+            let groups = self.groups.max(1);
+            let (image, group) = (rest / groups, rest % groups);
+            let span = cut.panels * packed.nr;
+            let start = column_task * span;
+            let columns = start..packed.columns.min(start + span);
+            let first = row_task * cut.blocks;
+            // SAFETY: image, group, blocks and columns exist; the slot's memory is this task's alone;
+            // no two tasks share an output.
+            unsafe { self.task(&ends, (image, group), (first, cut), columns, slot) }
         });
         Ok(())
     }
 
-    /// Computes a block of up to `mr` output pixels, all groups.
+    /// Computes some blocks of output pixels, from number `first` on, in some columns of a group.
     ///
     /// # Safety
     /// As written where it is called.
-    unsafe fn block(&self, ends: &Ends, image: usize, block: usize, worker: usize) {
-        let mr = self.engine.packed.mr;
-        let first = block * mr;
-        let count = self.pixels.saturating_sub(first).min(mr);
+    unsafe fn task(
+        &self,
+        ends: &Ends,
+        (image, group): (usize, usize),
+        (first, cut): (usize, Cut),
+        columns: Range<usize>,
+        slot: usize,
+    ) {
+        let packed = &self.engine.packed;
+        let mr = packed.mr;
         let element = self.output.element_size();
+        let first_pixel = first * mr;
+        let mut blocks = [Block::EMPTY; MAX_BLOCKS];
+        let count = block_count(self.pixels.saturating_sub(first_pixel), mr).min(cut.blocks);
         // SAFETY: places within the workspace's parts and the images, as sized in `carve` and checked
         // in `run_raw`.
         unsafe {
             let codes = ends.codes.add(image * self.image);
-            let memory = ends.blocks.add(worker * ends.block);
-            let rows = ends.rows.add(worker * mr * ends.row);
+            let copy = ends.rows.add(slot * packed.k);
             let (scale, zero_point) = self.quantizer.row(ends.scales, ends.zero_points, image);
-            for group in 0..self.groups {
-                for r in 0..count {
-                    let row = rows.add(r * ends.row);
-                    self.gather(codes, group, first + r, zero_point as u8, row);
-                }
-                let packed = self.engine.pack(memory, count, |r| {
-                    (rows.add(r * ends.row).cast_const(), zero_point, scale)
+            for (b, block) in blocks.iter_mut().enumerate().take(count) {
+                let begin = first_pixel + b * mr;
+                let rows = self.pixels.saturating_sub(begin).min(mr);
+                let memory = ends.blocks.add((slot * ends.most_blocks + b) * ends.block);
+                *block = self.engine.pack(memory, rows, |r| {
+                    let row = self.taps.gather(codes, group, begin + r, zero_point as u8, copy);
+                    (row, zero_point, scale)
                 });
-                let columns = self.engine.packed.columns;
-                let channel = group * columns;
-                let (pixel_stride, column_stride) = match self.layout {
-                    ImageLayout::Nhwc => (self.out_channels, 1),
-                    ImageLayout::Nchw => (1, self.pixels),
-                };
-                let base = image * self.pixels * self.out_channels + channel * column_stride;
-                let row = |r: usize| ends.y.add((base + (first + r) * pixel_stride) * element);
-                let destination = Destination { row, column_stride };
-                self.engine.multiply(&packed, group, 0..columns, &destination);
             }
-        }
-    }
-
-    /// Gathers the taps under an output pixel: `[kd, kh, kw, channel]` codes of a group.
-    ///
-    /// # Safety
-    /// `codes` is an image; `row` holds k codes; the pixel and the group exist.
-    unsafe fn gather(
-        &self,
-        codes: *const u8,
-        group: usize,
-        pixel: usize,
-        padding: u8,
-        mut row: *mut u8,
-    ) {
-        let [depth, height, width] = self.axes;
-        let [_, oh, ow] = self.out_dims;
-        let (oh, ow) = (oh.max(1), ow.max(1));
-        let (at_w, at_h, at_d) = (pixel % ow, pixel / ow % oh, pixel / ow / oh);
-        let channels = self.group_channels;
-        // Elements between neighbouring pixels and channels.
-        let (pixel_stride, channel_stride) = match self.layout {
-            ImageLayout::Nhwc => (self.in_channels, 1),
-            ImageLayout::Nchw => (1, depth.size * height.size * width.size),
-        };
-        let first_channel = group * channels * channel_stride;
-        for kd in 0..depth.kernel {
-            let d = tap(&depth, at_d, kd);
-            for kh in 0..height.kernel {
-                let h = tap(&height, at_h, kh);
-                for kw in 0..width.kernel {
-                    // SAFETY: a tap inside the image is one of its pixels; the row is as long as the
-                    // three loops times the channels.
-                    unsafe {
-                        match (d, h, tap(&width, at_w, kw)) {
-                            (Some(d), Some(h), Some(w)) => {
-                                let pixel = (d * height.size + h) * width.size + w;
-                                let from = codes.add(pixel * pixel_stride + first_channel);
-                                if channel_stride == 1 {
-                                    from.copy_to_nonoverlapping(row, channels);
-                                } else {
-                                    for c in 0..channels {
-                                        row.add(c).write(from.add(c * channel_stride).read());
-                                    }
-                                }
-                            }
-                            _ => row.write_bytes(padding, channels),
-                        }
-                        row = row.add(channels);
-                    }
-                }
-            }
+            let (pixel_stride, column_stride) = match self.taps.layout {
+                ImageLayout::Nhwc => (self.out_channels, 1),
+                ImageLayout::Nchw => (1, self.pixels),
+            };
+            let base = image * self.pixels * self.out_channels
+                + group * packed.columns * column_stride
+                + first_pixel * pixel_stride;
+            let row = |r: usize| ends.y.add((base + r * pixel_stride) * element);
+            let destination = Destination { row, column_stride };
+            let blocks = blocks.get(..count).unwrap_or_default();
+            self.engine.multiply(blocks, group, columns, &destination);
         }
     }
 }
 
-/// The input pixel under a tap of an output pixel, unless it is padding.
-fn tap(axis: &ConvAxis, out: usize, k: usize) -> Option<usize> {
-    (out * axis.stride + k * axis.dilation)
-        .checked_sub(axis.pad_begin)
-        .filter(|&pixel| pixel < axis.size)
+/// How many groups are packed side by side: the most that divide the groups evenly and whose
+/// columns fit into a panel of `nr`.
+fn fusion(groups: usize, columns: usize, nr: usize) -> usize {
+    let most = nr.checked_div(columns).unwrap_or(1).min(groups).max(1);
+    (1..=most).rev().find(|&fused| groups.is_multiple_of(fused)).unwrap_or(1)
 }

@@ -19,12 +19,15 @@ mod linear;
 pub mod memory;
 mod parallel;
 mod plan;
+pub mod tensor;
 
 pub use conv::{Conv, ConvAxis, ConvDesc, FilterLayout, ImageLayout};
 pub use error::{Error, Result, Status, Value};
 pub use linear::{Linear, LinearDesc, LinearLayout};
 pub use parallel::{Parallel, Serial};
-pub use plan::{Activation, Bias, Code, DynamicSpec, Input, Output, Weights, Workspace};
+pub use plan::{
+    Activation, Bias, Code, DynamicSpec, Input, Output, Weights, Workspace, check_params,
+};
 
 pub use fewbit_calibrate as calibrate;
 pub use fewbit_granularity as granularity;

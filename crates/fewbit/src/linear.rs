@@ -1,12 +1,14 @@
 //! Linear layers: `y[m][n] = Σ_k x[m][k] w[n][k] + bias[n]` with int8 weights packed once.
 
-use crate::memory::Allocator;
+use crate::memory::{Allocator, Plain};
 use crate::plan::{
-    Activation, Bias, Carver, Destination, Engine, Input, MemoryRange, Operands, Output, Quantizer,
-    Weights, Workspace, block_count, check_operands, check_workspace, forbid_overlap, size,
+    Activation, Bias, Block, Carver, Destination, Engine, Input, MAX_BLOCKS, MemoryRange, Operands,
+    Output, Quantizer, Slots, Weights, Workspace, block_count, check_operands, check_workspace,
+    cut, each_with_slot, forbid_overlap, most_blocks, size,
 };
 use crate::{Error, Parallel, Result, Status};
 use core::ops::Range;
+use core::sync::atomic::AtomicBool;
 use fewbit_simd::Supported;
 
 /// How a linear layer's weights lie.
@@ -50,9 +52,6 @@ pub struct Linear {
     in_features: usize,
     out_features: usize,
 }
-
-/// Panels of columns that one task multiplies with a block of rows it packed.
-const PANELS_A_TASK: usize = 8;
 
 /// Where a run reads and writes.
 #[derive(Clone, Copy)]
@@ -108,15 +107,15 @@ impl Linear {
         if desc.weights.codes.len() < needed {
             return Err(Error::new(
                 Status::BufferTooSmall,
-                "desc.weights",
+                "desc.weights.data",
                 "has {} codes, but needs {}",
             )
             .with(desc.weights.codes.len())
             .with(needed));
         }
         let at = |channel: usize, i: usize| match desc.layout {
-            LinearLayout::Nk => channel * stride + i,
-            LinearLayout::Kn => i * stride + channel,
+            LinearLayout::Nk => Some(channel * stride + i),
+            LinearLayout::Kn => Some(i * stride + channel),
         };
         let engine = Engine::new(&operands, at, (1, n, k), supported, allocator)?;
         Ok(Linear {
@@ -172,7 +171,9 @@ impl Linear {
         let codes = if real { rows.checked_mul(self.in_features).ok_or(overflow)? } else { 0 };
         let dynamic = if self.quantizer.is_dynamic() { rows } else { 0 };
         let block = self.engine.block_size().next_multiple_of(crate::memory::ALIGNMENT);
-        let blocks = block.checked_mul(workers.max(1)).ok_or(overflow)?;
+        let most_blocks = most_blocks(block_count(rows, self.engine.packed.mr), block);
+        let workers = workers.max(1);
+        let blocks = size(&[block, most_blocks, workers]).map_err(|_| overflow)?;
         let parts = (|| {
             Some(Parts {
                 scales: carver.take(dynamic)?,
@@ -180,6 +181,9 @@ impl Linear {
                 codes: carver.take(codes)?,
                 blocks: carver.take(blocks)?,
                 block,
+                most_blocks,
+                busy: carver.take(workers)?,
+                workers,
             })
         })();
         parts.ok_or(overflow)
@@ -189,7 +193,7 @@ impl Linear {
     ///
     /// # Errors
     /// As [`run_raw`](Linear::run_raw), and [`Status::BufferTooSmall`] for the slices.
-    pub fn run<X: Copy, Y: Copy>(
+    pub fn run<X: Plain, Y: Plain>(
         &self,
         rows: usize,
         x: &[X],
@@ -293,38 +297,54 @@ impl Linear {
                 parallel,
             );
         }
-        let mr = self.engine.packed.mr;
-        let span = PANELS_A_TASK * self.engine.packed.nr.max(1);
-        let row_tasks = block_count(row_range.len(), mr);
+        // SAFETY: the flags are a part of the workspace of their own.
+        let slots = unsafe { Slots::new(parts.busy, parts.workers) };
+        let (mr, nr) = (self.engine.packed.mr, self.engine.packed.nr.max(1));
         // Column tasks start on whole panels, so that no panel is multiplied twice.
-        let first_span = columns.start / span;
-        let column_tasks = columns.end.div_ceil(span) - first_span;
-        parallel.run(row_tasks * column_tasks, &|task, worker| {
-            let (ends, parts) = (&ends, &parts);
-            let column_tasks = column_tasks.max(1);
-            let first = row_range.start + task / column_tasks * mr;
-            let count = row_range.end.min(first + mr) - first;
-            let start = (first_span + task % column_tasks) * span;
-            let part = columns.start.max(start)..columns.end.min(start + span);
-            // SAFETY: `worker < max_workers`, each with a block of its own; rows and columns exist by
-            // the checks above, and no two tasks share an output.
+        let first_panel = columns.start / nr;
+        let panels = columns.end.div_ceil(nr) - first_panel;
+        let row_blocks = block_count(row_range.len(), mr);
+        let cut = cut(row_blocks, panels, parts.most_blocks, 1, parts.workers);
+        let column_tasks = cut.column_tasks(panels);
+        let tasks = cut.row_tasks(row_blocks) * column_tasks;
+        each_with_slot(parallel, tasks, &slots, |task, slot| {
+            let (operands, parts, column_tasks) = (&operands, &parts, column_tasks.max(1));
+            let first = row_range.start + task / column_tasks * cut.blocks * mr;
+            let start = (first_panel + task % column_tasks * cut.panels) * nr;
+            let part = columns.start.max(start)..columns.end.min(start + cut.panels * nr);
+            let mut blocks = [Block::EMPTY; MAX_BLOCKS];
+            let count = block_count(row_range.end - first, mr).min(cut.blocks);
+            for (b, block) in blocks.iter_mut().enumerate().take(count) {
+                let begin = first + b * mr;
+                let rows = (row_range.end - begin).min(mr);
+                // SAFETY: the slot's own memory, `most_blocks` blocks of it; the rows exist by the
+                // checks above, and their codes and parameters are ready.
+                *block = unsafe {
+                    let memory = parts.blocks.add((slot * parts.most_blocks + b) * parts.block);
+                    self.engine.pack(memory, rows, |r| {
+                        let row = begin + r;
+                        let codes = if self.input.is_real() {
+                            parts.codes.add(row * k).cast_const()
+                        } else {
+                            operands.x.add(row * operands.x_stride)
+                        };
+                        let (scale, zero_point) =
+                            self.quantizer.row(parts.scales, parts.zero_points, row);
+                        (codes, zero_point, scale)
+                    })
+                };
+            }
+            let element = self.output.element_size();
+            // SAFETY: rows and columns of `y` that exist, which no other task has.
             unsafe {
-                let memory = parts.blocks.add(worker * parts.block);
-                let block = self.engine.pack(memory, count, |r| {
-                    let row = first + r;
-                    let codes = if self.input.is_real() {
-                        parts.codes.add(row * k).cast_const()
-                    } else {
-                        ends.x.add(row * ends.x_stride)
-                    };
-                    let (scale, zero_point) =
-                        self.quantizer.row(parts.scales, parts.zero_points, row);
-                    (codes, zero_point, scale)
-                });
-                let element = self.output.element_size();
-                let row = |r: usize| ends.y.add((first + r) * ends.y_stride * element);
+                let row = |r: usize| operands.y.add((first + r) * operands.y_stride * element);
                 let destination = Destination { row, column_stride: 1 };
-                self.engine.multiply(&block, 0, part, &destination);
+                self.engine.multiply(
+                    blocks.get(..count).unwrap_or_default(),
+                    0,
+                    part,
+                    &destination,
+                );
             }
         });
         Ok(())
@@ -338,9 +358,14 @@ struct Parts {
     zero_points: *mut i32,
     /// `[rows][K]` codes, for f32 inputs.
     codes: *mut u8,
-    /// A packed block for each worker, `block` bytes apart.
+    /// Packed blocks for each worker, `block` bytes apart.
     blocks: *mut u8,
     block: usize,
+    /// Blocks of a worker.
+    most_blocks: usize,
+    /// Whether a worker's blocks are in use.
+    busy: *mut AtomicBool,
+    workers: usize,
 }
 // SAFETY: each task uses its worker's block and reads what was written before the tasks began.
 unsafe impl Sync for Parts {}

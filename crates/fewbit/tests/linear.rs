@@ -418,7 +418,10 @@ fn bad_descriptions_are_refused() {
         refused(LinearDesc { weight_stride: 3, ..good }),
         (InvalidArgument, "desc.weight_stride")
     );
-    assert_eq!(refused(LinearDesc { weight_stride: 5, ..good }), (BufferTooSmall, "desc.weights"));
+    assert_eq!(
+        refused(LinearDesc { weight_stride: 5, ..good }),
+        (BufferTooSmall, "desc.weights.data")
+    );
     assert_eq!(
         refused(LinearDesc { weight_stride: usize::MAX, ..good }),
         (InvalidArgument, "desc")
@@ -428,7 +431,7 @@ fn bad_descriptions_are_refused() {
         let weights = Weights { scales: &[scale], ..good.weights };
         assert_eq!(
             refused(LinearDesc { weights, ..good }),
-            (InvalidArgument, "desc.weight_scales")
+            (InvalidArgument, "desc.weights.scales")
         );
         let input = Input::Static(Code::S8, QuantParams { scale, zero_point: 0 });
         assert_eq!(refused(LinearDesc { input, ..good }), (InvalidArgument, "desc.input"));
@@ -436,11 +439,11 @@ fn bad_descriptions_are_refused() {
         assert_eq!(refused(LinearDesc { output, ..good }), (InvalidArgument, "desc.output"));
     }
     let weights = Weights { scales: &[1.0; 2], ..good.weights };
-    assert_eq!(refused(LinearDesc { weights, ..good }), (InvalidArgument, "desc.weight_scales"));
+    assert_eq!(refused(LinearDesc { weights, ..good }), (InvalidArgument, "desc.weights.scales"));
     let weights = Weights { zero_points: &[128], ..good.weights };
     assert_eq!(
         refused(LinearDesc { weights, ..good }),
-        (InvalidArgument, "desc.weight_zero_points")
+        (InvalidArgument, "desc.weights.zero_points")
     );
     let input = Input::Codes(Code::S8, QuantParams { scale: 1.0, zero_point: -129 });
     assert_eq!(refused(LinearDesc { input, ..good }), (InvalidArgument, "desc.input"));

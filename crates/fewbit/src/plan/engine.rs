@@ -39,6 +39,7 @@ pub(crate) struct Engine {
 }
 
 /// A packed lhs block with its rows' parameters.
+#[derive(Clone, Copy)]
 pub(crate) struct Block {
     /// The packed codes.
     lhs: *const u8,
@@ -48,8 +49,19 @@ pub(crate) struct Block {
     scale: [f32; MAX_MR],
 }
 
-/// Where a block's results go: `row(r)` is the address of column 0 of row `r`; columns are
-/// `column_stride` elements apart.
+impl Block {
+    /// A block of no rows.
+    pub(crate) const EMPTY: Block = Block {
+        lhs: core::ptr::null(),
+        rows: 0,
+        zero: [0; MAX_MR],
+        sum: [0; MAX_MR],
+        scale: [0.0; MAX_MR],
+    };
+}
+
+/// Where results go: `row(r)` is the address of column 0 of row `r` of the first block (all blocks
+/// but the last have mr rows); columns are `column_stride` elements apart.
 pub(crate) struct Destination<F: Fn(usize) -> *mut u8> {
     pub row: F,
     pub column_stride: usize,
@@ -66,10 +78,10 @@ fn find<F: Copy>(rows: &'static [Row<F>], supported: Supported) -> Result<Bound<
 
 impl Engine {
     /// Packs `groups * columns` output channels of `k` weights; `at(channel, i)` is the index of a
-    /// weight's code. The operands are checked.
+    /// weight's code, or `None` for a real 0. The operands are checked.
     pub(crate) fn new(
         operands: &Operands<'_>,
-        at: impl Fn(usize, usize) -> usize,
+        at: impl Fn(usize, usize) -> Option<usize>,
         shape: (usize, usize, usize),
         supported: Supported,
         allocator: &Allocator,
@@ -78,7 +90,7 @@ impl Engine {
         let Operands { weights, input, bias, output, activation } = *operands;
         let groups = shape.0;
         let padded = packed.padded_columns();
-        let mut scales = Buffer::zeroed(padded, allocator, "desc.weight_scales")?;
+        let mut scales = Buffer::zeroed(padded, allocator, "desc.weights.scales")?;
         let real_bias = match bias {
             Bias::F32(bias) => Some(bias),
             _ => None,
@@ -90,7 +102,7 @@ impl Engine {
             _ => None,
         };
         let multiplied = if fixed.is_some() { padded } else { 0 };
-        let mut multipliers = Buffer::zeroed(multiplied, allocator, "desc.weight_scales")?;
+        let mut multipliers = Buffer::zeroed(multiplied, allocator, "desc.weights.scales")?;
         for group in 0..groups {
             for column in 0..packed.columns {
                 let channel = group * packed.columns + column;
@@ -133,6 +145,7 @@ impl Engine {
     }
 
     /// Packs `1..=mr` rows: `row(r)` gives the address of its k codes, its zero point and its scale.
+    /// Rows are asked for one after the other, so `row` may put all of them into the same place.
     ///
     /// # Safety
     /// The codes can be read and `memory` written for [`block_size`](Engine::block_size) bytes.
@@ -149,8 +162,7 @@ impl Engine {
             unsafe { memory.write_bytes(0, packed.k_groups() * padded * 4) };
         }
         let shift = code_shift_lhs(self.lhs_unsigned, packed.form);
-        let mut block =
-            Block { lhs: memory, rows, zero: [0; MAX_MR], sum: [0; MAX_MR], scale: [0.0; MAX_MR] };
+        let mut block = Block { lhs: memory, rows, ..Block::EMPTY };
         let parameters = block.zero.iter_mut().zip(&mut block.sum).zip(&mut block.scale);
         for (r, ((zero, sum), scale)) in parameters.enumerate().take(rows) {
             let (codes, zero_point, row_scale) = row(r);
@@ -164,14 +176,16 @@ impl Engine {
         block
     }
 
-    /// Multiplies a block with columns of a group and stores the results.
+    /// Multiplies blocks with columns of a group and stores the results. Each panel meets all blocks
+    /// before the next one comes, so that it is read from afar once.
     ///
     /// # Safety
-    /// The block was packed by this engine and its memory is unchanged; `group` and `columns` exist;
-    /// every element of the block's rows and these columns can be written at `dst`.
+    /// The blocks were packed by this engine, all but the last of mr rows, and their memory is
+    /// unchanged; `group` and `columns` exist; every element of the blocks' rows and these columns can
+    /// be written at `dst`.
     pub(crate) unsafe fn multiply<F: Fn(usize) -> *mut u8>(
         &self,
-        block: &Block,
+        blocks: &[Block],
         group: usize,
         columns: Range<usize>,
         dst: &Destination<F>,
@@ -183,31 +197,34 @@ impl Engine {
         while column < columns.end {
             let panel = column / nr;
             let end = columns.end.min((panel + 1) * nr);
+            let first = column - panel * nr;
+            let at = column * dst.column_stride * self.output.element_size();
             let (rhs, rhs_zero, rhs_fold, bias) = packed.panel(group, panel);
-            let args = TileArgs {
-                lhs: block.lhs,
-                rhs,
-                k_groups: packed.k_groups(),
-                rows: block.rows,
-                lhs_zero: block.zero.as_ptr(),
-                lhs_sum: block.sum.as_ptr(),
-                rhs_zero,
-                rhs_fold,
-                bias,
-                dst: sums.as_mut_ptr(),
-            };
-            // SAFETY: the block holds `block_rows(rows)` packed rows; the panel exists, with nr
-            // columns; `sums` holds the largest tile.
-            unsafe { self.packed.tile.run()(&args) };
-            for (r, &row_scale) in block.scale.iter().enumerate().take(block.rows) {
-                let first = column - panel * nr;
-                // SAFETY: within `sums`, which holds `rows` rows of nr; element (r, column) exists.
-                unsafe {
-                    let acc = sums.as_ptr().add(r * nr + first);
-                    let at = column * dst.column_stride * self.output.element_size();
-                    let to = (dst.row)(r).add(at);
-                    let slot = packed.slot(group, panel) + first;
-                    self.store(acc, end - column, slot, row_scale, to, dst.column_stride);
+            for (b, block) in blocks.iter().enumerate() {
+                let args = TileArgs {
+                    lhs: block.lhs,
+                    rhs,
+                    k_groups: packed.k_groups(),
+                    rows: block.rows,
+                    lhs_zero: block.zero.as_ptr(),
+                    lhs_sum: block.sum.as_ptr(),
+                    rhs_zero,
+                    rhs_fold,
+                    bias,
+                    dst: sums.as_mut_ptr(),
+                };
+                // SAFETY: the block holds `block_rows(rows)` packed rows; the panel exists, with nr
+                // columns; `sums` holds the largest tile.
+                unsafe { self.packed.tile.run()(&args) };
+                for (r, &row_scale) in block.scale.iter().enumerate().take(block.rows) {
+                    // SAFETY: within `sums`, which holds `rows` rows of nr; element (r, column)
+                    // exists.
+                    unsafe {
+                        let acc = sums.as_ptr().add(r * nr + first);
+                        let to = (dst.row)(b * packed.mr + r).add(at);
+                        let slot = packed.slot(group, panel) + first;
+                        self.store(acc, end - column, slot, row_scale, to, dst.column_stride);
+                    }
                 }
             }
             column = end;

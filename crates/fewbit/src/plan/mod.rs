@@ -4,11 +4,13 @@
 mod engine;
 mod packed;
 mod quantizer;
+mod tasks;
 mod workspace;
 
-pub(crate) use engine::{Destination, Engine, block_count};
-pub(crate) use packed::size;
+pub(crate) use engine::{Block, Destination, Engine, block_count};
+pub(crate) use packed::{size, tile_columns};
 pub(crate) use quantizer::Quantizer;
+pub(crate) use tasks::{Cut, MAX_BLOCKS, Slots, cut, each, each_with_slot, most_blocks};
 pub(crate) use workspace::{Carver, MemoryRange, check_workspace, forbid_overlap};
 
 use crate::{Error, Result, Status};
@@ -188,20 +190,30 @@ pub(crate) fn check_operands(operands: &Operands<'_>, channels: usize) -> Result
     if let Some(params) = input.fixed_params() {
         check_params(params, input.code().format(), "desc.input")?;
     }
+    if let Input::DynamicPerRow(dynamic) | Input::DynamicPerTensor(dynamic) = input {
+        // A zero point of another format could be beyond the codes, and sums beyond their bound.
+        if dynamic.spec.format != dynamic.code.format() {
+            return Err(Error::new(
+                Status::InvalidArgument,
+                "desc.input",
+                "chooses parameters for another format than that of its codes",
+            ));
+        }
+    }
     if let Output::Codes(code, params) = *output {
         check_params(params, code.format(), "desc.output")?;
     }
-    check_count("desc.weight_scales", weights.scales.len(), channels, false)?;
-    check_count("desc.weight_zero_points", weights.zero_points.len(), channels, true)?;
+    check_count("desc.weights.scales", weights.scales.len(), channels, false)?;
+    check_count("desc.weights.zero_points", weights.zero_points.len(), channels, true)?;
     for &scale in weights.scales {
         if !(scale > 0.0 && scale < f32::INFINITY) {
-            return Err(bad_scale("desc.weight_scales", scale));
+            return Err(bad_scale("desc.weights.scales", scale));
         }
     }
     let format = weights.code.format();
     for &zero_point in weights.zero_points {
         if zero_point < format.qmin() || zero_point > format.qmax() {
-            return Err(bad_zero_point("desc.weight_zero_points", zero_point, format));
+            return Err(bad_zero_point("desc.weights.zero_points", zero_point, format));
         }
     }
     let (count, real) = match bias {
@@ -241,12 +253,11 @@ fn check_count(name: &'static str, count: usize, channels: usize, none: bool) ->
     .with(channels))
 }
 
-/// Parameters refused by [`QuantParams::check`], as an error of `argument`.
-pub(crate) fn check_params(
-    params: QuantParams,
-    format: IntFormat,
-    argument: &'static str,
-) -> Result<()> {
+/// Checks parameters by [`QuantParams::check`], with a refusal as an error of `argument`.
+///
+/// # Errors
+/// [`Status::InvalidArgument`].
+pub fn check_params(params: QuantParams, format: IntFormat, argument: &'static str) -> Result<()> {
     params.check(format).map_err(|error| match error {
         ParamError::ZeroPoint { zero_point, .. } => bad_zero_point(argument, zero_point, format),
         _ => bad_scale(argument, params.scale),

@@ -3,7 +3,7 @@
 use super::{Bias, DynamicSpec, Input, Operands};
 use crate::memory::{Allocator, Buffer};
 use crate::{Error, Result, Status};
-use fewbit_kernels::gemm::{TILES, TileFn, code_shift_rhs, pack_rhs};
+use fewbit_kernels::gemm::{self, TileFn, code_shift_rhs, pack_rhs};
 use fewbit_kernels::registry::{self, Bound};
 use fewbit_scheme::Scheme;
 use fewbit_simd::Supported;
@@ -39,20 +39,26 @@ pub(crate) fn size(factors: &[usize]) -> Result<usize> {
         .ok_or(Error::new(Status::InvalidArgument, "desc", "describes a size beyond memory"))
 }
 
+const NO_KERNEL: Error = Error::new(Status::Internal, "plan", "found no kernel");
+
+/// Columns of a panel of the best tile.
+pub(crate) fn tile_columns(supported: Supported) -> Result<usize> {
+    gemm::select(supported.set(), usize::MAX).map(|tile| tile.nr).ok_or(NO_KERNEL)
+}
+
 impl Packed {
     /// Packs `groups * columns` output channels of `k` weights; `at(channel, i)` is the index of a
-    /// weight's code.
+    /// weight's code, or `None` for a real 0.
     pub(crate) fn new(
         operands: &Operands<'_>,
-        at: impl Fn(usize, usize) -> usize,
+        at: impl Fn(usize, usize) -> Option<usize>,
         (groups, columns, k): (usize, usize, usize),
         supported: Supported,
         allocator: &Allocator,
     ) -> Result<Packed> {
         let Operands { weights, input, bias, .. } = operands;
-        let internal = Error::new(Status::Internal, "plan", "found no kernel");
-        let tile = TILES.iter().find(|tile| supported.has(tile.row.required)).ok_or(internal)?;
-        let bound_tile = registry::bind(&tile.row, supported).ok_or(internal)?;
+        let tile = gemm::select(supported.set(), columns).ok_or(NO_KERNEL)?;
+        let bound_tile = registry::bind(&tile.row, supported).ok_or(NO_KERNEL)?;
         let (mr, nr, form) = (tile.mr, tile.nr, tile.lhs);
         let panels = columns.div_ceil(nr.max(1));
         let k_groups = k.div_ceil(form.kr().max(1));
@@ -67,15 +73,17 @@ impl Packed {
             columns,
             panels,
             codes: Buffer::zeroed(size(&[groups, panels, panel_size])?, allocator, "desc.weights")?,
-            zero: Buffer::zeroed(padded, allocator, "desc.weight_zero_points")?,
+            zero: Buffer::zeroed(padded, allocator, "desc.weights.zero_points")?,
             fold: Buffer::zeroed(padded, allocator, "desc.weights")?,
             bias: Buffer::zeroed(padded, allocator, "desc.bias")?,
             bound: 0,
         };
         let shift = code_shift_rhs(weights.code.is_unsigned());
-        let code = |channel: usize, i: usize| {
-            let byte = weights.codes.get(at(channel, i)).copied().unwrap_or(0);
-            weights.code.value(byte)
+        let code = |channel: usize, i: usize| match at(channel, i)
+            .and_then(|index| weights.codes.get(index))
+        {
+            Some(&byte) => weights.code.value(byte),
+            None => weights.zero_point(channel),
         };
         let worst_lhs = worst_difference(input);
         for group in 0..groups {

@@ -1,6 +1,6 @@
 //! The quantization of f32 inputs inside a run.
 
-use super::{Code, Input};
+use super::{Code, Input, each};
 use crate::{Error, Parallel, Result, Status};
 use core::ops::Range;
 use fewbit_kernels::quantize::{self, QuantizeArgs, QuantizeFn};
@@ -99,7 +99,7 @@ impl Quantizer {
             }
             _ => self.input.fixed_params(),
         };
-        parallel.run(range.len(), &|task, _worker| {
+        each(parallel, range.len(), |task| {
             let shared = &shared;
             let row = range.start + task;
             // SAFETY: the row exists on both sides, by this function's contract, and each task has
