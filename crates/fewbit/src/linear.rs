@@ -308,7 +308,7 @@ impl Linear {
         let column_tasks = cut.column_tasks(panels);
         let tasks = cut.row_tasks(row_blocks) * column_tasks;
         each_with_slot(parallel, tasks, &slots, |task, slot| {
-            let (operands, parts, column_tasks) = (&operands, &parts, column_tasks.max(1));
+            let (ends, parts, column_tasks) = (&ends, &parts, column_tasks.max(1));
             let first = row_range.start + task / column_tasks * cut.blocks * mr;
             let start = (first_panel + task % column_tasks * cut.panels) * nr;
             let part = columns.start.max(start)..columns.end.min(start + cut.panels * nr);
@@ -326,7 +326,7 @@ impl Linear {
                         let codes = if self.input.is_real() {
                             parts.codes.add(row * k).cast_const()
                         } else {
-                            operands.x.add(row * operands.x_stride)
+                            ends.x.add(row * ends.x_stride)
                         };
                         let (scale, zero_point) =
                             self.quantizer.row(parts.scales, parts.zero_points, row);
@@ -337,7 +337,7 @@ impl Linear {
             let element = self.output.element_size();
             // SAFETY: rows and columns of `y` that exist, which no other task has.
             unsafe {
-                let row = |r: usize| operands.y.add((first + r) * operands.y_stride * element);
+                let row = |r: usize| ends.y.add((first + r) * ends.y_stride * element);
                 let destination = Destination { row, column_stride: 1 };
                 self.engine.multiply(
                     blocks.get(..count).unwrap_or_default(),

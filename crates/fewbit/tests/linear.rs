@@ -447,6 +447,13 @@ fn bad_descriptions_are_refused() {
     );
     let input = Input::Codes(Code::S8, QuantParams { scale: 1.0, zero_point: -129 });
     assert_eq!(refused(LinearDesc { input, ..good }), (InvalidArgument, "desc.input"));
+    for (code, format) in [(Code::S8, IntFormat::U8), (Code::U8, IntFormat::S4)] {
+        // Zero points of the other format would break the proof of the bound.
+        let dynamic = DynamicSpec { code, spec: ParamSpec::affine(format) };
+        for input in [Input::DynamicPerRow(dynamic), Input::DynamicPerTensor(dynamic)] {
+            assert_eq!(refused(LinearDesc { input, ..good }), (InvalidArgument, "desc.input"));
+        }
+    }
     assert_eq!(
         refused(LinearDesc { bias: Bias::S32(&[1; 4]), ..good }),
         (InvalidArgument, "desc.bias")

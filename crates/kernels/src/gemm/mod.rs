@@ -29,6 +29,18 @@ pub use pack::{code_shift_lhs, code_shift_rhs, pack_lhs_row, pack_rhs};
 pub use tile::{MAX_MR, MAX_NR, TILES, Tile, TileArgs, TileFn, block_rows};
 
 use crate::registry::RowInfo;
+use fewbit_simd::IsaSet;
+
+/// The tile for products of `columns` columns: the best one of the set, or a narrower one of the same
+/// instruction sets that holds all columns. Pure, like [`crate::registry::select`].
+pub fn select(set: IsaSet, columns: usize) -> Option<&'static Tile> {
+    let best = TILES.iter().find(|tile| set.contains(tile.row.required))?;
+    TILES
+        .iter()
+        .filter(|tile| tile.row.required == best.row.required && tile.nr >= columns)
+        .min_by_key(|tile| tile.nr)
+        .or(Some(best))
+}
 
 /// The rows of this op's table.
 pub fn rows() -> impl Iterator<Item = RowInfo> {
