@@ -1,0 +1,176 @@
+//! int8 products: each tile alone, on operands that stay in the first cache, and whole layers with the
+//! kernel that each instruction set gives.
+#![allow(missing_docs, reason = "criterion's macros write undocumented functions")]
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use fewbit::kernels::gemm::{TILES, TileArgs, block_rows, pack_lhs_row, pack_rhs};
+use fewbit::kernels::registry::bind;
+use fewbit::memory::{ALIGNMENT, Allocator};
+use fewbit::scheme::QuantParams;
+use fewbit::simd::Supported;
+use fewbit::{
+    Activation, Bias, Code, Conv, ConvAxis, ConvDesc, FilterLayout, ImageLayout, Input, Linear,
+    LinearDesc, LinearLayout, Output, Serial, Weights,
+};
+use fewbit_benches::{codes, id, shapes};
+use fewbit_testkit::{limited, supported_sets};
+
+const OP: &str = "gemm_s8s32";
+const INPUT: Input = Input::Codes(Code::U8, QuantParams { scale: 0.02, zero_point: 120 });
+
+/// The plans' kernels by set of features, each once, the portable one first.
+fn sets() -> Vec<Supported> {
+    let mut seen = Vec::new();
+    let mut sets = supported_sets();
+    sets.retain(|set| {
+        let tile = TILES.iter().find(|tile| set.has(tile.row.required)).map(|tile| tile.row.name);
+        let new = !seen.contains(&tile);
+        seen.push(tile);
+        new
+    });
+    sets
+}
+
+/// Memory aligned for workspaces.
+fn workspace(size: usize) -> (Vec<u8>, usize) {
+    let memory = vec![0u8; size + ALIGNMENT];
+    let skip = memory.as_ptr().align_offset(ALIGNMENT);
+    (memory, skip)
+}
+
+fn tiles(c: &mut Criterion) {
+    const K: usize = 256;
+    for tile in TILES {
+        let Some(bound) = bind(&tile.row, limited()) else { continue };
+        let (mr, nr, kr) = (tile.mr, tile.nr, tile.lhs.kr());
+        assert_eq!(block_rows(mr, mr), mr);
+        let (lhs, rhs) = (codes(mr * K), codes(nr * K));
+        let mut block = vec![0u8; K / kr * mr * 4];
+        for row in 0..mr {
+            let from = lhs[row * K..].as_ptr();
+            // SAFETY: K codes of a row, into a block of `mr` rows.
+            unsafe { pack_lhs_row(from, false, K, tile.lhs, block.as_mut_ptr(), row, mr) };
+        }
+        let (mut panel, mut sums) = (vec![0i8; nr * K], vec![0i32; nr]);
+        let code = |column: usize, i: usize| i32::from(rhs[column * K + i] as i8);
+        pack_rhs(code, nr, K, nr, tile.lhs, &mut panel, &mut sums);
+        let zeros = vec![0i32; mr.max(nr)];
+        let mut dst = vec![0i32; mr * nr];
+        // All zero points are 0, so Σw plays no part but for the shift of lhs codes.
+        let shift = fewbit::kernels::gemm::code_shift_lhs(false, tile.lhs);
+        let (shifts, fold) = (vec![shift; mr], sums.iter().map(|sum| -sum).collect::<Vec<_>>());
+        let args = TileArgs {
+            lhs: block.as_ptr(),
+            rhs: panel.as_ptr(),
+            k_groups: K / kr,
+            rows: mr,
+            lhs_zero: shifts.as_ptr(),
+            lhs_sum: zeros.as_ptr(),
+            rhs_zero: zeros.as_ptr(),
+            rhs_fold: fold.as_ptr(),
+            bias: zeros.as_ptr(),
+            dst: dst.as_mut_ptr(),
+        };
+        // SAFETY: a packed block and panel, their parameters, and a tile of sums.
+        let mut run = || unsafe { bound.run()(&args) };
+        run();
+        for (at, &sum) in dst.iter().enumerate() {
+            let (row, column) = (at / nr, at % nr);
+            let products = (0..K).map(|i| i32::from(lhs[row * K + i] as i8) * code(column, i));
+            assert_eq!(sum, products.sum::<i32>(), "{} at {row}, {column}", bound.name());
+        }
+        let mut group = c.benchmark_group(id(OP, bound.name()));
+        group.throughput(Throughput::Elements((2 * mr * nr * K) as u64));
+        group.bench_function(format!("tile_k{K}"), |b| b.iter(&mut run));
+        group.finish();
+    }
+}
+
+fn linear(c: &mut Criterion) {
+    for shape in shapes(include_str!("../shapes/linear.txt"), 3) {
+        let [m, n, k] = shape.numbers[..] else { continue };
+        let (x, w) = (codes(m * k), codes(n * k));
+        let desc = LinearDesc {
+            in_features: k,
+            out_features: n,
+            weights: Weights { code: Code::S8, codes: &w, scales: &[0.01], zero_points: &[] },
+            layout: LinearLayout::Nk,
+            weight_stride: 0,
+            input: INPUT,
+            bias: Bias::None,
+            output: Output::F32,
+            activation: Activation::None,
+        };
+        let mut want = Vec::new();
+        for set in sets() {
+            let plan = Linear::create(&desc, set, &Allocator::DEFAULT).expect("a plan");
+            let size = plan.workspace(m, 1).expect("a workspace").size;
+            let (mut memory, skip) = workspace(size);
+            let memory = &mut memory[skip..skip + size];
+            let mut y = vec![0f32; m * n];
+            plan.run(m, &x, memory, &Serial, &mut y).expect("a run");
+            check(&mut want, &y, plan.kernel_name());
+            let mut group = c.benchmark_group(id(OP, plan.kernel_name()));
+            group.throughput(Throughput::Elements((2 * m * n * k) as u64));
+            let mut run = || plan.run(m, &x, memory, &Serial, &mut y).expect("a run");
+            group.bench_function(shape.name, |b| b.iter(&mut run));
+            group.finish();
+        }
+    }
+}
+
+fn conv(c: &mut Criterion) {
+    for shape in shapes(include_str!("../shapes/conv.txt"), 5) {
+        let [size, inputs, outputs, kernel, stride] = shape.numbers[..] else { continue };
+        let pad = kernel / 2;
+        let axis = ConvAxis { size, kernel, stride, dilation: 1, pad_begin: pad, pad_end: pad };
+        let (x, w) = (codes(size * size * inputs), codes(outputs * kernel * kernel * inputs));
+        let desc = ConvDesc {
+            in_channels: inputs,
+            out_channels: outputs,
+            groups: 1,
+            axes: [ConvAxis::NONE, axis, axis],
+            layout: ImageLayout::Nhwc,
+            filter_layout: FilterLayout::Ohwi,
+            weights: Weights { code: Code::S8, codes: &w, scales: &[0.01], zero_points: &[] },
+            input: INPUT,
+            bias: Bias::None,
+            output: Output::F32,
+            activation: Activation::None,
+        };
+        let mut want = Vec::new();
+        for set in sets() {
+            let plan = Conv::create(&desc, set, &Allocator::DEFAULT).expect("a plan");
+            let size = plan.workspace(1, 1).expect("a workspace").size;
+            let (mut memory, skip) = workspace(size);
+            let memory = &mut memory[skip..skip + size];
+            let mut y = vec![0f32; plan.image_elements().1];
+            plan.run(1, &x, memory, &Serial, &mut y).expect("a run");
+            check(&mut want, &y, plan.kernel_name());
+            let operations = 2 * y.len() * kernel * kernel * inputs;
+            let kernel_id = id(OP, plan.kernel_name()).replace("gemm", "conv");
+            let mut group = c.benchmark_group(kernel_id);
+            group.throughput(Throughput::Elements(operations as u64));
+            let mut run = || plan.run(1, &x, memory, &Serial, &mut y).expect("a run");
+            group.bench_function(shape.name, |b| b.iter(&mut run));
+            group.finish();
+        }
+    }
+}
+
+/// Demands that a plan's result is that of the plans before it, bit for bit.
+fn check(want: &mut Vec<u32>, y: &[f32], kernel: &str) {
+    let bits: Vec<u32> = y.iter().map(|y| y.to_bits()).collect();
+    if want.is_empty() {
+        *want = bits;
+    } else {
+        assert!(*want == bits, "{kernel} differs");
+    }
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default().sample_size(20);
+    targets = tiles, linear, conv
+}
+criterion_main!(benches);

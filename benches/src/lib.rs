@@ -1,0 +1,72 @@
+//! What the benches share: ids, shapes of real layers, and the corpus.
+//!
+//! An id is `<op>/<types>/<kernel>/<shape>`, so `cargo bench --bench gemm -- avx2` times the AVX2
+//! kernels and `-- bert` one network's layers. Every row that the CPU can run within `FEWBIT_ISA` is
+//! timed, on one thread, after its result was compared with the portable row's.
+
+use fewbit_testkit::Rng;
+
+/// `<op>/<types>/<kernel>` of a row's name and its op's: `quantize_f32s8_avx2` of `quantize_f32s8` is
+/// `quantize/f32s8/avx2`.
+pub fn id(op: &str, row: &str) -> String {
+    let kernel = row.strip_prefix(op).unwrap_or(row).trim_start_matches('_');
+    match op.rsplit_once('_') {
+        Some((op, types)) => format!("{op}/{types}/{kernel}"),
+        None => format!("{op}/{kernel}"),
+    }
+}
+
+/// A layer of a file in `shapes/`: a name and numbers.
+pub struct Shape {
+    /// The layer.
+    pub name: &'static str,
+    /// What the file's first line names.
+    pub numbers: Vec<usize>,
+}
+
+/// The shapes of a file: lines of a name and `count` numbers; `#` begins a comment.
+///
+/// # Panics
+/// If a line is anything else.
+pub fn shapes(text: &'static str, count: usize) -> Vec<Shape> {
+    let lines = text.lines().map(|line| line.split('#').next().unwrap_or("").trim());
+    lines
+        .filter(|line| !line.is_empty())
+        .map(|line| {
+            let mut words = line.split_whitespace();
+            let name = words.next().unwrap_or("");
+            let numbers: Vec<usize> = words.map(|word| word.parse().expect(line)).collect();
+            assert_eq!(numbers.len(), count, "{line}");
+            Shape { name, numbers }
+        })
+        .collect()
+}
+
+/// Normally distributed numbers, as activations are.
+pub fn activations(n: usize) -> Vec<f32> {
+    let mut rng = Rng::new(1);
+    (0..n).map(|_| rng.normal()).collect()
+}
+
+/// Any codes.
+pub fn codes(n: usize) -> Vec<u8> {
+    Rng::new(2).bytes(n)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_have_four_parts() {
+        assert_eq!(id("quantize_f32s8", "quantize_f32s8_avx2"), "quantize/f32s8/avx2");
+        assert_eq!(id("gemm_s8s32", "gemm_s8s32_6x16x2_avx2"), "gemm/s8s32/6x16x2_avx2");
+        assert_eq!(id("min_max_f32", "min_max_f32_neon"), "min_max/f32/neon");
+    }
+
+    #[test]
+    fn files_of_shapes_are_read() {
+        assert!(!shapes(include_str!("../shapes/linear.txt"), 3).is_empty());
+        assert!(!shapes(include_str!("../shapes/conv.txt"), 5).is_empty());
+    }
+}
