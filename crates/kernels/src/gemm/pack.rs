@@ -30,58 +30,64 @@ pub unsafe fn pack_lhs_row(
     row: usize,
     rows: usize,
 ) -> i32 {
-    let shift = code_shift_lhs(unsigned, form);
     let kr = form.kr();
     let whole = k / kr;
-    let mut sum = 0i32;
-    // SAFETY: called with `group < whole` only: `kr` codes within k.
-    let read = |group: usize| unsafe { codes.add(group * kr) };
-    let put = |group: usize, bytes: [u8; 4]| {
+    // Moving a code by 128 is flipping its top bit.
+    let flip = if code_shift_lhs(unsigned, form) == 0 { 0 } else { 0x8080_8080 };
+    let put = |group: usize, bytes: u32| {
         // SAFETY: group `group` of row `row` lies in the block, by this function's contract.
-        unsafe { block.add((group * rows + row) * 4).cast::<[u8; 4]>().write(bytes) }
+        unsafe { block.add((group * rows + row) * 4).cast::<u32>().write_unaligned(bytes) }
     };
-    for group in 0..whole {
-        let bytes = match form {
-            LhsForm::I16 => {
-                // SAFETY: two codes, as above.
-                let [a, b] = unsafe { read(group).cast::<[u8; 2]>().read() };
-                let widen = |c: u8| if unsigned { c as i16 } else { c as i8 as i16 };
-                let (a, b) = (widen(a), widen(b));
-                sum = sum.wrapping_add(a as i32 + b as i32);
-                let ([a0, a1], [b0, b1]) = (a.to_le_bytes(), b.to_le_bytes());
-                [a0, a1, b0, b1]
+    match form {
+        LhsForm::U8 | LhsForm::S8 => {
+            for group in 0..whole {
+                // SAFETY: `group < whole`: four codes within k.
+                let four = unsafe { codes.add(group * 4).cast::<u32>().read_unaligned() };
+                put(group, four ^ flip);
             }
-            LhsForm::U8 | LhsForm::S8 => {
-                // SAFETY: four codes, as above.
-                let codes = unsafe { read(group).cast::<[u8; 4]>().read() };
-                // Moving a code by 128 is flipping its top bit.
-                let packed = codes.map(|c| if shift == 0 { c } else { c ^ 0x80 });
-                let value = |c: u8| if form == LhsForm::U8 { c as i32 } else { c as i8 as i32 };
-                let [a, b, c, d] = packed.map(value);
-                sum = sum.wrapping_add(a + b + c + d);
-                packed
+        }
+        LhsForm::I16 => {
+            let widen = |code: u8| (if unsigned { code as i16 } else { code as i8 as i16 }) as u16;
+            for group in 0..whole {
+                // SAFETY: `group < whole`: two codes within k.
+                let [a, b] = unsafe { codes.add(group * 2).cast::<[u8; 2]>().read() };
+                put(group, u32::from_ne_bytes(pair(widen(a), widen(b))));
             }
-        };
-        put(group, bytes);
+        }
     }
     if whole * kr < k {
         let mut bytes = [0u8; 4];
         for j in 0..k - whole * kr {
             // SAFETY: `whole * kr + j < k`.
             let code = unsafe { codes.add(whole * kr + j).read() };
-            let v = if unsigned { code as i32 } else { code as i8 as i32 } + shift;
-            sum = sum.wrapping_add(v);
-            let [low, high, ..] = v.to_le_bytes();
             if form == LhsForm::I16 {
                 // One of two: the second stays 0.
-                bytes = [low, high, 0, 0];
+                let wide = if unsigned { code as i16 } else { code as i8 as i16 };
+                bytes = pair(wide as u16, 0);
             } else if let Some(byte) = bytes.get_mut(j) {
-                *byte = low;
+                *byte = code ^ flip as u8;
             }
         }
-        put(whole, bytes);
+        put(whole, u32::from_ne_bytes(bytes));
     }
-    sum
+    // SAFETY: k codes, by this function's contract.
+    let codes = unsafe { core::slice::from_raw_parts(codes, k) };
+    // Σ of the codes read as unsigned after a flip that keeps their order, then moved to what the
+    // packed codes are: a loop that vectorises, apart from the one above that cannot.
+    let order = if unsigned { 0 } else { 0x80 };
+    let sum = codes.iter().fold(0u32, |sum, &code| sum.wrapping_add((code ^ order) as u32)) as i32;
+    let packed_zero = match form {
+        LhsForm::U8 => 0,
+        LhsForm::S8 => -128,
+        LhsForm::I16 => -(order as i32),
+    };
+    sum.wrapping_add(packed_zero.wrapping_mul(k as i32))
+}
+
+/// Two i16 as their bytes in memory.
+fn pair(first: u16, second: u16) -> [u8; 4] {
+    let ([a, b], [c, d]) = (first.to_ne_bytes(), second.to_ne_bytes());
+    [a, b, c, d]
 }
 
 /// Packs one rhs panel from a reader of codes (`code(column, k)`, already moved to signed bytes) and

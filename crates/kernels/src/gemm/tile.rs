@@ -104,25 +104,22 @@ unsafe fn tile<D: Dot, const ROWS: usize, const NV: usize>(args: &TileArgs) {
             lhs = lhs.add(4 * ROWS);
             rhs = rhs.add(nr * D::LHS.kr());
         }
-        let mut sums = [0i32; MAX_NR];
-        for (r, row) in acc.into_iter().enumerate() {
+        // acc + za (K zw - Σw) - zw Σa + bias, modulo 2^32. Indexed, not iterated over: the
+        // accumulators stay in registers.
+        #[allow(clippy::needless_range_loop, reason = "as said")]
+        for r in 0..ROWS {
             if r == args.rows {
                 break;
             }
-            for (v, sum) in row.into_iter().enumerate() {
-                D::store(sums.as_mut_ptr().add(v * D::LANES), sum);
-            }
-            let (za, sum_a) = (args.lhs_zero.add(r).read(), args.lhs_sum.add(r).read());
-            let dst = args.dst.add(r * nr);
-            // acc + za (K zw - Σw) - zw Σa + bias, modulo 2^32.
-            for (c, &sum) in sums.iter().enumerate().take(nr) {
-                let folded = za.wrapping_mul(args.rhs_fold.add(c).read());
-                let crossed = args.rhs_zero.add(c).read().wrapping_mul(sum_a);
-                let total = sum
-                    .wrapping_add(folded)
-                    .wrapping_sub(crossed)
-                    .wrapping_add(args.bias.add(c).read());
-                dst.add(c).write(total);
+            let za = D::splat(args.lhs_zero.add(r).read());
+            let minus_sum = D::splat(args.lhs_sum.add(r).read().wrapping_neg());
+            for v in 0..NV {
+                let column = v * D::LANES;
+                let folded = D::mul(za, D::load(args.rhs_fold.add(column)));
+                let crossed = D::mul(minus_sum, D::load(args.rhs_zero.add(column)));
+                let total = D::add(acc[r][v], D::load(args.bias.add(column)));
+                let total = D::add(total, D::add(folded, crossed));
+                D::store(args.dst.add(r * nr + column), total);
             }
         }
     }

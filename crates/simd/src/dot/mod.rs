@@ -63,6 +63,14 @@ pub unsafe trait Dot: Copy + 'static {
 
     /// Zeros.
     unsafe fn zero() -> Self::Acc;
+    /// The value in every lane.
+    unsafe fn splat(v: i32) -> Self::Acc;
+    /// Reads `LANES` i32 at `from`.
+    unsafe fn load(from: *const i32) -> Self::Acc;
+    /// `a + b` modulo 2^32.
+    unsafe fn add(a: Self::Acc, b: Self::Acc) -> Self::Acc;
+    /// `a * b` modulo 2^32.
+    unsafe fn mul(a: Self::Acc, b: Self::Acc) -> Self::Acc;
     /// Reads 4 bytes at `from`.
     unsafe fn load_lhs(from: *const u8) -> Self::Lhs;
     /// Reads `LANES * KR` signed bytes at `from`: column by column, `KR` of each.

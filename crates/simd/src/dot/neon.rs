@@ -27,6 +27,30 @@ unsafe impl Dot for NeonPair {
     }
 
     #[inline(always)]
+    unsafe fn splat(v: i32) -> int32x4_t {
+        // SAFETY: as above.
+        unsafe { vdupq_n_s32(v) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const i32) -> int32x4_t {
+        // SAFETY: as above; 4 readable values by the trait's contract.
+        unsafe { vld1q_s32(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn add(a: int32x4_t, b: int32x4_t) -> int32x4_t {
+        // SAFETY: as above.
+        unsafe { vaddq_s32(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn mul(a: int32x4_t, b: int32x4_t) -> int32x4_t {
+        // SAFETY: as above.
+        unsafe { vmulq_s32(a, b) }
+    }
+
+    #[inline(always)]
     unsafe fn load_lhs(from: *const u8) -> int16x8_t {
         // SAFETY: as above; 4 readable bytes by the trait's contract.
         unsafe { vreinterpretq_s16_s32(vdupq_n_s32(from.cast::<i32>().read_unaligned())) }
@@ -72,6 +96,30 @@ unsafe impl Dot for NeonSdot {
     unsafe fn zero() -> int32x4_t {
         // SAFETY: the caller is compiled for this instruction set.
         unsafe { vdupq_n_s32(0) }
+    }
+
+    #[inline(always)]
+    unsafe fn splat(v: i32) -> int32x4_t {
+        // SAFETY: as above.
+        unsafe { vdupq_n_s32(v) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const i32) -> int32x4_t {
+        // SAFETY: as above; 4 readable values by the trait's contract.
+        unsafe { vld1q_s32(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn add(a: int32x4_t, b: int32x4_t) -> int32x4_t {
+        // SAFETY: as above.
+        unsafe { vaddq_s32(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn mul(a: int32x4_t, b: int32x4_t) -> int32x4_t {
+        // SAFETY: as above.
+        unsafe { vmulq_s32(a, b) }
     }
 
     #[inline(always)]

@@ -20,6 +20,29 @@ unsafe impl Dot for ScalarDot {
     }
 
     #[inline(always)]
+    unsafe fn splat(v: i32) -> [i32; 4] {
+        [v; 4]
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const i32) -> [i32; 4] {
+        // SAFETY: 4 values, by the trait's contract; any alignment.
+        unsafe { from.cast::<[i32; 4]>().read_unaligned() }
+    }
+
+    #[inline(always)]
+    unsafe fn add(mut a: [i32; 4], b: [i32; 4]) -> [i32; 4] {
+        a.iter_mut().zip(b).for_each(|(a, b)| *a = a.wrapping_add(b));
+        a
+    }
+
+    #[inline(always)]
+    unsafe fn mul(mut a: [i32; 4], b: [i32; 4]) -> [i32; 4] {
+        a.iter_mut().zip(b).for_each(|(a, b)| *a = a.wrapping_mul(b));
+        a
+    }
+
+    #[inline(always)]
     unsafe fn load_lhs(from: *const u8) -> [i8; 4] {
         // SAFETY: 4 bytes, by the trait's contract; any alignment.
         unsafe { from.cast::<[i8; 4]>().read_unaligned() }

@@ -13,7 +13,8 @@ use core::arch::x86_64::*;
 macro_rules! dot_backend {
     (
         $(#[$doc:meta])*
-        $name:ident, $vector:ty, $lanes:literal, $form:expr, $zero:ident, $splat:ident,
+        $name:ident, $vector:ty, $lanes:literal, $form:expr,
+        [$zero:ident, $splat:ident, $load:ident, $add:ident, $mul:ident],
         |$rhs:ident| $load_rhs:expr, |$acc:ident, $a:ident, $b:ident| $dot:expr, $store:ident
     ) => {
         $(#[$doc])*
@@ -33,6 +34,30 @@ macro_rules! dot_backend {
             unsafe fn zero() -> $vector {
                 // SAFETY: the caller is compiled for this instruction set.
                 unsafe { $zero() }
+            }
+
+            #[inline(always)]
+            unsafe fn splat(v: i32) -> $vector {
+                // SAFETY: as above.
+                unsafe { $splat(v) }
+            }
+
+            #[inline(always)]
+            unsafe fn load(from: *const i32) -> $vector {
+                // SAFETY: as above; `LANES` readable values by the trait's contract.
+                unsafe { $load(from.cast()) }
+            }
+
+            #[inline(always)]
+            unsafe fn add(a: $vector, b: $vector) -> $vector {
+                // SAFETY: as above.
+                unsafe { $add(a, b) }
+            }
+
+            #[inline(always)]
+            unsafe fn mul(a: $vector, b: $vector) -> $vector {
+                // SAFETY: as above.
+                unsafe { $mul(a, b) }
             }
 
             #[inline(always)]
@@ -64,7 +89,8 @@ macro_rules! dot_backend {
 
 dot_backend! {
     /// AVX2: pairs of i16, 8 columns.
-    Avx2Pair, __m256i, 8, LhsForm::I16, _mm256_setzero_si256, _mm256_set1_epi32,
+    Avx2Pair, __m256i, 8, LhsForm::I16,
+    [_mm256_setzero_si256, _mm256_set1_epi32, _mm256_loadu_si256, _mm256_add_epi32, _mm256_mullo_epi32],
     |from| _mm256_cvtepi8_epi16(_mm_loadu_si128(from.cast())),
     |acc, a, b| _mm256_add_epi32(acc, _mm256_madd_epi16(a, b)),
     _mm256_storeu_si256
@@ -72,7 +98,8 @@ dot_backend! {
 
 dot_backend! {
     /// AVX-512 BW: pairs of i16, 16 columns.
-    Avx512Pair, __m512i, 16, LhsForm::I16, _mm512_setzero_si512, _mm512_set1_epi32,
+    Avx512Pair, __m512i, 16, LhsForm::I16,
+    [_mm512_setzero_si512, _mm512_set1_epi32, _mm512_loadu_si512, _mm512_add_epi32, _mm512_mullo_epi32],
     |from| _mm512_cvtepi8_epi16(_mm256_loadu_si256(from.cast())),
     |acc, a, b| _mm512_add_epi32(acc, _mm512_madd_epi16(a, b)),
     _mm512_storeu_si512
@@ -80,7 +107,8 @@ dot_backend! {
 
 dot_backend! {
     /// AVX-512 VNNI: groups of four bytes, 16 columns.
-    Avx512Vnni, __m512i, 16, LhsForm::U8, _mm512_setzero_si512, _mm512_set1_epi32,
+    Avx512Vnni, __m512i, 16, LhsForm::U8,
+    [_mm512_setzero_si512, _mm512_set1_epi32, _mm512_loadu_si512, _mm512_add_epi32, _mm512_mullo_epi32],
     |from| _mm512_loadu_si512(from.cast()),
     |acc, a, b| _mm512_dpbusd_epi32(acc, a, b),
     _mm512_storeu_si512
@@ -88,7 +116,8 @@ dot_backend! {
 
 dot_backend! {
     /// AVX-512 VNNI with VL: the 256-bit form, 8 columns.
-    Avx512VnniYmm, __m256i, 8, LhsForm::U8, _mm256_setzero_si256, _mm256_set1_epi32,
+    Avx512VnniYmm, __m256i, 8, LhsForm::U8,
+    [_mm256_setzero_si256, _mm256_set1_epi32, _mm256_loadu_si256, _mm256_add_epi32, _mm256_mullo_epi32],
     |from| _mm256_loadu_si256(from.cast()),
     |acc, a, b| _mm256_dpbusd_epi32(acc, a, b),
     _mm256_storeu_si256
@@ -96,7 +125,8 @@ dot_backend! {
 
 dot_backend! {
     /// AVX-VNNI: the 256-bit form in the VEX encoding, 8 columns.
-    AvxVnni, __m256i, 8, LhsForm::U8, _mm256_setzero_si256, _mm256_set1_epi32,
+    AvxVnni, __m256i, 8, LhsForm::U8,
+    [_mm256_setzero_si256, _mm256_set1_epi32, _mm256_loadu_si256, _mm256_add_epi32, _mm256_mullo_epi32],
     |from| _mm256_loadu_si256(from.cast()),
     |acc, a, b| _mm256_dpbusd_avx_epi32(acc, a, b),
     _mm256_storeu_si256
