@@ -2,7 +2,9 @@
 //! Rust and a C compiler unless its help says so.
 
 mod digest;
+mod headers;
 mod isa_table;
+mod lib_build;
 mod nostd;
 
 use std::error::Error;
@@ -21,6 +23,8 @@ struct Task {
 
 /// Every task, in the order of the help.
 const TASKS: &[Task] = &[
+    Task { name: "lib", help: lib_build::HELP, run: lib_build::run },
+    Task { name: "headers", help: headers::HELP, run: headers::run },
     Task { name: "isa-table", help: isa_table::HELP, run: isa_table::run },
     Task { name: "digest", help: digest::HELP, run: digest::run },
     Task { name: "nostd", help: nostd::HELP, run: nostd::run },

@@ -1,0 +1,7 @@
+//! Names the shared library: the SONAME changes only with the ABI.
+fn main() {
+    println!("cargo:rerun-if-changed=build.rs");
+    if std::env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("linux") {
+        println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,libfewbit.so.0");
+    }
+}

@@ -1,0 +1,312 @@
+//! Level 3: convolutions.
+
+use crate::boundary::{
+    Threads, array, description, fewbit_parallel_for, float_entry, integer_entry, not_null, unknown,
+};
+use crate::plans::{
+    allocator, fewbit_allocator, fewbit_bias, fewbit_input, fewbit_output, fewbit_weights,
+};
+use crate::status::{fewbit_error, fewbit_status};
+use crate::version::write_name;
+use core::ffi::{c_char, c_void};
+use core::ptr::NonNull;
+use fewbit::memory::{Allocator, drop_handle, into_handle};
+use fewbit::{Conv, ConvAxis, ConvDesc, Error, FilterLayout, ImageLayout, Status};
+
+/// Images [n][spatial...][channel].
+pub const FEWBIT_LAYOUT_NHWC: i32 = 0;
+/// Images [n][channel][spatial...].
+pub const FEWBIT_LAYOUT_NCHW: i32 = 1;
+/// Weights [out_channel][kernel...][in_channel / groups].
+pub const FEWBIT_FILTER_OHWI: i32 = 0;
+/// Weights [out_channel][in_channel / groups][kernel...].
+pub const FEWBIT_FILTER_OIHW: i32 = 1;
+
+/// A planned convolution. Immutable after creation; threads may share it.
+#[allow(non_camel_case_types, reason = "the name in C")]
+pub struct fewbit_conv {
+    plan: Conv,
+    allocator: Allocator,
+}
+
+/// One spatial axis of a convolution.
+#[allow(non_camel_case_types, reason = "the name in C")]
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct fewbit_conv_axis {
+    /// Input pixels, at least 1.
+    pub size: usize,
+    /// Taps, at least 1.
+    pub kernel: usize,
+    /// Input pixels between output pixels; 0 is taken as 1.
+    pub stride: usize,
+    /// Input pixels between taps; 0 is taken as 1.
+    pub dilation: usize,
+    /// Real zeros before the first pixel.
+    pub pad_begin: usize,
+    /// Real zeros behind the last pixel.
+    pub pad_end: usize,
+}
+
+/// A convolution to plan. Start from FEWBIT_CONV_DESC_INIT. Everything is read by the create call only.
+#[allow(non_camel_case_types, reason = "the name in C")]
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct fewbit_conv_desc {
+    /// sizeof(fewbit_conv_desc); set by FEWBIT_CONV_DESC_INIT.
+    pub struct_size: usize,
+    /// Spatial axes, 1..3; the first `spatial` of `axes` are used, outermost first: (h, w) for 2-d.
+    pub spatial: usize,
+    /// The spatial axes.
+    pub axes: [fewbit_conv_axis; 3],
+    /// C, a multiple of groups.
+    pub in_channels: usize,
+    /// O, a multiple of groups.
+    pub out_channels: usize,
+    /// Independent convolutions side by side, at least 1; in_channels for a depthwise one.
+    pub groups: usize,
+    /// FEWBIT_LAYOUT_NHWC or FEWBIT_LAYOUT_NCHW, of input and output, without gaps.
+    pub layout: i32,
+    /// FEWBIT_FILTER_OHWI or FEWBIT_FILTER_OIHW, without gaps.
+    pub filter_layout: i32,
+    /// The weights.
+    pub weights: fewbit_weights,
+    /// What is read; per row means per image.
+    pub input: fewbit_input,
+    /// What is added.
+    pub bias: fewbit_bias,
+    /// What is written.
+    pub output: fewbit_output,
+    /// NULL: malloc and free.
+    pub allocator: *const fewbit_allocator,
+}
+
+/// Packs a convolution's weights and chooses its kernels. Each output is the exact int32 sum over the taps of
+/// (x - zx) * (w - zw); a tap on padding contributes 0; then as fewbit_linear_create. Output pixels along an axis:
+/// (size + pad_begin + pad_end - dilation * (kernel - 1) - 1) / stride + 1. The only call on a plan that allocates.
+///
+/// @param[in] desc  The convolution.
+/// @param[out] conv  The plan; destroy it with fewbit_conv_destroy. Untouched on error.
+/// @param[out] error  May be NULL.
+/// @return As fewbit_linear_create.
+///
+/// # Safety
+/// As documented.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fewbit_conv_create(
+    desc: *const fewbit_conv_desc,
+    conv: *mut *mut fewbit_conv,
+    error: *mut fewbit_error,
+) -> fewbit_status {
+    // SAFETY: the documented contract.
+    unsafe {
+        float_entry(error, |supported| {
+            let desc = description("desc", desc)?;
+            array("conv", conv, 1)?;
+            if desc.spatial == 0 || desc.spatial > 3 {
+                return Err(Error::new(
+                    Status::InvalidArgument,
+                    "desc.spatial",
+                    "is {}, but 1 to 3 spatial axes are possible",
+                )
+                .with(desc.spatial));
+            }
+            // The last axes are the given ones; those before them have one pixel.
+            let mut axes = [ConvAxis::NONE; 3];
+            for (to, from) in axes.iter_mut().skip(3 - desc.spatial).zip(&desc.axes) {
+                *to = ConvAxis {
+                    size: from.size,
+                    kernel: from.kernel,
+                    stride: from.stride.max(1),
+                    dilation: from.dilation.max(1),
+                    pad_begin: from.pad_begin,
+                    pad_end: from.pad_end,
+                };
+            }
+            let layout = match desc.layout {
+                FEWBIT_LAYOUT_NHWC => ImageLayout::Nhwc,
+                FEWBIT_LAYOUT_NCHW => ImageLayout::Nchw,
+                other => return Err(unknown("desc.layout", other)),
+            };
+            let filter_layout = match desc.filter_layout {
+                FEWBIT_FILTER_OHWI => FilterLayout::Ohwi,
+                FEWBIT_FILTER_OIHW => FilterLayout::Oihw,
+                other => return Err(unknown("desc.filter_layout", other)),
+            };
+            let codes = desc.in_channels.checked_div(desc.groups).and_then(|channels| {
+                axes.iter()
+                    .try_fold(channels, |product, axis| product.checked_mul(axis.kernel))?
+                    .checked_mul(desc.out_channels)
+            });
+            if desc.groups == 0 {
+                return Err(Error::new(Status::InvalidArgument, "desc.groups", "is 0"));
+            }
+            let (output, activation) = desc.output.read()?;
+            let allocator = allocator(desc.allocator)?;
+            let plan = Conv::create(
+                &ConvDesc {
+                    in_channels: desc.in_channels,
+                    out_channels: desc.out_channels,
+                    groups: desc.groups,
+                    axes,
+                    layout,
+                    filter_layout,
+                    weights: desc.weights.read(codes)?,
+                    input: desc.input.read()?,
+                    bias: desc.bias.read(desc.out_channels)?,
+                    output,
+                    activation,
+                },
+                supported,
+                &allocator,
+            )?;
+            let handle = into_handle(fewbit_conv { plan, allocator }, &allocator, "conv")?;
+            conv.write(handle.as_ptr());
+            Ok(())
+        })
+    }
+}
+
+/// The plan behind a handle.
+///
+/// # Safety
+/// `conv` is NULL or a live plan.
+unsafe fn plan<'a>(conv: *const fewbit_conv) -> fewbit::Result<&'a Conv> {
+    not_null("conv", conv)?;
+    // SAFETY: a live plan, by this function's contract.
+    Ok(unsafe { &(*conv).plan })
+}
+
+/// Destroys a plan; NULL does nothing. No run of it may be in progress.
+///
+/// # Safety
+/// As documented; the plan is used no more.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fewbit_conv_destroy(conv: *mut fewbit_conv) {
+    if let Some(handle) = NonNull::new(conv) {
+        // SAFETY: made by `fewbit_conv_create` with the allocator it holds.
+        unsafe {
+            let allocator = handle.as_ref().allocator;
+            drop_handle(handle, allocator);
+        }
+    }
+}
+
+/// What a run needs beside its operands. Fewer images or workers never need more.
+///
+/// @param[in] images, max_workers  The most that one run will have; 1 worker without parallel_for.
+/// @param[out] size, align  Bytes, and the alignment of the first.
+/// @param[out] error  May be NULL.
+/// @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_INVALID_ARGUMENT (beyond memory).
+///
+/// # Safety
+/// As documented.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fewbit_conv_workspace(
+    conv: *const fewbit_conv,
+    images: usize,
+    max_workers: usize,
+    size: *mut usize,
+    align: *mut usize,
+    error: *mut fewbit_error,
+) -> fewbit_status {
+    // SAFETY: the documented contract.
+    unsafe {
+        integer_entry(error, |_| {
+            let workspace = plan(conv)?.workspace(images, max_workers)?;
+            array("size", size, 1)?;
+            array("align", align, 1)?;
+            size.write(workspace.size);
+            align.write(workspace.align);
+            Ok(())
+        })
+    }
+}
+
+/// Runs the convolution on `images` images, input and output without gaps.
+///
+/// @param[in] images  0 does nothing.
+/// @param[in] x  images * in_elements elements of the input's type (fewbit_conv_info tells in_elements).
+/// @param[in] workspace, workspace_size  As fewbit_conv_workspace asks for; contents do not matter.
+/// @param[in] parallel_for  The caller's threads, or NULL. The results do not depend on it.
+/// @param[out] y  images * out_elements elements of the output's type. x, y and workspace must not overlap.
+/// @param[out] error  May be NULL.
+/// @return As fewbit_linear_run.
+///
+/// # Safety
+/// As documented.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fewbit_conv_run(
+    conv: *const fewbit_conv,
+    images: usize,
+    x: *const c_void,
+    workspace: *mut c_void,
+    workspace_size: usize,
+    parallel_for: *const fewbit_parallel_for,
+    y: *mut c_void,
+    error: *mut fewbit_error,
+) -> fewbit_status {
+    // SAFETY: the documented contract.
+    unsafe {
+        float_entry(error, |_| {
+            plan(conv)?.run_raw(
+                images,
+                x.cast(),
+                workspace.cast(),
+                workspace_size,
+                &Threads::new(parallel_for)?,
+                y.cast(),
+            )
+        })
+    }
+}
+
+/// What a plan tells of itself.
+///
+/// @param[out] out_dims  Output pixels along the 3 axes, outermost first; leading axes that are not there have 1. May
+///                       be NULL.
+/// @param[out] in_elements, out_elements  Elements of an input and an output image. May be NULL.
+/// @param[out] kernel_name, bound, weight_bytes, error  As fewbit_linear_info.
+/// @return As fewbit_linear_info.
+///
+/// # Safety
+/// As documented; `out_dims` has room for 3.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fewbit_conv_info(
+    conv: *const fewbit_conv,
+    out_dims: *mut usize,
+    in_elements: *mut usize,
+    out_elements: *mut usize,
+    kernel_name: *mut c_char,
+    kernel_name_size: usize,
+    bound: *mut i64,
+    weight_bytes: *mut usize,
+    error: *mut fewbit_error,
+) -> fewbit_status {
+    // SAFETY: the documented contract.
+    unsafe {
+        integer_entry(error, |_| {
+            let plan = plan(conv)?;
+            if !kernel_name.is_null() {
+                write_name(plan.kernel_name(), kernel_name, kernel_name_size)?;
+            }
+            if !out_dims.is_null() {
+                out_dims.cast::<[usize; 3]>().write_unaligned(plan.output_dims());
+            }
+            let (elements_in, elements_out) = plan.image_elements();
+            for (place, value) in [
+                (in_elements, elements_in),
+                (out_elements, elements_out),
+                (weight_bytes, plan.weight_bytes()),
+            ] {
+                if !place.is_null() {
+                    place.write_unaligned(value);
+                }
+            }
+            if !bound.is_null() {
+                bound.write_unaligned(plan.bound());
+            }
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,38 @@
+//! The C ABI of fewbit. Every exported function is here, documented as it stands in `include/fewbit.h`,
+//! which is generated from this crate.
+//!
+//! An entry checks everything before it writes anything, puts the default floating-point environment in
+//! place where it computes with floats (the caller's control and sticky bits are back on return), and
+//! returns a status. None panics: the shipped library holds no panic path, which a test reads from its
+//! symbols.
+#![no_std]
+
+#[cfg(test)]
+extern crate std;
+
+mod arrays;
+mod boundary;
+mod conv;
+mod linear;
+mod plans;
+mod status;
+mod tensors;
+mod version;
+
+pub use arrays::*;
+pub use boundary::{fewbit_parallel_for, fewbit_task};
+pub use conv::*;
+pub use linear::*;
+pub use plans::{
+    FEWBIT_ACTIVATION_NONE, FEWBIT_ACTIVATION_RELU, FEWBIT_INPUT_CODES,
+    FEWBIT_INPUT_DYNAMIC_PER_ROW, FEWBIT_INPUT_DYNAMIC_PER_TENSOR, FEWBIT_INPUT_STATIC,
+    fewbit_allocator, fewbit_bias, fewbit_input, fewbit_output, fewbit_weights,
+};
+pub use status::{
+    FEWBIT_ERROR_BUFFER_TOO_SMALL, FEWBIT_ERROR_INTERNAL, FEWBIT_ERROR_INVALID_ARGUMENT,
+    FEWBIT_ERROR_ISA, FEWBIT_ERROR_LIMIT_EXCEEDED, FEWBIT_ERROR_MISALIGNED,
+    FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_OUT_OF_MEMORY, FEWBIT_ERROR_OVERLAP,
+    FEWBIT_ERROR_UNSUPPORTED, FEWBIT_OK, fewbit_error, fewbit_status, fewbit_status_string,
+};
+pub use tensors::*;
+pub use version::*;

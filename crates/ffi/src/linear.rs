@@ -1,0 +1,332 @@
+//! Level 3: linear layers.
+
+use crate::boundary::{
+    Threads, array, description, fewbit_parallel_for, float_entry, integer_entry, not_null, unknown,
+};
+use crate::plans::{
+    allocator, fewbit_allocator, fewbit_bias, fewbit_input, fewbit_output, fewbit_weights,
+};
+use crate::status::{fewbit_error, fewbit_status};
+use crate::version::write_name;
+use core::ffi::{c_char, c_void};
+use core::ops::Range;
+use core::ptr::NonNull;
+use fewbit::memory::{Allocator, drop_handle, into_handle};
+use fewbit::{Error, Linear, LinearDesc, LinearLayout, Status};
+
+/// Weights [out_features][in_features]: an output's weights are contiguous.
+pub const FEWBIT_LAYOUT_NK: i32 = 0;
+/// Weights [in_features][out_features]: an input's weights are contiguous.
+pub const FEWBIT_LAYOUT_KN: i32 = 1;
+
+/// A planned linear layer. Immutable after creation; threads may share it.
+#[allow(non_camel_case_types, reason = "the name in C")]
+pub struct fewbit_linear {
+    plan: Linear,
+    allocator: Allocator,
+}
+
+/// A linear layer to plan. Start from FEWBIT_LINEAR_DESC_INIT. Everything is read by the create call only.
+#[allow(non_camel_case_types, reason = "the name in C")]
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct fewbit_linear_desc {
+    /// sizeof(fewbit_linear_desc); set by FEWBIT_LINEAR_DESC_INIT.
+    pub struct_size: usize,
+    /// K, at least 1.
+    pub in_features: usize,
+    /// N, at least 1.
+    pub out_features: usize,
+    /// The weights.
+    pub weights: fewbit_weights,
+    /// FEWBIT_LAYOUT_NK or FEWBIT_LAYOUT_KN.
+    pub weight_layout: i32,
+    /// Must be 0.
+    pub reserved: i32,
+    /// Codes between rows of the weights; 0: no gaps.
+    pub weight_stride: usize,
+    /// What is read.
+    pub input: fewbit_input,
+    /// What is added.
+    pub bias: fewbit_bias,
+    /// What is written.
+    pub output: fewbit_output,
+    /// NULL: malloc and free.
+    pub allocator: *const fewbit_allocator,
+}
+
+/// Packs a linear layer's weights and chooses its kernels: y[m][n] = sum over k of (x[m][k] - zx) * (w[n][k] - zw[n]),
+/// exact in int32, then in this order: s32 bias; for f32 output f32(acc) * (x scale * w scale), f32 bias, activation; for
+/// 8-bit output requantize(acc, (x scale * w scale) / y scale), the activation as a clamp (with an f32 bias: the f32
+/// result, quantized). The only call on a plan that allocates.
+///
+/// @param[in] desc  The layer.
+/// @param[out] linear  The plan; destroy it with fewbit_linear_destroy. Untouched on error.
+/// @param[out] error  May be NULL.
+/// @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_INVALID_ARGUMENT, FEWBIT_ERROR_UNSUPPORTED, FEWBIT_ERROR_MISALIGNED,
+///         FEWBIT_ERROR_LIMIT_EXCEEDED (a sum could leave int32 for some input), FEWBIT_ERROR_OUT_OF_MEMORY,
+///         FEWBIT_ERROR_ISA.
+///
+/// # Safety
+/// As documented.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fewbit_linear_create(
+    desc: *const fewbit_linear_desc,
+    linear: *mut *mut fewbit_linear,
+    error: *mut fewbit_error,
+) -> fewbit_status {
+    // SAFETY: the documented contract.
+    unsafe {
+        float_entry(error, |supported| {
+            let desc = description("desc", desc)?;
+            array("linear", linear, 1)?;
+            let (n, k) = (desc.out_features, desc.in_features);
+            let (layout, rows, columns) = match desc.weight_layout {
+                FEWBIT_LAYOUT_NK => (LinearLayout::Nk, n, k),
+                FEWBIT_LAYOUT_KN => (LinearLayout::Kn, k, n),
+                other => return Err(unknown("desc.weight_layout", other)),
+            };
+            if desc.reserved != 0 {
+                return Err(Error::new(
+                    Status::InvalidArgument,
+                    "desc.reserved",
+                    "is {}, but must be 0",
+                )
+                .with(desc.reserved));
+            }
+            let stride = if desc.weight_stride == 0 { columns } else { desc.weight_stride };
+            let codes = rows
+                .saturating_sub(1)
+                .checked_mul(stride)
+                .and_then(|codes| codes.checked_add(columns));
+            let (output, activation) = desc.output.read()?;
+            let allocator = allocator(desc.allocator)?;
+            let plan = Linear::create(
+                &LinearDesc {
+                    in_features: k,
+                    out_features: n,
+                    weights: desc.weights.read(codes)?,
+                    layout,
+                    weight_stride: desc.weight_stride,
+                    input: desc.input.read()?,
+                    bias: desc.bias.read(n)?,
+                    output,
+                    activation,
+                },
+                supported,
+                &allocator,
+            )?;
+            let handle = into_handle(fewbit_linear { plan, allocator }, &allocator, "linear")?;
+            linear.write(handle.as_ptr());
+            Ok(())
+        })
+    }
+}
+
+/// The plan behind a handle.
+///
+/// # Safety
+/// `linear` is NULL or a live plan.
+unsafe fn plan<'a>(linear: *const fewbit_linear) -> fewbit::Result<&'a Linear> {
+    not_null("linear", linear)?;
+    // SAFETY: a live plan, by this function's contract.
+    Ok(unsafe { &(*linear).plan })
+}
+
+/// Destroys a plan; NULL does nothing. No run of it may be in progress.
+///
+/// # Safety
+/// As documented; the plan is used no more.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fewbit_linear_destroy(linear: *mut fewbit_linear) {
+    if let Some(handle) = NonNull::new(linear) {
+        // SAFETY: made by `fewbit_linear_create` with the allocator it holds.
+        unsafe {
+            let allocator = handle.as_ref().allocator;
+            drop_handle(handle, allocator);
+        }
+    }
+}
+
+/// What a run needs beside its operands. Fewer rows or workers never need more.
+///
+/// @param[in] rows, max_workers  The most that one run will have; 1 worker without parallel_for.
+/// @param[out] size, align  Bytes, and the alignment of the first.
+/// @param[out] error  May be NULL.
+/// @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_INVALID_ARGUMENT (beyond memory).
+///
+/// # Safety
+/// As documented.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fewbit_linear_workspace(
+    linear: *const fewbit_linear,
+    rows: usize,
+    max_workers: usize,
+    size: *mut usize,
+    align: *mut usize,
+    error: *mut fewbit_error,
+) -> fewbit_status {
+    // SAFETY: the documented contract.
+    unsafe {
+        integer_entry(error, |_| {
+            let workspace = plan(linear)?.workspace(rows, max_workers)?;
+            array("size", size, 1)?;
+            array("align", align, 1)?;
+            size.write(workspace.size);
+            align.write(workspace.align);
+            Ok(())
+        })
+    }
+}
+
+/// Runs the layer on `rows` rows.
+///
+/// @param[in] rows  M; 0 does nothing.
+/// @param[in] x  M rows of in_features elements of the input's type, x_stride elements apart.
+/// @param[in] x_stride, y_stride  At least in_features and out_features.
+/// @param[in] workspace, workspace_size  As fewbit_linear_workspace asks for; contents do not matter.
+/// @param[in] parallel_for  The caller's threads, or NULL. The results do not depend on it.
+/// @param[out] y  M rows of out_features elements of the output's type, y_stride elements apart; gaps stay as they are.
+///                x, y and workspace must not overlap.
+/// @param[out] error  May be NULL.
+/// @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_INVALID_ARGUMENT, FEWBIT_ERROR_BUFFER_TOO_SMALL (workspace),
+///         FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP. y is untouched then.
+///
+/// # Safety
+/// As documented.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fewbit_linear_run(
+    linear: *const fewbit_linear,
+    rows: usize,
+    x: *const c_void,
+    x_stride: usize,
+    workspace: *mut c_void,
+    workspace_size: usize,
+    parallel_for: *const fewbit_parallel_for,
+    y: *mut c_void,
+    y_stride: usize,
+    error: *mut fewbit_error,
+) -> fewbit_status {
+    // SAFETY: the documented contract.
+    unsafe {
+        float_entry(error, |_| {
+            let columns = 0..plan(linear)?.out_features();
+            let run =
+                Run { rows, x, x_stride, workspace, workspace_size, parallel_for, y, y_stride };
+            run.run(plan(linear)?, 0..rows, columns)
+        })
+    }
+}
+
+/// Runs some rows and columns of a call of `rows` rows, for engines that split the work themselves: the results are
+/// those of fewbit_linear_run, whatever the ranges. Calls at the same time need a workspace each. (Dynamic input per
+/// tensor looks at all rows in each call.)
+///
+/// @param[in] row_begin, row_end  Rows, 0 <= row_begin <= row_end <= rows.
+/// @param[in] col_begin, col_end  Columns of y, up to out_features.
+/// @return As fewbit_linear_run, whose other parameters these are.
+///
+/// # Safety
+/// As documented.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fewbit_linear_run_range(
+    linear: *const fewbit_linear,
+    rows: usize,
+    x: *const c_void,
+    x_stride: usize,
+    workspace: *mut c_void,
+    workspace_size: usize,
+    parallel_for: *const fewbit_parallel_for,
+    y: *mut c_void,
+    y_stride: usize,
+    row_begin: usize,
+    row_end: usize,
+    col_begin: usize,
+    col_end: usize,
+    error: *mut fewbit_error,
+) -> fewbit_status {
+    // SAFETY: the documented contract.
+    unsafe {
+        float_entry(error, |_| {
+            let run =
+                Run { rows, x, x_stride, workspace, workspace_size, parallel_for, y, y_stride };
+            run.run(plan(linear)?, row_begin..row_end, col_begin..col_end)
+        })
+    }
+}
+
+/// A run's arguments.
+struct Run {
+    rows: usize,
+    x: *const c_void,
+    x_stride: usize,
+    workspace: *mut c_void,
+    workspace_size: usize,
+    parallel_for: *const fewbit_parallel_for,
+    y: *mut c_void,
+    y_stride: usize,
+}
+
+impl Run {
+    /// # Safety
+    /// As documented for the exported functions.
+    unsafe fn run(
+        &self,
+        plan: &Linear,
+        rows: Range<usize>,
+        columns: Range<usize>,
+    ) -> fewbit::Result<()> {
+        // SAFETY: by this function's contract.
+        unsafe {
+            plan.run_raw(
+                self.rows,
+                self.x.cast(),
+                self.x_stride,
+                self.workspace.cast(),
+                self.workspace_size,
+                &Threads::new(self.parallel_for)?,
+                self.y.cast(),
+                self.y_stride,
+                (rows, columns),
+            )
+        }
+    }
+}
+
+/// What a plan tells of itself.
+///
+/// @param[out] kernel_name  The tile kernel's name, NUL-terminated; at least 64 bytes. May be NULL.
+/// @param[in] kernel_name_size  Bytes of kernel_name.
+/// @param[out] bound  The largest absolute int32 sum that any input can give, proven from the weights. May be NULL.
+/// @param[out] weight_bytes  Bytes of packed weights. May be NULL.
+/// @param[out] error  May be NULL.
+/// @return FEWBIT_ERROR_NULL_POINTER (linear), FEWBIT_ERROR_BUFFER_TOO_SMALL.
+///
+/// # Safety
+/// As documented.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fewbit_linear_info(
+    linear: *const fewbit_linear,
+    kernel_name: *mut c_char,
+    kernel_name_size: usize,
+    bound: *mut i64,
+    weight_bytes: *mut usize,
+    error: *mut fewbit_error,
+) -> fewbit_status {
+    // SAFETY: the documented contract.
+    unsafe {
+        integer_entry(error, |_| {
+            let plan = plan(linear)?;
+            if !kernel_name.is_null() {
+                write_name(plan.kernel_name(), kernel_name, kernel_name_size)?;
+            }
+            if !bound.is_null() {
+                bound.write_unaligned(plan.bound());
+            }
+            if !weight_bytes.is_null() {
+                weight_bytes.write_unaligned(plan.weight_bytes());
+            }
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,245 @@
+//! Level 3: plans. What linear layers and convolutions share: operands, output, allocator.
+
+use crate::arrays::fewbit_quant_params;
+use crate::boundary::{array, slice, unknown};
+use crate::tensors::{FEWBIT_F32, FEWBIT_S8, FEWBIT_S32, FEWBIT_U8, scheme, symmetric_range};
+use core::ffi::c_void;
+use fewbit::memory::Allocator;
+use fewbit::scheme::ParamSpec;
+use fewbit::{Activation, Bias, Code, DynamicSpec, Error, Input, Output, Result, Status, Weights};
+
+/// The input is codes with known parameters.
+pub const FEWBIT_INPUT_CODES: i32 = 0;
+/// The input is f32, quantized in the run with known parameters.
+pub const FEWBIT_INPUT_STATIC: i32 = 1;
+/// The input is f32, quantized in the run with parameters from each row's range (convolution: each image's).
+pub const FEWBIT_INPUT_DYNAMIC_PER_ROW: i32 = 2;
+/// The input is f32, quantized in the run with parameters from the whole input's range.
+pub const FEWBIT_INPUT_DYNAMIC_PER_TENSOR: i32 = 3;
+/// No activation.
+pub const FEWBIT_ACTIVATION_NONE: i32 = 0;
+/// max(0, y).
+pub const FEWBIT_ACTIVATION_RELU: i32 = 1;
+
+/// Where create calls take memory from, and destroy calls give it back. Must be callable from any thread that
+/// creates or destroys.
+#[allow(non_camel_case_types, reason = "the name in C")]
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct fewbit_allocator {
+    /// Passed back to both functions.
+    pub ctx: *mut c_void,
+    /// Returns `size` bytes (never 0) aligned to at least 16, or NULL.
+    pub allocate: Option<unsafe extern "C" fn(ctx: *mut c_void, size: usize) -> *mut c_void>,
+    /// Takes back what allocate returned.
+    pub release: Option<unsafe extern "C" fn(ctx: *mut c_void, memory: *mut c_void)>,
+}
+
+/// Quantized weights; read by the create call only.
+#[allow(non_camel_case_types, reason = "the name in C")]
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct fewbit_weights {
+    /// The codes, a byte each; their layout is the plan's.
+    pub data: *const c_void,
+    /// FEWBIT_S8 or FEWBIT_U8.
+    pub dtype: i32,
+    /// Must be 0.
+    pub reserved: i32,
+    /// Scales, finite and greater than 0.
+    pub scales: *const f32,
+    /// 1, or one for each output channel.
+    pub scale_count: usize,
+    /// Zero points within the codes; NULL: all 0.
+    pub zero_points: *const i32,
+    /// 0 with NULL; 1, or one for each output channel.
+    pub zero_point_count: usize,
+}
+
+/// What a plan reads.
+#[allow(non_camel_case_types, reason = "the name in C")]
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct fewbit_input {
+    /// FEWBIT_INPUT_*.
+    pub mode: i32,
+    /// The codes that are read, or that f32 is quantized to: FEWBIT_S8 or FEWBIT_U8.
+    pub dtype: i32,
+    /// FEWBIT_SCHEME_*, for the dynamic modes.
+    pub scheme: i32,
+    /// FEWBIT_RANGE_*, for the dynamic modes.
+    pub range: i32,
+    /// For FEWBIT_INPUT_CODES and FEWBIT_INPUT_STATIC.
+    pub params: fewbit_quant_params,
+}
+
+/// What is added to each output channel.
+#[allow(non_camel_case_types, reason = "the name in C")]
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct fewbit_bias {
+    /// One value for each output channel; NULL: none.
+    pub data: *const c_void,
+    /// FEWBIT_S32: added to the int32 sums, in units of input scale * weight scale; FEWBIT_F32: added to the real
+    /// result. Not used without data.
+    pub dtype: i32,
+    /// Must be 0.
+    pub reserved: i32,
+}
+
+/// What a plan writes.
+#[allow(non_camel_case_types, reason = "the name in C")]
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct fewbit_output {
+    /// FEWBIT_S32 (the sums), FEWBIT_F32, FEWBIT_S8 or FEWBIT_U8.
+    pub dtype: i32,
+    /// FEWBIT_ACTIVATION_*.
+    pub activation: i32,
+    /// For 8-bit outputs.
+    pub params: fewbit_quant_params,
+}
+
+fn code(name: &'static str, dtype: i32) -> Result<Code> {
+    match dtype {
+        FEWBIT_S8 => Ok(Code::S8),
+        FEWBIT_U8 => Ok(Code::U8),
+        other => Err(Error::new(
+            Status::Unsupported,
+            name,
+            "is {}, but products take FEWBIT_S8 or FEWBIT_U8 codes",
+        )
+        .with(other)),
+    }
+}
+
+fn must_be_zero(name: &'static str, value: i32) -> Result<()> {
+    if value != 0 {
+        return Err(Error::new(Status::InvalidArgument, name, "is {}, but must be 0").with(value));
+    }
+    Ok(())
+}
+
+impl fewbit_weights {
+    /// # Safety
+    /// The arrays can be read for their counts, `data` for `codes` bytes.
+    pub(crate) unsafe fn read<'a>(&self, codes: Option<usize>) -> Result<Weights<'a>> {
+        let codes = codes.ok_or(Error::new(
+            Status::InvalidArgument,
+            "desc",
+            "describes a size beyond memory",
+        ))?;
+        must_be_zero("desc.weights.reserved", self.reserved)?;
+        array("desc.weights.data", self.data.cast::<u8>(), codes)?;
+        array("desc.weights.scales", self.scales, self.scale_count)?;
+        array("desc.weights.zero_points", self.zero_points, self.zero_point_count)?;
+        // SAFETY: checked, and readable by this function's contract.
+        Ok(unsafe {
+            Weights {
+                code: code("desc.weights.dtype", self.dtype)?,
+                codes: slice(self.data.cast(), codes),
+                scales: slice(self.scales, self.scale_count),
+                zero_points: slice(self.zero_points, self.zero_point_count),
+            }
+        })
+    }
+}
+
+impl fewbit_input {
+    pub(crate) fn read(&self) -> Result<Input> {
+        let code = code("desc.input.dtype", self.dtype)?;
+        let dynamic = || -> Result<DynamicSpec> {
+            let spec = ParamSpec {
+                format: code.format(),
+                scheme: scheme("desc.input.scheme", self.scheme)?,
+                range: symmetric_range("desc.input.range", self.range)?,
+                power_of_two: false,
+            };
+            Ok(DynamicSpec { code, spec })
+        };
+        match self.mode {
+            FEWBIT_INPUT_CODES => Ok(Input::Codes(code, self.params.into())),
+            FEWBIT_INPUT_STATIC => Ok(Input::Static(code, self.params.into())),
+            FEWBIT_INPUT_DYNAMIC_PER_ROW => Ok(Input::DynamicPerRow(dynamic()?)),
+            FEWBIT_INPUT_DYNAMIC_PER_TENSOR => Ok(Input::DynamicPerTensor(dynamic()?)),
+            other => Err(unknown("desc.input.mode", other)),
+        }
+    }
+}
+
+impl fewbit_bias {
+    /// # Safety
+    /// `data` is NULL or can be read for `channels` values.
+    pub(crate) unsafe fn read<'a>(&self, channels: usize) -> Result<Bias<'a>> {
+        must_be_zero("desc.bias.reserved", self.reserved)?;
+        if self.data.is_null() {
+            return Ok(Bias::None);
+        }
+        // SAFETY: checked, and readable by this function's contract.
+        unsafe {
+            match self.dtype {
+                FEWBIT_S32 => {
+                    array("desc.bias.data", self.data.cast::<i32>(), channels)?;
+                    Ok(Bias::S32(slice(self.data.cast(), channels)))
+                }
+                FEWBIT_F32 => {
+                    array("desc.bias.data", self.data.cast::<f32>(), channels)?;
+                    Ok(Bias::F32(slice(self.data.cast(), channels)))
+                }
+                other => Err(Error::new(
+                    Status::Unsupported,
+                    "desc.bias.dtype",
+                    "is {}, but a bias is FEWBIT_S32 or FEWBIT_F32",
+                )
+                .with(other)),
+            }
+        }
+    }
+}
+
+impl fewbit_output {
+    pub(crate) fn read(&self) -> Result<(Output, Activation)> {
+        let activation = match self.activation {
+            FEWBIT_ACTIVATION_NONE => Activation::None,
+            FEWBIT_ACTIVATION_RELU => Activation::Relu,
+            other => return Err(unknown("desc.output.activation", other)),
+        };
+        let output = match self.dtype {
+            FEWBIT_S32 => Output::S32,
+            FEWBIT_F32 => Output::F32,
+            FEWBIT_S8 => Output::Codes(Code::S8, self.params.into()),
+            FEWBIT_U8 => Output::Codes(Code::U8, self.params.into()),
+            other => {
+                return Err(Error::new(
+                    Status::Unsupported,
+                    "desc.output.dtype",
+                    "is {}, but outputs are FEWBIT_S32, FEWBIT_F32, FEWBIT_S8 or FEWBIT_U8",
+                )
+                .with(other));
+            }
+        };
+        Ok((output, activation))
+    }
+}
+
+/// The caller's allocator, or the C library's for NULL.
+///
+/// # Safety
+/// `allocator` is NULL or can be read, and keeps its contract until everything is given back.
+pub(crate) unsafe fn allocator(allocator: *const fewbit_allocator) -> Result<Allocator> {
+    if allocator.is_null() {
+        return Ok(Allocator::DEFAULT);
+    }
+    array("desc.allocator", allocator, 1)?;
+    // SAFETY: by this function's contract.
+    let given = unsafe { allocator.read() };
+    let (Some(allocate), Some(release)) = (given.allocate, given.release) else {
+        return Err(Error::new(
+            Status::NullPointer,
+            "desc.allocator",
+            "lacks allocate or release; pass NULL for the C library's",
+        ));
+    };
+    // SAFETY: the caller's functions, by this function's contract.
+    Ok(unsafe { Allocator::custom(given.ctx, allocate, release) })
+}

@@ -1,0 +1,1271 @@
+/* fewbit: quantization kernels for CPUs. The C interface.
+ *
+ * Generated from crates/ffi by `cargo xtask headers`; do not edit.
+ *
+ * Three levels, each usable alone:
+ *   1. arrays:  one call, no objects (fewbit_quantize_f32_s8, fewbit_convert_f32_f16, ...)
+ *   2. tensors: a scheme and a granularity (fewbit_choose_params, fewbit_quantize, ...)
+ *   3. plans:   weights packed once, run many times (fewbit_linear_*, fewbit_conv_*)
+ *
+ * Everywhere:
+ *   - A function that can fail returns a fewbit_status; on error, outputs are untouched. Functions that take
+ *     descriptions also take a fewbit_error, which may be NULL, for a sentence that names the argument.
+ *   - Inputs come first and are const, outputs last. Pointers must not be NULL unless it is said, or the array is
+ *     empty. Arrays are aligned to their elements. Nothing is read or written outside the stated extents.
+ *   - Only create calls allocate. No function spawns threads; all may be called from any thread, on the same plan too.
+ *   - Results are the same bits on every CPU, instruction set, thread count and split, and whatever the caller's
+ *     floating-point environment; that is back, flags too, on return. docs/numerics.md is the numeric contract.
+ *   - Descriptions start with struct_size: initialise them with their _INIT macro. Named constants are int32_t.
+ */
+
+
+#ifndef FEWBIT_H
+#define FEWBIT_H
+
+#include <stddef.h>
+#include <stdint.h>
+/** The header's version; fewbit_version() is the library's. */
+#define FEWBIT_VERSION_MAJOR 0
+#define FEWBIT_VERSION_MINOR 1
+#define FEWBIT_VERSION_PATCH 0
+#define FEWBIT_VERSION 1000
+
+
+/**
+ * The call did what it says.
+ */
+#define FEWBIT_OK 0
+
+/**
+ * A required pointer is NULL.
+ */
+#define FEWBIT_ERROR_NULL_POINTER 1
+
+/**
+ * A value is outside its documented range.
+ */
+#define FEWBIT_ERROR_INVALID_ARGUMENT 2
+
+/**
+ * The combination is well formed but not implemented.
+ */
+#define FEWBIT_ERROR_UNSUPPORTED 3
+
+/**
+ * A buffer or workspace is smaller than the call needs.
+ */
+#define FEWBIT_ERROR_BUFFER_TOO_SMALL 4
+
+/**
+ * A pointer is not aligned as documented.
+ */
+#define FEWBIT_ERROR_MISALIGNED 5
+
+/**
+ * Buffers overlap where that is forbidden, or an output's elements overlap each other.
+ */
+#define FEWBIT_ERROR_OVERLAP 6
+
+/**
+ * An int32 sum could overflow: the result would not be exact.
+ */
+#define FEWBIT_ERROR_LIMIT_EXCEEDED 7
+
+/**
+ * The allocator returned NULL.
+ */
+#define FEWBIT_ERROR_OUT_OF_MEMORY 8
+
+/**
+ * The instruction-set limit (FEWBIT_ISA, fewbit_set_isa) is unknown, unavailable, or came too late.
+ */
+#define FEWBIT_ERROR_ISA 9
+
+/**
+ * A state that the library's own checks exclude: a bug in fewbit.
+ */
+#define FEWBIT_ERROR_INTERNAL 10
+
+/**
+ * Fixed-point rounding: TensorFlow Lite's default, a rounding doubling high multiplication followed by a
+ * rounding shift, ties away from zero.
+ */
+#define FEWBIT_FIXED_DOUBLE 0
+
+/**
+ * Fixed-point rounding: once, ties upwards (TFLITE_SINGLE_ROUNDING, ruy, CMSIS-NN).
+ */
+#define FEWBIT_FIXED_SINGLE 1
+
+/**
+ * IEEE binary32.
+ */
+#define FEWBIT_F32 1
+
+/**
+ * IEEE binary16.
+ */
+#define FEWBIT_F16 2
+
+/**
+ * bfloat16.
+ */
+#define FEWBIT_BF16 3
+
+/**
+ * OCP 8-bit float, 4 exponent and 3 mantissa bits, no infinity.
+ */
+#define FEWBIT_F8E4M3FN 4
+
+/**
+ * OCP 8-bit float, 5 exponent and 2 mantissa bits.
+ */
+#define FEWBIT_F8E5M2 5
+
+/**
+ * Signed 8-bit codes, -128..127.
+ */
+#define FEWBIT_S8 16
+
+/**
+ * Unsigned 8-bit codes, 0..255.
+ */
+#define FEWBIT_U8 17
+
+/**
+ * Signed 16-bit codes, -32768..32767.
+ */
+#define FEWBIT_S16 18
+
+/**
+ * Signed 4-bit codes, -8..7, two in a byte.
+ */
+#define FEWBIT_S4 19
+
+/**
+ * Unsigned 4-bit codes, 0..15, two in a byte.
+ */
+#define FEWBIT_U4 20
+
+/**
+ * Signed 2-bit codes, -2..1, four in a byte.
+ */
+#define FEWBIT_S2 21
+
+/**
+ * One-bit codes 0 and 1, eight in a byte.
+ */
+#define FEWBIT_U1 22
+
+/**
+ * One-bit codes -1 and +1, stored as 0 and 1: -scale and +scale; no zero point.
+ */
+#define FEWBIT_B1 23
+
+/**
+ * Signed 32-bit integers: sums of products.
+ */
+#define FEWBIT_S32 24
+
+/**
+ * The range, widened to contain 0, with a zero point.
+ */
+#define FEWBIT_SCHEME_AFFINE 0
+
+/**
+ * The range made symmetric about 0; zero points are 0.
+ */
+#define FEWBIT_SCHEME_SYMMETRIC 1
+
+/**
+ * Symmetric codes -qmax..qmax: int8 -127..127.
+ */
+#define FEWBIT_RANGE_NARROW 0
+
+/**
+ * Symmetric codes qmin..qmax: int8 -128..127.
+ */
+#define FEWBIT_RANGE_FULL 1
+
+/**
+ * Round half to even.
+ */
+#define FEWBIT_ROUND_HALF_EVEN 0
+
+/**
+ * Round half away from zero (TensorFlow Lite).
+ */
+#define FEWBIT_ROUND_HALF_AWAY 1
+
+/**
+ * x / scale, correctly rounded.
+ */
+#define FEWBIT_QUOTIENT_DIVIDE 0
+
+/**
+ * x * (1 / scale) (PyTorch, FBGEMM).
+ */
+#define FEWBIT_QUOTIENT_MULTIPLY 1
+
+/**
+ * One parameter for the tensor.
+ */
+#define FEWBIT_PER_TENSOR 0
+
+/**
+ * One parameter for each index of `axis` (channel, row, column).
+ */
+#define FEWBIT_PER_AXIS 1
+
+/**
+ * One for each `block` elements along `axis`, at each index of the other axes; the last block may be shorter.
+ */
+#define FEWBIT_PER_BLOCK 2
+
+/**
+ * One for each rectangle of `block` along `axis` and `block2` along `axis2`.
+ */
+#define FEWBIT_PER_BLOCK2 3
+
+/**
+ * The input is codes with known parameters.
+ */
+#define FEWBIT_INPUT_CODES 0
+
+/**
+ * The input is f32, quantized in the run with known parameters.
+ */
+#define FEWBIT_INPUT_STATIC 1
+
+/**
+ * The input is f32, quantized in the run with parameters from each row's range (convolution: each image's).
+ */
+#define FEWBIT_INPUT_DYNAMIC_PER_ROW 2
+
+/**
+ * The input is f32, quantized in the run with parameters from the whole input's range.
+ */
+#define FEWBIT_INPUT_DYNAMIC_PER_TENSOR 3
+
+/**
+ * No activation.
+ */
+#define FEWBIT_ACTIVATION_NONE 0
+
+/**
+ * max(0, y).
+ */
+#define FEWBIT_ACTIVATION_RELU 1
+
+/**
+ * Weights [out_features][in_features]: an output's weights are contiguous.
+ */
+#define FEWBIT_LAYOUT_NK 0
+
+/**
+ * Weights [in_features][out_features]: an input's weights are contiguous.
+ */
+#define FEWBIT_LAYOUT_KN 1
+
+/**
+ * Images [n][spatial...][channel].
+ */
+#define FEWBIT_LAYOUT_NHWC 0
+
+/**
+ * Images [n][channel][spatial...].
+ */
+#define FEWBIT_LAYOUT_NCHW 1
+
+/**
+ * Weights [out_channel][kernel...][in_channel / groups].
+ */
+#define FEWBIT_FILTER_OHWI 0
+
+/**
+ * Weights [out_channel][in_channel / groups][kernel...].
+ */
+#define FEWBIT_FILTER_OIHW 1
+
+/**
+ * A planned convolution. Immutable after creation; threads may share it.
+ */
+typedef struct fewbit_conv fewbit_conv;
+
+/**
+ * A planned linear layer. Immutable after creation; threads may share it.
+ */
+typedef struct fewbit_linear fewbit_linear;
+
+/**
+ * What a call returns: FEWBIT_OK or one of FEWBIT_ERROR_*.
+ */
+typedef int32_t fewbit_status;
+
+/**
+ * Why a call was refused; owned by the caller, written by the call that it is passed to. Both texts end
+ * with NUL, and are cut where they do not fit.
+ */
+typedef struct fewbit_error {
+  /**
+   * The status that the call returned.
+   */
+  fewbit_status status;
+  /**
+   * The offending argument, e.g. "desc.weights.scales"; empty after success.
+   */
+  char argument[44];
+  /**
+   * A sentence that names the argument and shows the value; empty after success.
+   */
+  char message[208];
+} fewbit_error;
+
+/**
+ * x = scale * (q - zero_point).
+ */
+typedef struct fewbit_quant_params {
+  /**
+   * The size of one step; finite and greater than 0 (subnormal allowed).
+   */
+  float scale;
+  /**
+   * The code of real 0, one of the format's codes.
+   */
+  int32_t zero_point;
+} fewbit_quant_params;
+
+/**
+ * How a tensor is quantized. FEWBIT_TENSOR_QUANT_INIT: int8, affine, per tensor, half to even, division.
+ */
+typedef struct fewbit_tensor_quant {
+  /**
+   * sizeof(fewbit_tensor_quant); set by FEWBIT_TENSOR_QUANT_INIT.
+   */
+  size_t struct_size;
+  /**
+   * FEWBIT_S8, U8, S16, S4, U4, S2, U1 or B1.
+   */
+  int32_t dtype;
+  /**
+   * FEWBIT_SCHEME_*.
+   */
+  int32_t scheme;
+  /**
+   * FEWBIT_RANGE_*, for the symmetric scheme of signed codes.
+   */
+  int32_t range;
+  /**
+   * Not 0: scales are powers of two, rounded up.
+   */
+  int32_t power_of_two;
+  /**
+   * FEWBIT_ROUND_*.
+   */
+  int32_t rounding;
+  /**
+   * FEWBIT_QUOTIENT_*.
+   */
+  int32_t quotient;
+  /**
+   * FEWBIT_PER_*.
+   */
+  int32_t granularity;
+  /**
+   * Must be 0.
+   */
+  int32_t reserved;
+  /**
+   * The axis of FEWBIT_PER_AXIS, _BLOCK and _BLOCK2.
+   */
+  size_t axis;
+  /**
+   * Elements of a block along `axis`.
+   */
+  size_t block;
+  /**
+   * The second axis of FEWBIT_PER_BLOCK2.
+   */
+  size_t axis2;
+  /**
+   * Elements of a block along `axis2`.
+   */
+  size_t block2;
+} fewbit_tensor_quant;
+
+/**
+ * The dimensions and strides of a tensor, in elements; axis 0 is outermost. If all strides are 0 the tensor
+ * is row-major without gaps; packed codes then start each innermost row on a byte.
+ */
+typedef struct fewbit_shape {
+  /**
+   * sizeof(fewbit_shape); set by FEWBIT_SHAPE_INIT.
+   */
+  size_t struct_size;
+  /**
+   * Axes, 0..8.
+   */
+  size_t rank;
+  /**
+   * Elements along each axis.
+   */
+  size_t dims[8];
+  /**
+   * Distance of neighbours along each axis; all 0: no gaps.
+   */
+  size_t strides[8];
+} fewbit_shape;
+
+/**
+ * Quantized weights; read by the create call only.
+ */
+typedef struct fewbit_weights {
+  /**
+   * The codes, a byte each; their layout is the plan's.
+   */
+  const void *data;
+  /**
+   * FEWBIT_S8 or FEWBIT_U8.
+   */
+  int32_t dtype;
+  /**
+   * Must be 0.
+   */
+  int32_t reserved;
+  /**
+   * Scales, finite and greater than 0.
+   */
+  const float *scales;
+  /**
+   * 1, or one for each output channel.
+   */
+  size_t scale_count;
+  /**
+   * Zero points within the codes; NULL: all 0.
+   */
+  const int32_t *zero_points;
+  /**
+   * 0 with NULL; 1, or one for each output channel.
+   */
+  size_t zero_point_count;
+} fewbit_weights;
+
+/**
+ * What a plan reads.
+ */
+typedef struct fewbit_input {
+  /**
+   * FEWBIT_INPUT_*.
+   */
+  int32_t mode;
+  /**
+   * The codes that are read, or that f32 is quantized to: FEWBIT_S8 or FEWBIT_U8.
+   */
+  int32_t dtype;
+  /**
+   * FEWBIT_SCHEME_*, for the dynamic modes.
+   */
+  int32_t scheme;
+  /**
+   * FEWBIT_RANGE_*, for the dynamic modes.
+   */
+  int32_t range;
+  /**
+   * For FEWBIT_INPUT_CODES and FEWBIT_INPUT_STATIC.
+   */
+  struct fewbit_quant_params params;
+} fewbit_input;
+
+/**
+ * What is added to each output channel.
+ */
+typedef struct fewbit_bias {
+  /**
+   * One value for each output channel; NULL: none.
+   */
+  const void *data;
+  /**
+   * FEWBIT_S32: added to the int32 sums, in units of input scale * weight scale; FEWBIT_F32: added to the real
+   * result. Not used without data.
+   */
+  int32_t dtype;
+  /**
+   * Must be 0.
+   */
+  int32_t reserved;
+} fewbit_bias;
+
+/**
+ * What a plan writes.
+ */
+typedef struct fewbit_output {
+  /**
+   * FEWBIT_S32 (the sums), FEWBIT_F32, FEWBIT_S8 or FEWBIT_U8.
+   */
+  int32_t dtype;
+  /**
+   * FEWBIT_ACTIVATION_*.
+   */
+  int32_t activation;
+  /**
+   * For 8-bit outputs.
+   */
+  struct fewbit_quant_params params;
+} fewbit_output;
+
+/**
+ * Where create calls take memory from, and destroy calls give it back. Must be callable from any thread that
+ * creates or destroys.
+ */
+typedef struct fewbit_allocator {
+  /**
+   * Passed back to both functions.
+   */
+  void *ctx;
+  /**
+   * Returns `size` bytes (never 0) aligned to at least 16, or NULL.
+   */
+  void *(*allocate)(void *ctx, size_t size);
+  /**
+   * Takes back what allocate returned.
+   */
+  void (*release)(void *ctx, void *memory);
+} fewbit_allocator;
+
+/**
+ * A linear layer to plan. Start from FEWBIT_LINEAR_DESC_INIT. Everything is read by the create call only.
+ */
+typedef struct fewbit_linear_desc {
+  /**
+   * sizeof(fewbit_linear_desc); set by FEWBIT_LINEAR_DESC_INIT.
+   */
+  size_t struct_size;
+  /**
+   * K, at least 1.
+   */
+  size_t in_features;
+  /**
+   * N, at least 1.
+   */
+  size_t out_features;
+  /**
+   * The weights.
+   */
+  struct fewbit_weights weights;
+  /**
+   * FEWBIT_LAYOUT_NK or FEWBIT_LAYOUT_KN.
+   */
+  int32_t weight_layout;
+  /**
+   * Must be 0.
+   */
+  int32_t reserved;
+  /**
+   * Codes between rows of the weights; 0: no gaps.
+   */
+  size_t weight_stride;
+  /**
+   * What is read.
+   */
+  struct fewbit_input input;
+  /**
+   * What is added.
+   */
+  struct fewbit_bias bias;
+  /**
+   * What is written.
+   */
+  struct fewbit_output output;
+  /**
+   * NULL: malloc and free.
+   */
+  const struct fewbit_allocator *allocator;
+} fewbit_linear_desc;
+
+/**
+ * One task of a run: called once for each index, with a worker number that no other running task has.
+ */
+typedef void (*fewbit_task)(void *arg, size_t index, size_t worker);
+
+/**
+ * The caller's threads. `run(ctx, n, task, arg)` calls `task(arg, index, worker)` exactly once for each
+ * index < n, in any order, with worker < max_workers and no two tasks running at once under the same
+ * worker, and returns when all are done. Calling them one after another is legal. fewbit spawns no
+ * threads of its own. Where a function takes a pointer to one, NULL means the calling thread.
+ */
+typedef struct fewbit_parallel_for {
+  /**
+   * Passed to `run`.
+   */
+  void *ctx;
+  /**
+   * One more than the largest worker number; at least 1. Workspace sizes grow with it.
+   */
+  size_t max_workers;
+  /**
+   * Runs the tasks. NULL: the calling thread runs them, as worker 0.
+   */
+  void (*run)(void *ctx, size_t n, fewbit_task task, void *arg);
+} fewbit_parallel_for;
+
+/**
+ * One spatial axis of a convolution.
+ */
+typedef struct fewbit_conv_axis {
+  /**
+   * Input pixels, at least 1.
+   */
+  size_t size;
+  /**
+   * Taps, at least 1.
+   */
+  size_t kernel;
+  /**
+   * Input pixels between output pixels; 0 is taken as 1.
+   */
+  size_t stride;
+  /**
+   * Input pixels between taps; 0 is taken as 1.
+   */
+  size_t dilation;
+  /**
+   * Real zeros before the first pixel.
+   */
+  size_t pad_begin;
+  /**
+   * Real zeros behind the last pixel.
+   */
+  size_t pad_end;
+} fewbit_conv_axis;
+
+/**
+ * A convolution to plan. Start from FEWBIT_CONV_DESC_INIT. Everything is read by the create call only.
+ */
+typedef struct fewbit_conv_desc {
+  /**
+   * sizeof(fewbit_conv_desc); set by FEWBIT_CONV_DESC_INIT.
+   */
+  size_t struct_size;
+  /**
+   * Spatial axes, 1..3; the first `spatial` of `axes` are used, outermost first: (h, w) for 2-d.
+   */
+  size_t spatial;
+  /**
+   * The spatial axes.
+   */
+  struct fewbit_conv_axis axes[3];
+  /**
+   * C, a multiple of groups.
+   */
+  size_t in_channels;
+  /**
+   * O, a multiple of groups.
+   */
+  size_t out_channels;
+  /**
+   * Independent convolutions side by side, at least 1; in_channels for a depthwise one.
+   */
+  size_t groups;
+  /**
+   * FEWBIT_LAYOUT_NHWC or FEWBIT_LAYOUT_NCHW, of input and output, without gaps.
+   */
+  int32_t layout;
+  /**
+   * FEWBIT_FILTER_OHWI or FEWBIT_FILTER_OIHW, without gaps.
+   */
+  int32_t filter_layout;
+  /**
+   * The weights.
+   */
+  struct fewbit_weights weights;
+  /**
+   * What is read; per row means per image.
+   */
+  struct fewbit_input input;
+  /**
+   * What is added.
+   */
+  struct fewbit_bias bias;
+  /**
+   * What is written.
+   */
+  struct fewbit_output output;
+  /**
+   * NULL: malloc and free.
+   */
+  const struct fewbit_allocator *allocator;
+} fewbit_conv_desc;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * A fixed English text for a status; "unknown status" for any other number. Never NULL, never freed.
+ * Callable from any thread.
+ */
+const char *fewbit_status_string(fewbit_status status);
+
+/**
+ * The library's version as major * 1000000 + minor * 1000 + patch; the header's is FEWBIT_VERSION.
+ */
+uint32_t fewbit_version(void);
+
+/**
+ * The library's version as "major.minor.patch". Never NULL, never freed.
+ */
+const char *fewbit_version_string(void);
+
+/**
+ * What the CPU has: bit i set means the instruction set named fewbit_isa_name(i). Portable scalar code
+ * is always there and has no bit. Costs microseconds.
+ */
+uint32_t fewbit_isa_detected(void);
+
+/**
+ * What kernels may use: the CPU's instruction sets within FEWBIT_ISA or fewbit_set_isa. Decides the
+ * limit if nothing has yet.
+ *
+ * @param[out] isa  Bits as fewbit_isa_detected.
+ * @param[out] error  May be NULL.
+ * @return FEWBIT_ERROR_ISA if FEWBIT_ISA names an unknown or unavailable instruction set.
+ */
+fewbit_status fewbit_isa_enabled(uint32_t *isa, struct fewbit_error *error);
+
+/**
+ * The name of the instruction set with bit `bit`, e.g. "avx512_vnni"; NULL if there is none. Never freed.
+ */
+const char *fewbit_isa_name(uint32_t bit);
+
+/**
+ * Limits the instruction sets of this process, like the environment variable FEWBIT_ISA, which it
+ * replaces. Call it before any function that computes. Results are the same bits under every limit; only
+ * speed differs.
+ *
+ * @param[in] limit  "native", "scalar", or names separated by commas; each brings those it is built on
+ *                   ("avx512_vnni" allows avx512 and avx2 too).
+ * @param[out] error  May be NULL.
+ * @return FEWBIT_ERROR_ISA if a name is unknown, the CPU lacks it, or another limit is already in use;
+ *         FEWBIT_ERROR_NULL_POINTER.
+ */
+fewbit_status fewbit_set_isa(const char *limit, struct fewbit_error *error);
+
+/**
+ * The number of kernels in the library, whatever the CPU at hand can run.
+ */
+size_t fewbit_kernel_count(void);
+
+/**
+ * A kernel's name, e.g. "quantize_f32s8_avx2", and what it needs.
+ *
+ * @param[in] index  Less than fewbit_kernel_count().
+ * @param[out] name  At least 64 bytes; NUL-terminated.
+ * @param[in] name_size  Bytes of `name`.
+ * @param[out] isa  The instruction sets it needs, as bits of fewbit_isa_name. May be NULL.
+ * @param[out] error  May be NULL.
+ * @return FEWBIT_ERROR_INVALID_ARGUMENT for an index out of range, FEWBIT_ERROR_BUFFER_TOO_SMALL,
+ *         FEWBIT_ERROR_NULL_POINTER.
+ */
+fewbit_status fewbit_kernel_name(size_t index, char *name, size_t name_size, uint32_t *isa, struct fewbit_error *error);
+
+/**
+ * Quantizes to int8: q = clamp(round_half_even(x / scale) + zero_point, -128, 127). The division is
+ * correctly rounded; infinities and huge numbers saturate; NaN gives zero_point.
+ *
+ * @param[in] x  n numbers.
+ * @param[in] params  Scale and zero point (-128..127) of all.
+ * @param[out] q  n codes; must not overlap x.
+ * @return FEWBIT_ERROR_NULL_POINTER (x and q may be NULL if n is 0), FEWBIT_ERROR_INVALID_ARGUMENT (params, n),
+ *         FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP, FEWBIT_ERROR_ISA.
+ */
+fewbit_status fewbit_quantize_f32_s8(const float *x, size_t n, const struct fewbit_quant_params *params, int8_t *q);
+
+/**
+ * Quantizes to uint8: q = clamp(round_half_even(x / scale) + zero_point, 0, 255); otherwise as
+ * fewbit_quantize_f32_s8.
+ */
+fewbit_status fewbit_quantize_f32_u8(const float *x, size_t n, const struct fewbit_quant_params *params, uint8_t *q);
+
+/**
+ * Dequantizes int8: x = f32(q - zero_point) * scale; the difference is exact, the product rounds once.
+ *
+ * @param[in] q  n codes.
+ * @param[in] params  As fewbit_quantize_f32_s8.
+ * @param[out] x  n numbers; must not overlap q.
+ * @return As fewbit_quantize_f32_s8.
+ */
+fewbit_status fewbit_dequantize_s8_f32(const int8_t *q, size_t n, const struct fewbit_quant_params *params, float *x);
+
+/**
+ * Dequantizes uint8: x = f32(q - zero_point) * scale; otherwise as fewbit_dequantize_s8_f32.
+ */
+fewbit_status fewbit_dequantize_u8_f32(const uint8_t *q, size_t n, const struct fewbit_quant_params *params, float *x);
+
+/**
+ * Converts f32 to IEEE binary16 bits: to nearest, ties to even; subnormals kept; beyond 65504 rounds to
+ * infinity (65520 and more); NaN keeps its sign and top payload bits and becomes quiet.
+ *
+ * @param[in] x  n numbers.
+ * @param[out] y  n values; must not overlap x.
+ * @return FEWBIT_ERROR_NULL_POINTER (may be NULL if n is 0), FEWBIT_ERROR_INVALID_ARGUMENT (n),
+ *         FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP, FEWBIT_ERROR_ISA.
+ */
+fewbit_status fewbit_convert_f32_f16(const float *x, size_t n, uint16_t *y);
+
+/**
+ * Converts IEEE binary16 bits to f32, exactly; a NaN becomes quiet. Otherwise as fewbit_convert_f32_f16.
+ */
+fewbit_status fewbit_convert_f16_f32(const uint16_t *x, size_t n, float *y);
+
+/**
+ * Converts f32 to bfloat16 bits: to nearest, ties to even; subnormals kept; NaN as
+ * fewbit_convert_f32_f16, and the rest too.
+ */
+fewbit_status fewbit_convert_f32_bf16(const float *x, size_t n, uint16_t *y);
+
+/**
+ * Converts bfloat16 bits to f32, exactly; a NaN becomes quiet. Otherwise as fewbit_convert_f32_f16.
+ */
+fewbit_status fewbit_convert_bf16_f32(const uint16_t *x, size_t n, float *y);
+
+/**
+ * Converts f32 to OCP E4M3FN bits: to nearest, ties to even; subnormals kept; NaN gives 0x7F with its
+ * sign. What rounds beyond 448 becomes +-448 if saturate is not 0, otherwise NaN (there is no infinity).
+ * Otherwise as fewbit_convert_f32_f16.
+ */
+fewbit_status fewbit_convert_f32_f8e4m3fn(const float *x, size_t n, int32_t saturate, uint8_t *y);
+
+/**
+ * Converts OCP E4M3FN bits to f32, exactly. Otherwise as fewbit_convert_f32_f16.
+ */
+fewbit_status fewbit_convert_f8e4m3fn_f32(const uint8_t *x, size_t n, float *y);
+
+/**
+ * Converts f32 to OCP E5M2 bits: to nearest, ties to even; subnormals kept; NaN gives 0x7E with its sign.
+ * What rounds beyond 57344 becomes +-57344 if saturate is not 0, otherwise infinity. Otherwise as
+ * fewbit_convert_f32_f16.
+ */
+fewbit_status fewbit_convert_f32_f8e5m2(const float *x, size_t n, int32_t saturate, uint8_t *y);
+
+/**
+ * Converts OCP E5M2 bits to f32, exactly; a NaN becomes quiet. Otherwise as fewbit_convert_f32_f16.
+ */
+fewbit_status fewbit_convert_f8e5m2_f32(const uint8_t *x, size_t n, float *y);
+
+/**
+ * The smallest and the largest of the numbers that are not NaN, with -0 less than +0; +infinity and
+ * -infinity if there are none.
+ *
+ * @param[in] x  n numbers.
+ * @param[out] min, max  One number each; must not overlap x.
+ * @return FEWBIT_ERROR_NULL_POINTER (x may be NULL if n is 0), FEWBIT_ERROR_INVALID_ARGUMENT (n),
+ *         FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_ISA.
+ */
+fewbit_status fewbit_min_max_f32(const float *x, size_t n, float *min, float *max);
+
+/**
+ * Requantizes int32 sums to int8, float mode: q = clamp(round_half_even(f32(acc) * multiplier) +
+ * zero_point, -128, 127). f32(acc) rounds to nearest even beyond 2^24. ONNX Runtime's formula.
+ *
+ * @param[in] acc  n sums.
+ * @param[in] multiplier  scale_lhs * scale_rhs / scale_q; finite, not negative.
+ * @param[in] zero_point  Of q, -128..127.
+ * @param[out] q  n codes; must not overlap acc.
+ * @return As fewbit_quantize_f32_s8.
+ */
+fewbit_status fewbit_requantize_s32_s8(const int32_t *acc, size_t n, float multiplier, int32_t zero_point, int8_t *q);
+
+/**
+ * Requantizes int32 sums to uint8, float mode; codes and zero point 0..255, otherwise as
+ * fewbit_requantize_s32_s8.
+ */
+fewbit_status fewbit_requantize_s32_u8(const int32_t *acc, size_t n, float multiplier, int32_t zero_point, uint8_t *q);
+
+/**
+ * A real multiplier in fixed point: real = multiplier * 2^(shift - 31), multiplier in 2^30..2^31 or 0,
+ * the mantissa rounded with ties away from zero; below 2^-32 both are 0. TensorFlow Lite's
+ * QuantizeMultiplier.
+ *
+ * @param[in] real  0 <= real < 2^30.
+ * @param[out] multiplier, shift  One number each.
+ * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_INVALID_ARGUMENT (real).
+ */
+fewbit_status fewbit_fixed_multiplier(double real, int32_t *multiplier, int32_t *shift);
+
+/**
+ * Requantizes int32 sums to int8 in integers only: q = clamp(round(acc * multiplier * 2^(shift - 31)) +
+ * zero_point, -128, 127), TensorFlow Lite's MultiplyByQuantizedMultiplier. The floating-point
+ * environment is not touched.
+ *
+ * @param[in] acc  n sums.
+ * @param[in] multiplier, shift  From fewbit_fixed_multiplier; not negative, and -31..30.
+ * @param[in] rounding  FEWBIT_FIXED_DOUBLE or FEWBIT_FIXED_SINGLE.
+ * @param[in] zero_point  Of q, -128..127.
+ * @param[out] q  n codes; must not overlap acc.
+ * @return As fewbit_quantize_f32_s8.
+ */
+fewbit_status fewbit_requantize_fixed_s32_s8(const int32_t *acc,
+                                             size_t n,
+                                             int32_t multiplier,
+                                             int32_t shift,
+                                             int32_t rounding,
+                                             int32_t zero_point,
+                                             int8_t *q);
+
+/**
+ * Requantizes int32 sums to uint8 in integers only; codes and zero point 0..255, otherwise as
+ * fewbit_requantize_fixed_s32_s8.
+ */
+fewbit_status fewbit_requantize_fixed_s32_u8(const int32_t *acc,
+                                             size_t n,
+                                             int32_t multiplier,
+                                             int32_t shift,
+                                             int32_t rounding,
+                                             int32_t zero_point,
+                                             uint8_t *q);
+
+/**
+ * Moves int8 codes to other parameters: out = clamp(round_half_even(f32(q - from.zero_point) *
+ * (from.scale / to.scale)) + to.zero_point, -128, 127); the quotient of the scales is one f32 division.
+ *
+ * @param[in] q  n codes.
+ * @param[in] from, to  Parameters of q and of out.
+ * @param[out] out  n codes; may be q itself, but must not overlap it otherwise.
+ * @return As fewbit_quantize_f32_s8; FEWBIT_ERROR_INVALID_ARGUMENT too if the quotient overflows.
+ */
+fewbit_status fewbit_rescale_s8_s8(const int8_t *q,
+                                   size_t n,
+                                   const struct fewbit_quant_params *from,
+                                   const struct fewbit_quant_params *to,
+                                   int8_t *out);
+
+/**
+ * Packs codes of less than a byte: 4 bits two in a byte, low nibble first; 2 bits four and 1 bit eight in
+ * a byte, least significant first. Codes are taken modulo their bits; FEWBIT_B1 stores -1 as 0 and +1 as
+ * 1. The rest of the last byte is filled with the code zero_point.
+ *
+ * @param[in] codes  n codes, a byte each.
+ * @param[in] dtype  FEWBIT_S4, FEWBIT_U4, FEWBIT_S2, FEWBIT_U1 or FEWBIT_B1.
+ * @param[in] zero_point  The code of zero.
+ * @param[out] packed  ceil(n * bits / 8) bytes; must not overlap codes.
+ * @return FEWBIT_ERROR_NULL_POINTER (may be NULL if n is 0), FEWBIT_ERROR_INVALID_ARGUMENT (dtype, zero_point,
+ *         n), FEWBIT_ERROR_UNSUPPORTED (dtype of a byte or more), FEWBIT_ERROR_OVERLAP, FEWBIT_ERROR_ISA.
+ */
+fewbit_status fewbit_pack(const int8_t *codes, size_t n, int32_t dtype, int32_t zero_point, uint8_t *packed);
+
+/**
+ * Unpacks codes of less than a byte; the inverse of fewbit_pack.
+ *
+ * @param[in] packed  ceil(n * bits / 8) bytes.
+ * @param[in] n, dtype  As fewbit_pack.
+ * @param[out] codes  n codes, a byte each, sign-extended; must not overlap packed.
+ * @return As fewbit_pack.
+ */
+fewbit_status fewbit_unpack(const uint8_t *packed, size_t n, int32_t dtype, int8_t *codes);
+
+/**
+ * Parameters for a range of real numbers.
+ *
+ * Affine: the range is widened to contain 0; scale = (max - min) / (qmax - qmin); zero_point =
+ * clamp(round_half_even(qmin - min / scale), qmin, qmax). Symmetric: amax = max(|min|, |max|), scale = amax /
+ * qmax (narrow) or amax / -qmin (full), zero_point 0. Infinite ends are taken as the largest finite number; a
+ * range of 0 alone, and (+infinity, -infinity), the range of no data, give scale 1; a scale never underflows to 0.
+ *
+ * @param[in] min, max  The range; not NaN, min <= max.
+ * @param[in] spec  dtype, scheme, range, power_of_two; the rest is checked but not used.
+ * @param[out] params  Scale and zero point.
+ * @param[out] error  May be NULL.
+ * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_INVALID_ARGUMENT.
+ */
+fewbit_status fewbit_params_from_range(float min,
+                                       float max,
+                                       const struct fewbit_tensor_quant *spec,
+                                       struct fewbit_quant_params *params,
+                                       struct fewbit_error *error);
+
+/**
+ * The number of parameters that a tensor needs under a granularity: the product over the axes of ceil(dim /
+ * extent of a block); 0 for a tensor without elements.
+ *
+ * @param[in] shape  Dimensions (strides are not used).
+ * @param[in] spec  granularity, axis, block, axis2, block2.
+ * @param[out] count  The number.
+ * @param[out] error  May be NULL.
+ * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_INVALID_ARGUMENT (axis out of range, block 0, ...).
+ */
+fewbit_status fewbit_param_count(const struct fewbit_shape *shape,
+                                 const struct fewbit_tensor_quant *spec,
+                                 size_t *count,
+                                 struct fewbit_error *error);
+
+/**
+ * Chooses each parameter of a tensor from the smallest and largest of its elements, as
+ * fewbit_params_from_range; NaN is ignored.
+ *
+ * @param[in] x  The tensor.
+ * @param[in] x_shape  Its shape.
+ * @param[in] spec  Format, scheme, granularity.
+ * @param[out] scales  `count` scales, row-major over the grid of blocks.
+ * @param[out] zero_points  `count` zero points; may be NULL for the symmetric scheme.
+ * @param[in] count  As fewbit_param_count gives it.
+ * @param[out] error  May be NULL.
+ * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_INVALID_ARGUMENT, FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP,
+ *         FEWBIT_ERROR_ISA.
+ */
+fewbit_status fewbit_choose_params(const float *x,
+                                   const struct fewbit_shape *x_shape,
+                                   const struct fewbit_tensor_quant *spec,
+                                   float *scales,
+                                   int32_t *zero_points,
+                                   size_t count,
+                                   struct fewbit_error *error);
+
+/**
+ * Quantizes a tensor: q = clamp(round(x / scale) + zero_point, qmin, qmax), each element with its own parameter;
+ * the quotient and its rounding as spec says, infinities and huge numbers saturate, NaN gives zero_point.
+ * FEWBIT_B1: +1 for x >= 0 (and NaN), otherwise -1. Packed codes: each innermost row starts on a byte, the rest
+ * of its last byte is the code of zero.
+ *
+ * @param[in] x, x_shape  The tensor; any positive strides.
+ * @param[in] spec  Format, scheme, granularity, rounding, quotient.
+ * @param[in] scales  `count` scales, finite and greater than 0.
+ * @param[in] zero_points  `count` codes, all 0 for the symmetric scheme; NULL: all 0.
+ * @param[in] count  As fewbit_param_count gives it.
+ * @param[out] q  Codes; must not overlap the inputs. s16 aligned to 2 bytes.
+ * @param[in] q_shape  The same dimensions; elements must not overlap. Packed codes: stride 1 along the innermost
+ *                     axis, the other strides multiples of the codes in a byte.
+ * @param[out] error  May be NULL.
+ * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_INVALID_ARGUMENT, FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP,
+ *         FEWBIT_ERROR_ISA. q is untouched then.
+ */
+fewbit_status fewbit_quantize(const float *x,
+                              const struct fewbit_shape *x_shape,
+                              const struct fewbit_tensor_quant *spec,
+                              const float *scales,
+                              const int32_t *zero_points,
+                              size_t count,
+                              void *q,
+                              const struct fewbit_shape *q_shape,
+                              struct fewbit_error *error);
+
+/**
+ * Dequantizes a tensor: x = f32(q - zero_point) * scale, each element with its own parameter; FEWBIT_B1: -scale or
+ * +scale. The arguments are those of fewbit_quantize, q the input and x the output.
+ *
+ * @param[in] q, q_shape  Codes.
+ * @param[in] spec, scales, zero_points, count  As fewbit_quantize.
+ * @param[out] x, x_shape  The tensor; must not overlap the inputs, nor its elements each other.
+ * @param[out] error  May be NULL.
+ * @return As fewbit_quantize. x is untouched then.
+ */
+fewbit_status fewbit_dequantize(const void *q,
+                                const struct fewbit_shape *q_shape,
+                                const struct fewbit_tensor_quant *spec,
+                                const float *scales,
+                                const int32_t *zero_points,
+                                size_t count,
+                                float *x,
+                                const struct fewbit_shape *x_shape,
+                                struct fewbit_error *error);
+
+/**
+ * Packs a linear layer's weights and chooses its kernels: y[m][n] = sum over k of (x[m][k] - zx) * (w[n][k] - zw[n]),
+ * exact in int32, then in this order: s32 bias; for f32 output f32(acc) * (x scale * w scale), f32 bias, activation; for
+ * 8-bit output requantize(acc, (x scale * w scale) / y scale), the activation as a clamp (with an f32 bias: the f32
+ * result, quantized). The only call on a plan that allocates.
+ *
+ * @param[in] desc  The layer.
+ * @param[out] linear  The plan; destroy it with fewbit_linear_destroy. Untouched on error.
+ * @param[out] error  May be NULL.
+ * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_INVALID_ARGUMENT, FEWBIT_ERROR_UNSUPPORTED, FEWBIT_ERROR_MISALIGNED,
+ *         FEWBIT_ERROR_LIMIT_EXCEEDED (a sum could leave int32 for some input), FEWBIT_ERROR_OUT_OF_MEMORY,
+ *         FEWBIT_ERROR_ISA.
+ */
+fewbit_status fewbit_linear_create(const struct fewbit_linear_desc *desc,
+                                   struct fewbit_linear **linear,
+                                   struct fewbit_error *error);
+
+/**
+ * Destroys a plan; NULL does nothing. No run of it may be in progress.
+ */
+void fewbit_linear_destroy(struct fewbit_linear *linear);
+
+/**
+ * What a run needs beside its operands. Fewer rows or workers never need more.
+ *
+ * @param[in] rows, max_workers  The most that one run will have; 1 worker without parallel_for.
+ * @param[out] size, align  Bytes, and the alignment of the first.
+ * @param[out] error  May be NULL.
+ * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_INVALID_ARGUMENT (beyond memory).
+ */
+fewbit_status fewbit_linear_workspace(const struct fewbit_linear *linear,
+                                      size_t rows,
+                                      size_t max_workers,
+                                      size_t *size,
+                                      size_t *align,
+                                      struct fewbit_error *error);
+
+/**
+ * Runs the layer on `rows` rows.
+ *
+ * @param[in] rows  M; 0 does nothing.
+ * @param[in] x  M rows of in_features elements of the input's type, x_stride elements apart.
+ * @param[in] x_stride, y_stride  At least in_features and out_features.
+ * @param[in] workspace, workspace_size  As fewbit_linear_workspace asks for; contents do not matter.
+ * @param[in] parallel_for  The caller's threads, or NULL. The results do not depend on it.
+ * @param[out] y  M rows of out_features elements of the output's type, y_stride elements apart; gaps stay as they are.
+ *                x, y and workspace must not overlap.
+ * @param[out] error  May be NULL.
+ * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_INVALID_ARGUMENT, FEWBIT_ERROR_BUFFER_TOO_SMALL (workspace),
+ *         FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP. y is untouched then.
+ */
+fewbit_status fewbit_linear_run(const struct fewbit_linear *linear,
+                                size_t rows,
+                                const void *x,
+                                size_t x_stride,
+                                void *workspace,
+                                size_t workspace_size,
+                                const struct fewbit_parallel_for *parallel_for,
+                                void *y,
+                                size_t y_stride,
+                                struct fewbit_error *error);
+
+/**
+ * Runs some rows and columns of a call of `rows` rows, for engines that split the work themselves: the results are
+ * those of fewbit_linear_run, whatever the ranges. Calls at the same time need a workspace each. (Dynamic input per
+ * tensor looks at all rows in each call.)
+ *
+ * @param[in] row_begin, row_end  Rows, 0 <= row_begin <= row_end <= rows.
+ * @param[in] col_begin, col_end  Columns of y, up to out_features.
+ * @return As fewbit_linear_run, whose other parameters these are.
+ */
+fewbit_status fewbit_linear_run_range(const struct fewbit_linear *linear,
+                                      size_t rows,
+                                      const void *x,
+                                      size_t x_stride,
+                                      void *workspace,
+                                      size_t workspace_size,
+                                      const struct fewbit_parallel_for *parallel_for,
+                                      void *y,
+                                      size_t y_stride,
+                                      size_t row_begin,
+                                      size_t row_end,
+                                      size_t col_begin,
+                                      size_t col_end,
+                                      struct fewbit_error *error);
+
+/**
+ * What a plan tells of itself.
+ *
+ * @param[out] kernel_name  The tile kernel's name, NUL-terminated; at least 64 bytes. May be NULL.
+ * @param[in] kernel_name_size  Bytes of kernel_name.
+ * @param[out] bound  The largest absolute int32 sum that any input can give, proven from the weights. May be NULL.
+ * @param[out] weight_bytes  Bytes of packed weights. May be NULL.
+ * @param[out] error  May be NULL.
+ * @return FEWBIT_ERROR_NULL_POINTER (linear), FEWBIT_ERROR_BUFFER_TOO_SMALL.
+ */
+fewbit_status fewbit_linear_info(const struct fewbit_linear *linear,
+                                 char *kernel_name,
+                                 size_t kernel_name_size,
+                                 int64_t *bound,
+                                 size_t *weight_bytes,
+                                 struct fewbit_error *error);
+
+/**
+ * Packs a convolution's weights and chooses its kernels. Each output is the exact int32 sum over the taps of
+ * (x - zx) * (w - zw); a tap on padding contributes 0; then as fewbit_linear_create. Output pixels along an axis:
+ * (size + pad_begin + pad_end - dilation * (kernel - 1) - 1) / stride + 1. The only call on a plan that allocates.
+ *
+ * @param[in] desc  The convolution.
+ * @param[out] conv  The plan; destroy it with fewbit_conv_destroy. Untouched on error.
+ * @param[out] error  May be NULL.
+ * @return As fewbit_linear_create.
+ */
+fewbit_status fewbit_conv_create(const struct fewbit_conv_desc *desc,
+                                 struct fewbit_conv **conv,
+                                 struct fewbit_error *error);
+
+/**
+ * Destroys a plan; NULL does nothing. No run of it may be in progress.
+ */
+void fewbit_conv_destroy(struct fewbit_conv *conv);
+
+/**
+ * What a run needs beside its operands. Fewer images or workers never need more.
+ *
+ * @param[in] images, max_workers  The most that one run will have; 1 worker without parallel_for.
+ * @param[out] size, align  Bytes, and the alignment of the first.
+ * @param[out] error  May be NULL.
+ * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_INVALID_ARGUMENT (beyond memory).
+ */
+fewbit_status fewbit_conv_workspace(const struct fewbit_conv *conv,
+                                    size_t images,
+                                    size_t max_workers,
+                                    size_t *size,
+                                    size_t *align,
+                                    struct fewbit_error *error);
+
+/**
+ * Runs the convolution on `images` images, input and output without gaps.
+ *
+ * @param[in] images  0 does nothing.
+ * @param[in] x  images * in_elements elements of the input's type (fewbit_conv_info tells in_elements).
+ * @param[in] workspace, workspace_size  As fewbit_conv_workspace asks for; contents do not matter.
+ * @param[in] parallel_for  The caller's threads, or NULL. The results do not depend on it.
+ * @param[out] y  images * out_elements elements of the output's type. x, y and workspace must not overlap.
+ * @param[out] error  May be NULL.
+ * @return As fewbit_linear_run.
+ */
+fewbit_status fewbit_conv_run(const struct fewbit_conv *conv,
+                              size_t images,
+                              const void *x,
+                              void *workspace,
+                              size_t workspace_size,
+                              const struct fewbit_parallel_for *parallel_for,
+                              void *y,
+                              struct fewbit_error *error);
+
+/**
+ * What a plan tells of itself.
+ *
+ * @param[out] out_dims  Output pixels along the 3 axes, outermost first; leading axes that are not there have 1. May
+ *                       be NULL.
+ * @param[out] in_elements, out_elements  Elements of an input and an output image. May be NULL.
+ * @param[out] kernel_name, bound, weight_bytes, error  As fewbit_linear_info.
+ * @return As fewbit_linear_info.
+ */
+fewbit_status fewbit_conv_info(const struct fewbit_conv *conv,
+                               size_t *out_dims,
+                               size_t *in_elements,
+                               size_t *out_elements,
+                               char *kernel_name,
+                               size_t kernel_name_size,
+                               int64_t *bound,
+                               size_t *weight_bytes,
+                               struct fewbit_error *error);
+
+/** A fewbit_shape to fill in. */
+#define FEWBIT_SHAPE_INIT { sizeof(fewbit_shape), 0, {0}, {0} }
+/** A fewbit_tensor_quant to fill in: int8, affine, per tensor, half to even, division. */
+#define FEWBIT_TENSOR_QUANT_INIT { sizeof(fewbit_tensor_quant), FEWBIT_S8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+/** A fewbit_linear_desc to fill in: int8 weights without zero points, int8 codes in, f32 out. */
+#define FEWBIT_LINEAR_DESC_INIT { sizeof(fewbit_linear_desc), 0, 0, \
+    FEWBIT_WEIGHTS_INIT, FEWBIT_LAYOUT_NK, 0, 0, \
+    FEWBIT_INPUT_INIT, FEWBIT_BIAS_INIT, FEWBIT_OUTPUT_INIT, NULL }
+/** A fewbit_conv_desc to fill in: 2-d, NHWC, one group, otherwise as FEWBIT_LINEAR_DESC_INIT. */
+#define FEWBIT_CONV_DESC_INIT { sizeof(fewbit_conv_desc), 2, \
+    { FEWBIT_CONV_AXIS_INIT, FEWBIT_CONV_AXIS_INIT, FEWBIT_CONV_AXIS_INIT }, 0, 0, 1, \
+    FEWBIT_LAYOUT_NHWC, FEWBIT_FILTER_OHWI, FEWBIT_WEIGHTS_INIT, \
+    FEWBIT_INPUT_INIT, FEWBIT_BIAS_INIT, FEWBIT_OUTPUT_INIT, NULL }
+/** Parts of the above. */
+#define FEWBIT_WEIGHTS_INIT { NULL, FEWBIT_S8, 0, NULL, 0, NULL, 0 }
+#define FEWBIT_INPUT_INIT { FEWBIT_INPUT_CODES, FEWBIT_S8, FEWBIT_SCHEME_SYMMETRIC, FEWBIT_RANGE_NARROW, { 1.0f, 0 } }
+#define FEWBIT_BIAS_INIT { NULL, FEWBIT_F32, 0 }
+#define FEWBIT_OUTPUT_INIT { FEWBIT_F32, FEWBIT_ACTIVATION_NONE, { 1.0f, 0 } }
+#define FEWBIT_CONV_AXIS_INIT { 1, 1, 1, 1, 0, 0 }
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* FEWBIT_H */
