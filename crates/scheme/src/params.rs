@@ -123,7 +123,7 @@ const TINY: f32 = f32::from_bits(1);
 ///   negative numbers saturate to 0.
 /// * `B1`, under either scheme: scale `amax`, zero point 0.
 /// * A range of zeros only gives scale 1. A scale that would underflow to 0 is the smallest positive
-///   f32.
+///   f32, and one that would overflow (a range wider than f32 in the one step of `U1`) the largest.
 /// * `power_of_two`: the scale is the smallest power of two that is not below the one above (but at
 ///   most 2^127), and the zero point follows from it.
 ///
@@ -150,10 +150,12 @@ pub fn params_from_range(min: f32, max: f32, spec: &ParamSpec) -> Result<QuantPa
         let width = high - low;
         if width == f32::INFINITY { high / steps - low / steps } else { width / steps }
     };
+    // A single step (u1) may need more than the largest f32.
+    let bounded = real::min(real::max(exact, TINY), f32::MAX);
     let scale = match (amax == 0.0, spec.power_of_two) {
         (true, _) => 1.0,
-        (false, false) => real::max(exact, TINY),
-        (false, true) => power_of_two_not_below(real::max(exact, TINY)),
+        (false, false) => bounded,
+        (false, true) => power_of_two_not_below(bounded),
     };
     let zero_point = if symmetric {
         0
