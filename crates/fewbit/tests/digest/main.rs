@@ -6,6 +6,7 @@
 
 mod kernels;
 mod plans;
+mod tensors;
 mod values;
 
 use fewbit_simd::IsaSet;
@@ -68,6 +69,7 @@ fn digest() {
     values::enter(&mut book);
     kernels::enter(&mut book);
     plans::enter(&mut book);
+    tensors::enter(&mut book);
     for row in fewbit::kernels::rows() {
         assert!(book.0.contains_key(row.op), "{} is in no digest: add it to kernels.rs", row.op);
     }
