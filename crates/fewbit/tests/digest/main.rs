@@ -5,6 +5,7 @@
 //! `cargo xtask digest` writes the file.
 
 mod kernels;
+mod observers;
 mod plans;
 mod tensors;
 mod values;
@@ -68,6 +69,7 @@ fn digest() {
     let mut book = Book::default();
     values::enter(&mut book);
     kernels::enter(&mut book);
+    observers::enter(&mut book);
     plans::enter(&mut book);
     tensors::enter(&mut book);
     for row in fewbit::kernels::rows() {
