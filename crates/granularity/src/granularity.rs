@@ -7,6 +7,18 @@ use crate::{Error, Layout, MAX_RANK, Walk};
 /// Each granularity cuts every axis into blocks of one extent; the elements of a block (a cell of that
 /// grid) share a parameter, and parameters are numbered row-major over the grid of `ceil(dim /
 /// extent)` blocks an axis. The last block of an axis may be shorter.
+///
+/// ```
+/// use fewbit_granularity::{Granularity, Layout};
+/// // An image of 3 channels of 2x2 in memory order NCHW: a scale for each channel.
+/// let image = Layout::contiguous(&[1, 3, 2, 2])?;
+/// let per_channel = Granularity::PerAxis { axis: 1 };
+/// assert_eq!(per_channel.param_count(&image)?, 3);
+/// for run in per_channel.walk([&image])? {
+///     assert_eq!((run.offsets, run.strides, run.len), ([4 * run.param], [1], 4));
+/// }
+/// # Ok::<(), fewbit_granularity::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Granularity {
     /// One parameter for all: blocks as long as the axes.
@@ -78,14 +90,35 @@ impl Granularity {
         Ok(extents)
     }
 
-    /// The number of parameters: the product of `ceil(dim / extent)`; 0 for a tensor without elements.
+    /// The grid of parameters: blocks along each axis, for up to [`MAX_RANK`] axes, 1 beyond the rank.
+    /// An axis whose elements all share is one block, even without elements, so that a tensor of no
+    /// rows still has the one scale of its kind, or one for each column; other axes have `ceil(dim /
+    /// extent)` blocks.
+    ///
+    /// # Errors
+    /// As [`block_extents`](Granularity::block_extents).
+    pub fn param_dims(&self, layout: &Layout) -> Result<[usize; MAX_RANK], Error> {
+        let extents = self.block_extents(layout)?;
+        let mut grid = [1; MAX_RANK];
+        let axes = layout.dims().iter().zip(extents).enumerate();
+        for (blocks, (axis, (&dim, extent))) in grid.iter_mut().zip(axes) {
+            let shared = match *self {
+                Granularity::PerTensor => true,
+                Granularity::PerAxis { axis: own } => own != axis,
+                Granularity::PerBlock { .. } | Granularity::PerBlock2 { .. } => false,
+            };
+            *blocks = if shared { 1 } else { dim.div_ceil(extent.max(1)) };
+        }
+        Ok(grid)
+    }
+
+    /// The number of parameters, the product of [`param_dims`](Granularity::param_dims).
     ///
     /// # Errors
     /// As [`block_extents`](Granularity::block_extents).
     pub fn param_count(&self, layout: &Layout) -> Result<usize, Error> {
-        let extents = self.block_extents(layout)?;
-        // No overflow: the product is at most the number of elements.
-        Ok(layout.dims().iter().zip(extents).map(|(&dim, e)| dim.div_ceil(e.max(1))).product())
+        // No overflow: at most the product of the dimensions, zeros as ones, which a layout checks.
+        Ok(self.param_dims(layout)?.iter().product())
     }
 
     /// The runs of one or more layouts of the same dimensions, walked together.

@@ -28,9 +28,9 @@ struct Loop<const N: usize> {
     param_stride: usize,
 }
 
-/// The runs of a tensor, outermost axis first. Axes that lie behind one another in every layout, and
-/// whose parameters do too, are walked as one, so that a tensor without gaps and with one parameter is
-/// a single run.
+/// The runs of a tensor in row-major order. Axes that lie behind one another in every layout, and whose
+/// parameters do too, are walked as one, so that a tensor without gaps and with one parameter is a
+/// single run.
 #[derive(Clone, Debug)]
 pub struct Walk<const N: usize> {
     loops: [Loop<N>; MAX_RANK],
@@ -38,10 +38,13 @@ pub struct Walk<const N: usize> {
     outer: usize,
     /// Indices into the outer loops.
     index: [usize; MAX_RANK],
-    /// Elements of the innermost loop already yielded in this row.
+    /// Where they lead: offsets and parameter of the innermost loop's first element.
+    row_offsets: [usize; N],
+    row_param: usize,
+    /// The next element's index in the innermost loop.
     inner: usize,
-    /// Runs of rows still to yield, counted in rows of the innermost loop.
-    rows_left: usize,
+    /// Elements still to visit.
+    left: usize,
 }
 
 impl<const N: usize> Walk<N> {
@@ -50,7 +53,7 @@ impl<const N: usize> Walk<N> {
         let unit = Loop { dim: 1, extent: 1, strides: [1; N], param_stride: 0 };
         let mut loops = [unit; MAX_RANK];
         let mut count = 0usize;
-        let (rank, empty) = layouts.first().map_or((0, true), |l| (l.rank(), l.is_empty()));
+        let rank = layouts.first().map_or(0, |layout| layout.rank());
         let dim_of =
             |axis: usize| layouts.first().and_then(|l| l.dims().get(axis)).map_or(1, |&dim| dim);
         let mut param_stride = 1usize;
@@ -83,34 +86,69 @@ impl<const N: usize> Walk<N> {
         if let Some(used) = loops.get_mut(..count) {
             used.reverse();
         }
-        let outer = count.saturating_sub(1);
-        let rows = loops.iter().take(outer).map(|l| l.dim).product();
-        let rows_left = if empty { 0 } else { rows };
-        Walk { loops, outer, index: [0; MAX_RANK], inner: 0, rows_left }
-    }
-
-    /// Rows of the innermost loop that are left. A row yields one run or more.
-    pub fn rows(&self) -> usize {
-        self.rows_left
-    }
-
-    /// The walk of rows `begin..end` only (counted from where this walk stands, cut to what is left):
-    /// disjoint ranges may be walked by different threads.
-    #[must_use]
-    pub fn rows_range(&self, begin: usize, end: usize) -> Walk<N> {
-        let mut part = self.clone();
-        let end = end.min(self.rows_left);
-        let begin = begin.min(end);
-        part.inner = 0;
-        part.rows_left = end - begin;
-        // The index of row `begin`, in mixed radix.
-        let mut carry = begin;
-        for (index, l) in part.index.iter_mut().zip(&self.loops).take(self.outer).rev() {
-            let dim = l.dim.max(1);
-            let total = *index + carry;
-            (*index, carry) = (total % dim, total / dim);
+        Walk {
+            loops,
+            outer: count.saturating_sub(1),
+            index: [0; MAX_RANK],
+            row_offsets: [0; N],
+            row_param: 0,
+            inner: 0,
+            left: layouts.first().map_or(0, |layout| layout.len()),
         }
+    }
+
+    /// Elements that are left.
+    pub fn elements(&self) -> usize {
+        self.left
+    }
+
+    /// The walk of the elements `begin..end` only, in row-major order, counted from where this walk
+    /// stands and cut to what is left. Disjoint ranges visit disjoint elements, so that threads may
+    /// walk them; a run is cut where a range ends. (Codes of less than a byte need ranges that are
+    /// whole rows of the innermost axis, lest two threads write one byte.)
+    #[must_use]
+    pub fn range(&self, begin: usize, end: usize) -> Walk<N> {
+        let mut part = self.clone();
+        let end = end.min(self.left);
+        let begin = begin.min(end);
+        part.left = end - begin;
+        // The place of element `begin`, in mixed radix.
+        let place = |index: &mut usize, dim: usize, carry: usize| {
+            let (dim, total) = (dim.max(1), index.wrapping_add(carry));
+            *index = total % dim;
+            total / dim
+        };
+        let mut carry = begin;
+        if let Some(inner) = self.loops.get(self.outer) {
+            carry = place(&mut part.inner, inner.dim, carry);
+        }
+        for (index, l) in part.index.iter_mut().zip(&self.loops).take(self.outer).rev() {
+            carry = place(index, l.dim, carry);
+        }
+        part.enter_row();
         part
+    }
+
+    /// Piece `index` of `parts` pieces of nearly the same number of elements; those beyond are
+    /// empty.
+    #[must_use]
+    pub fn split(&self, index: usize, parts: usize) -> Walk<N> {
+        let parts = parts.max(1);
+        let (each, more) = (self.left / parts, self.left % parts);
+        let begin = |piece: usize| each.saturating_mul(piece).saturating_add(piece.min(more));
+        self.range(begin(index), begin(index.saturating_add(1)))
+    }
+
+    /// Offsets and parameter of the row that the outer indices say.
+    fn enter_row(&mut self) {
+        (self.row_offsets, self.row_param) = ([0; N], 0);
+        for (&index, l) in self.index.iter().zip(&self.loops).take(self.outer) {
+            for (offset, stride) in self.row_offsets.iter_mut().zip(l.strides) {
+                *offset = offset.wrapping_add(index.wrapping_mul(stride));
+            }
+            let block = index / l.extent.max(1);
+            self.row_param = self.row_param.wrapping_add(block.wrapping_mul(l.param_stride));
+        }
     }
 }
 
@@ -130,37 +168,36 @@ impl<const N: usize> Iterator for Walk<N> {
     type Item = Run<N>;
 
     fn next(&mut self) -> Option<Run<N>> {
-        if self.rows_left == 0 {
+        if self.left == 0 {
             return None;
         }
         let inner = self.loops.get(self.outer)?;
         let extent = inner.extent.max(1);
-        let block = self.inner / extent;
-        let mut offsets = inner.strides.map(|stride| self.inner.wrapping_mul(stride));
-        let mut param = block.wrapping_mul(inner.param_stride);
-        for (&index, l) in self.index.iter().zip(&self.loops).take(self.outer) {
-            for (offset, stride) in offsets.iter_mut().zip(l.strides) {
-                *offset = offset.wrapping_add(index.wrapping_mul(stride));
-            }
-            param = param.wrapping_add((index / l.extent.max(1)).wrapping_mul(l.param_stride));
+        let mut offsets = self.row_offsets;
+        for (offset, stride) in offsets.iter_mut().zip(inner.strides) {
+            *offset = offset.wrapping_add(self.inner.wrapping_mul(stride));
         }
+        let block = self.inner / extent;
+        let param = self.row_param.wrapping_add(block.wrapping_mul(inner.param_stride));
         // Parameters that follow each other (innermost, so `param_stride` is 1) make one run.
-        let each = extent == 1 && inner.dim > 1 && inner.param_stride == 1;
-        let left = inner.dim.saturating_sub(self.inner);
-        let len = if each { left } else { left.min(extent) };
+        let each = extent == 1 && inner.param_stride == 1;
+        let row_left = inner.dim.saturating_sub(self.inner);
+        let block_left = extent.saturating_sub(self.inner % extent);
+        let len = if each { row_left } else { row_left.min(block_left) }.min(self.left);
         let strides = if len > 1 { inner.strides } else { [1; N] };
-        self.inner += len;
-        if self.inner >= inner.dim {
+        self.inner = self.inner.wrapping_add(len);
+        self.left = self.left.saturating_sub(len);
+        if self.inner >= inner.dim && self.left > 0 {
             self.inner = 0;
-            self.rows_left -= 1;
             for (index, l) in self.index.iter_mut().zip(&self.loops).take(self.outer).rev() {
-                *index += 1;
+                *index = index.wrapping_add(1);
                 if *index < l.dim {
                     break;
                 }
                 *index = 0;
             }
+            self.enter_row();
         }
-        Some(Run { offsets, strides, len, param, param_step: (each && len > 1) as usize })
+        Some(Run { offsets, strides, len, param, param_step: usize::from(each && len > 1) })
     }
 }

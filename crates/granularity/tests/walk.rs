@@ -1,7 +1,7 @@
 //! The walk against the definition: each element's parameter from its coordinates.
 
 use fewbit_granularity::{Error, Granularity, Layout, MAX_RANK, Run, Walk};
-use fewbit_testkit::{Rng, seed};
+use fewbit_testkit::{Rng, is_full, seed};
 
 /// Coordinates, parameter by definition, and offsets, of every element in row-major order.
 fn definition<const N: usize>(
@@ -62,14 +62,33 @@ fn check<const N: usize>(granularity: Granularity, layouts: [&Layout; N]) {
     let walk: Walk<N> = granularity.walk(layouts).expect(&label);
     let expected = definition(&granularity, layouts);
     assert_eq!(expand(walk.clone()), expected, "{label}");
-    let params = expected.iter().map(|e| e.1 + 1).max().unwrap_or(0);
-    assert_eq!(granularity.param_count(layouts[0]), Ok(params), "{label}");
-    // Any split into ranges of rows is the same walk.
-    let rows = walk.rows();
-    for parts in [1, 2, 3, rows.max(1)] {
-        let pieces = (0..parts)
-            .flat_map(|p| expand(walk.rows_range(rows * p / parts, rows * (p + 1) / parts)));
-        assert_eq!(pieces.collect::<Vec<_>>(), expected, "{label} in {parts} parts");
+    // Every parameter has an element (no layout here is empty).
+    let mut params: Vec<usize> = expected.iter().map(|e| e.1).collect();
+    params.sort_unstable();
+    params.dedup();
+    let count = granularity.param_count(layouts[0]).expect(&label);
+    assert!(params.into_iter().eq(0..count), "{label}");
+    // Any split is the same walk, and so is a split of a split.
+    assert_eq!(walk.elements(), expected.len());
+    for parts in [2, 3, 1 + expected.len() / 2] {
+        let pieces: Vec<Walk<N>> = (0..parts).map(|piece| walk.split(piece, parts)).collect();
+        let sizes = pieces.iter().map(Walk::elements);
+        let (least, most) = (sizes.clone().min().unwrap(), sizes.max().unwrap());
+        assert!(most - least <= 1, "{label} in {parts} parts");
+        let visited = pieces.iter().flat_map(|piece| {
+            let middle = piece.elements() / 2;
+            let halves = [piece.range(0, middle), piece.range(middle, usize::MAX)];
+            halves.into_iter().flat_map(expand)
+        });
+        assert_eq!(visited.collect::<Vec<_>>(), expected, "{label} in {parts} parts");
+        assert_eq!(walk.split(parts, parts).count(), 0);
+    }
+    // A range of a walk that has begun counts from where it stands.
+    let mut begun = walk.clone();
+    if let Some(run) = begun.next() {
+        assert_eq!(expand(begun.range(0, usize::MAX)), expected[run.len..], "{label}");
+        let next = expected.get(run.len).map(|e| vec![*e]).unwrap_or_default();
+        assert_eq!(expand(begun.range(0, 1)), next, "{label}");
     }
 }
 
@@ -92,9 +111,10 @@ fn every_granularity(rank: usize) -> Vec<Granularity> {
 fn equals_the_definition_on_random_layouts() {
     let mut rng = Rng::new(seed());
     let mut cases = 0;
-    for rank in 0..=6 {
-        for _ in 0..30 {
-            let dims: Vec<usize> = (0..rank).map(|_| rng.pick(&[1, 1, 2, 3, 4, 5, 7])).collect();
+    for rank in 0..=MAX_RANK {
+        for _ in 0..if is_full() { 100 } else { 12 } {
+            let sizes: &[usize] = if rank > 5 { &[1, 1, 2, 2, 3] } else { &[1, 1, 2, 3, 4, 5, 7] };
+            let dims: Vec<usize> = (0..rank).map(|_| rng.pick(sizes)).collect();
             let contiguous = Layout::contiguous(&dims).unwrap();
             let strided = random_strides(&mut rng, &dims);
             let packed = Layout::packed(&dims, 8).unwrap();
@@ -128,14 +148,31 @@ fn random_strides(rng: &mut Rng, dims: &[usize]) -> Layout {
 
 #[test]
 fn empty_tensors_have_no_runs() {
-    for dims in [&[0usize][..], &[3, 0], &[0, 3], &[2, 0, 4]] {
+    for dims in [&[0usize][..], &[3, 0], &[0, 3], &[2, 0, 4], &[0, 0]] {
         let layout = Layout::contiguous(dims).unwrap();
         assert_eq!((layout.len(), layout.extent(), layout.is_empty()), (0, 0, true));
         for granularity in every_granularity(dims.len()) {
             assert_eq!(granularity.walk([&layout]).unwrap().count(), 0);
-            assert_eq!(granularity.param_count(&layout), Ok(0));
+            assert_eq!(granularity.walk([&layout]).unwrap().split(0, 2).count(), 0);
+            let count = match granularity {
+                Granularity::PerTensor => 1,
+                Granularity::PerAxis { axis } => dims[axis],
+                _ => 0,
+            };
+            assert_eq!(granularity.param_count(&layout), Ok(count));
         }
     }
+}
+
+#[test]
+fn grids_are_blocks_along_each_axis() {
+    let layout = Layout::contiguous(&[2, 10, 7]).unwrap();
+    let grid = |granularity: Granularity| granularity.param_dims(&layout).unwrap()[..4].to_vec();
+    assert_eq!(grid(Granularity::PerTensor), [1, 1, 1, 1]);
+    assert_eq!(grid(Granularity::PerAxis { axis: 1 }), [1, 10, 1, 1]);
+    assert_eq!(grid(Granularity::PerBlock { axis: 1, block: 4 }), [2, 3, 7, 1]);
+    let rectangles = Granularity::PerBlock2 { axes: [1, 2], blocks: [4, 3] };
+    assert_eq!(grid(rectangles), [2, 3, 3, 1]);
 }
 
 fn runs(granularity: Granularity, dims: &[usize]) -> Vec<Run<1>> {
