@@ -1,0 +1,120 @@
+//! Every backend of the dot product against its definition, one instruction at a time: all extremes
+//! of both signednesses, sums that wrap.
+
+use fewbit_simd::dot::{Dot, LhsForm, ScalarDot};
+use fewbit_simd::{IsaSet, Supported};
+use fewbit_testkit::{GuardedBuf, Rng, covered, limited, missing, report, seed};
+
+/// `acc * factor + addend + dot(lhs, rhs)` for one vector, by the backend.
+///
+/// # Safety
+/// Within an entry compiled for `D`; pointers as the trait's methods want them.
+#[inline(always)]
+unsafe fn step<D: Dot>(lhs: *const u8, rhs: *const i8, sums: [*const i32; 3], to: *mut i32) {
+    // SAFETY: by this function's contract.
+    unsafe {
+        let [acc, factor, addend] = sums;
+        let scaled = D::mul(D::load(acc), D::add(D::zero(), D::splat(factor.read())));
+        let start = D::add(scaled, D::load(addend));
+        D::store(to, D::dot(start, D::load_lhs(lhs), D::load_rhs(rhs)));
+    }
+}
+
+/// A 4-byte lhs group as the integers that a form makes of it.
+fn lhs_values(form: LhsForm, bytes: [u8; 4]) -> Vec<i64> {
+    let [a, b, c, d] = bytes;
+    match form {
+        LhsForm::U8 => bytes.map(i64::from).to_vec(),
+        LhsForm::S8 => bytes.map(|v| i64::from(v as i8)).to_vec(),
+        LhsForm::I16 => [[a, b], [c, d]].map(|pair| i64::from(i16::from_ne_bytes(pair))).to_vec(),
+    }
+}
+
+type Step = unsafe fn(*const u8, *const i8, [*const i32; 3], *mut i32);
+
+fn check<D: Dot>(name: &str, required: IsaSet, run: Step) {
+    if !Supported::has(limited(), required) {
+        missing(name, required);
+        return;
+    }
+    let mut rng = Rng::new(seed());
+    let mut arenas: Vec<GuardedBuf> = (0..6).map(|_| GuardedBuf::new(4096)).collect();
+    let kr = D::LHS.kr();
+    let cases = 20_000;
+    for case in 0..cases {
+        let extreme = rng.pick(&[0x80, 0x7F, 0xFF, 0]);
+        let mut byte = || if case % 4 == 0 { extreme } else { rng.byte() };
+        let lhs = match D::LHS {
+            // Codes of either signedness, widened: -128..=255.
+            LhsForm::I16 => {
+                let code = |byte: u8, unsigned: bool| {
+                    (if unsigned { i16::from(byte) } else { i16::from(byte as i8) }).to_ne_bytes()
+                };
+                let ([a, b], [c, d]) = (code(byte(), case % 3 == 0), code(byte(), case % 3 == 1));
+                [a, b, c, d]
+            }
+            _ => [byte(), byte(), byte(), byte()],
+        };
+        let rhs: Vec<i8> = (0..D::LANES * kr).map(|_| byte() as i8).collect();
+        let mut words = |count: usize| -> Vec<i32> {
+            (0..count).map(|_| rng.next_u32() as i32 >> rng.below(32)).collect()
+        };
+        let (acc, factor, addend) = (words(D::LANES), words(1), words(D::LANES));
+        let values = lhs_values(D::LHS, lhs);
+        let [a, b, c, d, e, f] = arenas.as_mut_slice() else { unreachable!("six arenas") };
+        let to = f.at_end(&vec![0i32; D::LANES]);
+        // SAFETY: the features are there; each pointer is valid for what the method reads or writes,
+        // and for nothing beyond.
+        let got = unsafe {
+            let sums = [c.at_end(&acc), d.at_end(&factor), e.at_end(&addend)];
+            run(a.at_end(&lhs), b.at_end(&rhs), sums.map(<*mut i32>::cast_const), to);
+            std::slice::from_raw_parts(to, D::LANES)
+        };
+        for (lane, &got) in got.iter().enumerate() {
+            let column = &rhs[lane * kr..][..kr];
+            let dot: i64 = values.iter().zip(column).map(|(&a, &b)| a * i64::from(b)).sum();
+            let scaled = i64::from(acc[lane].wrapping_mul(factor[0]));
+            let want = (scaled + i64::from(addend[lane]) + dot) as i32;
+            assert_eq!(got, want, "{name}, lane {lane}: {lhs:?} {column:?}");
+        }
+    }
+    covered("dot", required, cases);
+}
+
+/// An entry compiled for the backend's features, checked if the CPU has them.
+#[allow(unused_macros, reason = "not every architecture has backends with features")]
+macro_rules! backend {
+    ($backend:ty, $isa:ident, $features:literal) => {{
+        #[target_feature(enable = $features)]
+        unsafe fn entry(lhs: *const u8, rhs: *const i8, sums: [*const i32; 3], to: *mut i32) {
+            // SAFETY: compiled for the backend; pointers by this function's contract.
+            unsafe { step::<$backend>(lhs, rhs, sums, to) }
+        }
+        check::<$backend>(stringify!($backend), fewbit_simd::Isa::$isa.closure(), entry);
+    }};
+}
+
+#[test]
+fn every_backend_equals_the_definition() {
+    check::<ScalarDot>("ScalarDot", IsaSet::SCALAR, step::<ScalarDot>);
+    #[cfg(target_arch = "x86_64")]
+    {
+        use fewbit_simd::dot::{Avx2Pair, Avx512Pair, Avx512Vnni, Avx512VnniYmm, AvxVnni};
+        backend!(Avx2Pair, Avx2, "avx2,fma");
+        backend!(AvxVnni, AvxVnni, "avx2,fma,avxvnni");
+        backend!(Avx512Pair, Avx512, "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma");
+        backend!(Avx512Vnni, Avx512Vnni, "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma");
+        backend!(
+            Avx512VnniYmm,
+            Avx512Vnni,
+            "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma"
+        );
+    }
+    #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+    {
+        use fewbit_simd::dot::{NeonPair, NeonSdot};
+        backend!(NeonPair, Neon, "neon");
+        backend!(NeonSdot, NeonDotprod, "neon,dotprod");
+    }
+    report();
+}
