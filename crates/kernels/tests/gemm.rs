@@ -312,3 +312,28 @@ fn names_agree_with_fields() {
     let last = TILES.last().expect("a scalar tile");
     assert_eq!(last.row.required, fewbit_simd::IsaSet::SCALAR);
 }
+
+/// Selection is pure: any host can ask what any CPU would run.
+#[test]
+fn selection_takes_the_best_tile_that_is_wide_enough() {
+    use fewbit_kernels::gemm::select;
+    use fewbit_simd::IsaSet;
+    let name = |limit: &str, columns| {
+        let set = IsaSet::parse(limit).unwrap();
+        select(set, columns).expect("a scalar tile at least").row.name
+    };
+    for columns in [1, 16, 17, 1000] {
+        assert_eq!(name("scalar", columns), "gemm_s8s32_2x8x4_scalar");
+    }
+    if cfg!(target_arch = "x86_64") {
+        assert_eq!(name("avx2", 64), "gemm_s8s32_6x16x2_avx2");
+        assert_eq!(name("avx_vnni", 64), "gemm_s8s32_6x16x4_avx_vnni");
+        assert_eq!(name("avx512", 64), "gemm_s8s32_12x32x2_avx512");
+        assert_eq!(name("avx512_vnni", 17), "gemm_s8s32_12x32x4_avx512_vnni");
+        assert_eq!(name("avx512_vnni,avx_vnni", 16), "gemm_s8s32_12x16x4_avx512_vnni");
+    }
+    if cfg!(target_arch = "aarch64") {
+        assert_eq!(name("neon", 64), "gemm_s8s32_4x16x2_neon");
+        assert_eq!(name("neon_i8mm", 64), "gemm_s8s32_4x16x4_neon_dotprod");
+    }
+}
