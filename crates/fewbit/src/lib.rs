@@ -17,6 +17,7 @@ pub mod dispatch;
 mod error;
 mod linear;
 pub mod memory;
+pub mod observe;
 mod parallel;
 mod plan;
 pub mod tensor;

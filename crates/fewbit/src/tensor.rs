@@ -1,17 +1,42 @@
 //! Tensors with a scheme and a granularity: parameters from data, quantize, dequantize. One walk
 //! ([`fewbit_granularity::Walk`]) hands runs that share a parameter, or whose parameters follow each
-//! other, to the kernels; nothing is copied or allocated.
+//! other, to the kernels; nothing is copied or allocated, and everything is checked before the first
+//! write.
+//!
+//! The methods of [`TensorQuant`] take slices. The unsafe functions beside them take pointers, for
+//! the C ABI: they check all but the pointers.
+//!
+//! ```
+//! use fewbit::granularity::{Granularity, Layout};
+//! use fewbit::scheme::{IntFormat, ParamSpec, QuantizeMode};
+//! use fewbit::tensor::{TensorParams, TensorQuant};
+//!
+//! // A weight matrix of 2 rows, int8, symmetric, a scale for each row.
+//! let quant = TensorQuant {
+//!     params: ParamSpec::symmetric(IntFormat::S8),
+//!     granularity: Granularity::PerAxis { axis: 0 },
+//!     mode: QuantizeMode::default(),
+//! };
+//! let (weights, layout) = ([1.0, -0.5, 254.0, 2.0], Layout::contiguous(&[2, 2]).unwrap());
+//! let supported = fewbit::dispatch::supported()?;
+//! let (mut scales, mut codes) = ([0.0; 2], [0; 4]);
+//! quant.choose_params(&weights, &layout, &mut scales, None, supported)?;
+//! let params = TensorParams { scales: &scales, zero_points: &[] };
+//! quant.quantize(&weights, &layout, &params, &mut codes, &layout, supported)?;
+//! assert_eq!((scales[1], codes.map(|q| q as i8)), (2.0, [127, -64, 127, 1]));
+//! # Ok::<(), fewbit::Error>(())
+//! ```
 
+pub use crate::observe::choose_params;
+
+use crate::observe::{check_places, check_reach};
 use crate::plan::check_params;
 use crate::{Error, Result, Status};
 use fewbit_granularity::{Error as LayoutError, Granularity, Layout};
 use fewbit_kernels::dequantize::{self, DequantizeArgs};
 use fewbit_kernels::quantize::{self, QuantizeArgs};
-use fewbit_kernels::reduce;
 use fewbit_kernels::registry::{Bound, Row, best};
-use fewbit_scheme::{
-    IntFormat, ParamSpec, QuantParams, QuantizeMode, Scheme, pack, params_from_range, real,
-};
+use fewbit_scheme::{IntFormat, ParamSpec, QuantParams, QuantizeMode, Scheme, pack};
 use fewbit_simd::Supported;
 
 /// How a tensor is quantized.
@@ -69,145 +94,97 @@ pub fn param_count(layout: &Layout, quant: &TensorQuant) -> Result<usize> {
     quant.granularity.param_count(layout).map_err(|error| layout_error(error, "shape"))
 }
 
-fn check_count(layout: &Layout, quant: &TensorQuant, count: usize) -> Result<usize> {
-    let needed = param_count(layout, quant)?;
-    if count != needed {
-        return Err(Error::new(
-            Status::InvalidArgument,
-            "count",
-            "is {}, but this granularity has {} parameters",
-        )
-        .with(count)
-        .with(needed));
+impl TensorQuant {
+    /// Chooses parameters from data, as [`choose_params`].
+    ///
+    /// # Errors
+    /// As [`choose_params`], and [`Status::BufferTooSmall`] if the layout reaches beyond `x`.
+    pub fn choose_params(
+        &self,
+        x: &[f32],
+        layout: &Layout,
+        scales: &mut [f32],
+        zero_points: Option<&mut [i32]>,
+        supported: Supported,
+    ) -> Result<()> {
+        check_reach("x", x.len(), layout.extent())?;
+        // SAFETY: the slice covers the layout.
+        unsafe { choose_params(x.as_ptr(), layout, self, scales, zero_points, supported) }
     }
-    Ok(needed)
+
+    /// Quantizes, as the function [`quantize`]. Codes are bytes as they lie in memory: s8 codes as
+    /// their two's complement, s16 codes two bytes each in the machine's order, smaller ones packed.
+    ///
+    /// # Errors
+    /// As [`quantize`], and [`Status::BufferTooSmall`] if a layout reaches beyond its slice.
+    pub fn quantize(
+        &self,
+        x: &[f32],
+        x_layout: &Layout,
+        params: &TensorParams<'_>,
+        q: &mut [u8],
+        q_layout: &Layout,
+        supported: Supported,
+    ) -> Result<()> {
+        self.check_reach(x.len(), x_layout, q.len(), q_layout)?;
+        // SAFETY: the slices cover their layouts, and do not overlap.
+        unsafe { quantize(x.as_ptr(), x_layout, self, params, q.as_mut_ptr(), q_layout, supported) }
+    }
+
+    /// Dequantizes, as the function [`dequantize`]; codes are bytes as for
+    /// [`quantize`](TensorQuant::quantize).
+    ///
+    /// # Errors
+    /// As [`dequantize`], and [`Status::BufferTooSmall`] if a layout reaches beyond its slice.
+    pub fn dequantize(
+        &self,
+        q: &[u8],
+        q_layout: &Layout,
+        params: &TensorParams<'_>,
+        x: &mut [f32],
+        x_layout: &Layout,
+        supported: Supported,
+    ) -> Result<()> {
+        self.check_reach(x.len(), x_layout, q.len(), q_layout)?;
+        // SAFETY: the slices cover their layouts, and do not overlap.
+        unsafe {
+            dequantize(q.as_ptr(), q_layout, self, params, x.as_mut_ptr(), x_layout, supported)
+        }
+    }
+
+    fn check_reach(&self, x: usize, x_layout: &Layout, q: usize, q_layout: &Layout) -> Result<()> {
+        check_reach("x", x, x_layout.extent())?;
+        let bytes = code_bytes(q_layout, self.params.format).unwrap_or(usize::MAX);
+        check_reach("q", q, bytes)
+    }
 }
 
-fn kernel<F: Copy>(rows: &'static [Row<F>], supported: Supported) -> Result<Bound<F>> {
+pub(crate) fn kernel<F: Copy>(rows: &'static [Row<F>], supported: Supported) -> Result<Bound<F>> {
     best(rows, supported).ok_or(Error::new(Status::Internal, "kernel", "was not found"))
 }
 
-/// Chooses each parameter from the smallest and largest of its elements (NaN is ignored), by
-/// [`params_from_range`]. A parameter all of whose elements are NaN gets scale 1.
-///
-/// The symmetric scheme writes zero points (all 0) only if there is room for them.
-///
-/// # Errors
-/// [`Status::InvalidArgument`] (granularity, counts), [`Status::NullPointer`] if the affine scheme gets
-/// no room for zero points. Nothing is written then.
-///
-/// # Safety
-/// Every element of the layout can be read at `x`.
-pub unsafe fn choose_params(
-    x: *const f32,
+/// Checks parameters: as many as needed, scales finite and positive, zero points codes of the format
+/// and 0 under the symmetric scheme.
+fn check_tensor_params(
     layout: &Layout,
     quant: &TensorQuant,
-    scales: &mut [f32],
-    zero_points: Option<&mut [i32]>,
-    supported: Supported,
+    params: &TensorParams<'_>,
 ) -> Result<()> {
-    check_count(layout, quant, scales.len())?;
-    let walk = quant.granularity.walk([layout]).map_err(|error| layout_error(error, "x_shape"))?;
-    let min_max = kernel(reduce::MIN_MAX, supported)?;
-    // The range of every element of a run that shares its parameter, or of one element.
-    let range = |offset: usize, stride: usize, len: usize| {
-        // SAFETY: elements of the layout, by this function's contract.
-        unsafe { min_max.run()(x.add(offset), stride, len) }
-    };
-    let spec = &quant.params;
-    let symmetric = spec.scheme == Scheme::Symmetric || spec.format == IntFormat::B1;
-    if symmetric {
-        // The range is its largest magnitude alone, so the scales' own places hold it meanwhile.
-        scales.fill(0.0);
-        for run in walk {
-            let mut update = |param: usize, (low, high): (f32, f32)| {
-                if let Some(amax) = scales.get_mut(param).filter(|_| low <= high) {
-                    *amax = real::max(*amax, real::max(low.abs(), high.abs()));
-                }
-            };
-            each_param(run, |param, offset, stride, len| update(param, range(offset, stride, len)));
-        }
-        for scale in scales.iter_mut() {
-            *scale = choose((-*scale, *scale), spec).scale;
-        }
-        if let Some(zero_points) = zero_points {
-            zero_points.fill(0);
-        }
-        return Ok(());
+    let needed = param_count(layout, quant)?;
+    check_places("count", params.scales.len(), needed)?;
+    if !params.zero_points.is_empty() {
+        check_places("zero_points", params.zero_points.len(), needed)?;
     }
-    let zero_points = zero_points.ok_or(Error::new(
-        Status::NullPointer,
-        "zero_points",
-        "is NULL, but the affine scheme needs them",
-    ))?;
-    if zero_points.len() != scales.len() {
-        return Err(Error::new(
-            Status::InvalidArgument,
-            "zero_points",
-            "has {} places, but there are {} scales",
-        )
-        .with(zero_points.len())
-        .with(scales.len()));
+    if let Some(index) = params.scales.iter().position(|&s| !(s > 0.0 && s < f32::INFINITY)) {
+        let text = "has the scale {} at index {}, but a scale must be finite and greater than 0";
+        let scale = params.scales.get(index).copied().unwrap_or_default();
+        return Err(Error::new(Status::InvalidArgument, "scales", text).with(scale).with(index));
     }
-    // The running minimum in the scale's place, the bits of the maximum in the zero point's.
-    scales.fill(f32::INFINITY);
-    zero_points.fill(f32::NEG_INFINITY.to_bits() as i32);
-    for run in walk {
-        let mut update = |param: usize, (low, high): (f32, f32)| {
-            if let (Some(min), Some(max)) = (scales.get_mut(param), zero_points.get_mut(param)) {
-                *min = real::min(*min, low);
-                *max = real::max(f32::from_bits(*max as u32), high).to_bits() as i32;
-            }
-        };
-        each_param(run, |param, offset, stride, len| update(param, range(offset, stride, len)));
-    }
-    for (scale, zero_point) in scales.iter_mut().zip(zero_points.iter_mut()) {
-        let params = choose((*scale, f32::from_bits(*zero_point as u32)), spec);
-        (*scale, *zero_point) = (params.scale, params.zero_point);
-    }
-    Ok(())
-}
-
-/// A run as pieces of one parameter each: itself, or its elements one by one.
-fn each_param(run: fewbit_granularity::Run<1>, mut piece: impl FnMut(usize, usize, usize, usize)) {
-    let ([offset], [stride]) = (run.offsets, run.strides);
-    if run.param_step == 0 {
-        return piece(run.param, offset, stride, run.len);
-    }
-    for i in 0..run.len {
-        piece(run.param + i, offset + i * stride, 1, 1);
-    }
-}
-
-/// Parameters of an observed range, which has no NaN and is in order or empty.
-fn choose((low, high): (f32, f32), spec: &ParamSpec) -> QuantParams {
-    params_from_range(low, high, spec).unwrap_or(QuantParams { scale: 1.0, zero_point: 0 })
-}
-
-/// Checks parameters for a format; the symmetric scheme has zero points of 0 only.
-fn check_tensor_params(quant: &TensorQuant, params: &TensorParams<'_>) -> Result<()> {
-    let given = params.zero_points.len();
-    if given != 0 && given != params.scales.len() {
-        return Err(Error::new(
-            Status::InvalidArgument,
-            "zero_points",
-            "has {} values, but there are {} scales",
-        )
-        .with(given)
-        .with(params.scales.len()));
-    }
-    let format = quant.params.format;
-    for &scale in params.scales {
-        check_params(QuantParams { scale, zero_point: 0 }, IntFormat::B1, "scales")?;
-    }
+    let ParamSpec { format, scheme, .. } = quant.params;
     for &zero_point in params.zero_points {
-        if zero_point != 0 && quant.params.scheme == Scheme::Symmetric {
-            return Err(Error::new(
-                Status::InvalidArgument,
-                "zero_points",
-                "has the value {}, but the symmetric scheme has zero points of 0 only",
-            )
-            .with(zero_point));
+        if zero_point != 0 && (scheme == Scheme::Symmetric || format == IntFormat::B1) {
+            let text = "has the value {}, but without the affine scheme zero points are 0";
+            return Err(Error::new(Status::InvalidArgument, "zero_points", text).with(zero_point));
         }
         check_params(QuantParams { scale: 1.0, zero_point }, format, "zero_points")?;
     }
@@ -251,15 +228,15 @@ pub fn code_bytes(layout: &Layout, format: IntFormat) -> Option<usize> {
 
 /// Quantizes a tensor: each element as [`fewbit_scheme::quantize`] with its own parameter. Codes of less
 /// than a byte are packed, each innermost row from a byte of its own, the rest of its last byte filled
-/// with the code of zero.
+/// with the code of zero (that of the row's last parameter). No other byte is written.
 ///
 /// # Errors
 /// [`Status::InvalidArgument`] (granularity, shapes, counts, parameters), [`Status::Overlap`] if the codes'
 /// layout puts two elements in one place. Nothing is written then.
 ///
 /// # Safety
-/// Every element of `x_layout` can be read at `x`, every one of `q_layout` written (packed: read too) at
-/// `q`; the two do not overlap. s16 codes need alignment 2.
+/// Every element of `x_layout` can be read at `x`, every one of `q_layout` written at `q`
+/// ([`code_bytes`] bytes reach to the last); the two do not overlap. Nothing need be aligned.
 pub unsafe fn quantize(
     x: *const f32,
     x_layout: &Layout,
@@ -270,8 +247,7 @@ pub unsafe fn quantize(
     supported: Supported,
 ) -> Result<()> {
     let format = quant.params.format;
-    check_count(x_layout, quant, params.scales.len())?;
-    check_tensor_params(quant, params)?;
+    check_tensor_params(x_layout, quant, params)?;
     check_packed(q_layout, format)?;
     if q_layout.overlaps_itself() {
         return Err(Error::new(Status::Overlap, "q_shape", "puts two elements in one place"));
@@ -285,12 +261,15 @@ pub unsafe fn quantize(
         IntFormat::U8 => Some(kernel(quantize::F32_U8, supported)?),
         _ => None,
     };
-    let per_byte = format.codes_per_byte();
-    let row = q_layout.dims().last().copied().unwrap_or(1).max(1);
+    let packed = format.codes_per_byte() > 1;
+    if packed {
+        // SAFETY: by this function's contract; the layout was checked.
+        unsafe { clear_packed(q, q_layout, format)? };
+    }
+    let row = q_layout.dims().last().copied().unwrap_or(1);
     let mut visited = 0usize;
     for run in walk {
         let ([from, to], [src_stride, dst_stride]) = (run.offsets, run.strides);
-        let zero_points = at_param(params.zero_points, run.param);
         let args = QuantizeArgs {
             src: x.wrapping_add(from),
             src_stride,
@@ -298,32 +277,67 @@ pub unsafe fn quantize(
             dst_stride,
             n: run.len,
             scales: at_param(params.scales, run.param),
-            zero_points,
+            zero_points: at_param(params.zero_points, run.param),
             param_step: run.param_step,
             mode: quant.mode,
         };
         // SAFETY: the run's elements by this function's contract; its parameters are within the
-        // checked arrays, whose values were checked too.
+        // checked arrays, whose values were checked too; packed bytes have been cleared.
         unsafe {
             match fast {
                 Some(kernel) => kernel.run()(&QuantizeArgs { dst: q.wrapping_add(to), ..args }),
                 None => quantize::any(&args, format, to),
             }
         }
-        visited += run.len;
-        let end = to + run.len;
-        if per_byte > 1 && visited.is_multiple_of(row) && !end.is_multiple_of(per_byte) {
-            // The row's last byte: rows of packed codes are contiguous, so `end` is its end.
-            let last = run.param + run.param_step * (run.len - 1);
-            let zero_point = params.zero_points.get(last).copied().unwrap_or(0);
-            let (byte, first) = pack::position(format, end);
-            // SAFETY: the byte of the row's last element, which was just written.
-            unsafe {
-                let place = q.add(byte);
-                let pad = format.zero_code(zero_point);
-                let filled = (first..per_byte as u32)
-                    .fold(place.read(), |value, slot| pack::set(format, value, slot, pad));
-                place.write(filled);
+        visited = visited.wrapping_add(run.len);
+        if !packed || !visited.is_multiple_of(row) {
+            continue;
+        }
+        // Rows end in this run: where they have one element each, at every element of it, otherwise
+        // at its last (several longer rows are one run only where they fill their bytes).
+        let first = if row == 1 { 0 } else { run.len - 1 };
+        for i in first..run.len {
+            let param = run.param + run.param_step * i;
+            let zero_point = params.zero_points.get(param).copied().unwrap_or(0);
+            // SAFETY: the last element of a row, which was just written.
+            unsafe { pad_row(q, to + i * dst_stride, format, format.zero_code(zero_point)) };
+        }
+    }
+    Ok(())
+}
+
+/// Fills what is left of the byte behind a packed row's last element.
+///
+/// # Safety
+/// The byte of element `last` can be read and written at `q`.
+unsafe fn pad_row(q: *mut u8, last: usize, format: IntFormat, pad: i32) {
+    let (byte, slot) = pack::position(format, last);
+    let free = slot + 1..format.codes_per_byte() as u32;
+    // SAFETY: by this function's contract.
+    unsafe {
+        let place = q.add(byte);
+        place.write(free.fold(place.read(), |value, slot| pack::set(format, value, slot, pad)));
+    }
+}
+
+/// Writes 0 to every byte that packed codes of a checked layout occupy, so that no byte is read
+/// before it was written.
+///
+/// # Safety
+/// The bytes of the layout's elements can be written at `q`.
+unsafe fn clear_packed(q: *mut u8, layout: &Layout, format: IntFormat) -> Result<()> {
+    let runs = Granularity::PerTensor.walk([layout]);
+    for run in runs.map_err(|error| layout_error(error, "q_shape"))? {
+        let ([offset], [stride]) = (run.offsets, run.strides);
+        let (first, _) = pack::position(format, offset);
+        // SAFETY: the bytes of the run's elements: rows start on a byte and are contiguous; elements
+        // at a distance are rows of one element.
+        unsafe {
+            if stride == 1 {
+                q.add(first).write_bytes(0, pack::packed_len(format, run.len));
+            } else {
+                let (distance, _) = pack::position(format, stride);
+                (0..run.len).for_each(|i| q.add(first + i * distance).write(0));
             }
         }
     }
@@ -352,8 +366,7 @@ pub unsafe fn dequantize(
     supported: Supported,
 ) -> Result<()> {
     let format = quant.params.format;
-    check_count(x_layout, quant, params.scales.len())?;
-    check_tensor_params(quant, params)?;
+    check_tensor_params(x_layout, quant, params)?;
     check_packed(q_layout, format)?;
     if x_layout.overlaps_itself() {
         return Err(Error::new(Status::Overlap, "x_shape", "puts two elements in one place"));
