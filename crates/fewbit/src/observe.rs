@@ -2,11 +2,12 @@
 
 use crate::tensor::{TensorQuant, layout_error, param_count};
 use crate::{Error, Result, Status};
+use core::iter::once;
 use fewbit_calibrate::MinMax;
 use fewbit_granularity::{Granularity, Layout, Run};
 use fewbit_kernels::reduce::{self, MinMaxFn};
 use fewbit_kernels::registry::Bound;
-use fewbit_scheme::{IntFormat, ParamSpec, QuantParams, Scheme, params_from_range, real};
+use fewbit_scheme::{IntFormat, ParamSpec, QuantParams, Scheme, params_from_range};
 use fewbit_simd::Supported;
 
 /// Chooses each parameter from the smallest and largest of its elements (NaN is ignored), by
@@ -36,30 +37,19 @@ pub unsafe fn choose_params(
     let walk = quant.granularity.walk([layout]).map_err(|error| layout_error(error, "x_shape"))?;
     let kernel = crate::tensor::kernel(reduce::MIN_MAX, supported)?;
     if symmetric {
-        // The range is its largest magnitude alone, so the scales' own places hold it meanwhile.
-        scales.fill(0.0);
-        let update = |param: usize, low: f32, high: f32| {
-            if let Some(amax) = scales.get_mut(param).filter(|_| low <= high) {
-                *amax = real::max(*amax, real::max(low.abs(), high.abs()));
-            }
-        };
+        let mut largest = Magnitudes(scales);
+        largest.0.fill(0.0);
         // SAFETY: elements of the layout, by this function's contract.
-        unsafe { ranges(x, walk, kernel, update) };
+        unsafe { track(x, walk, kernel, &mut largest) };
         scales.iter_mut().for_each(|scale| *scale = choose(-*scale, *scale, spec).scale);
         zero_points.fill(0);
         return Ok(());
     }
-    // The running minimum in the scale's place, the bits of the maximum in the zero point's.
-    scales.fill(f32::INFINITY);
-    zero_points.fill(f32::NEG_INFINITY.to_bits() as i32);
-    let update = |param: usize, low: f32, high: f32| {
-        if let (Some(min), Some(max)) = (scales.get_mut(param), zero_points.get_mut(param)) {
-            *min = real::min(*min, low);
-            *max = real::max(f32::from_bits(*max as u32), high).to_bits() as i32;
-        }
-    };
+    let mut ends = Ends { min: scales, max: zero_points };
+    ends.min.fill(f32::INFINITY);
+    ends.max.fill(f32::NEG_INFINITY.to_bits() as i32);
     // SAFETY: elements of the layout, by this function's contract.
-    unsafe { ranges(x, walk, kernel, update) };
+    unsafe { track(x, walk, kernel, &mut ends) };
     for (scale, zero_point) in scales.iter_mut().zip(zero_points) {
         let params = choose(*scale, f32::from_bits(*zero_point as u32), spec);
         (*scale, *zero_point) = (params.scale, params.zero_point);
@@ -168,28 +158,77 @@ pub(crate) fn check_reach(name: &'static str, len: usize, reach: usize) -> Resul
     Err(Error::new(Status::BufferTooSmall, name, text).with(len).with(reach))
 }
 
-/// The range of every piece of the walk that shares a parameter: of a run, or of single elements,
-/// whose both ends are the element itself, NaN included.
+/// Running ranges, kept where the parameters will be.
+trait Track {
+    /// Widens the ranges from `param` on, one for each pair of ends. Ends may be NaN, or (+inf,
+    /// -inf) where there was no number: neither changes anything.
+    fn widen(&mut self, param: usize, ends: impl Iterator<Item = (f32, f32)>);
+}
+
+/// The symmetric scheme needs the largest magnitude alone; it lies in the scale's place.
+struct Magnitudes<'a>(&'a mut [f32]);
+
+impl Track for Magnitudes<'_> {
+    #[inline(always)]
+    fn widen(&mut self, param: usize, ends: impl Iterator<Item = (f32, f32)>) {
+        let Some(largest) = self.0.get_mut(param..) else { return };
+        for (largest, (low, high)) in largest.iter_mut().zip(ends) {
+            // No sign is left, and NaN and -inf are not greater: comparing is enough. (Selections
+            // rather than conditional stores: these loops become vectors.)
+            let magnitude = if -low > high { -low } else { high };
+            *largest = if magnitude > *largest { magnitude } else { *largest };
+        }
+    }
+}
+
+/// The smallest number in the scale's place, the bits of the largest in the zero point's.
+struct Ends<'a> {
+    min: &'a mut [f32],
+    max: &'a mut [i32],
+}
+
+impl Track for Ends<'_> {
+    #[inline(always)]
+    fn widen(&mut self, param: usize, ends: impl Iterator<Item = (f32, f32)>) {
+        let (Some(min), Some(max)) = (self.min.get_mut(param..), self.max.get_mut(param..)) else {
+            return;
+        };
+        for ((min, max), (low, high)) in min.iter_mut().zip(max).zip(ends) {
+            // `real::min` and `real::max` where only the new number may be NaN: -0 < +0.
+            let lower = low < *min || (low == *min && low.is_sign_negative());
+            *min = if lower { low } else { *min };
+            let so_far = f32::from_bits(*max as u32);
+            let higher = high > so_far || (high == so_far && high.is_sign_positive());
+            *max = if higher { high } else { so_far }.to_bits() as i32;
+        }
+    }
+}
+
+/// Shows the elements of a walk to running ranges.
 ///
 /// # Safety
 /// Every element of the walk can be read at `x`.
-unsafe fn ranges(
+unsafe fn track(
     x: *const f32,
     walk: impl Iterator<Item = Run<1>>,
     kernel: Bound<MinMaxFn>,
-    mut update: impl FnMut(usize, f32, f32),
+    ranges: &mut impl Track,
 ) {
     for Run { offsets: [offset], strides: [stride], len, param, param_step } in walk {
-        if param_step == 0 {
-            // SAFETY: by this function's contract.
-            let (low, high) = unsafe { kernel.run()(x.add(offset), stride, len) };
-            update(param, low, high);
-            continue;
-        }
-        for i in 0..len {
-            // SAFETY: by this function's contract.
-            let x = unsafe { x.add(offset + i * stride).read_unaligned() };
-            update(param + i, x, x);
+        let first = x.wrapping_add(offset);
+        // An element is both ends of its range.
+        let each = |stride: usize| {
+            move |i: usize| {
+                // SAFETY: an element of the run, by this function's contract.
+                let x = unsafe { first.add(i * stride).read_unaligned() };
+                (x, x)
+            }
+        };
+        match (param_step, stride) {
+            // SAFETY: the elements of the run, by this function's contract.
+            (0, _) => ranges.widen(param, once(unsafe { kernel.run()(first, stride, len) })),
+            (_, 1) => ranges.widen(param, (0..len).map(each(1))),
+            _ => ranges.widen(param, (0..len).map(each(stride))),
         }
     }
 }

@@ -112,11 +112,11 @@ impl TensorQuant {
         unsafe { choose_params(x.as_ptr(), layout, self, scales, zero_points, supported) }
     }
 
-    /// Quantizes, as the function [`quantize`]. Codes are bytes as they lie in memory: s8 codes as
+    /// Quantizes, as the function [`quantize()`]. Codes are bytes as they lie in memory: s8 codes as
     /// their two's complement, s16 codes two bytes each in the machine's order, smaller ones packed.
     ///
     /// # Errors
-    /// As [`quantize`], and [`Status::BufferTooSmall`] if a layout reaches beyond its slice.
+    /// As [`quantize()`], and [`Status::BufferTooSmall`] if a layout reaches beyond its slice.
     pub fn quantize(
         &self,
         x: &[f32],
@@ -131,11 +131,11 @@ impl TensorQuant {
         unsafe { quantize(x.as_ptr(), x_layout, self, params, q.as_mut_ptr(), q_layout, supported) }
     }
 
-    /// Dequantizes, as the function [`dequantize`]; codes are bytes as for
+    /// Dequantizes, as the function [`dequantize()`]; codes are bytes as for
     /// [`quantize`](TensorQuant::quantize).
     ///
     /// # Errors
-    /// As [`dequantize`], and [`Status::BufferTooSmall`] if a layout reaches beyond its slice.
+    /// As [`dequantize()`], and [`Status::BufferTooSmall`] if a layout reaches beyond its slice.
     pub fn dequantize(
         &self,
         q: &[u8],
@@ -352,10 +352,10 @@ fn at_param<T>(values: &[T], param: usize) -> *const T {
 /// Dequantizes a tensor: each element as [`fewbit_scheme::dequantize`] with its own parameter.
 ///
 /// # Errors
-/// As [`quantize`], the roles exchanged.
+/// As [`quantize()`], the roles exchanged.
 ///
 /// # Safety
-/// As [`quantize`], the roles exchanged.
+/// As [`quantize()`], the roles exchanged.
 pub unsafe fn dequantize(
     q: *const u8,
     q_layout: &Layout,

@@ -179,8 +179,8 @@ impl<const N: usize> Iterator for Walk<N> {
         }
         let block = self.inner / extent;
         let param = self.row_param.wrapping_add(block.wrapping_mul(inner.param_stride));
-        // Parameters that follow each other (innermost, so `param_stride` is 1) make one run.
-        let each = extent == 1 && inner.param_stride == 1;
+        // Innermost, so parameters of single elements follow each other: one run.
+        let each = extent == 1;
         let row_left = inner.dim.saturating_sub(self.inner);
         let block_left = extent.saturating_sub(self.inner % extent);
         let len = if each { row_left } else { row_left.min(block_left) }.min(self.left);
