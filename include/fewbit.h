@@ -417,6 +417,75 @@ typedef struct fewbit_shape {
 } fewbit_shape;
 
 /**
+ * The range of all data seen. Initialise it with fewbit_min_max_init. Its fields may be read, stored and sent
+ * elsewhere; merging is exact, so any order of observing and merging gives the same.
+ */
+typedef struct fewbit_min_max {
+  /**
+   * The smallest number, -0 less than +0; +infinity if there was none.
+   */
+  float min;
+  /**
+   * The largest number; -infinity if there was none.
+   */
+  float max;
+  /**
+   * Elements seen, NaN included.
+   */
+  uint64_t count;
+  /**
+   * How many of them were NaN.
+   */
+  uint64_t nan_count;
+} fewbit_min_max;
+
+/**
+ * The mean of the batches' smallest and of their largest numbers, one batch an observe call. The sums are held
+ * exactly (384-bit integers in units of 2^-149), so any order of observing and merging gives the same bits.
+ * Initialise it with fewbit_moving_average_init.
+ */
+typedef struct fewbit_moving_average {
+  /**
+   * Batches that had a number.
+   */
+  uint64_t batches;
+  /**
+   * Elements seen, NaN included.
+   */
+  uint64_t count;
+  /**
+   * How many of them were NaN.
+   */
+  uint64_t nan_count;
+  /**
+   * The sum of the minima: two's complement, least significant first.
+   */
+  uint64_t min_sum[6];
+  /**
+   * The sum of the maxima.
+   */
+  uint64_t max_sum[6];
+} fewbit_moving_average;
+
+/**
+ * How close an approximation is to its reference.
+ */
+typedef struct fewbit_quality {
+  /**
+   * Signal to quantization noise ratio, 10 log10(sum r^2 / sum (r - x)^2), in decibels; +infinity without noise.
+   */
+  double sqnr_db;
+  /**
+   * The largest |r - x|.
+   */
+  double max_abs_error;
+  /**
+   * Cosine of the angle between r and x.
+   */
+  double cosine;
+} fewbit_quality;
+
+/**
  * Quantized weights; read by the create call only.
  */
 typedef struct fewbit_weights {
@@ -1067,6 +1136,81 @@ fewbit_status fewbit_dequantize(const void *q,
                                 float *x,
                                 const struct fewbit_shape *x_shape,
                                 struct fewbit_error *error);
+
+/**
+ * Starts an observer: nothing seen.
+ *
+ * @param[out] state  The observer.
+ * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_ISA.
+ */
+fewbit_status fewbit_min_max_init(struct fewbit_min_max *state);
+
+/**
+ * Sees n more elements; NaN is counted and otherwise ignored.
+ *
+ * @param[in] x  n numbers.
+ * @param[in,out] state  The observer; must not overlap x.
+ * @return FEWBIT_ERROR_NULL_POINTER (x may be NULL if n is 0), FEWBIT_ERROR_INVALID_ARGUMENT (n),
+ *         FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP, FEWBIT_ERROR_ISA.
+ */
+fewbit_status fewbit_min_max_observe(const float *x, size_t n, struct fewbit_min_max *state);
+
+/**
+ * Takes over what another observer has seen.
+ *
+ * @param[in] other  The other observer; may be state itself.
+ * @param[in,out] state  The observer.
+ * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_ISA.
+ */
+fewbit_status fewbit_min_max_merge(const struct fewbit_min_max *other, struct fewbit_min_max *state);
+
+/**
+ * Starts an observer: no batch seen.
+ *
+ * @param[out] state  The observer.
+ * @return As fewbit_min_max_init.
+ */
+fewbit_status fewbit_moving_average_init(struct fewbit_moving_average *state);
+
+/**
+ * Sees one batch of n elements. Infinite ends count as the largest finite number; a batch without numbers is not a
+ * batch.
+ *
+ * @param[in] x  n numbers.
+ * @param[in,out] state  The observer; must not overlap x.
+ * @return As fewbit_min_max_observe.
+ */
+fewbit_status fewbit_moving_average_observe(const float *x, size_t n, struct fewbit_moving_average *state);
+
+/**
+ * Takes over the batches that another observer has seen.
+ *
+ * @param[in] other  The other observer; may be state itself.
+ * @param[in,out] state  The observer.
+ * @return As fewbit_min_max_merge.
+ */
+fewbit_status fewbit_moving_average_merge(const struct fewbit_moving_average *other,
+                                          struct fewbit_moving_average *state);
+
+/**
+ * The averaged range, each end rounded once to f32; +infinity and -infinity before the first batch.
+ *
+ * @param[in] state  The observer.
+ * @param[out] min, max  One number each.
+ * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_ISA.
+ */
+fewbit_status fewbit_moving_average_range(const struct fewbit_moving_average *state, float *min, float *max);
+
+/**
+ * Compares an approximation with its reference. The sums are exact, so the result is the same bits on every CPU; pairs
+ * with a NaN or an infinity are left out.
+ *
+ * @param[in] reference, x  n numbers each.
+ * @param[out] quality  SQNR, largest error, cosine; must not overlap the inputs.
+ * @return FEWBIT_ERROR_NULL_POINTER (inputs may be NULL if n is 0), FEWBIT_ERROR_INVALID_ARGUMENT (n),
+ *         FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP, FEWBIT_ERROR_ISA.
+ */
+fewbit_status fewbit_compare_f32(const float *reference, const float *x, size_t n, struct fewbit_quality *quality);
 
 /**
  * Packs a linear layer's weights and chooses its kernels: y[m][n] = sum over k of (x[m][k] - zx) * (w[n][k] - zw[n]),

@@ -84,7 +84,8 @@ pub fn text() -> Result<String, Box<dyn Error>> {
     let mut bytes = Vec::new();
     let mut builder = Builder::new().with_config(config);
     // In the order that a reader wants: each level behind what it builds on.
-    for module in ["status", "version", "arrays", "tensors", "boundary", "plans", "linear", "conv"]
+    for module in
+        ["status", "version", "arrays", "tensors", "observe", "boundary", "plans", "linear", "conv"]
     {
         builder = builder.with_src(root().join("crates/ffi/src").join(module).with_extension("rs"));
     }

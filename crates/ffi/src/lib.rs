@@ -14,6 +14,7 @@ mod arrays;
 mod boundary;
 mod conv;
 mod linear;
+mod observe;
 mod plans;
 mod status;
 mod tensors;
@@ -23,6 +24,7 @@ pub use arrays::*;
 pub use boundary::{fewbit_parallel_for, fewbit_task};
 pub use conv::*;
 pub use linear::*;
+pub use observe::*;
 pub use plans::{
     FEWBIT_ACTIVATION_NONE, FEWBIT_ACTIVATION_RELU, FEWBIT_INPUT_CODES,
     FEWBIT_INPUT_DYNAMIC_PER_ROW, FEWBIT_INPUT_DYNAMIC_PER_TENSOR, FEWBIT_INPUT_STATIC,
