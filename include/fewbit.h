@@ -797,7 +797,8 @@ uint32_t fewbit_isa_detected(void);
  *
  * @param[out] isa  Bits as fewbit_isa_detected.
  * @param[out] error  May be NULL.
- * @return FEWBIT_ERROR_ISA if FEWBIT_ISA names an unknown or unavailable instruction set.
+ * @return FEWBIT_ERROR_ISA if FEWBIT_ISA names an unknown or unavailable instruction set;
+ *         FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_MISALIGNED.
  */
 fewbit_status fewbit_isa_enabled(uint32_t *isa, struct fewbit_error *error);
 
@@ -926,9 +927,9 @@ fewbit_status fewbit_convert_f8e5m2_f32(const uint8_t *x, size_t n, float *y);
  * -infinity if there are none.
  *
  * @param[in] x  n numbers.
- * @param[out] min, max  One number each; must not overlap x.
+ * @param[out] min, max  One number each; must not overlap x, nor each other.
  * @return FEWBIT_ERROR_NULL_POINTER (x may be NULL if n is 0), FEWBIT_ERROR_INVALID_ARGUMENT (n),
- *         FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_ISA.
+ *         FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP, FEWBIT_ERROR_ISA.
  */
 fewbit_status fewbit_min_max_f32(const float *x, size_t n, float *min, float *max);
 
@@ -957,7 +958,8 @@ fewbit_status fewbit_requantize_s32_u8(const int32_t *acc, size_t n, float multi
  *
  * @param[in] real  0 <= real < 2^30.
  * @param[out] multiplier, shift  One number each.
- * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_INVALID_ARGUMENT (real).
+ * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_INVALID_ARGUMENT (real), FEWBIT_ERROR_MISALIGNED,
+ *         FEWBIT_ERROR_OVERLAP, FEWBIT_ERROR_ISA.
  */
 fewbit_status fewbit_fixed_multiplier(double real, int32_t *multiplier, int32_t *shift);
 
@@ -1054,13 +1056,14 @@ fewbit_status fewbit_params_from_range(float min,
 
 /**
  * The number of parameters that a tensor needs under a granularity: the product over the axes of ceil(dim /
- * extent of a block); 0 for a tensor without elements.
+ * extent of a block). A tensor without elements needs them too: 1 per tensor, dims[axis] per axis.
  *
  * @param[in] shape  Dimensions (strides are not used).
  * @param[in] spec  granularity, axis, block, axis2, block2.
  * @param[out] count  The number.
  * @param[out] error  May be NULL.
- * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_INVALID_ARGUMENT (axis out of range, block 0, ...).
+ * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_INVALID_ARGUMENT (axis out of range, block 0, ...),
+ *         FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_ISA.
  */
 fewbit_status fewbit_param_count(const struct fewbit_shape *shape,
                                  const struct fewbit_tensor_quant *spec,
@@ -1197,7 +1200,7 @@ fewbit_status fewbit_moving_average_merge(const struct fewbit_moving_average *ot
  *
  * @param[in] state  The observer.
  * @param[out] min, max  One number each.
- * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_ISA.
+ * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP, FEWBIT_ERROR_ISA.
  */
 fewbit_status fewbit_moving_average_range(const struct fewbit_moving_average *state, float *min, float *max);
 
@@ -1240,7 +1243,8 @@ void fewbit_linear_destroy(struct fewbit_linear *linear);
  * @param[in] rows, max_workers  The most that one run will have; 1 worker without parallel_for.
  * @param[out] size, align  Bytes, and the alignment of the first.
  * @param[out] error  May be NULL.
- * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_INVALID_ARGUMENT (beyond memory).
+ * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_INVALID_ARGUMENT (beyond memory), FEWBIT_ERROR_MISALIGNED,
+ *         FEWBIT_ERROR_OVERLAP, FEWBIT_ERROR_ISA.
  */
 fewbit_status fewbit_linear_workspace(const struct fewbit_linear *linear,
                                       size_t rows,
@@ -1340,7 +1344,8 @@ void fewbit_conv_destroy(struct fewbit_conv *conv);
  * @param[in] images, max_workers  The most that one run will have; 1 worker without parallel_for.
  * @param[out] size, align  Bytes, and the alignment of the first.
  * @param[out] error  May be NULL.
- * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_INVALID_ARGUMENT (beyond memory).
+ * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_INVALID_ARGUMENT (beyond memory), FEWBIT_ERROR_MISALIGNED,
+ *         FEWBIT_ERROR_OVERLAP, FEWBIT_ERROR_ISA.
  */
 fewbit_status fewbit_conv_workspace(const struct fewbit_conv *conv,
                                     size_t images,

@@ -6,6 +6,7 @@ mod headers;
 mod isa_table;
 mod lib_build;
 mod nostd;
+mod symbols;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -25,6 +26,7 @@ struct Task {
 const TASKS: &[Task] = &[
     Task { name: "lib", help: lib_build::HELP, run: lib_build::run },
     Task { name: "headers", help: headers::HELP, run: headers::run },
+    Task { name: "symbols", help: symbols::HELP, run: symbols::run },
     Task { name: "isa-table", help: isa_table::HELP, run: isa_table::run },
     Task { name: "digest", help: digest::HELP, run: digest::run },
     Task { name: "nostd", help: nostd::HELP, run: nostd::run },

@@ -350,9 +350,9 @@ pub unsafe extern "C" fn fewbit_convert_f8e5m2_f32(
 /// -infinity if there are none.
 ///
 /// @param[in] x  n numbers.
-/// @param[out] min, max  One number each; must not overlap x.
+/// @param[out] min, max  One number each; must not overlap x, nor each other.
 /// @return FEWBIT_ERROR_NULL_POINTER (x may be NULL if n is 0), FEWBIT_ERROR_INVALID_ARGUMENT (n),
-///         FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_ISA.
+///         FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP, FEWBIT_ERROR_ISA.
 ///
 /// # Safety
 /// As documented.
@@ -366,9 +366,11 @@ pub unsafe extern "C" fn fewbit_min_max_f32(
     // SAFETY: no error to write; the rest is the documented contract.
     unsafe {
         float_entry(core::ptr::null_mut(), |supported| {
-            array("x", x, n)?;
-            array("min", min, 1)?;
-            array("max", max, 1)?;
+            let x_range = array("x", x, n)?;
+            let (min_range, max_range) = (array("min", min, 1)?, array("max", max, 1)?);
+            apart(x_range, min_range)?;
+            apart(x_range, max_range)?;
+            apart(min_range, max_range)?;
             let (low, high) = kernel(reduce::MIN_MAX, supported)?.run()(x, 1, n);
             min.write(low);
             max.write(high);
@@ -469,7 +471,8 @@ pub unsafe extern "C" fn fewbit_requantize_s32_u8(
 ///
 /// @param[in] real  0 <= real < 2^30.
 /// @param[out] multiplier, shift  One number each.
-/// @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_INVALID_ARGUMENT (real).
+/// @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_INVALID_ARGUMENT (real), FEWBIT_ERROR_MISALIGNED,
+///         FEWBIT_ERROR_OVERLAP, FEWBIT_ERROR_ISA.
 ///
 /// # Safety
 /// As documented.
@@ -482,8 +485,7 @@ pub unsafe extern "C" fn fewbit_fixed_multiplier(
     // SAFETY: no error to write; the rest is the documented contract.
     unsafe {
         float_entry(core::ptr::null_mut(), |_| {
-            array("multiplier", multiplier, 1)?;
-            array("shift", shift, 1)?;
+            apart(array("multiplier", multiplier, 1)?, array("shift", shift, 1)?)?;
             let fixed = FixedMultiplier::from_real(real).ok_or(Error::new(
                 Status::InvalidArgument,
                 "real",

@@ -228,7 +228,8 @@ impl Parallel for Threads {
             return Serial.run(n, task);
         };
         let mut job = Job { task, n, workers: max_workers };
-        // SAFETY: the caller's function, with its context, used as documented.
-        unsafe { run(ctx, n, trampoline, (&raw mut job).cast()) };
+        // The guard is for what follows on this thread, should the caller's function leave another
+        // environment behind. SAFETY: that function, with its context, used as documented.
+        with_default_env(|| unsafe { run(ctx, n, trampoline, (&raw mut job).cast()) });
     }
 }

@@ -1,7 +1,8 @@
 //! Level 3: convolutions.
 
 use crate::boundary::{
-    Threads, array, description, fewbit_parallel_for, float_entry, integer_entry, not_null, unknown,
+    Threads, apart, array, description, fewbit_parallel_for, float_entry, integer_entry, not_null,
+    unknown,
 };
 use crate::plans::{
     allocator, fewbit_allocator, fewbit_bias, fewbit_input, fewbit_output, fewbit_weights,
@@ -197,7 +198,8 @@ pub unsafe extern "C" fn fewbit_conv_destroy(conv: *mut fewbit_conv) {
 /// @param[in] images, max_workers  The most that one run will have; 1 worker without parallel_for.
 /// @param[out] size, align  Bytes, and the alignment of the first.
 /// @param[out] error  May be NULL.
-/// @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_INVALID_ARGUMENT (beyond memory).
+/// @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_INVALID_ARGUMENT (beyond memory), FEWBIT_ERROR_MISALIGNED,
+///         FEWBIT_ERROR_OVERLAP, FEWBIT_ERROR_ISA.
 ///
 /// # Safety
 /// As documented.
@@ -214,8 +216,7 @@ pub unsafe extern "C" fn fewbit_conv_workspace(
     unsafe {
         integer_entry(error, |_| {
             let workspace = plan(conv)?.workspace(images, max_workers)?;
-            array("size", size, 1)?;
-            array("align", align, 1)?;
+            apart(array("size", size, 1)?, array("align", align, 1)?)?;
             size.write(workspace.size);
             align.write(workspace.align);
             Ok(())

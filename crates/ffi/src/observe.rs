@@ -204,7 +204,7 @@ pub unsafe extern "C" fn fewbit_moving_average_merge(
 ///
 /// @param[in] state  The observer.
 /// @param[out] min, max  One number each.
-/// @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_ISA.
+/// @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP, FEWBIT_ERROR_ISA.
 ///
 /// # Safety
 /// As documented.
@@ -218,8 +218,7 @@ pub unsafe extern "C" fn fewbit_moving_average_range(
     unsafe {
         float_entry(core::ptr::null_mut(), |_| {
             array("state", state, 1)?;
-            array("min", min, 1)?;
-            array("max", max, 1)?;
+            apart(array("min", min, 1)?, array("max", max, 1)?)?;
             let (low, high) = (*state.cast::<MovingAverage>()).range();
             min.write(low);
             max.write(high);

@@ -259,13 +259,14 @@ pub unsafe extern "C" fn fewbit_params_from_range(
 }
 
 /// The number of parameters that a tensor needs under a granularity: the product over the axes of ceil(dim /
-/// extent of a block); 0 for a tensor without elements.
+/// extent of a block). A tensor without elements needs them too: 1 per tensor, dims[axis] per axis.
 ///
 /// @param[in] shape  Dimensions (strides are not used).
 /// @param[in] spec  granularity, axis, block, axis2, block2.
 /// @param[out] count  The number.
 /// @param[out] error  May be NULL.
-/// @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_INVALID_ARGUMENT (axis out of range, block 0, ...).
+/// @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_INVALID_ARGUMENT (axis out of range, block 0, ...),
+///         FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_ISA.
 ///
 /// # Safety
 /// As documented.

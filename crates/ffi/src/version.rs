@@ -1,6 +1,6 @@
 //! Version, instruction sets, kernels.
 
-use crate::boundary::not_null;
+use crate::boundary::{array, integer_entry, not_null};
 use crate::status::{fewbit_error, fewbit_status, finish};
 use core::ffi::{CStr, c_char};
 use fewbit::simd::Isa;
@@ -48,7 +48,8 @@ pub extern "C" fn fewbit_isa_detected() -> u32 {
 ///
 /// @param[out] isa  Bits as fewbit_isa_detected.
 /// @param[out] error  May be NULL.
-/// @return FEWBIT_ERROR_ISA if FEWBIT_ISA names an unknown or unavailable instruction set.
+/// @return FEWBIT_ERROR_ISA if FEWBIT_ISA names an unknown or unavailable instruction set;
+///         FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_MISALIGNED.
 ///
 /// # Safety
 /// As documented.
@@ -57,14 +58,14 @@ pub unsafe extern "C" fn fewbit_isa_enabled(
     isa: *mut u32,
     error: *mut fewbit_error,
 ) -> fewbit_status {
-    let result = not_null("isa", isa).and_then(|()| {
-        let supported = dispatch::supported()?;
-        // SAFETY: not NULL, and writable by the documented contract.
-        unsafe { isa.write_unaligned(supported.set().bits()) };
-        Ok(())
-    });
-    // SAFETY: `error` is NULL or the caller's.
-    unsafe { finish(result, error) }
+    // SAFETY: the documented contract.
+    unsafe {
+        integer_entry(error, |supported| {
+            array("isa", isa, 1)?;
+            isa.write(supported.set().bits());
+            Ok(())
+        })
+    }
 }
 
 /// The name of the instruction set with bit `bit`, e.g. "avx512_vnni"; NULL if there is none. Never freed.

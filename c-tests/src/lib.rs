@@ -1,0 +1,58 @@
+//! The library as C sees it: builds `libfewbit` as it is shipped, looks at its symbols, and compiles
+//! and runs C and C++ programs against it, on the host or for another target under an emulator. The
+//! programs are in `c/`, what is demanded of them in `tests/`.
+
+pub mod compiler;
+pub mod elf;
+pub mod header;
+pub mod library;
+pub mod symbols;
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// What a step gives; any error is a text for people.
+pub type Outcome<T> = Result<T, Box<dyn Error>>;
+
+/// The target this crate is built for.
+pub const TARGET: &str = env!("FEWBIT_TARGET");
+/// The machine that built it.
+pub const HOST: &str = env!("FEWBIT_HOST");
+
+/// The workspace's folder.
+pub fn root() -> PathBuf {
+    // This crate lies in the workspace's folder.
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
+}
+
+/// Runs a command and gives what it printed.
+///
+/// # Errors
+/// If it cannot be started or fails; the text holds everything that it printed.
+pub fn output(command: &mut Command) -> Outcome<String> {
+    let output =
+        command.stdin(Stdio::null()).output().map_err(|error| format!("{command:?}: {error}"))?;
+    let out = String::from_utf8_lossy(&output.stdout).into_owned();
+    if output.status.success() {
+        return Ok(out);
+    }
+    let err = String::from_utf8_lossy(&output.stderr);
+    Err(format!("{command:?}: {}\n{out}{err}", output.status).into())
+}
+
+/// A program of the target, under the runner that cargo is told to use for it
+/// (`CARGO_TARGET_<TRIPLE>_RUNNER`), if any.
+pub fn program(path: &Path) -> Command {
+    let triple = TARGET.to_uppercase().replace(['-', '.'], "_");
+    let runner = std::env::var(format!("CARGO_TARGET_{triple}_RUNNER")).unwrap_or_default();
+    let mut words = runner.split_whitespace();
+    match words.next() {
+        Some(runner) => {
+            let mut command = Command::new(runner);
+            command.args(words).arg(path);
+            command
+        }
+        None => Command::new(path),
+    }
+}

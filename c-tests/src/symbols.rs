@@ -1,0 +1,72 @@
+//! What the shipped library exports, what it needs, and that no panic is left in it.
+
+use crate::elf::Elf;
+use crate::header::Function;
+use std::collections::BTreeSet;
+
+/// What the shared library may take from outside: the C library, and on aarch64 its list of CPU
+/// features. `abort` is not here: only a panic would call it.
+const ALLOWED: &[&str] = &[
+    "bcmp",
+    "free",
+    "getauxval",
+    "getenv",
+    "malloc",
+    "memcmp",
+    "memcpy",
+    "memmove",
+    "memset",
+    "strlen",
+];
+
+/// What names of functions tell of panics, unwinding, or Rust's allocator.
+const SIGNS: &[&str] = &[
+    "panic",
+    "rust_begin_unwind",
+    "rust_eh_personality",
+    "_Unwind_",
+    "__rust_alloc",
+    "__rdl_",
+    "__rg_",
+];
+
+/// Symbols that only a panic, unwinding or allocation path leaves.
+pub fn panic_paths(elf: &Elf) -> Vec<&str> {
+    let is_sign = |name: &&str| SIGNS.iter().any(|sign| name.contains(sign));
+    elf.all.iter().map(|symbol| symbol.name.as_str()).filter(is_sign).collect()
+}
+
+/// What is wrong with the shared library, judged by its symbols: nothing, if all is well.
+pub fn faults(elf: &Elf, declared: &[Function]) -> Vec<String> {
+    let mut faults = Vec::new();
+    let names = |defined: bool| -> BTreeSet<&str> {
+        let chosen = elf.dynamic.iter().filter(|symbol| symbol.defined == defined && !symbol.weak);
+        chosen.map(|symbol| symbol.name.as_str()).collect()
+    };
+    let declared: BTreeSet<&str> = declared.iter().map(|function| function.name.as_str()).collect();
+    let exported = names(true);
+    for name in exported.difference(&declared) {
+        faults.push(format!("exports {name}, which the header does not declare"));
+    }
+    for name in declared.difference(&exported) {
+        faults.push(format!("does not export {name}, which the header declares"));
+    }
+    for name in exported.iter().filter(|name| !name.starts_with("fewbit_")) {
+        faults.push(format!("exports {name}, which is no fewbit_ name"));
+    }
+    for name in names(false).iter().filter(|name| !ALLOWED.contains(name)) {
+        faults.push(format!("needs {name}, which is not on the list"));
+    }
+    if elf.soname.as_deref() != Some("libfewbit.so.0") {
+        faults.push(format!("has the SONAME {:?}", elf.soname));
+    }
+    let is_libc = |name: &&String| name.starts_with("libc.so") || name.starts_with("ld-linux");
+    for name in elf.needed.iter().filter(|name| !is_libc(name)) {
+        faults.push(format!("needs the library {name}"));
+    }
+    if elf.all.is_empty() {
+        faults.push("has no symbol table to find panic paths in".to_string());
+    }
+    faults.extend(panic_paths(elf).iter().map(|name| format!("holds a panic path: {name}")));
+    faults
+}
