@@ -2,8 +2,8 @@
 use fewbit_scheme::*;
 #[test]
 fn known() {
-    let p = QuantParams { scale: 0.00214854861, zero_point: 0 };
-    let x = 0.273939937f32;
+    let p = QuantParams { scale: 0.002_148_548_6, zero_point: 0 };
+    let x = 0.273_939_94_f32;
     assert_eq!(quantize(x, p, IntFormat::S8, QuantizeMode::default()), 127);
     assert_eq!(
         quantize(
@@ -38,7 +38,8 @@ fn sqrt_fma() {
         );
         let (e, g) = (a.sqrt(), real::sqrt(a));
         assert!(e.to_bits() == g.to_bits() || (e.is_nan() && g.is_nan()), "{a:e} {e:e} {g:e}");
-        assert_eq!(a.round_ties_even().to_bits(), real::round_half_even(a).to_bits());
+        // Hardware quiets a signalling NaN; the contract keeps it.
+        assert!(a.is_nan() || a.round_ties_even().to_bits() == real::round_half_even(a).to_bits());
         assert!(a.is_nan() || a.round().to_bits() == real::round_half_away(a).to_bits());
     }
 }
