@@ -1,6 +1,7 @@
 //! The workspace's own tasks: `cargo xtask <task>`. One module a task; none of them needs more than
 //! Rust and a C compiler unless its help says so.
 
+mod demo;
 mod digest;
 mod headers;
 mod isa_table;
@@ -25,6 +26,7 @@ struct Task {
 /// Every task, in the order of the help.
 const TASKS: &[Task] = &[
     Task { name: "lib", help: lib_build::HELP, run: lib_build::run },
+    Task { name: "demo", help: demo::HELP, run: demo::run },
     Task { name: "headers", help: headers::HELP, run: headers::run },
     Task { name: "symbols", help: symbols::HELP, run: symbols::run },
     Task { name: "isa-table", help: isa_table::HELP, run: isa_table::run },
