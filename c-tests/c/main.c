@@ -1,0 +1,127 @@
+/* Runs every part, or one that is named, and counts. */
+#ifndef _POSIX_C_SOURCE
+#define _POSIX_C_SOURCE 200112L
+#endif
+#include "check.h"
+
+static unsigned long checks, failures;
+
+void check_that(int ok, const char *file, int line, const char *what) {
+    checks++;
+    if (!ok) {
+        failures++;
+        printf("%s:%d: failed: %s\n", file, line, what);
+    }
+}
+
+void check_status(fewbit_status expected, fewbit_status given, const char *file, int line, const char *what) {
+    checks++;
+    if (expected != given) {
+        failures++;
+        printf("%s:%d: status %d (%s), expected %d (%s): %s\n", file, line, (int)given, fewbit_status_string(given),
+               (int)expected, fewbit_status_string(expected), what);
+    }
+}
+
+void check_bytes(const void *expected, const void *given, size_t size, const char *file, int line, const char *what) {
+    const unsigned char *a = (const unsigned char *)expected, *b = (const unsigned char *)given;
+    size_t i;
+    checks++;
+    for (i = 0; i < size; i++) {
+        if (a[i] != b[i]) {
+            failures++;
+            printf("%s:%d: byte %lu of %lu is %u, expected %u: %s\n", file, line, (unsigned long)i, (unsigned long)size,
+                   b[i], a[i], what);
+            return;
+        }
+    }
+}
+
+void covered(const char *function, const char *parameter, const char *how) {
+    printf("covered %s %s %s\n", function, parameter, how);
+}
+
+uint32_t random_bits(uint32_t *state) {
+    *state ^= *state << 13;
+    *state ^= *state >> 17;
+    *state ^= *state << 5;
+    return *state;
+}
+
+float random_real(uint32_t *state, float range) {
+    int32_t step = (int32_t)(random_bits(state) >> 16) - 32768;
+    return (float)step * (1.0f / 32768.0f) * range;
+}
+
+void *aligned_memory(size_t size, size_t align) {
+    void *memory = NULL;
+    if (posix_memalign(&memory, align < sizeof(void *) ? sizeof(void *) : align, size == 0 ? 1 : size) != 0) {
+        printf("no memory\n");
+        exit(2);
+    }
+    memset(memory, 0xA5, size);
+    return memory;
+}
+
+void *linear_memory(const fewbit_linear *linear, size_t rows, size_t workers, size_t *size) {
+    size_t align = 0;
+    CHECK_OK(fewbit_linear_workspace(linear, rows, workers, size, &align, NULL));
+    return aligned_memory(*size, align);
+}
+
+void *conv_memory(const fewbit_conv *conv, size_t images, size_t workers, size_t *size) {
+    size_t align = 0;
+    CHECK_OK(fewbit_conv_workspace(conv, images, workers, size, &align, NULL));
+    return aligned_memory(*size, align);
+}
+
+fewbit_shape shape2(size_t rows, size_t columns) {
+    fewbit_shape shape = FEWBIT_SHAPE_INIT;
+    shape.rank = 2;
+    shape.dims[0] = rows;
+    shape.dims[1] = columns;
+    return shape;
+}
+
+/* The control: a failing check must make the program fail. */
+static void test_failure(void) {
+    CHECK(fewbit_version() == 0);
+}
+
+struct part {
+    const char *name;
+    void (*run)(void);
+};
+
+static const struct part parts[] = {
+    {"versions", test_versions},   {"arrays", test_arrays},           {"tensors", test_tensors},
+    {"observers", test_observers}, {"linear", test_linear},           {"conv", test_conv},
+    {"bad-arrays", test_bad_arrays}, {"bad-tensors", test_bad_tensors}, {"bad-plans", test_bad_plans},
+    {"sentences", test_sentences}, {"allocators", test_allocators},   {"environment", test_environment},
+    {"threads", test_threads},
+};
+
+int main(int argc, char **argv) {
+    size_t i, ran = 0;
+    uint32_t isa = 0, bit;
+    CHECK_OK(fewbit_isa_enabled(&isa, NULL));
+    printf("instruction sets: scalar");
+    for (bit = 0; fewbit_isa_name(bit) != NULL; bit++) {
+        if (isa >> bit & 1) {
+            printf(" %s", fewbit_isa_name(bit));
+        }
+    }
+    printf("\n");
+    for (i = 0; i < COUNT(parts); i++) {
+        if (argc < 2 || strcmp(argv[1], parts[i].name) == 0) {
+            parts[i].run();
+            ran++;
+        }
+    }
+    if (argc > 1 && strcmp(argv[1], "failure") == 0) {
+        test_failure();
+        ran++;
+    }
+    printf("%lu parts, %lu checks, %lu failed\n", (unsigned long)ran, checks, failures);
+    return failures == 0 && ran > 0 ? 0 : 1;
+}

@@ -1,0 +1,285 @@
+//! The C and C++ programs against the shipped library, shared and static; what they must have tried;
+//! what the library's symbols must be.
+
+use fewbit_c_tests::compiler::{Compiler, Language, Link};
+use fewbit_c_tests::elf::Elf;
+use fewbit_c_tests::library::Library;
+use fewbit_c_tests::{HOST, TARGET, header, output, program, root, symbols};
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock};
+
+const SOURCES: &[&str] = &[
+    "main.c",
+    "second.c",
+    "versions.c",
+    "arrays.c",
+    "tensors.c",
+    "plans.c",
+    "bad_arrays.c",
+    "bad_tensors.c",
+    "bad_plans.c",
+    "environment.c",
+    "threads.c",
+];
+
+/// Cargo's target directory: this test's scratch folder is in it.
+fn target_dir() -> &'static Path {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap()
+}
+
+fn build(features: Option<&str>) -> Library {
+    // One build at a time: they share a folder.
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let target = (TARGET != HOST).then_some(TARGET);
+    Library::build(target_dir(), target, features).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The library as it is shipped, for the target of this test.
+fn library() -> &'static Library {
+    static LIBRARY: OnceLock<Library> = OnceLock::new();
+    LIBRARY.get_or_init(|| build(None))
+}
+
+/// Where a program goes; each target has a folder of its own.
+fn place(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(TARGET);
+    std::fs::create_dir_all(&folder).unwrap();
+    folder.join(name)
+}
+
+/// Past the test runner, which shows the output of failed tests only.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "c-tests: {line}");
+}
+
+fn c() -> Compiler {
+    Compiler::find(Language::C99).unwrap_or_else(|error| panic!("a C compiler is needed: {error}"))
+}
+
+/// The C++ compiler. On the host there must be one; another target's may be missing, which is said.
+fn cxx() -> Option<Compiler> {
+    match Compiler::find(Language::Cxx17) {
+        Ok(compiler) => Some(compiler),
+        Err(error) if TARGET == HOST => panic!("a C++ compiler is needed: {error}"),
+        Err(error) => {
+            say(&format!("C++17: NOT COVERED, no compiler for {TARGET} ({error})"));
+            None
+        }
+    }
+}
+
+fn linked(
+    compiler: &Compiler,
+    sources: &[&str],
+    options: &[&str],
+    link: Link,
+    name: &str,
+) -> PathBuf {
+    let program = place(name);
+    compiler
+        .link(sources, options, library(), link, &program)
+        .unwrap_or_else(|error| panic!("{error}"));
+    program
+}
+
+fn shared_c() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| linked(&c(), SOURCES, &[], Link::Shared, "harness-c99-shared"))
+}
+
+fn static_c() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| linked(&c(), SOURCES, &[], Link::Static, "harness-c99-static"))
+}
+
+fn run(path: &Path) -> String {
+    let text = output(&mut program(path)).unwrap_or_else(|error| panic!("{error}"));
+    let shown = |line: &&str| line.starts_with("instruction sets") || line.contains("NOT COVERED");
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let last = text.lines().last().unwrap_or_default();
+    say(&format!("{name}: {last}"));
+    text.lines().filter(shown).for_each(|line| say(&format!("{name}: {line}")));
+    text
+}
+
+#[test]
+fn c99_with_the_shared_library() {
+    run(shared_c());
+}
+
+#[test]
+fn c99_with_the_static_library() {
+    run(static_c());
+}
+
+#[test]
+fn cxx17_with_both_libraries() {
+    let Some(compiler) = cxx() else { return };
+    run(&linked(&compiler, SOURCES, &[], Link::Shared, "harness-cxx17-shared"));
+    run(&linked(&compiler, SOURCES, &[], Link::Static, "harness-cxx17-static"));
+}
+
+#[test]
+fn the_cxx_layer_with_and_without_exceptions() {
+    let Some(compiler) = cxx() else { return };
+    let sources = &["layer.cpp", "layer_second.cpp"];
+    run(&linked(&compiler, sources, &[], Link::Shared, "layer-shared"));
+    run(&linked(&compiler, sources, &["-fno-exceptions"], Link::Static, "layer-static"));
+}
+
+#[test]
+fn a_failing_check_fails_the_program() {
+    let failing = output(program(shared_c()).arg("failure"));
+    let text = failing.expect_err("a failing check must not pass").to_string();
+    assert!(text.contains("failed: fewbit_version() == 0"), "{text}");
+    assert!(output(program(shared_c()).arg("no such part")).is_err());
+}
+
+#[test]
+fn every_function_is_called() {
+    let elf = Elf::read(shared_c()).unwrap();
+    let called: BTreeSet<String> = elf
+        .dynamic
+        .into_iter()
+        .filter(|symbol| !symbol.defined && symbol.name.starts_with("fewbit_"))
+        .map(|symbol| symbol.name)
+        .collect();
+    let declared: BTreeSet<String> =
+        header::functions(&header::text().unwrap()).into_iter().map(|f| f.name).collect();
+    assert!(declared.len() > 50, "the header's functions are not all found: {declared:?}");
+    assert_eq!(called, declared);
+}
+
+/// Every pointer was NULL once, and every size 0 and huge once, with a checked outcome.
+#[test]
+fn every_pointer_and_every_size_was_tried() {
+    let text = run(shared_c());
+    let tried: BTreeSet<&str> =
+        text.lines().filter_map(|line| line.strip_prefix("covered ")).collect();
+    let mut missing = Vec::new();
+    let mut demanded = 0;
+    for function in header::functions(&header::text().unwrap()) {
+        for parameter in &function.parameters {
+            let ways: &[&str] = match parameter {
+                _ if parameter.pointer => &["null"],
+                _ if parameter.size => &["zero", "huge"],
+                _ => &[],
+            };
+            for way in ways {
+                let case = format!("{} {} {way}", function.name, parameter.name);
+                demanded += 1;
+                if !tried.contains(case.as_str()) {
+                    missing.push(case);
+                }
+            }
+        }
+    }
+    assert!(missing.is_empty(), "not tried: {missing:#?}");
+    assert!(demanded > 200, "only {demanded} cases were demanded");
+}
+
+#[test]
+fn the_shared_library_has_the_right_symbols() {
+    let declared = header::functions(&header::text().unwrap());
+    let elf = Elf::read(&library().shared()).unwrap();
+    assert_eq!(symbols::faults(&elf, &declared), Vec::<String>::new());
+}
+
+#[test]
+fn a_program_with_the_static_library_has_no_panic_path() {
+    let elf = Elf::read(static_c()).unwrap();
+    assert!(elf.all.iter().any(|symbol| symbol.name == "fewbit_linear_run" && symbol.defined));
+    assert_eq!(symbols::panic_paths(&elf), Vec::<&str>::new());
+    let beyond_libc =
+        |name: &&String| !name.starts_with("libc.so") && !name.starts_with("ld-linux");
+    assert_eq!(elf.needed.iter().find(beyond_libc), None);
+}
+
+/// The checks of symbols see what they look for.
+#[test]
+fn a_planted_panic_is_found() {
+    let declared = header::functions(&header::text().unwrap());
+    let elf = Elf::read(&build(Some("planted-panic")).shared()).unwrap();
+    assert!(!symbols::panic_paths(&elf).is_empty());
+    let faults = symbols::faults(&elf, &declared).join("\n");
+    for expected in ["exports fewbit_planted_panic", "needs abort", "holds a panic path"] {
+        assert!(faults.contains(expected), "{expected}: {faults}");
+    }
+    let fewer = &declared[1..];
+    let elf = Elf::read(&library().shared()).unwrap();
+    assert_eq!(symbols::faults(&elf, fewer).len(), 1);
+}
+
+/// Shipped crates cannot allocate on their own: without `alloc` there is no `Vec`, `Box` or `String`.
+#[test]
+fn shipped_crates_do_not_use_alloc() {
+    let crates = ["granularity", "scheme", "simd", "kernels", "calibrate", "fewbit", "ffi", "capi"];
+    for name in crates {
+        let mut folders = vec![root().join("crates").join(name).join("src")];
+        let mut files = 0;
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(&folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    let text = std::fs::read_to_string(&path).unwrap();
+                    assert!(!text.contains("extern crate alloc"), "{}", path.display());
+                    files += 1;
+                }
+            }
+        }
+        assert!(files > 0, "{name}");
+        let root_file = root().join("crates").join(name).join("src/lib.rs");
+        assert!(std::fs::read_to_string(root_file).unwrap().contains("no_std"), "{name}");
+    }
+}
+
+#[test]
+fn the_limit_of_instruction_sets() {
+    let isa = linked(&c(), &["isa.c"], &[], Link::Static, "isa");
+    for (case, limit) in [
+        ("limit", None),
+        ("limit", Some("")),
+        ("late", None),
+        ("late", Some("native")),
+        ("refused", Some("avx3")),
+        ("refused", Some("scalar,sse9")),
+        ("refused", Some(if TARGET.starts_with("x86_64") { "neon" } else { "avx2" })),
+        ("replaced", Some("avx3")),
+        ("scalar", Some("scalar")),
+    ] {
+        let mut command = program(&isa);
+        command.arg(case).env_remove("FEWBIT_ISA");
+        if let Some(limit) = limit {
+            command.env("FEWBIT_ISA", limit);
+        }
+        output(&mut command).unwrap_or_else(|error| panic!("{case} {limit:?}: {error}"));
+    }
+}
+
+/// The header alone, in every dialect, with warnings that projects use.
+#[test]
+fn the_header_compiles_everywhere() {
+    let source = place("header.c");
+    std::fs::write(
+        &source,
+        "#include \"fewbit.h\"\n#include \"fewbit.h\"\nint main(void) { return 0; }\n",
+    )
+    .unwrap();
+    let strict = ["-Wundef", "-Wcast-qual", "-Wconversion", "-fsyntax-only"];
+    for dialect in ["-std=c99", "-std=c11", "-std=c17"] {
+        let mut command = c().command();
+        command.args(strict).args(["-Wstrict-prototypes", "-Wmissing-prototypes", "-Wc++-compat"]);
+        output(command.arg(dialect).arg(&source)).unwrap_or_else(|error| panic!("{error}"));
+    }
+    let Some(compiler) = cxx() else { return };
+    for dialect in ["-std=c++11", "-std=c++17", "-std=c++20"] {
+        let mut command = compiler.command();
+        command.args(strict).args([dialect, "-Wold-style-cast", "-x", "c++"]).arg(&source);
+        output(&mut command).unwrap_or_else(|error| panic!("{error}"));
+    }
+}
