@@ -5,8 +5,7 @@ use std::error::Error;
 use std::ffi::OsString;
 use std::process::{Command, Stdio};
 
-pub const HELP: &str =
-    "[--digest]: build and run the C++ engine on handwritten digits, or print its results' digests only";
+pub const HELP: &str = "[--digest]: build the C++ engine and run it on handwritten digits";
 
 pub fn run(arguments: &[String]) -> Outcome {
     if let Some(unknown) = arguments.iter().find(|argument| *argument != "--digest") {
