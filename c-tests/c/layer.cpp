@@ -1,0 +1,194 @@
+// The C++17 layer: ownership, failure with and without exceptions, the caller's threads.
+#include "fewbit.hpp"
+
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <thread>
+#include <vector>
+
+fewbit::Linear made_elsewhere(const fewbit_linear_desc &desc);
+
+static unsigned long checks, failures;
+
+#define CHECK(condition)                                                       \
+    do {                                                                       \
+        checks++;                                                              \
+        if (!(condition)) {                                                    \
+            failures++;                                                        \
+            std::printf("%s:%d: failed: %s\n", __FILE__, __LINE__, #condition); \
+        }                                                                      \
+    } while (0)
+
+static_assert(!std::is_copy_constructible_v<fewbit::Linear> && std::is_nothrow_move_constructible_v<fewbit::Linear>);
+static_assert(!std::is_copy_constructible_v<fewbit::Conv> && std::is_nothrow_move_assignable_v<fewbit::Conv>);
+static_assert(!std::is_copy_constructible_v<fewbit::Workspace> &&
+              std::is_nothrow_move_constructible_v<fewbit::Workspace>);
+static_assert(sizeof(fewbit::Linear) == sizeof(void *) && sizeof(fewbit::Conv) == sizeof(void *));
+
+namespace {
+
+constexpr std::size_t K = 19, N = 6, M = 33;
+
+/// An allocator that counts what is live.
+struct Counted {
+    long live = 0;
+    fewbit_allocator allocator{this,
+                               [](void *ctx, std::size_t size) {
+                                   static_cast<Counted *>(ctx)->live++;
+                                   return std::malloc(size);
+                               },
+                               [](void *ctx, void *memory) {
+                                   static_cast<Counted *>(ctx)->live--;
+                                   std::free(memory);
+                               }};
+};
+
+struct Model {
+    std::vector<float> weights = std::vector<float>(N * K), scales = std::vector<float>(N), x = std::vector<float>(M * K);
+    std::vector<std::int8_t> codes = std::vector<std::int8_t>(N * K);
+    fewbit_linear_desc linear = fewbit::linear_desc();
+    fewbit_conv_desc conv = fewbit::conv_desc();
+
+    Model() {
+        for (std::size_t i = 0; i < weights.size(); i++) {
+            weights[i] = static_cast<float>(static_cast<int>(i * 37 % 101) - 50) / 64.0f;
+        }
+        for (std::size_t i = 0; i < x.size(); i++) {
+            x[i] = static_cast<float>(static_cast<int>(i * 53 % 97) - 48) / 32.0f;
+        }
+        const fewbit_shape shape = fewbit::shape({N, K});
+        fewbit_tensor_quant spec = fewbit::tensor_quant();
+        spec.scheme = FEWBIT_SCHEME_SYMMETRIC;
+        spec.granularity = FEWBIT_PER_AXIS;
+        CHECK(fewbit_choose_params(weights.data(), &shape, &spec, scales.data(), nullptr, N, nullptr) == FEWBIT_OK);
+        CHECK(fewbit_quantize(weights.data(), &shape, &spec, scales.data(), nullptr, N, codes.data(), &shape,
+                              nullptr) == FEWBIT_OK);
+        linear.in_features = K;
+        linear.out_features = N;
+        linear.weights.data = codes.data();
+        linear.weights.scales = scales.data();
+        linear.weights.scale_count = N;
+        linear.input.mode = FEWBIT_INPUT_DYNAMIC_PER_ROW;
+        // A 1x1 convolution over one pixel is the same layer, an image a row.
+        conv.in_channels = K;
+        conv.out_channels = N;
+        conv.weights = linear.weights;
+        conv.input = linear.input;
+    }
+};
+
+void test_shapes() {
+    const fewbit_shape shape = fewbit::shape({2, 3, 4});
+    CHECK(shape.struct_size == sizeof shape && shape.rank == 3 && shape.dims[2] == 4 && shape.strides[0] == 0);
+    const fewbit_shape many = fewbit::shape({1, 1, 1, 1, 1, 1, 1, 1, 1});
+    const fewbit_tensor_quant spec = fewbit::tensor_quant();
+    std::size_t count = 0;
+    CHECK(fewbit_param_count(&many, &spec, &count, nullptr) == FEWBIT_ERROR_INVALID_ARGUMENT);
+}
+
+void test_runs() {
+    Counted counted;
+    Model model;
+    model.linear.allocator = model.conv.allocator = &counted.allocator;
+    {
+        fewbit_error error;
+        fewbit::Linear linear = fewbit::Linear::create(model.linear, &error);
+        fewbit::Conv conv = fewbit::Conv::create(model.conv, &error);
+        CHECK(linear && conv && error.status == FEWBIT_OK && counted.live > 0);
+        fewbit::WorkspaceSize needed, conv_needed;
+        CHECK(linear.workspace(M, 4, needed) == FEWBIT_OK && conv.workspace(M, 4, conv_needed) == FEWBIT_OK);
+        fewbit::Workspace workspace;
+        CHECK(workspace.reserve(needed) && workspace.reserve(conv_needed) && workspace.size() >= needed.size);
+        CHECK(!workspace.reserve({static_cast<std::size_t>(-1) / 2, 64}) && workspace.data() != nullptr);
+        std::vector<float> serial(M * N), threaded(M * N), convolved(M * N);
+        CHECK(linear.run(M, model.x.data(), K, workspace, serial.data(), N) == FEWBIT_OK);
+        CHECK(serial[0] != 0.0f);
+
+        std::atomic<std::size_t> ran{0};
+        fewbit::ParallelFor threads(4, [&](std::size_t n, const fewbit::Task &task) {
+            std::vector<std::thread> team;
+            for (std::size_t worker = 0; worker < 4; worker++) {
+                team.emplace_back([&, worker] {
+                    for (std::size_t index = worker; index < n; index += 4) {
+                        task(index, worker);
+                        ran++;
+                    }
+                });
+            }
+            for (std::thread &thread : team) {
+                thread.join();
+            }
+        });
+        CHECK(threads.max_workers() == 4);
+        CHECK(linear.run(M, model.x.data(), K, workspace, threaded.data(), N, threads.get()) == FEWBIT_OK && ran > 0);
+        CHECK(std::memcmp(serial.data(), threaded.data(), serial.size() * sizeof(float)) == 0);
+        CHECK(conv.run(M, model.x.data(), workspace, convolved.data(), threads.get()) == FEWBIT_OK);
+        CHECK(std::memcmp(serial.data(), convolved.data(), serial.size() * sizeof(float)) == 0);
+
+        fewbit::LinearInfo info;
+        fewbit::ConvInfo conv_info;
+        CHECK(linear.info(info) == FEWBIT_OK && std::strlen(info.kernel_name) > 0 && info.bound > 0);
+        CHECK(conv.info(conv_info) == FEWBIT_OK && conv_info.in_elements == K && conv_info.out_elements == N);
+
+        // Moved: the old one is empty and refuses.
+        const fewbit_linear *handle = linear.get();
+        fewbit::Linear moved = std::move(linear);
+        CHECK(moved.get() == handle && !linear);
+        CHECK(linear.run(M, model.x.data(), K, workspace, serial.data(), N) == FEWBIT_ERROR_NULL_POINTER);
+        moved = made_elsewhere(model.linear);
+        CHECK(moved && moved.get() != handle);
+        fewbit::Workspace taken = std::move(workspace);
+        CHECK(taken.data() != nullptr && workspace.data() == nullptr && workspace.size() == 0);
+        workspace = std::move(taken);
+        CHECK(workspace.size() > 0);
+    }
+    CHECK(counted.live == 0);
+}
+
+void test_failures() {
+    Model model;
+    model.linear.weights.scale_count = 2;
+    fewbit_error error;
+    CHECK(!fewbit::Linear::create(model.linear, &error));
+    CHECK(error.status == FEWBIT_ERROR_INVALID_ARGUMENT && std::strstr(error.message, "scales") != nullptr);
+    CHECK(!fewbit::Conv::create(fewbit::conv_desc()));
+#if FEWBIT_HAS_EXCEPTIONS
+    try {
+        fewbit::Linear linear(model.linear);
+        CHECK(!"not reached");
+    } catch (const fewbit::Error &caught) {
+        CHECK(caught.status() == FEWBIT_ERROR_INVALID_ARGUMENT && caught.argument() == "desc.weights.scales");
+        CHECK(std::strcmp(caught.what(), error.message) == 0);
+    }
+    try {
+        fewbit::Conv conv(fewbit::conv_desc());
+        CHECK(!"not reached");
+    } catch (const std::runtime_error &) {
+        checks++;
+    }
+    try {
+        fewbit::check(fewbit_quantize_f32_s8(nullptr, 1, nullptr, nullptr));
+        CHECK(!"not reached");
+    } catch (const fewbit::Error &caught) {
+        CHECK(caught.status() == FEWBIT_ERROR_NULL_POINTER && caught.argument().empty());
+        CHECK(std::strcmp(caught.what(), fewbit_status_string(FEWBIT_ERROR_NULL_POINTER)) == 0);
+    }
+    model.linear.weights.scale_count = N;
+    fewbit::Linear linear(model.linear);
+    fewbit::Workspace workspace{fewbit::WorkspaceSize{100, 64}};
+    CHECK(linear && workspace.size() == 100);
+#endif
+}
+
+} // namespace
+
+int main() {
+    test_shapes();
+    test_runs();
+    test_failures();
+    std::printf("C++ layer, exceptions %s: %lu checks, %lu failed\n", FEWBIT_HAS_EXCEPTIONS ? "on" : "off", checks,
+                failures);
+    return failures != 0;
+}

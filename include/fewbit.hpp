@@ -1,0 +1,307 @@
+/* fewbit: quantization kernels for CPUs. A thin C++17 layer over fewbit.h, in this header alone.
+ *
+ * It adds ownership: plans that destroy themselves, workspaces, the caller's threads as a callable. The arithmetic,
+ * its documentation and everything that needs no ownership are the functions of fewbit.h; call them as they are.
+ *
+ * Failure is the caller's choice. Functions marked noexcept return a status, or an empty object with the reason in a
+ * fewbit_error, and are all there is with -fno-exceptions; constructors and fewbit::check throw fewbit::Error.
+ */
+#ifndef FEWBIT_HPP
+#define FEWBIT_HPP
+
+#include "fewbit.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <new>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#if defined(__cpp_exceptions) || defined(_CPPUNWIND)
+#define FEWBIT_HAS_EXCEPTIONS 1
+#include <stdexcept>
+#else
+#define FEWBIT_HAS_EXCEPTIONS 0
+#endif
+
+namespace fewbit {
+
+#if FEWBIT_HAS_EXCEPTIONS
+
+/** A refused call: what() is the sentence that fewbit_error holds, or the status' text. */
+class Error : public std::runtime_error {
+public:
+    explicit Error(fewbit_status status, const fewbit_error *reason = nullptr)
+        : std::runtime_error(reason != nullptr && reason->message[0] != '\0' ? reason->message
+                                                                             : fewbit_status_string(status)),
+          status_(status), argument_(reason != nullptr ? reason->argument : "") {}
+
+    /** One of FEWBIT_ERROR_*. */
+    fewbit_status status() const noexcept { return status_; }
+    /** The offending argument's name; empty where the function does not tell. */
+    const std::string &argument() const noexcept { return argument_; }
+
+private:
+    fewbit_status status_;
+    std::string argument_;
+};
+
+/** Throws Error unless the status is FEWBIT_OK. */
+inline void check(fewbit_status status, const fewbit_error *reason = nullptr) {
+    if (status != FEWBIT_OK) {
+        throw Error(status, reason);
+    }
+}
+
+#endif
+
+/** A row-major shape without gaps; more than 8 dimensions make one that every function refuses. */
+inline fewbit_shape shape(std::initializer_list<std::size_t> dims) noexcept {
+    fewbit_shape shape = FEWBIT_SHAPE_INIT;
+    shape.rank = dims.size();
+    std::size_t axis = 0;
+    for (std::size_t dim : dims) {
+        if (axis < sizeof shape.dims / sizeof shape.dims[0]) {
+            shape.dims[axis++] = dim;
+        }
+    }
+    return shape;
+}
+
+/** FEWBIT_TENSOR_QUANT_INIT, FEWBIT_LINEAR_DESC_INIT and FEWBIT_CONV_DESC_INIT as values. */
+inline fewbit_tensor_quant tensor_quant() noexcept {
+    fewbit_tensor_quant spec = FEWBIT_TENSOR_QUANT_INIT;
+    return spec;
+}
+inline fewbit_linear_desc linear_desc() noexcept {
+    fewbit_linear_desc desc = FEWBIT_LINEAR_DESC_INIT;
+    return desc;
+}
+inline fewbit_conv_desc conv_desc() noexcept {
+    fewbit_conv_desc desc = FEWBIT_CONV_DESC_INIT;
+    return desc;
+}
+
+/** What a run asks for: bytes, and the alignment of the first. */
+struct WorkspaceSize {
+    std::size_t size = 0;
+    std::size_t align = 1;
+};
+
+/** Memory for runs; one for each run at the same time. It grows and never shrinks. */
+class Workspace {
+public:
+    Workspace() noexcept = default;
+#if FEWBIT_HAS_EXCEPTIONS
+    /** Throws std::bad_alloc. */
+    explicit Workspace(WorkspaceSize needed) {
+        if (!reserve(needed)) {
+            throw std::bad_alloc();
+        }
+    }
+#endif
+    Workspace(Workspace &&other) noexcept
+        : memory_(std::exchange(other.memory_, nullptr)), held_(std::exchange(other.held_, WorkspaceSize{})) {}
+    Workspace &operator=(Workspace &&other) noexcept {
+        if (this != &other) {
+            release();
+            memory_ = std::exchange(other.memory_, nullptr);
+            held_ = std::exchange(other.held_, WorkspaceSize{});
+        }
+        return *this;
+    }
+    Workspace(const Workspace &) = delete;
+    Workspace &operator=(const Workspace &) = delete;
+    ~Workspace() { release(); }
+
+    /** Makes room; contents are lost where it grows. False, and nothing changed, if there is no memory. */
+    bool reserve(WorkspaceSize needed) noexcept {
+        if (needed.size <= held_.size && needed.align <= held_.align) {
+            return true;
+        }
+        const std::size_t align = needed.align > held_.align ? needed.align : held_.align;
+        const std::size_t size = needed.size > held_.size ? needed.size : held_.size;
+        void *memory = ::operator new(size, std::align_val_t(align), std::nothrow);
+        if (memory == nullptr) {
+            return false;
+        }
+        release();
+        memory_ = memory;
+        held_.size = size;
+        held_.align = align;
+        return true;
+    }
+
+    void *data() noexcept { return memory_; }
+    std::size_t size() const noexcept { return held_.size; }
+
+private:
+    void release() noexcept {
+        if (memory_ != nullptr) {
+            ::operator delete(memory_, std::align_val_t(held_.align));
+        }
+    }
+
+    void *memory_ = nullptr;
+    WorkspaceSize held_;
+};
+
+/** The tasks of a run, as the caller's threads get them: task(index, worker), once for each index. */
+class Task {
+public:
+    Task(fewbit_task task, void *arg) noexcept : task_(task), arg_(arg) {}
+    void operator()(std::size_t index, std::size_t worker) const { task_(arg_, index, worker); }
+
+private:
+    fewbit_task task_;
+    void *arg_;
+};
+
+/** A callable `void(std::size_t n, const fewbit::Task &task)` as a fewbit_parallel_for. It calls task(index, worker) for
+ * each index < n, with worker < max_workers and no two tasks at once under one worker, and returns when all are done.
+ * An exception that leaves it ends the program. Must stay where it is while runs use it. */
+template <class Run> class ParallelFor {
+public:
+    ParallelFor(std::size_t max_workers, Run run) noexcept(std::is_nothrow_move_constructible_v<Run>)
+        : run_(std::move(run)), parallel_for_{this, max_workers, call} {}
+    ParallelFor(const ParallelFor &) = delete;
+    ParallelFor &operator=(const ParallelFor &) = delete;
+
+    const fewbit_parallel_for *get() const noexcept { return &parallel_for_; }
+    std::size_t max_workers() const noexcept { return parallel_for_.max_workers; }
+
+private:
+    static void call(void *ctx, std::size_t n, fewbit_task task, void *arg) noexcept {
+        static_cast<ParallelFor *>(ctx)->run_(n, Task(task, arg));
+    }
+
+    Run run_;
+    fewbit_parallel_for parallel_for_;
+};
+
+/** What a linear layer tells of itself; see fewbit_linear_info. */
+struct LinearInfo {
+    char kernel_name[64] = {};
+    std::int64_t bound = 0;
+    std::size_t weight_bytes = 0;
+};
+
+/** An owned linear layer: fewbit_linear_create and its destruction. */
+class Linear {
+public:
+    /** Empty: converts to false, and calls are refused. */
+    Linear() noexcept = default;
+#if FEWBIT_HAS_EXCEPTIONS
+    /** Throws Error. */
+    explicit Linear(const fewbit_linear_desc &desc) {
+        fewbit_error reason;
+        fewbit_linear *linear = nullptr;
+        check(fewbit_linear_create(&desc, &linear, &reason), &reason);
+        handle_.reset(linear);
+    }
+#endif
+    /** Empty on failure, the reason in `error`. */
+    static Linear create(const fewbit_linear_desc &desc, fewbit_error *error = nullptr) noexcept {
+        Linear made;
+        fewbit_linear *linear = nullptr;
+        if (fewbit_linear_create(&desc, &linear, error) == FEWBIT_OK) {
+            made.handle_.reset(linear);
+        }
+        return made;
+    }
+
+    explicit operator bool() const noexcept { return handle_ != nullptr; }
+    const fewbit_linear *get() const noexcept { return handle_.get(); }
+
+    fewbit_status workspace(std::size_t rows, std::size_t max_workers, WorkspaceSize &needed,
+                            fewbit_error *error = nullptr) const noexcept {
+        return fewbit_linear_workspace(get(), rows, max_workers, &needed.size, &needed.align, error);
+    }
+
+    /** fewbit_linear_run; parallel_for may be nullptr. */
+    fewbit_status run(std::size_t rows, const void *x, std::size_t x_stride, Workspace &workspace, void *y,
+                      std::size_t y_stride, const fewbit_parallel_for *parallel_for = nullptr,
+                      fewbit_error *error = nullptr) const noexcept {
+        return fewbit_linear_run(get(), rows, x, x_stride, workspace.data(), workspace.size(), parallel_for, y,
+                                 y_stride, error);
+    }
+
+    fewbit_status info(LinearInfo &info, fewbit_error *error = nullptr) const noexcept {
+        return fewbit_linear_info(get(), info.kernel_name, sizeof info.kernel_name, &info.bound, &info.weight_bytes,
+                                  error);
+    }
+
+private:
+    struct Destroy {
+        void operator()(fewbit_linear *linear) const noexcept { fewbit_linear_destroy(linear); }
+    };
+    std::unique_ptr<fewbit_linear, Destroy> handle_;
+};
+
+/** What a convolution tells of itself; see fewbit_conv_info. */
+struct ConvInfo {
+    std::size_t out_dims[3] = {};
+    std::size_t in_elements = 0;
+    std::size_t out_elements = 0;
+    char kernel_name[64] = {};
+    std::int64_t bound = 0;
+    std::size_t weight_bytes = 0;
+};
+
+/** An owned convolution: fewbit_conv_create and its destruction. */
+class Conv {
+public:
+    /** Empty: converts to false, and calls are refused. */
+    Conv() noexcept = default;
+#if FEWBIT_HAS_EXCEPTIONS
+    /** Throws Error. */
+    explicit Conv(const fewbit_conv_desc &desc) {
+        fewbit_error reason;
+        fewbit_conv *conv = nullptr;
+        check(fewbit_conv_create(&desc, &conv, &reason), &reason);
+        handle_.reset(conv);
+    }
+#endif
+    /** Empty on failure, the reason in `error`. */
+    static Conv create(const fewbit_conv_desc &desc, fewbit_error *error = nullptr) noexcept {
+        Conv made;
+        fewbit_conv *conv = nullptr;
+        if (fewbit_conv_create(&desc, &conv, error) == FEWBIT_OK) {
+            made.handle_.reset(conv);
+        }
+        return made;
+    }
+
+    explicit operator bool() const noexcept { return handle_ != nullptr; }
+    const fewbit_conv *get() const noexcept { return handle_.get(); }
+
+    fewbit_status workspace(std::size_t images, std::size_t max_workers, WorkspaceSize &needed,
+                            fewbit_error *error = nullptr) const noexcept {
+        return fewbit_conv_workspace(get(), images, max_workers, &needed.size, &needed.align, error);
+    }
+
+    /** fewbit_conv_run; parallel_for may be nullptr. */
+    fewbit_status run(std::size_t images, const void *x, Workspace &workspace, void *y,
+                      const fewbit_parallel_for *parallel_for = nullptr,
+                      fewbit_error *error = nullptr) const noexcept {
+        return fewbit_conv_run(get(), images, x, workspace.data(), workspace.size(), parallel_for, y, error);
+    }
+
+    fewbit_status info(ConvInfo &info, fewbit_error *error = nullptr) const noexcept {
+        return fewbit_conv_info(get(), info.out_dims, &info.in_elements, &info.out_elements, info.kernel_name,
+                                sizeof info.kernel_name, &info.bound, &info.weight_bytes, error);
+    }
+
+private:
+    struct Destroy {
+        void operator()(fewbit_conv *conv) const noexcept { fewbit_conv_destroy(conv); }
+    };
+    std::unique_ptr<fewbit_conv, Destroy> handle_;
+};
+
+} // namespace fewbit
+
+#endif
