@@ -22,7 +22,6 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
-#include <utility>
 #include <vector>
 
 #include "f32_network.hpp"
@@ -98,11 +97,14 @@ std::vector<float> classify(const Images &images, std::size_t step, Run run) {
     return logits;
 }
 
+struct Times {
+    double run, reference;
+};
+
 // Microseconds per image, medians over repeats of `batch` images. Both runs take turns, so that their
 // ratio holds on a machine that others use too.
 template <typename Run, typename Reference>
-std::pair<double, double> time_per_image(const Images &images, std::size_t step, Run run,
-                                         Reference reference) {
+Times time_per_image(const Images &images, std::size_t step, Run run, Reference reference) {
     using clock = std::chrono::steady_clock;
     std::vector<float> logits(step * classes);
     const auto time = [&](auto &each) {
@@ -215,7 +217,8 @@ int run(const std::string &folder, bool table) {
         std::printf("%-25s %-21s %8s %8s %8s %6s %8s %15s %15s\n", "", "", "", "same", "largest",
                     "SQNR", "weight", "batch 1", "batch 256");
         std::printf("%-25s %-21s %8s %8s %8s %6s %8s %8s %6s %8s %6s\n", "weights", "activations",
-                    "accuracy", "as f32", "error", "dB", "bytes", "us/image", "speed", "us/image", "speed");
+                    "accuracy", "as f32", "error", "dB", "bytes", "us/image", "speed", "us/image",
+                    "speed");
     }
     Report report{held_out, f32, table};
     const double reference =
@@ -238,12 +241,13 @@ int run(const std::string &folder, bool table) {
     }
 
     if (table) {
-        std::printf("\nspeed: times as fast as f32, which is the engine's own loops; less than 1 is slower. One\n"
-                    "thread, medians, f32 measured in turns with each row. static: ranges from calibration, codes\n"
-                    "from layer to layer; dynamic: a range for each image and layer, f32 from layer to layer.\n"
+        std::printf("\n"
+                    "speed: times as fast as f32, which is the engine's own loops; less than 1 is slower. One\n"
+                    "thread, medians, f32 in turns with each row. static: ranges from calibration, codes from\n"
+                    "layer to layer; dynamic: a range for each image and layer, f32 from layer to layer.\n"
                     "kernels:");
         for (const std::string &kernel : kernels) std::printf(" %s", kernel.c_str());
-        std::printf("\n\nlogits, to the bit (the same on every CPU, instruction set, batch size and thread count):\n");
+        std::printf("\n\nall logits, the same bits on every CPU, instruction set, batch size and thread count:\n");
     }
     std::printf("%s", report.digests.c_str());
 
