@@ -4,9 +4,12 @@ use crate::elf::Elf;
 use crate::header::Function;
 use std::collections::BTreeSet;
 
-/// What the shared library may take from outside: the C library, and on aarch64 its list of CPU
-/// features. `abort` is not here: only a panic would call it.
+/// What the shared library may take from outside: the C library, on aarch64 its list of CPU features,
+/// and the stack protector of toolchains whose own `core` was compiled with one (Debian's). `abort` is
+/// not here: only a panic would call it.
 const ALLOWED: &[&str] = &[
+    "__stack_chk_fail",
+    "__stack_chk_guard",
     "bcmp",
     "free",
     "getauxval",
@@ -40,7 +43,8 @@ pub fn panic_paths(elf: &Elf) -> Vec<&str> {
 pub fn faults(elf: &Elf, declared: &[Function]) -> Vec<String> {
     let mut faults = Vec::new();
     let names = |defined: bool| -> BTreeSet<&str> {
-        let chosen = elf.dynamic.iter().filter(|symbol| symbol.defined == defined && !symbol.weak);
+        let chosen = elf.dynamic.iter().filter(|symbol| symbol.global && !symbol.weak);
+        let chosen = chosen.filter(|symbol| symbol.defined == defined);
         chosen.map(|symbol| symbol.name.as_str()).collect()
     };
     let declared: BTreeSet<&str> = declared.iter().map(|function| function.name.as_str()).collect();

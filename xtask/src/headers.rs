@@ -111,3 +111,12 @@ pub fn run(arguments: &[String]) -> Outcome {
     let path = root().join("include/fewbit.h");
     write_or_check(&path, &text()?, flag(arguments, "--check"), "headers")
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_committed_header_is_current() {
+        let committed = std::fs::read_to_string(crate::root().join("include/fewbit.h")).unwrap();
+        assert_eq!(super::text().unwrap(), committed, "run `cargo xtask headers` and commit it");
+    }
+}
