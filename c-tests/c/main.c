@@ -104,6 +104,7 @@ static const struct part parts[] = {
 int main(int argc, char **argv) {
     size_t i, ran = 0;
     uint32_t isa = 0, bit;
+    setvbuf(stdout, NULL, _IOLBF, BUFSIZ); /* a crash shall not swallow what was said before */
     CHECK_OK(fewbit_isa_enabled(&isa, NULL));
     printf("instruction sets: scalar");
     for (bit = 0; fewbit_isa_name(bit) != NULL; bit++) {

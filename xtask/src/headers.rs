@@ -22,7 +22,9 @@ const HEAD: &str = "\
  *     descriptions also take a fewbit_error, which may be NULL, for a sentence that names the argument.
  *   - Inputs come first and are const, outputs last. Pointers must not be NULL unless it is said, or the array is
  *     empty. Arrays are aligned to their elements. Nothing is read or written outside the stated extents.
- *   - Only create calls allocate. No function spawns threads; all may be called from any thread, on the same plan too.
+ *   - Only create calls allocate, and no function spawns threads. All may be called from any thread at the same time,
+ *     on the same plan too: plans are immutable. What a call writes (outputs, workspaces, errors, observers) belongs to
+ *     it until it returns, and what it reads must not change meanwhile.
  *   - Results are the same bits on every CPU, instruction set, thread count and split, and whatever the caller's
  *     floating-point environment; that is back, flags too, on return. docs/numerics.md is the numeric contract.
  *   - Descriptions start with struct_size: initialise them with their _INIT macro. Named constants are int32_t.
