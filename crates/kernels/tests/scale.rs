@@ -1,0 +1,76 @@
+//! Every row of the float epilogue against the scalar contract, bit for bit: all lengths and strides,
+//! factors and bias of every kind, between unreadable pages.
+
+mod common;
+
+use common::{Arenas, Case, N, bytes, count, extremes, runnable};
+use fewbit_kernels::scale::{self, ScaleArgs};
+use fewbit_testkit::{GuardedBuf, Rng, report, seed};
+
+/// [`N`] sums: extremes, those whose f32 is inexact, and random ones of all sizes.
+fn sums(rng: &mut Rng) -> Vec<i32> {
+    let mut sums = vec![0, 1, -1, i32::MAX, i32::MIN, 16_777_217, -16_777_219, 33_554_434];
+    sums.resize_with(N, || rng.next_u32() as i32 >> rng.below(32));
+    sums
+}
+
+/// Numbers of all kinds, random ones between them.
+fn numbers(rng: &mut Rng) -> Vec<f32> {
+    let extremes = extremes(1.0);
+    (0..N).map(|_| if rng.below(2) == 0 { rng.pick(&extremes) } else { rng.normal() }).collect()
+}
+
+#[test]
+fn scale_rows() {
+    let mut arenas = Arenas::new();
+    let [mut packed, mut factors_at, mut bias_at] = [(); 3].map(|()| GuardedBuf::new(4096));
+    let mut rng = Rng::new(seed() ^ 9);
+    for row in runnable(scale::S32_F32) {
+        let (name, run) = (row.name(), row.run());
+        let mut calls = 0;
+        // Column factors are scales: positive and finite. Row factors may be products that overflowed.
+        let row_factors =
+            [1.0, 0.013, f32::MIN_POSITIVE, f32::from_bits(1), f32::MAX, f32::INFINITY];
+        for row_factor in row_factors {
+            for (with_bias, relu) in [(false, false), (true, false), (false, true), (true, true)] {
+                let acc = sums(&mut rng);
+                let factors: Vec<f32> = numbers(&mut rng)
+                    .into_iter()
+                    .map(|x| if x.is_finite() && x != 0.0 { x.abs() } else { 0.5 })
+                    .collect();
+                let bias = numbers(&mut rng);
+                let want: Vec<f32> = (0..N)
+                    .map(|i| {
+                        let bias = with_bias.then_some(bias[i]);
+                        fewbit_scheme::scale(acc[i], row_factor, factors[i], bias, relu)
+                    })
+                    .collect();
+                let case = Case {
+                    label: format!("{name} row factor {row_factor} bias {with_bias} relu {relu}"),
+                    src_size: 4,
+                    src: bytes(&acc),
+                    dst_size: 4,
+                    want: bytes(&want),
+                };
+                calls += arenas.check(&case, &mut |src, src_stride, dst, dst_stride, n| {
+                    // The op's sums are contiguous: those given with a stride go between guards too.
+                    let src = if src_stride == 1 { src.cast() } else { packed.at_end(&acc[..n]) };
+                    let args = ScaleArgs {
+                        src,
+                        dst: dst.cast(),
+                        dst_stride,
+                        n,
+                        row_factor,
+                        factors: factors_at.at_end(&factors[..n]),
+                        bias: if with_bias { bias_at.at_end(&bias[..n]) } else { std::ptr::null() },
+                        relu,
+                    };
+                    // SAFETY: the row is bound; sums, factors, bias and results are as long as the run.
+                    unsafe { run(&args) }
+                });
+            }
+        }
+        count(scale::S32_F32, row, calls);
+    }
+    report();
+}
