@@ -23,5 +23,5 @@ pub use format::IntFormat;
 pub use params::{ParamError, ParamSpec, QuantParams, Scheme, SymmetricRange, params_from_range};
 pub use quantize::{QuantizeMode, Quotient, Rounding, dequantize, quantize};
 pub use requantize::{
-    FixedMultiplier, FixedRounding, requantize, requantize_fixed, rescale, scale,
+    FixedMultiplier, FixedRounding, requantize, requantize_fixed, rescale, rescale_fixed, scale,
 };

@@ -124,6 +124,8 @@ const TINY: f32 = f32::from_bits(1);
 /// * `B1`, under either scheme: scale `amax`, zero point 0.
 /// * A range of zeros only gives scale 1. A scale that would underflow to 0 is the smallest positive
 ///   f32, and one that would overflow (a range wider than f32 in the one step of `U1`) the largest.
+///   A subnormal scale is rounded as f32 rounds: to a multiple of 2^-149, so that the ends of a range
+///   below 2^-126 times the number of steps may saturate.
 /// * `power_of_two`: the scale is the smallest power of two that is not below the one above (but at
 ///   most 2^127), and the zero point follows from it.
 ///

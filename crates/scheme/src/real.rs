@@ -73,7 +73,7 @@ pub fn sqrt(x: f32) -> f32 {
         mantissa <<= 1;
         exponent -= 1;
     }
-    // The integer root of mantissa * 2^10 (at most 63 bits) has 32 bits: 24 to keep, 8 to round by.
+    // The integer root of mantissa * 2^10 (63 or 64 bits) has 32 bits: 24 to keep, 8 to round by.
     // A remainder sets the last bit ("sticky"), so that one rounding to nearest even is right.
     let square = mantissa << 10;
     let mut root = 0u64;

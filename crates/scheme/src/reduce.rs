@@ -7,15 +7,17 @@
 //! this, and threads may take whole blocks.
 
 use crate::real;
+use core::ops::AddAssign;
 
 /// Lanes of a block's partial sums.
 pub const LANES: usize = 64;
 /// Elements of a block.
 pub const BLOCK: usize = 4096;
 
-/// The sum of one block's values in f64, in the defined shape. Values beyond [`BLOCK`] are ignored.
-pub fn block_sum(values: impl Iterator<Item = f64>) -> f64 {
-    let mut lanes = [0.0f64; LANES];
+/// The sum of one block's values, in f32 or f64 as they are, in the defined shape. Values beyond
+/// [`BLOCK`] are ignored.
+pub fn block_sum<T: Copy + Default + AddAssign>(values: impl Iterator<Item = T>) -> T {
+    let mut lanes = [T::default(); LANES];
     values.take(BLOCK).enumerate().for_each(|(i, v)| {
         if let Some(lane) = lanes.get_mut(i % LANES) {
             *lane += v;
@@ -24,7 +26,7 @@ pub fn block_sum(values: impl Iterator<Item = f64>) -> f64 {
     fold(lanes)
 }
 
-fn fold(mut lanes: [f64; LANES]) -> f64 {
+fn fold<T: Copy + AddAssign>(mut lanes: [T; LANES]) -> T {
     let mut half = LANES / 2;
     while half > 0 {
         let (low, high) = lanes.split_at_mut(half);
@@ -35,9 +37,36 @@ fn fold(mut lanes: [f64; LANES]) -> f64 {
     first
 }
 
-/// The sum of f32 numbers, each widened to f64, in the defined shape.
+/// The sum of f32 numbers, each widened to f64, in the defined shape; NaN is the canonical one.
 pub fn sum(x: &[f32]) -> f64 {
-    x.chunks(BLOCK).fold(0.0, |total, block| total + block_sum(block.iter().map(|&v| v as f64)))
+    canonical(
+        x.chunks(BLOCK)
+            .fold(0.0, |total, block| total + block_sum(block.iter().map(|&v| v as f64))),
+    )
+}
+
+/// The sum of f32 numbers in f32, in the defined shape; NaN is the canonical one.
+pub fn sum_f32(x: &[f32]) -> f32 {
+    real::canonical(
+        x.chunks(BLOCK).fold(0.0, |total, block| total + block_sum(block.iter().copied())),
+    )
+}
+
+/// The sum of products, each exact in f64, in the defined shape; the end of the shorter side ends
+/// both. NaN is the canonical one.
+pub fn dot(a: &[f32], b: &[f32]) -> f64 {
+    canonical(a.chunks(BLOCK).zip(b.chunks(BLOCK)).fold(0.0, |total, (a, b)| {
+        total + block_sum(a.iter().zip(b).map(|(&a, &b)| a as f64 * b as f64))
+    }))
+}
+
+/// `sum(x) / n` in f64, rounded once more to f32; the canonical NaN of nothing.
+pub fn mean(x: &[f32]) -> f32 {
+    real::canonical((sum(x) / x.len() as f64) as f32)
+}
+
+fn canonical(x: f64) -> f64 {
+    if x.is_nan() { f64::from_bits(0x7FF8_0000_0000_0000) } else { x }
 }
 
 /// The smallest and largest of the numbers that are not NaN, with -0 < +0; (+inf, -inf) if there

@@ -1,6 +1,7 @@
 //! int32 sums to codes, in float and in fixed point, and codes to codes of other parameters.
 
-use crate::{IntFormat, QuantParams, real};
+use crate::quantize::to_code;
+use crate::{IntFormat, QuantParams, Rounding, real};
 
 /// Float mode: `clamp(round_half_even(f32(acc) * multiplier) + zero_point, clamp.0, clamp.1)`.
 ///
@@ -16,18 +17,7 @@ pub fn requantize(
     format: IntFormat,
     clamp: (i32, i32),
 ) -> i32 {
-    let product = acc as f32 * multiplier;
-    let t = if product.is_nan() { 0.0 } else { product };
-    let low = (format.qmin() - zero_point) as f32;
-    let high = (format.qmax() - zero_point) as f32;
-    let clamped = if t < low {
-        low
-    } else if t > high {
-        high
-    } else {
-        t
-    };
-    let q = real::round_half_even(clamped) as i32 + zero_point;
+    let q = to_code(acc as f32 * multiplier, zero_point, format, Rounding::HalfEven);
     q.max(clamp.0).min(clamp.1)
 }
 
@@ -44,14 +34,14 @@ pub struct FixedMultiplier {
 
 impl FixedMultiplier {
     /// The nearest representable multiplier (mantissa ties away from zero): TensorFlow Lite's
-    /// `QuantizeMultiplier`. Below 2^-32 it is 0. `None` for a number that is negative, NaN, or
-    /// 2^30 or larger.
+    /// `QuantizeMultiplier`. What rounds to less than 2^-32 is 0, as is -0. `None` for a number that
+    /// is negative or NaN, or rounds to 2^30 or more.
     pub fn from_real(real: f64) -> Option<FixedMultiplier> {
         // Also refuses NaN.
         if !(0.0..1_073_741_824.0).contains(&real) {
             return None;
         }
-        let bits = real.to_bits();
+        let bits = real.to_bits() & !(1 << 63);
         // real = mantissa * 2^(exponent - 53) with mantissa in 2^52..2^53, so real is in
         // 2^(exponent - 1)..2^exponent; subnormal doubles end up as 0 below.
         let mut exponent = (bits >> 52) as i32 - 1022;
@@ -76,23 +66,24 @@ impl FixedMultiplier {
         self.multiplier >= 0 && self.shift >= -31 && self.shift <= 30
     }
 
-    /// `acc * real`, rounded to an integer.
+    /// `acc * real`, rounded to an integer: TensorFlow Lite's `MultiplyByQuantizedMultiplier`
+    /// wherever that is defined. Beyond int32, where it is not (it overflows), the result saturates:
+    /// in `Single` mode the rounded product, in `Double` mode `acc * 2^shift` for `shift > 0`, as in
+    /// gemmlowp (with a multiplier of [`from_real`](FixedMultiplier::from_real) the result is then at
+    /// least 2^30 in magnitude: beyond the codes of every format).
     pub fn apply(self, acc: i32, rounding: FixedRounding) -> i32 {
         match rounding {
             FixedRounding::Double => {
-                let left = self.shift.clamp(0, 30);
-                let right = (-self.shift).clamp(0, 31);
-                rounding_right_shift(
-                    doubling_high_multiply(acc.wrapping_shl(left as u32), self.multiplier),
-                    right as u32,
-                )
+                let (left, right) = (self.shift.clamp(0, 30), self.shift.clamp(-31, 0));
+                let shifted = saturate((acc as i64) << left);
+                let product = doubling_high_multiply(shifted, self.multiplier);
+                rounding_right_shift(product, right.unsigned_abs())
             }
             FixedRounding::Single => {
                 let total = 31 - self.shift.clamp(-31, 30);
                 let product = acc as i64 * self.multiplier as i64;
-                // |product| <= 2^62 and the rounding term is at most 2^61. The reference narrows to
-                // int32 without saturation; out of range it wraps.
-                ((product + (1i64 << (total - 1))) >> total) as i32
+                // |product| <= 2^62 and the rounding term is at most 2^61.
+                saturate((product + (1i64 << (total - 1))) >> total)
             }
         }
     }
@@ -110,7 +101,13 @@ pub enum FixedRounding {
     Single,
 }
 
-/// `round(a * b / 2^31)`, ties away from zero, saturating for `i32::MIN * i32::MIN`.
+/// The nearest int32, for numbers beyond it one of the ends.
+fn saturate(x: i64) -> i32 {
+    x.max(i32::MIN as i64).min(i32::MAX as i64) as i32
+}
+
+/// `floor(a * b / 2^31 + 1/2)`, so ties upwards (the truncated division of a negative tie and its
+/// smaller nudge give that); `i32::MIN * i32::MIN`, the only product that is too large, saturates.
 fn doubling_high_multiply(a: i32, b: i32) -> i32 {
     if a == i32::MIN && b == i32::MIN {
         return i32::MAX;
@@ -146,11 +143,28 @@ pub fn requantize_fixed(
 
 /// A code under other parameters, float mode:
 /// `requantize(q - from.zero_point, from.scale / to.scale, to.zero_point)`; the quotient of the
-/// scales is one f32 division.
+/// scales is one f32 division (0 or infinite where it leaves f32: then real 0 stays exact, and
+/// everything else becomes 0 or saturates). `q` may be a code of any format, `format` is that of the
+/// result.
 pub fn rescale(q: i32, from: QuantParams, to: QuantParams, format: IntFormat) -> i32 {
     let clamp = (format.qmin(), format.qmax());
     let steps = q.wrapping_sub(from.zero_point);
     requantize(steps, from.scale / to.scale, to.zero_point, format, clamp)
+}
+
+/// A code under other parameters, in integers only: [`requantize_fixed`] of `q - from_zero_point` with
+/// `multiplier` = [`FixedMultiplier::from_real`] of the f64 quotient `from.scale / to.scale`.
+pub fn rescale_fixed(
+    q: i32,
+    from_zero_point: i32,
+    multiplier: FixedMultiplier,
+    rounding: FixedRounding,
+    to_zero_point: i32,
+    format: IntFormat,
+) -> i32 {
+    let clamp = (format.qmin(), format.qmax());
+    let steps = q.wrapping_sub(from_zero_point);
+    requantize_fixed(steps, multiplier, rounding, to_zero_point, format, clamp)
 }
 
 /// The float epilogue of an int8 product: `f32(acc) * (row_factor * column_factor)`, `+ bias`, NaN
