@@ -556,8 +556,8 @@ typedef struct fewbit_bias {
    */
   const void *data;
   /**
-   * FEWBIT_S32: added to the int32 sums, in units of input scale * weight scale; FEWBIT_F32: added to the real
-   * result. Not used without data.
+   * FEWBIT_S32: added to the int32 sums, in units of input scale * weight scale (not with a dynamic input, whose
+   * scale is not known beforehand); FEWBIT_F32: added to the real result. Not used without data.
    */
   int32_t dtype;
   /**
@@ -571,7 +571,7 @@ typedef struct fewbit_bias {
  */
 typedef struct fewbit_output {
   /**
-   * FEWBIT_S32 (the sums), FEWBIT_F32, FEWBIT_S8 or FEWBIT_U8.
+   * FEWBIT_S32 (the sums; not with a dynamic input), FEWBIT_F32, FEWBIT_S8 or FEWBIT_U8.
    */
   int32_t dtype;
   /**

@@ -57,6 +57,9 @@ static fewbit_conv_desc good_conv(void) {
         BAD(kind, struct_size, 0, FEWBIT_ERROR_INVALID_ARGUMENT, "desc");                                                \
         BAD(kind, struct_size, sizeof changed - 1, FEWBIT_ERROR_INVALID_ARGUMENT, "desc");                               \
         BAD(kind, struct_size, SIZE_MAX, FEWBIT_ERROR_INVALID_ARGUMENT, "desc");                                         \
+        /* The sums of a dynamic input have no unit that is known beforehand. */                                         \
+        BAD(kind, input.mode = FEWBIT_INPUT_DYNAMIC_PER_ROW; changed.bias.dtype, FEWBIT_S32, FEWBIT_ERROR_UNSUPPORTED, "desc.bias"); \
+        BAD(kind, input.mode = FEWBIT_INPUT_DYNAMIC_PER_ROW; changed.bias.data = NULL; changed.output.dtype, FEWBIT_S32, FEWBIT_ERROR_UNSUPPORTED, "desc.output"); \
         BAD(kind, weights.data, NULL, FEWBIT_ERROR_NULL_POINTER, "desc.weights.data");                                   \
         BAD(kind, weights.scales, NULL, FEWBIT_ERROR_NULL_POINTER, "desc.weights.scales");                               \
         BAD(kind, weights.zero_points, NULL, FEWBIT_ERROR_NULL_POINTER, "desc.weights.zero_points");                     \

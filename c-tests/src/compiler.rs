@@ -49,7 +49,8 @@ impl Compiler {
         Ok(Compiler { language, tool })
     }
 
-    /// Compiles and links sources of `c/` (or at absolute paths), every warning an error.
+    /// Compiles and links sources of `c/` (or at absolute paths), every warning an error. Options that
+    /// name libraries come last, where users write them.
     ///
     /// # Errors
     /// If the compiler refuses; the text is what it says.
@@ -62,7 +63,9 @@ impl Compiler {
         program: &Path,
     ) -> Outcome<()> {
         let mut command = self.command();
-        command.args(options).args(["-x", self.name()]);
+        let is_library = |option: &&&str| option.starts_with("-l");
+        command.args(options.iter().filter(|option| !is_library(option)));
+        command.args(["-x", self.name()]);
         command.args(sources.iter().map(|source| folder().join(source)));
         command.args(["-x", "none", "-pthread", "-o"]).arg(program);
         match link {
@@ -72,6 +75,7 @@ impl Compiler {
             }
             Link::Static => drop(command.arg(library.archive())),
         }
+        command.args(options.iter().filter(is_library));
         output(&mut command).map(drop)
     }
 

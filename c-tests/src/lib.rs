@@ -31,14 +31,17 @@ pub fn root() -> PathBuf {
 /// # Errors
 /// If it cannot be started or fails; the text holds everything that it printed.
 pub fn output(command: &mut Command) -> Outcome<String> {
+    let mut words = vec![command.get_program()];
+    words.extend(command.get_args());
+    let line = words.join::<&std::ffi::OsStr>(" ".as_ref()).to_string_lossy().into_owned();
     let output =
-        command.stdin(Stdio::null()).output().map_err(|error| format!("{command:?}: {error}"))?;
+        command.stdin(Stdio::null()).output().map_err(|error| format!("{line}: {error}"))?;
     let out = String::from_utf8_lossy(&output.stdout).into_owned();
     if output.status.success() {
         return Ok(out);
     }
     let err = String::from_utf8_lossy(&output.stderr);
-    Err(format!("{command:?}: {}\n{out}{err}", output.status).into())
+    Err(format!("{line}: {}\n{out}{err}", output.status).into())
 }
 
 /// A program of the target, under the runner that cargo is told to use for it

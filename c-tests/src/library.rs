@@ -1,6 +1,6 @@
 //! `libfewbit.so` and `libfewbit.a`: the crate `capi` under its own profile, renamed as C expects it.
 
-use crate::{Outcome, output, root};
+use crate::{HOST, Outcome, output, root};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -39,16 +39,12 @@ impl Library {
         let name = [target.unwrap_or("host"), features.unwrap_or("plain")].join("-");
         let folder = target_dir.join("fewbit").join(name);
         std::fs::create_dir_all(&folder)?;
-        for (from, to) in [
-            ("libfewbit_capi.so", "libfewbit.so.0"),
-            ("libfewbit_capi.so", "libfewbit.so"),
-            ("libfewbit_capi.a", "libfewbit.a"),
-        ] {
-            // Replaced, not overwritten: a running program may have the old one mapped.
-            let part = folder.join(format!("{to}.{}", std::process::id()));
-            std::fs::copy(built.join(from), &part).map_err(|error| format!("{from}: {error}"))?;
-            std::fs::rename(&part, folder.join(to))?;
-        }
+        let (shared, archive) = (built.join("libfewbit_capi.so"), built.join("libfewbit_capi.a"));
+        let copy = |part: &Path| std::fs::copy(&shared, part).map(drop).map_err(Into::into);
+        put(&folder.join("libfewbit.so.0"), &copy)?;
+        put(&folder.join("libfewbit.so"), &copy)?;
+        let own = |part: &Path| own_objects(&archive, part, target.unwrap_or(HOST));
+        put(&folder.join("libfewbit.a"), &own)?;
         Ok(Library { folder })
     }
 
@@ -61,4 +57,35 @@ impl Library {
     pub fn archive(&self) -> PathBuf {
         self.folder.join("libfewbit.a")
     }
+}
+
+/// Makes a file beside its place and moves it there: a running program may have the old one mapped.
+fn put(to: &Path, make: &dyn Fn(&Path) -> Outcome<()>) -> Outcome<()> {
+    let part = to.with_extension(format!("part{}", std::process::id()));
+    make(&part).map_err(|error| format!("{}: {error}", to.display()))?;
+    Ok(std::fs::rename(&part, to)?)
+}
+
+/// An archive of the library's own objects. rustc's archive also holds the compiler's support
+/// functions, of which the library uses none; a program's linker would take `fmaf` and its like from
+/// there instead of from the C library, and with them references to an unwinder.
+fn own_objects(archive: &Path, to: &Path, target: &str) -> Outcome<()> {
+    let folder = to.with_extension("objects");
+    std::fs::create_dir_all(&folder)?;
+    let mut cc = cc::Build::new();
+    cc.cargo_metadata(false).cargo_warnings(false).target(target).host(HOST).opt_level(1);
+    let archiver = || -> Outcome<_> {
+        let mut command = cc.try_get_archiver()?;
+        command.current_dir(&folder);
+        Ok(command)
+    };
+    let members = output(archiver()?.arg("t").arg(archive))?;
+    let own: Vec<&str> = members.lines().filter(|name| name.starts_with("fewbit_capi")).collect();
+    if own.is_empty() {
+        return Err("no object of the library in the archive".into());
+    }
+    output(archiver()?.arg("x").arg(archive).args(&own))?;
+    let _ = std::fs::remove_file(to);
+    output(archiver()?.arg("crs").arg(to).args(&own))?;
+    Ok(std::fs::remove_dir_all(&folder)?)
 }

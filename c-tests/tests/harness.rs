@@ -198,6 +198,51 @@ fn a_program_with_the_static_library_has_no_panic_path() {
     assert_eq!(elf.needed.iter().find(beyond_libc), None);
 }
 
+/// The archive brings nothing into a program but the library: no `fmaf` of its own, for one.
+#[test]
+fn the_static_library_leaves_the_c_library_alone() {
+    let with_math = ["math.c"];
+    run(&linked(&c(), &with_math, &["-fno-builtin", "-lm"], Link::Static, "math-c99"));
+    let Some(compiler) = cxx() else { return };
+    run(&linked(&compiler, &with_math, &["-fno-builtin"], Link::Static, "math-cxx17"));
+    for name in ["math-c99", "math-cxx17"] {
+        let elf = Elf::read(&place(name)).unwrap();
+        let fmaf = elf.all.iter().find(|symbol| symbol.name.starts_with("fmaf"));
+        assert!(fmaf.is_some_and(|symbol| !symbol.defined), "{name}: {fmaf:?}");
+        assert_eq!(symbols::panic_paths(&elf), Vec::<&str>::new());
+    }
+}
+
+/// Every name that the texts for users mention is in the header.
+#[test]
+fn texts_name_what_exists() {
+    let header = header::text().unwrap()
+        + &std::fs::read_to_string(root().join("include/fewbit.hpp")).unwrap();
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let known: BTreeSet<&str> = header.split(|c| !is_name(c)).collect();
+    let mut texts = vec![root().join("README.md"), root().join("examples/digits/README.md")];
+    texts
+        .extend(std::fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path()));
+    let mut names = 0;
+    for path in texts {
+        let text = std::fs::read_to_string(&path).unwrap();
+        for name in text.split(|c| !is_name(c)) {
+            let constant = name.starts_with("FEWBIT_") && name != "FEWBIT_ISA";
+            if name.starts_with("fewbit_") && !name.ends_with('_') || constant {
+                names += 1;
+                let variable = ["FEWBIT_TEST_", "FEWBIT_DIGEST", "FEWBIT_EXHAUSTIVE"]
+                    .iter()
+                    .any(|v| name.starts_with(v));
+                let of_rust = std::path::Path::new(&root().join("crates"))
+                    .join(name.trim_start_matches("fewbit_"))
+                    .is_dir();
+                assert!(variable || of_rust || known.contains(name), "{}: {name}", path.display());
+            }
+        }
+    }
+    assert!(names > 20);
+}
+
 /// The checks of symbols see what they look for.
 #[test]
 fn a_planted_panic_is_found() {

@@ -239,16 +239,20 @@ fn random_layer(rng: &mut Rng, (m, n, k): (usize, usize, usize)) -> (Layer, Vec<
         2 => Input::DynamicPerTensor(dynamic),
         _ => Input::Codes(in_code, params),
     };
+    let is_dynamic = matches!(input, Input::DynamicPerRow(_) | Input::DynamicPerTensor(_));
     let output = match rng.below(4) {
-        0 => Output::S32,
-        1 => Output::F32,
+        0 if !is_dynamic => Output::S32,
+        0 | 1 => Output::F32,
         _ => {
             let code = rng.pick(&codes);
             let scale = rng.pick(&[0.5, 0.037, 11.0]) * (k as f32).sqrt();
             Output::Codes(code, QuantParams { scale, zero_point: zero_point(rng, code.format()) })
         }
     };
-    let bias = rng.below(if output == Output::S32 { 2 } else { 3 });
+    let bias = match rng.below(if output == Output::S32 { 2 } else { 3 }) {
+        1 if is_dynamic => 2,
+        bias => bias,
+    };
     let bias_s32 = (bias == 1)
         .then(|| (0..n).map(|_| rng.next_u32() as i32 >> rng.pick(&[2, 10, 20])).collect());
     let bias_f32 = (bias == 2).then(|| (0..n).map(|_| rng.normal() * 10.0).collect());
@@ -408,6 +412,16 @@ fn bad_descriptions_are_refused() {
     };
     assert!(Linear::create(&good, Supported::SCALAR, &Allocator::DEFAULT).is_ok());
     use Status::{BufferTooSmall, InvalidArgument, Unsupported};
+    let spec = ParamSpec::affine(IntFormat::U8);
+    let dynamic = DynamicSpec { code: Code::U8, spec };
+    for input in [Input::DynamicPerRow(dynamic), Input::DynamicPerTensor(dynamic)] {
+        let desc = LinearDesc { input, ..good };
+        assert!(Linear::create(&desc, Supported::SCALAR, &Allocator::DEFAULT).is_ok());
+        let sums = LinearDesc { output: Output::S32, ..desc };
+        assert_eq!(refused(sums), (Unsupported, "desc.output"));
+        let bias = LinearDesc { bias: Bias::S32(&[1; 3]), ..desc };
+        assert_eq!(refused(bias), (Unsupported, "desc.bias"));
+    }
     assert_eq!(
         refused(LinearDesc { in_features: 0, ..good }),
         (InvalidArgument, "desc.in_features")

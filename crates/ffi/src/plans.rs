@@ -80,8 +80,8 @@ pub struct fewbit_input {
 pub struct fewbit_bias {
     /// One value for each output channel; NULL: none.
     pub data: *const c_void,
-    /// FEWBIT_S32: added to the int32 sums, in units of input scale * weight scale; FEWBIT_F32: added to the real
-    /// result. Not used without data.
+    /// FEWBIT_S32: added to the int32 sums, in units of input scale * weight scale (not with a dynamic input, whose
+    /// scale is not known beforehand); FEWBIT_F32: added to the real result. Not used without data.
     pub dtype: i32,
     /// Must be 0.
     pub reserved: i32,
@@ -92,7 +92,7 @@ pub struct fewbit_bias {
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct fewbit_output {
-    /// FEWBIT_S32 (the sums), FEWBIT_F32, FEWBIT_S8 or FEWBIT_U8.
+    /// FEWBIT_S32 (the sums; not with a dynamic input), FEWBIT_F32, FEWBIT_S8 or FEWBIT_U8.
     pub dtype: i32,
     /// FEWBIT_ACTIVATION_*.
     pub activation: i32,

@@ -9,20 +9,15 @@ use fewbit_kernels::quantize::{self, QuantizeArgs, QuantizeFn};
 use fewbit_kernels::registry::Row;
 use fewbit_scheme::float16;
 use fewbit_scheme::{IntFormat, QuantParams, QuantizeMode, Quotient, Rounding};
-use fewbit_testkit::{is_full, report, seed};
+use fewbit_testkit::report;
 
 /// Values a call: several vectors of any row, and part of one.
 const BLOCK: usize = 4096 + 13;
 
-/// Calls `check` with blocks of f32 that together are all of them, or every 1021st (61st in the full
-/// tier) from one that the seed chooses: a step prime to 2^32, so that all patterns of bits occur.
+/// Calls `check` with blocks of f32 that together are all of them, or a sample.
 fn blocks(mut check: impl FnMut(&[f32])) {
-    let step = match std::env::var("FEWBIT_EXHAUSTIVE") {
-        Ok(value) if value == "1" => 1,
-        _ if is_full() => 61,
-        _ => 1021,
-    };
-    let mut bits = (seed() % step..1 << 32).step_by(step as usize);
+    let (start, step) = fewbit_testkit::sweep("kernels", 1021);
+    let mut bits = (u64::from(start)..1 << 32).step_by(step as usize);
     let mut block = Vec::with_capacity(BLOCK);
     loop {
         block.clear();

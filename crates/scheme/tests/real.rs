@@ -80,7 +80,7 @@ fn fma_of_random_numbers() {
         let c = match rng.next_u32() & 3 {
             // Cancels all of the product but its rounding.
             0 => -(a * b),
-            1 => beside(a * b, 1) * -1.0,
+            1 => -beside(a * b, 1),
             2 => a * b * 5.960_464_5e-8,
             _ => f32::from_bits(rng.next_u32()),
         };

@@ -2,7 +2,7 @@
 //! standard library: all pairs of extremes, all 2^16 codes, and a sweep over all f32.
 
 use fewbit_simd::{HalfLanes, Isa, IsaSet, Lanes, Scalar, f32_of_order_key};
-use fewbit_testkit::{GuardedBuf, covered, is_full, limited, missing, report, seed};
+use fewbit_testkit::{GuardedBuf, covered, limited, missing, report};
 
 /// Elements a case: the longest vector.
 const N: usize = 16;
@@ -369,13 +369,9 @@ fn all_pairs_of_extremes() {
 #[test]
 fn a_sweep_over_all_f32_and_all_codes() {
     let (scalar, vectors) = (scalar(), vectors());
-    // An odd step visits every low-order pattern; consecutive lanes cover all 2^16 codes.
-    let step = match std::env::var("FEWBIT_EXHAUSTIVE") {
-        Ok(value) if value == "1" => 1,
-        _ if is_full() => 61,
-        _ => 2_053,
-    };
-    let mut next = seed() % step;
+    // Consecutive lanes cover all 2^16 codes.
+    let (start, step) = fewbit_testkit::sweep("simd ops", 2053);
+    let (mut next, step) = (u64::from(start), u64::from(step));
     while next < 1 << 32 {
         let case = Case {
             a: std::array::from_fn(|i| (next + i as u64 * step) as u32),

@@ -108,7 +108,7 @@ impl Input {
 /// What a plan writes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Output {
-    /// The exact sums, with an s32 bias.
+    /// The exact sums, with an s32 bias. Not with a dynamic input, whose sums have no known unit.
     S32,
     /// `f32(acc) * (input scale * weight scale)`, plus an f32 bias.
     F32,
@@ -132,7 +132,7 @@ impl Output {
 pub enum Bias<'a> {
     /// Nothing.
     None,
-    /// To the int32 sums, in units of `input scale * weight scale`.
+    /// To the int32 sums, in units of `input scale * weight scale`. Not with a dynamic input.
     S32(&'a [i32]),
     /// To the real result. Not with S32 output.
     F32(&'a [f32]),
@@ -216,6 +216,16 @@ pub(crate) fn check_operands(operands: &Operands<'_>, channels: usize) -> Result
             return Err(bad_zero_point("desc.weights.zero_points", zero_point, format));
         }
     }
+    // The unit of a sum is input scale * weight scale, and only the run knows that input scale.
+    let without_unit = |argument, sentence| {
+        if input.fixed_params().is_some() {
+            return Ok(());
+        }
+        Err(Error::new(Status::Unsupported, argument, sentence))
+    };
+    if *output == Output::S32 {
+        without_unit("desc.output", "is s32 sums, whose unit is unknown with a dynamic input")?;
+    }
     let (count, real) = match bias {
         Bias::None => return Ok(()),
         Bias::S32(bias) => (bias.len(), false),
@@ -229,6 +239,12 @@ pub(crate) fn check_operands(operands: &Operands<'_>, channels: usize) -> Result
         )
         .with(count)
         .with(channels));
+    }
+    if !real {
+        without_unit(
+            "desc.bias",
+            "is s32, in a unit that is unknown with a dynamic input: use f32",
+        )?;
     }
     if real && *output == Output::S32 {
         return Err(Error::new(

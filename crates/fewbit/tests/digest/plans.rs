@@ -68,9 +68,14 @@ impl Layer {
             2 => Input::DynamicPerRow(dynamic),
             _ => Input::DynamicPerTensor(dynamic),
         };
-        let bias = rng.below(3);
+        // The sums of a dynamic input have no unit that is known beforehand.
+        let is_dynamic = matches!(input, Input::DynamicPerRow(_) | Input::DynamicPerTensor(_));
+        let bias = match rng.below(3) {
+            1 if is_dynamic => 2,
+            bias => bias,
+        };
         let output = match rng.below(3) {
-            0 if bias != 2 => Output::S32,
+            0 if bias != 2 && !is_dynamic => Output::S32,
             1 => {
                 let code = code(rng);
                 Output::Codes(code, QuantParams { scale: 5.0, ..params(rng, code) })
