@@ -874,6 +874,17 @@ fewbit_status fewbit_dequantize_s8_f32(const int8_t *q, size_t n, const struct f
 fewbit_status fewbit_dequantize_u8_f32(const uint8_t *q, size_t n, const struct fewbit_quant_params *params, float *x);
 
 /**
+ * The smallest and the largest of the numbers that are not NaN, with -0 less than +0; +infinity and
+ * -infinity if there are none.
+ *
+ * @param[in] x  n numbers.
+ * @param[out] min, max  One number each; must not overlap x, nor each other.
+ * @return FEWBIT_ERROR_NULL_POINTER (x may be NULL if n is 0), FEWBIT_ERROR_INVALID_ARGUMENT (n),
+ *         FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP, FEWBIT_ERROR_ISA.
+ */
+fewbit_status fewbit_min_max_f32(const float *x, size_t n, float *min, float *max);
+
+/**
  * Converts f32 to IEEE binary16 bits: to nearest, ties to even; subnormals kept; beyond 65504 rounds to
  * infinity (65520 and more); NaN keeps its sign and top payload bits and becomes quiet.
  *
@@ -923,17 +934,6 @@ fewbit_status fewbit_convert_f32_f8e5m2(const float *x, size_t n, int32_t satura
  * Converts OCP E5M2 bits to f32, exactly; a NaN becomes quiet. Otherwise as fewbit_convert_f32_f16.
  */
 fewbit_status fewbit_convert_f8e5m2_f32(const uint8_t *x, size_t n, float *y);
-
-/**
- * The smallest and the largest of the numbers that are not NaN, with -0 less than +0; +infinity and
- * -infinity if there are none.
- *
- * @param[in] x  n numbers.
- * @param[out] min, max  One number each; must not overlap x, nor each other.
- * @return FEWBIT_ERROR_NULL_POINTER (x may be NULL if n is 0), FEWBIT_ERROR_INVALID_ARGUMENT (n),
- *         FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP, FEWBIT_ERROR_ISA.
- */
-fewbit_status fewbit_min_max_f32(const float *x, size_t n, float *min, float *max);
 
 /**
  * Requantizes int32 sums to int8, float mode: q = clamp(round_half_even(f32(acc) * multiplier) +

@@ -85,11 +85,16 @@ pub fn text() -> Result<String, Box<dyn Error>> {
     };
     let mut bytes = Vec::new();
     let mut builder = Builder::new().with_config(config);
-    // In the order that a reader wants: each level behind what it builds on.
-    for module in
-        ["status", "version", "arrays", "tensors", "observe", "boundary", "plans", "linear", "conv"]
-    {
-        builder = builder.with_src(root().join("crates/ffi/src").join(module).with_extension("rs"));
+    let modules = root().join("crates/ffi/src");
+    for module in MODULES {
+        builder = builder.with_src(modules.join(module).with_extension("rs"));
+    }
+    for entry in std::fs::read_dir(&modules)? {
+        let name = entry?.path().with_extension("");
+        let name = name.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if name != "lib" && !MODULES.contains(&name.as_str()) {
+            return Err(format!("crates/ffi has the module {name}, MODULES here does not").into());
+        }
     }
     builder.generate()?.write(&mut bytes);
     // Every function's Rust documentation ends with a section for the linter; C has the rest.
@@ -108,6 +113,22 @@ pub fn text() -> Result<String, Box<dyn Error>> {
     let (before, after) = body.split_at(end);
     Ok(format!("{before}{INIT}\n{after}\n"))
 }
+
+/// The modules of `ffi` in the order that a reader wants: each level behind what it builds on.
+const MODULES: &[&str] = &[
+    "status",
+    "version",
+    "arrays",
+    "convert",
+    "requantize",
+    "pack",
+    "tensors",
+    "observe",
+    "boundary",
+    "plans",
+    "linear",
+    "conv",
+];
 
 pub fn run(arguments: &[String]) -> Outcome {
     let path = root().join("include/fewbit.h");

@@ -17,9 +17,12 @@ extern crate std;
 mod arrays;
 mod boundary;
 mod conv;
+mod convert;
 mod linear;
 mod observe;
+mod pack;
 mod plans;
+mod requantize;
 mod status;
 mod tensors;
 mod version;
@@ -27,13 +30,16 @@ mod version;
 pub use arrays::*;
 pub use boundary::{fewbit_parallel_for, fewbit_task};
 pub use conv::*;
+pub use convert::*;
 pub use linear::*;
 pub use observe::*;
+pub use pack::*;
 pub use plans::{
     FEWBIT_ACTIVATION_NONE, FEWBIT_ACTIVATION_RELU, FEWBIT_INPUT_CODES,
     FEWBIT_INPUT_DYNAMIC_PER_ROW, FEWBIT_INPUT_DYNAMIC_PER_TENSOR, FEWBIT_INPUT_STATIC,
     fewbit_allocator, fewbit_bias, fewbit_input, fewbit_output, fewbit_weights,
 };
+pub use requantize::*;
 pub use status::{
     FEWBIT_ERROR_BUFFER_TOO_SMALL, FEWBIT_ERROR_INTERNAL, FEWBIT_ERROR_INVALID_ARGUMENT,
     FEWBIT_ERROR_ISA, FEWBIT_ERROR_LIMIT_EXCEEDED, FEWBIT_ERROR_MISALIGNED,
