@@ -21,6 +21,19 @@ pub(crate) trait Step {
     /// Within an entry compiled for the step's instruction set; the pointers are valid for `n`
     /// elements, and the op's parameters for the elements `first..first + n`.
     unsafe fn step(&self, src: *const Self::Src, dst: *mut Self::Dst, first: usize, n: usize);
+
+    /// Four whole steps at once; an op that can share work between them has its own.
+    ///
+    /// # Safety
+    /// As [`step`](Step::step), for `4 * LANES` elements.
+    #[inline(always)]
+    unsafe fn step_4(&self, src: *const Self::Src, dst: *mut Self::Dst, first: usize) {
+        for i in 0..4 {
+            let at = i * Self::LANES;
+            // SAFETY: by this function's contract.
+            unsafe { self.step(src.add(at), dst.add(at), first + at, Self::LANES) };
+        }
+    }
 }
 
 /// Elements gathered at a time from a run that is not contiguous: a few vectors, so that filling
@@ -64,6 +77,10 @@ pub(crate) unsafe fn run<S: Step>(
             };
             let to = if dst_stride == 1 { dst.add(first) } else { scattered.as_mut_ptr().cast() };
             let mut at = 0;
+            while len - at >= 4 * S::LANES {
+                op.step_4(from.add(at), to.add(at), first + at);
+                at += 4 * S::LANES;
+            }
             while len - at >= S::LANES {
                 op.step(from.add(at), to.add(at), first + at, S::LANES);
                 at += S::LANES;
@@ -92,6 +109,7 @@ pub(crate) trait Params<V: Lanes> {
 
 /// One parameter for the whole run.
 pub(crate) struct Uniform<V: Lanes> {
+    values: (f32, i32),
     factor: V::F32,
     zero_point: V::I32,
 }
@@ -104,11 +122,19 @@ impl<V: Lanes> Uniform<V> {
         // SAFETY: by this function's contract.
         unsafe {
             let zero_point = if zero_points.is_null() { 0 } else { zero_points.read_unaligned() };
+            let factor = factors.read_unaligned();
             Uniform {
-                factor: V::splat_f32(factors.read_unaligned()),
+                values: (factor, zero_point),
+                factor: V::splat_f32(factor),
                 zero_point: V::splat_i32(zero_point),
             }
         }
+    }
+
+    /// The factor and the zero point.
+    #[inline(always)]
+    pub(crate) fn values(&self) -> (f32, i32) {
+        self.values
     }
 }
 

@@ -46,6 +46,22 @@ macro_rules! methods {
         let (a, b) = ($V::load_f32($a.cast(), $V::LANES), $V::load_f32($b.cast(), $V::LANES));
         $V::store_f32($to.cast(), $V::$name(a, b), $V::LANES);
     }};
+    (@ Fused $name:ident, $V:ident, $a:ident, $b:ident, $to:expr) => {{
+        // Addends that cancel all but what a product's rounding would lose, and others.
+        let mut addends = [0.0f32; N];
+        for (i, addend) in addends.iter_mut().enumerate().take($V::LANES) {
+            let (a, b) = (f32::from_bits($a.add(i).read()), f32::from_bits($b.add(i).read()));
+            *addend = if $a.add(i).read() & 1 == 0 { -(a * b) } else { b };
+        }
+        let (a, b) = ($V::load_f32($a.cast(), $V::LANES), $V::load_f32($b.cast(), $V::LANES));
+        let c = $V::load_f32(addends.as_ptr(), $V::LANES);
+        $V::store_f32($to.cast(), $V::$name(a, b, c), $V::LANES);
+    }};
+    (@ ThreeInt $name:ident, $V:ident, $a:ident, $b:ident, $to:expr) => {{
+        let (a, b) = ($V::load_i32($a.cast(), $V::LANES), $V::load_i32($b.cast(), $V::LANES));
+        let c = $V::splat_i32(0x0F33_5500);
+        $V::store_i32($to.cast(), $V::$name(a, b, c), $V::LANES);
+    }};
     (@ Choice $name:ident, $V:ident, $a:ident, $b:ident, $to:expr) => {
         methods!(@ Binary $name, $V, $a, $b, $to)
     };
@@ -96,9 +112,12 @@ macro_rules! methods {
 enum Kind {
     /// f32 arithmetic: all bits, any NaN equal to any.
     Binary,
+    /// As `Binary`, with an addend.
+    Fused,
     /// One of two f32: all bits.
     Choice,
     BinaryInt,
+    ThreeInt,
     /// Rounding: as numbers (the zero's sign is unspecified), where the contract covers `a`.
     Round,
     /// Where `a` is an integer within i32.
@@ -115,6 +134,7 @@ enum Kind {
 methods! {
     add: Binary,
     mul: Binary,
+    fma: Fused,
     div: Binary,
     min: Choice,
     max: Choice,
@@ -127,6 +147,10 @@ methods! {
     sub_i32: BinaryInt,
     min_i32: BinaryInt,
     max_i32: BinaryInt,
+    or_xor: ThreeInt,
+    or_i32: BinaryInt,
+    and_i32: BinaryInt,
+    bits: Key,
     order_key: Key,
     f16_to_f32: Widen,
     bf16_to_f32: Widen,
@@ -143,6 +167,7 @@ struct Backend {
     apply: unsafe fn(&Case, &mut [Lane16]),
     load: unsafe fn(Element, *const u8, usize, &mut [i32; N]),
     store: unsafe fn(Element, *mut u8, usize, &[i32; N]),
+    pack: unsafe fn(&[i32; 4 * N], *mut u8, bool) -> bool,
 }
 
 /// What a load or store moves.
@@ -207,6 +232,21 @@ unsafe fn store<V: HalfLanes>(element: Element, to: *mut u8, n: usize, values: &
     }
 }
 
+/// Stores four vectors as s8 or u8; says whether the first of them is zero.
+#[inline(always)]
+unsafe fn pack<V: HalfLanes>(values: &[i32; 4 * N], to: *mut u8, signed: bool) -> bool {
+    // SAFETY: within an entry compiled for `V`; `4 * LANES` bytes are writable.
+    unsafe {
+        let v = [0, 1, 2, 3].map(|i| V::load_i32(values.as_ptr().add(i * V::LANES), V::LANES));
+        if signed {
+            V::store_s8_of_4(to.cast(), v)
+        } else {
+            V::store_u8_of_4(to, v)
+        }
+        V::is_zero(v[0])
+    }
+}
+
 macro_rules! backend {
     ($isa:expr, $V:ty $(, $features:literal)?) => {{
         $(#[target_feature(enable = $features)])?
@@ -224,12 +264,18 @@ macro_rules! backend {
             // SAFETY: compiled for the backend; the caller checked the CPU and the pointer.
             unsafe { store::<$V>(element, to, n, values) }
         }
+        $(#[target_feature(enable = $features)])?
+        unsafe fn pack_four(values: &[i32; 4 * N], to: *mut u8, signed: bool) -> bool {
+            // SAFETY: compiled for the backend; the caller checked the CPU and the pointer.
+            unsafe { pack::<$V>(values, to, signed) }
+        }
         Backend {
             isa: $isa,
             lanes: <$V>::LANES,
             apply: apply_all,
             load: load_one,
             store: store_one,
+            pack: pack_four,
         }
     }};
 }
@@ -278,7 +324,7 @@ fn agrees(name: &str, kind: Kind, case: &Case, i: usize, got: u32, want: u32) ->
     let float = f32::from_bits;
     let a = float(case.a[i]);
     match kind {
-        Kind::Binary => got == want || (float(got).is_nan() && float(want).is_nan()),
+        Kind::Binary | Kind::Fused => got == want || (float(got).is_nan() && float(want).is_nan()),
         Kind::Round if a.is_nan() => float(got).is_nan(),
         Kind::Round if name == "round_half_away" && a.abs() > 4_194_304.0 => true,
         Kind::Round => float(got) == float(want),
@@ -410,6 +456,12 @@ fn the_scalar_backend_is_the_standard_library() {
             assert_eq!(result("min"), if x < y { a } else { b });
             assert_eq!(result("max"), if x > y { a } else { b });
             assert_eq!(result("replace_nan"), if x.is_nan() { b } else { a });
+            let addend = if a & 1 == 0 { -(x * y) } else { y };
+            assert!(same(float("fma"), x.mul_add(y, addend)));
+            assert_eq!(result("or_xor"), a | (b ^ 0x0F33_5500));
+            assert_eq!(result("or_i32"), a | b);
+            assert_eq!(result("and_i32"), a & b);
+            assert_eq!(result("bits"), a);
             assert_eq!(result("add_i32"), i.wrapping_add(j) as u32);
             assert_eq!(result("sub_i32"), i.wrapping_sub(j) as u32);
             assert_eq!(result("min_i32"), i.min(j) as u32);
@@ -417,6 +469,55 @@ fn the_scalar_backend_is_the_standard_library() {
             assert!(same(float("f32_from_i32"), i as f32));
             assert!(float("round_half_even") == x.round_ties_even() || x.is_nan());
             assert!(float("round_half_away") == x.round() || x.is_nan());
+        }
+    }
+}
+
+#[test]
+fn four_vectors_are_stored_as_the_nearest_bytes() {
+    let mut backends = vectors();
+    backends.push(scalar());
+    let mut rng = fewbit_testkit::Rng::new(60);
+    let mut buf = GuardedBuf::new(4096);
+    let (base, len) = (buf.as_mut_ptr(), buf.len());
+    for backend in &backends {
+        let isa = backend.isa.map_or("scalar", Isa::name);
+        let n = 4 * backend.lanes;
+        for round in 0..2000 {
+            let values: [i32; 4 * N] = std::array::from_fn(|_| match rng.below(4) {
+                0 => {
+                    rng.pick(&[i32::MIN, i32::MAX, -129, -128, 127, 128, 255, 256, 32_768, -32_769])
+                }
+                1 => rng.next_u32() as i32,
+                _ => rng.below(600) as i32 - 300,
+            });
+            let at = [0, round % 64, len - n][round % 3];
+            for signed in [true, false] {
+                let want: Vec<u8> = values[..n]
+                    .iter()
+                    .map(|&v| if signed { v.clamp(-128, 127) as u8 } else { v.clamp(0, 255) as u8 })
+                    .collect();
+                // SAFETY: `at + n <= len`; `backends` lists what the CPU has.
+                let (zero, got) = unsafe {
+                    base.write_bytes(0xA5, len);
+                    let zero = (backend.pack)(&values, base.add(at), signed);
+                    (zero, std::slice::from_raw_parts(base, len))
+                };
+                assert_eq!(zero, values[..backend.lanes].iter().all(|&v| v == 0));
+                assert_eq!(got[at..at + n], want, "{isa} signed {signed}");
+                let mut rest = got[..at].iter().chain(&got[at + n..]);
+                assert!(rest.all(|&b| b == 0xA5), "{isa} wrote outside");
+            }
+        }
+        // One bit in one lane.
+        for lane in 0..backend.lanes {
+            let mut values = [0; 4 * N];
+            // SAFETY: `n <= len`; `backends` lists what the CPU has.
+            unsafe {
+                assert!((backend.pack)(&values, base, true), "{isa}");
+                values[lane] = 1 << (lane * 2);
+                assert!(!(backend.pack)(&values, base, true), "{isa} lane {lane}");
+            }
         }
     }
 }

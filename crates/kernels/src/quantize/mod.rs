@@ -2,12 +2,14 @@
 //! [`fewbit_scheme::quantize`] defines it. Rounding and quotient are [`QuantizeMode`]'s.
 
 mod any;
+mod bracket;
 
 pub use any::any;
 
 use crate::elementwise::{Each, Params, Step, Uniform, rows, run};
 use crate::infos;
 use crate::registry::RowInfo;
+use bracket::{Bracket, Bracketed};
 use core::marker::PhantomData;
 use fewbit_scheme::{QuantizeMode, Quotient, Rounding};
 use fewbit_simd::Lanes;
@@ -82,43 +84,72 @@ unsafe fn quantize<V: Lanes, const QMIN: i32, const QMAX: i32>(args: &QuantizeAr
 /// # Safety
 /// As [`QuantizeFn`], within an entry compiled for `V`.
 #[inline(always)]
-unsafe fn in_mode<V: Lanes, P: Params<V>, const QMIN: i32, const QMAX: i32>(
+unsafe fn in_mode<V: Lanes, P: Bracketed<V>, const QMIN: i32, const QMAX: i32>(
     args: &QuantizeArgs,
     params: P,
 ) {
-    let vectors = PhantomData;
-    let QuantizeArgs { src, src_stride, dst, dst_stride, n, .. } = *args;
     // SAFETY: by this function's contract.
     unsafe {
         match (args.mode.rounding, args.mode.quotient) {
             (Rounding::HalfEven, Quotient::Divide) => {
-                let op = Quantize::<V, P, QMIN, QMAX, false, false> { params, vectors };
-                run(&op, src, src_stride, dst, dst_stride, n);
+                let exact = Exact::<V, P, QMIN, QMAX, false, false>::new(params);
+                fastest(args, exact);
             }
             (Rounding::HalfEven, Quotient::Multiply) => {
-                let op = Quantize::<V, P, QMIN, QMAX, false, true> { params, vectors };
-                run(&op, src, src_stride, dst, dst_stride, n);
+                let exact = Exact::<V, P, QMIN, QMAX, false, true>::new(params);
+                fastest(args, exact);
             }
             (Rounding::HalfAway, Quotient::Divide) => {
-                let op = Quantize::<V, P, QMIN, QMAX, true, false> { params, vectors };
-                run(&op, src, src_stride, dst, dst_stride, n);
+                let exact = Exact::<V, P, QMIN, QMAX, true, false>::new(params);
+                fastest(args, exact);
             }
             (Rounding::HalfAway, Quotient::Multiply) => {
-                let op = Quantize::<V, P, QMIN, QMAX, true, true> { params, vectors };
-                run(&op, src, src_stride, dst, dst_stride, n);
+                let exact = Exact::<V, P, QMIN, QMAX, true, true>::new(params);
+                fastest(args, exact);
             }
         }
     }
 }
 
-/// The op in one mode: `AWAY` rounds half away from zero, `MULTIPLY` multiplies by the inverse.
-struct Quantize<V, P, const QMIN: i32, const QMAX: i32, const AWAY: bool, const MULTIPLY: bool> {
+/// # Safety
+/// As [`QuantizeFn`], within an entry compiled for `V`.
+#[inline(always)]
+unsafe fn fastest<V, P, const QMIN: i32, const QMAX: i32, const AWAY: bool, const MULTIPLY: bool>(
+    args: &QuantizeArgs,
+    exact: Exact<V, P, QMIN, QMAX, AWAY, MULTIPLY>,
+) where
+    V: Lanes,
+    P: Bracketed<V>,
+{
+    let QuantizeArgs { src, src_stride, dst, dst_stride, n, .. } = *args;
+    // SAFETY: by this function's contract.
+    unsafe {
+        match exact.params.bracket() {
+            Some(bracket) if V::FUSED && n >= 4 * V::LANES => {
+                run(&Quick { exact, bracket }, src, src_stride, dst, dst_stride, n);
+            }
+            _ => run(&exact, src, src_stride, dst, dst_stride, n),
+        }
+    }
+}
+
+/// The op as it is written in the contract, with a division: `AWAY` rounds half away from zero,
+/// `MULTIPLY` multiplies by the inverse.
+struct Exact<V, P, const QMIN: i32, const QMAX: i32, const AWAY: bool, const MULTIPLY: bool> {
     params: P,
     vectors: PhantomData<V>,
 }
 
+impl<V, P, const QMIN: i32, const QMAX: i32, const AWAY: bool, const MULTIPLY: bool>
+    Exact<V, P, QMIN, QMAX, AWAY, MULTIPLY>
+{
+    fn new(params: P) -> Self {
+        Exact { params, vectors: PhantomData }
+    }
+}
+
 impl<V, P, const QMIN: i32, const QMAX: i32, const AWAY: bool, const MULTIPLY: bool> Step
-    for Quantize<V, P, QMIN, QMAX, AWAY, MULTIPLY>
+    for Exact<V, P, QMIN, QMAX, AWAY, MULTIPLY>
 where
     V: Lanes,
     P: Params<V>,
@@ -145,6 +176,43 @@ where
             let t = V::min(V::max(t, low), high);
             let rounded = if AWAY { V::round_half_away(t) } else { V::round_half_even(t) };
             V::store_u8(dst, V::add_i32(V::i32_from_f32(rounded), zero_point), n);
+        }
+    }
+}
+
+/// The op without a division, four vectors at a time; whatever is not certain goes to `exact`.
+struct Quick<V: Lanes, P, const QMIN: i32, const QMAX: i32, const AWAY: bool, const MULTIPLY: bool>
+{
+    exact: Exact<V, P, QMIN, QMAX, AWAY, MULTIPLY>,
+    bracket: Bracket<V>,
+}
+
+impl<V, P, const QMIN: i32, const QMAX: i32, const AWAY: bool, const MULTIPLY: bool> Step
+    for Quick<V, P, QMIN, QMAX, AWAY, MULTIPLY>
+where
+    V: Lanes,
+    P: Params<V>,
+{
+    type Src = f32;
+    type Dst = u8;
+    const LANES: usize = V::LANES;
+
+    #[inline(always)]
+    unsafe fn step(&self, src: *const f32, dst: *mut u8, first: usize, n: usize) {
+        // SAFETY: by the contract of `Step::step`.
+        unsafe { self.exact.step(src, dst, first, n) }
+    }
+
+    #[inline(always)]
+    unsafe fn step_4(&self, src: *const f32, dst: *mut u8, first: usize) {
+        // SAFETY: by the contract of `Step::step_4`.
+        unsafe {
+            let x = [0, 1, 2, 3].map(|i| V::load_f32(src.add(i * V::LANES), V::LANES));
+            match self.bracket.codes(x) {
+                Some(codes) if QMIN < 0 => V::store_s8_of_4(dst.cast(), codes),
+                Some(codes) => V::store_u8_of_4(dst, codes),
+                None => self.exact.step_4(src, dst, first),
+            }
         }
     }
 }

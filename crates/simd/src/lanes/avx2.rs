@@ -43,6 +43,7 @@ unsafe impl Lanes for Avx2 {
     type F32 = __m256;
     type I32 = __m256i;
     const LANES: usize = 8;
+    const FUSED: bool = true;
 
     #[inline(always)]
     unsafe fn load_f32(from: *const f32, n: usize) -> __m256 {
@@ -221,6 +222,66 @@ unsafe impl Lanes for Avx2 {
     unsafe fn max_i32(a: __m256i, b: __m256i) -> __m256i {
         // SAFETY: features by the contract of `Lanes`.
         unsafe { _mm256_max_epi32(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn fma(a: __m256, b: __m256, c: __m256) -> __m256 {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm256_fmadd_ps(a, b, c) }
+    }
+
+    #[inline(always)]
+    unsafe fn or_xor(acc: __m256i, a: __m256i, b: __m256i) -> __m256i {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm256_or_si256(acc, _mm256_xor_si256(a, b)) }
+    }
+
+    #[inline(always)]
+    unsafe fn or_i32(a: __m256i, b: __m256i) -> __m256i {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm256_or_si256(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn and_i32(a: __m256i, b: __m256i) -> __m256i {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm256_and_si256(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn is_zero(a: __m256i) -> bool {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm256_testz_si256(a, a) == 1 }
+    }
+
+    #[inline(always)]
+    unsafe fn bits(a: __m256) -> __m256i {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm256_castps_si256(a) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_s8_of_4(to: *mut i8, [a, b, c, d]: [__m256i; 4]) {
+        // SAFETY: features and elements by the contract of `Lanes`.
+        unsafe {
+            // Packing works in halves: 4 bytes of each vector, then 4 more.
+            let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+            let (ab, cd) = (_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
+            let bytes = _mm256_permutevar8x32_epi32(_mm256_packs_epi16(ab, cd), order);
+            _mm256_storeu_si256(to.cast(), bytes);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_u8_of_4(to: *mut u8, [a, b, c, d]: [__m256i; 4]) {
+        // SAFETY: features and elements by the contract of `Lanes`.
+        unsafe {
+            // Packing works in halves: 4 bytes of each vector, then 4 more.
+            let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+            let (ab, cd) = (_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
+            let bytes = _mm256_permutevar8x32_epi32(_mm256_packus_epi16(ab, cd), order);
+            _mm256_storeu_si256(to.cast(), bytes);
+        }
     }
 
     #[inline(always)]

@@ -18,6 +18,7 @@ unsafe impl Lanes for Avx512 {
     type F32 = __m512;
     type I32 = __m512i;
     const LANES: usize = 16;
+    const FUSED: bool = true;
 
     #[inline(always)]
     unsafe fn load_f32(from: *const f32, n: usize) -> __m512 {
@@ -161,6 +162,66 @@ unsafe impl Lanes for Avx512 {
     unsafe fn max_i32(a: __m512i, b: __m512i) -> __m512i {
         // SAFETY: features by the contract of `Lanes`.
         unsafe { _mm512_max_epi32(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn fma(a: __m512, b: __m512, c: __m512) -> __m512 {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm512_fmadd_ps(a, b, c) }
+    }
+
+    #[inline(always)]
+    unsafe fn or_xor(acc: __m512i, a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm512_ternarylogic_epi32::<0b1111_0110>(acc, a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn or_i32(a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm512_or_si512(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn and_i32(a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm512_and_si512(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn is_zero(a: __m512i) -> bool {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm512_test_epi32_mask(a, a) == 0 }
+    }
+
+    #[inline(always)]
+    unsafe fn bits(a: __m512) -> __m512i {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm512_castps_si512(a) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_s8_of_4(to: *mut i8, [a, b, c, d]: [__m512i; 4]) {
+        // SAFETY: features and elements by the contract of `Lanes`.
+        unsafe {
+            // Packing works in quarters: 4 bytes of each vector, quarter by quarter.
+            let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+            let (ab, cd) = (_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
+            let bytes = _mm512_permutexvar_epi32(order, _mm512_packs_epi16(ab, cd));
+            _mm512_storeu_si512(to.cast(), bytes);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_u8_of_4(to: *mut u8, [a, b, c, d]: [__m512i; 4]) {
+        // SAFETY: features and elements by the contract of `Lanes`.
+        unsafe {
+            // Packing works in quarters: 4 bytes of each vector, quarter by quarter.
+            let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+            let (ab, cd) = (_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
+            let bytes = _mm512_permutexvar_epi32(order, _mm512_packus_epi16(ab, cd));
+            _mm512_storeu_si512(to.cast(), bytes);
+        }
     }
 
     #[inline(always)]

@@ -46,6 +46,8 @@ pub unsafe trait Lanes: Copy + 'static {
     type I32: Copy;
     /// The number of lanes.
     const LANES: usize;
+    /// Whether [`fma`](Lanes::fma) is an instruction: where it is not, its cost is that of dozens.
+    const FUSED: bool;
 
     /// Loads `n` f32.
     unsafe fn load_f32(from: *const f32, n: usize) -> Self::F32;
@@ -71,6 +73,8 @@ pub unsafe trait Lanes: Copy + 'static {
     unsafe fn add(a: Self::F32, b: Self::F32) -> Self::F32;
     /// `a * b`, rounded to nearest even.
     unsafe fn mul(a: Self::F32, b: Self::F32) -> Self::F32;
+    /// `a * b + c`, rounded once, to nearest even.
+    unsafe fn fma(a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32;
     /// `a / b`, rounded to nearest even.
     unsafe fn div(a: Self::F32, b: Self::F32) -> Self::F32;
     /// `if a < b { a } else { b }`: with a NaN, or with two zeros, `b`.
@@ -97,6 +101,20 @@ pub unsafe trait Lanes: Copy + 'static {
     unsafe fn min_i32(a: Self::I32, b: Self::I32) -> Self::I32;
     /// The larger, signed.
     unsafe fn max_i32(a: Self::I32, b: Self::I32) -> Self::I32;
+    /// `acc | (a ^ b)`: gathers the bits in which vectors differ.
+    unsafe fn or_xor(acc: Self::I32, a: Self::I32, b: Self::I32) -> Self::I32;
+    /// `a | b`.
+    unsafe fn or_i32(a: Self::I32, b: Self::I32) -> Self::I32;
+    /// `a & b`.
+    unsafe fn and_i32(a: Self::I32, b: Self::I32) -> Self::I32;
+    /// Whether all lanes are 0.
+    unsafe fn is_zero(a: Self::I32) -> bool;
+    /// The f32's bits.
+    unsafe fn bits(a: Self::F32) -> Self::I32;
+    /// Stores four vectors as bytes one behind the other, each lane the nearest s8.
+    unsafe fn store_s8_of_4(to: *mut i8, v: [Self::I32; 4]);
+    /// Stores four vectors as bytes one behind the other, each lane the nearest u8.
+    unsafe fn store_u8_of_4(to: *mut u8, v: [Self::I32; 4]);
     /// An integer that orders as the f32 does, with -0 before +0: the bits, all but the sign
     /// inverted in negative numbers. [`f32_of_order_key`] undoes it.
     unsafe fn order_key(a: Self::F32) -> Self::I32;

@@ -70,6 +70,7 @@ unsafe impl Lanes for Neon {
     type F32 = float32x4_t;
     type I32 = int32x4_t;
     const LANES: usize = 4;
+    const FUSED: bool = true;
 
     #[inline(always)]
     unsafe fn load_f32(from: *const f32, n: usize) -> float32x4_t {
@@ -224,6 +225,62 @@ unsafe impl Lanes for Neon {
     unsafe fn max_i32(a: int32x4_t, b: int32x4_t) -> int32x4_t {
         // SAFETY: features by the contract of `Lanes`.
         unsafe { vmaxq_s32(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn fma(a: float32x4_t, b: float32x4_t, c: float32x4_t) -> float32x4_t {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { vfmaq_f32(c, a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn or_xor(acc: int32x4_t, a: int32x4_t, b: int32x4_t) -> int32x4_t {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { vorrq_s32(acc, veorq_s32(a, b)) }
+    }
+
+    #[inline(always)]
+    unsafe fn or_i32(a: int32x4_t, b: int32x4_t) -> int32x4_t {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { vorrq_s32(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn and_i32(a: int32x4_t, b: int32x4_t) -> int32x4_t {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { vandq_s32(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn is_zero(a: int32x4_t) -> bool {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { vmaxvq_u32(vreinterpretq_u32_s32(a)) == 0 }
+    }
+
+    #[inline(always)]
+    unsafe fn bits(a: float32x4_t) -> int32x4_t {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { vreinterpretq_s32_f32(a) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_s8_of_4(to: *mut i8, [a, b, c, d]: [int32x4_t; 4]) {
+        // SAFETY: features and elements by the contract of `Lanes`.
+        unsafe {
+            let ab = vqmovn_s16(vqmovn_high_s32(vqmovn_s32(a), b));
+            let bytes = vqmovn_high_s16(ab, vqmovn_high_s32(vqmovn_s32(c), d));
+            vst1q_s8(to, bytes);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_u8_of_4(to: *mut u8, [a, b, c, d]: [int32x4_t; 4]) {
+        // SAFETY: features and elements by the contract of `Lanes`.
+        unsafe {
+            let ab = vqmovun_s16(vqmovn_high_s32(vqmovn_s32(a), b));
+            let bytes = vqmovun_high_s16(ab, vqmovn_high_s32(vqmovn_s32(c), d));
+            vst1q_u8(to, bytes);
+        }
     }
 
     #[inline(always)]

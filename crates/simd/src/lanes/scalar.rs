@@ -13,6 +13,7 @@ unsafe impl Lanes for Scalar {
     type F32 = f32;
     type I32 = i32;
     const LANES: usize = 1;
+    const FUSED: bool = false;
 
     #[inline(always)]
     unsafe fn load_f32(from: *const f32, _n: usize) -> f32 {
@@ -134,6 +135,48 @@ unsafe impl Lanes for Scalar {
     #[inline(always)]
     unsafe fn max_i32(a: i32, b: i32) -> i32 {
         a.max(b)
+    }
+
+    #[inline(always)]
+    unsafe fn fma(a: f32, b: f32, c: f32) -> f32 {
+        real::fma(a, b, c)
+    }
+
+    #[inline(always)]
+    unsafe fn or_xor(acc: i32, a: i32, b: i32) -> i32 {
+        acc | (a ^ b)
+    }
+
+    #[inline(always)]
+    unsafe fn or_i32(a: i32, b: i32) -> i32 {
+        a | b
+    }
+
+    #[inline(always)]
+    unsafe fn and_i32(a: i32, b: i32) -> i32 {
+        a & b
+    }
+
+    #[inline(always)]
+    unsafe fn is_zero(a: i32) -> bool {
+        a == 0
+    }
+
+    #[inline(always)]
+    unsafe fn bits(a: f32) -> i32 {
+        a.to_bits() as i32
+    }
+
+    #[inline(always)]
+    unsafe fn store_s8_of_4(to: *mut i8, v: [i32; 4]) {
+        // SAFETY: four elements by the contract of `Lanes`.
+        unsafe { to.cast::<[i8; 4]>().write(v.map(|v| v.max(-128).min(127) as i8)) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_u8_of_4(to: *mut u8, v: [i32; 4]) {
+        // SAFETY: four elements by the contract of `Lanes`.
+        unsafe { to.cast::<[u8; 4]>().write(v.map(|v| v.max(0).min(255) as u8)) }
     }
 
     #[inline(always)]
