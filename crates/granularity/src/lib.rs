@@ -11,7 +11,7 @@ mod walk;
 
 pub use granularity::Granularity;
 pub use layout::Layout;
-pub use walk::{Run, Walk};
+pub use walk::{Grid, Grids, Run, Walk};
 
 /// The most axes a tensor may have.
 pub const MAX_RANK: usize = 8;

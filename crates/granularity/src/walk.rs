@@ -17,6 +17,19 @@ pub struct Run<const N: usize> {
     pub param_step: usize,
 }
 
+/// Runs side by side: the same run `rows` times, each time moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grid<const N: usize> {
+    /// The first run.
+    pub run: Run<N>,
+    /// The number of runs, at least 1.
+    pub rows: usize,
+    /// The distance of their first elements in each layout; 0 if there is only one run.
+    pub row_strides: [usize; N],
+    /// The distance of their first elements' parameters.
+    pub param_stride: usize,
+}
+
 /// One axis of the loop nest: after merging, possibly several axes of the tensor.
 #[derive(Clone, Copy, Debug)]
 struct Loop<const N: usize> {
@@ -95,6 +108,48 @@ impl<const N: usize> Walk<N> {
             inner: 0,
             left: layouts.first().map_or(0, |layout| layout.len()),
         }
+    }
+
+    /// The rest of this walk as grids: the same elements in the same order, in far fewer pieces.
+    pub fn grids(self) -> Grids<N> {
+        Grids(self)
+    }
+
+    /// The next run, and where it may be followed by its like: how many, at what distances.
+    fn next_grid(&mut self) -> Option<Grid<N>> {
+        let start = self.clone();
+        let run = self.next()?;
+        let single = Grid { run, rows: 1, row_strides: [0; N], param_stride: 0 };
+        let inner = start.loops.get(start.outer)?;
+        let (rows, row_strides, param_stride) = if start.inner.wrapping_add(run.len) < inner.dim {
+            // Whole blocks of the innermost axis.
+            if run.len < inner.extent {
+                return Some(single);
+            }
+            let rows = inner.dim.saturating_sub(start.inner) / run.len.max(1);
+            let strides = inner.strides.map(|stride| stride.wrapping_mul(run.len));
+            (rows, strides, inner.param_stride)
+        } else {
+            // Whole rows, along the axis outside the innermost one.
+            let Some(axis) = start.outer.checked_sub(1).filter(|_| start.inner == 0) else {
+                return Some(single);
+            };
+            let (l, &index) = (start.loops.get(axis)?, start.index.get(axis)?);
+            let extent = l.extent.max(1);
+            let (rows, param_stride) = if extent == 1 {
+                (l.dim.saturating_sub(index), l.param_stride)
+            } else {
+                let block_left = extent.saturating_sub(index % extent);
+                (block_left.min(l.dim.saturating_sub(index)), 0)
+            };
+            (rows, l.strides, param_stride)
+        };
+        let rows = rows.min(start.left / run.len.max(1));
+        if rows <= 1 {
+            return Some(single);
+        }
+        *self = start.range(rows.wrapping_mul(run.len), usize::MAX);
+        Some(Grid { run, rows, row_strides, param_stride })
     }
 
     /// Elements that are left.
@@ -199,5 +254,17 @@ impl<const N: usize> Iterator for Walk<N> {
             self.enter_row();
         }
         Some(Run { offsets, strides, len, param, param_step: usize::from(each && len > 1) })
+    }
+}
+
+/// The grids of a walk, in row-major order: see [`Walk::grids`].
+#[derive(Clone, Debug)]
+pub struct Grids<const N: usize>(Walk<N>);
+
+impl<const N: usize> Iterator for Grids<N> {
+    type Item = Grid<N>;
+
+    fn next(&mut self) -> Option<Grid<N>> {
+        self.0.next_grid()
     }
 }

@@ -1,6 +1,6 @@
 //! The walk against the definition: each element's parameter from its coordinates.
 
-use fewbit_granularity::{Error, Granularity, Layout, MAX_RANK, Run, Walk};
+use fewbit_granularity::{Error, Granularity, Grid, Layout, MAX_RANK, Run, Walk};
 use fewbit_testkit::{Rng, is_full, seed};
 
 /// Coordinates, parameter by definition, and offsets, of every element in row-major order.
@@ -57,11 +57,25 @@ fn expand<const N: usize>(runs: impl Iterator<Item = Run<N>>) -> Vec<([usize; N]
     elements
 }
 
+/// The runs of grids.
+fn rows<const N: usize>(grids: impl Iterator<Item = Grid<N>>) -> impl Iterator<Item = Run<N>> {
+    grids.flat_map(|grid| {
+        assert!(grid.rows > 0);
+        (0..grid.rows).map(move |row| {
+            let mut run = grid.run;
+            run.offsets.iter_mut().zip(grid.row_strides).for_each(|(o, s)| *o += row * s);
+            run.param += row * grid.param_stride;
+            run
+        })
+    })
+}
+
 fn check<const N: usize>(granularity: Granularity, layouts: [&Layout; N]) {
     let label = format!("{granularity:?} {layouts:?}");
     let walk: Walk<N> = granularity.walk(layouts).expect(&label);
     let expected = definition(&granularity, layouts);
     assert_eq!(expand(walk.clone()), expected, "{label}");
+    assert_eq!(expand(rows(walk.clone().grids())), expected, "grids of {label}");
     // Every parameter has an element (no layout here is empty).
     let mut params: Vec<usize> = expected.iter().map(|e| e.1).collect();
     params.sort_unstable();
@@ -78,7 +92,8 @@ fn check<const N: usize>(granularity: Granularity, layouts: [&Layout; N]) {
         let visited = pieces.iter().flat_map(|piece| {
             let middle = piece.elements() / 2;
             let halves = [piece.range(0, middle), piece.range(middle, usize::MAX)];
-            halves.into_iter().flat_map(expand)
+            let [first, second] = halves;
+            [expand(first), expand(rows(second.grids()))].concat()
         });
         assert_eq!(visited.collect::<Vec<_>>(), expected, "{label} in {parts} parts");
         assert_eq!(walk.split(parts, parts).count(), 0);
@@ -252,4 +267,23 @@ fn overlap_is_seen() {
     assert!(overlaps(&[3, 4], &[3, 1]) && overlaps(&[2, 2], &[1, 1]));
     assert!(!overlaps(&[1, 4], &[0, 2]) && !overlaps(&[], &[]));
     assert!(!overlaps(&[2, 0], &[1, 1]));
+}
+
+#[test]
+fn grids_are_few() {
+    let count = |granularity: Granularity, dims: &[usize]| {
+        let layout = Layout::contiguous(dims).unwrap();
+        granularity.walk([&layout]).unwrap().grids().count()
+    };
+    let axis = |axis| Granularity::PerAxis { axis };
+    assert_eq!(count(axis(1), &[100, 30]), 1);
+    assert_eq!(count(axis(0), &[100, 30]), 1);
+    assert_eq!(count(axis(3), &[4, 5, 6, 3]), 1);
+    assert_eq!(count(axis(1), &[4, 3, 5, 6]), 4);
+    let block = |block| Granularity::PerBlock { axis: 1, block };
+    assert_eq!(count(block(32), &[100, 4096]), 100);
+    // A row's blocks, and its ragged last one.
+    assert_eq!(count(block(32), &[100, 4100]), 200);
+    let wide = Granularity::PerBlock { axis: 0, block: 10 };
+    assert_eq!(count(wide, &[100, 30]), 10);
 }
