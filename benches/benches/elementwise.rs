@@ -2,6 +2,7 @@
 #![allow(missing_docs, reason = "criterion's macros write undocumented functions")]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use fewbit::kernels::Rows;
 use fewbit::kernels::convert::{self, ConvertArgs, ConvertFn};
 use fewbit::kernels::dequantize::{self, DequantizeArgs, DequantizeFn};
 use fewbit::kernels::quantize::{self, QuantizeArgs, QuantizeFn};
@@ -51,6 +52,7 @@ fn quantize_row(x: &[f32]) -> impl Fn(QuantizeFn, usize, &mut [u8]) {
             scales: &0.03,
             zero_points: &3,
             param_step: 0,
+            rows: Rows::ONE,
             mode: QuantizeMode::default(),
         };
         // SAFETY: `n` values, `n` codes, one parameter.
@@ -69,6 +71,7 @@ fn dequantize_row(q: &[u8]) -> impl Fn(DequantizeFn, usize, &mut [u8]) {
             scales: &0.03,
             zero_points: &3,
             param_step: 0,
+            rows: Rows::ONE,
         };
         // SAFETY: `n` codes, `n` values, one parameter.
         unsafe { run(&args) }
@@ -86,6 +89,7 @@ fn requantize_row(acc: &[i32]) -> impl Fn(RequantizeFn, usize, &mut [u8]) {
             multipliers: &0.001,
             zero_points: &3,
             param_step: 0,
+            rows: Rows::ONE,
             clamp: (0, 127),
         };
         // SAFETY: `n` sums, `n` codes, one parameter.

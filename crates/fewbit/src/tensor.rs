@@ -32,7 +32,8 @@ pub use crate::observe::choose_params;
 use crate::observe::{check_places, check_reach};
 use crate::plan::check_params;
 use crate::{Error, Result, Status};
-use fewbit_granularity::{Error as LayoutError, Granularity, Layout};
+use fewbit_granularity::{Error as LayoutError, Granularity, Grid, Layout};
+use fewbit_kernels::Rows;
 use fewbit_kernels::dequantize::{self, DequantizeArgs};
 use fewbit_kernels::quantize::{self, QuantizeArgs};
 use fewbit_kernels::registry::{Bound, Row, best};
@@ -261,6 +262,33 @@ pub unsafe fn quantize(
         IntFormat::U8 => Some(kernel(quantize::F32_U8, supported)?),
         _ => None,
     };
+    if let Some(kernel) = fast {
+        for Grid { run, rows, row_strides: [src_row, dst_row], param_stride } in walk.grids() {
+            let ([from, to], [src_stride, dst_stride]) = (run.offsets, run.strides);
+            // SAFETY: the grid's elements by this function's contract; their parameters are within the
+            // checked arrays, whose values were checked too.
+            unsafe {
+                kernel.run()(&QuantizeArgs {
+                    src: x.wrapping_add(from),
+                    src_stride,
+                    dst: q.wrapping_add(to),
+                    dst_stride,
+                    n: run.len,
+                    scales: at_param(params.scales, run.param),
+                    zero_points: at_param(params.zero_points, run.param),
+                    param_step: run.param_step,
+                    rows: Rows {
+                        count: rows,
+                        src_stride: src_row,
+                        dst_stride: dst_row,
+                        param_stride,
+                    },
+                    mode: quant.mode,
+                });
+            }
+        }
+        return Ok(());
+    }
     let packed = format.codes_per_byte() > 1;
     if packed {
         // SAFETY: by this function's contract; the layout was checked.
@@ -279,15 +307,13 @@ pub unsafe fn quantize(
             scales: at_param(params.scales, run.param),
             zero_points: at_param(params.zero_points, run.param),
             param_step: run.param_step,
+            rows: Rows::ONE,
             mode: quant.mode,
         };
         // SAFETY: the run's elements by this function's contract; its parameters are within the
         // checked arrays, whose values were checked too; packed bytes have been cleared.
         unsafe {
-            match fast {
-                Some(kernel) => kernel.run()(&QuantizeArgs { dst: q.wrapping_add(to), ..args }),
-                None => quantize::any(&args, format, to),
-            }
+            quantize::any(&args, format, to);
         }
         visited = visited.wrapping_add(run.len);
         if !packed || !visited.is_multiple_of(row) {
@@ -380,7 +406,7 @@ pub unsafe fn dequantize(
         IntFormat::U8 => Some(kernel(dequantize::U8_F32, supported)?),
         _ => None,
     };
-    for run in walk {
+    for Grid { run, rows, row_strides: [src_row, dst_row], param_stride } in walk.grids() {
         let ([from, to], [src_stride, dst_stride]) = (run.offsets, run.strides);
         let args = DequantizeArgs {
             src: q,
@@ -391,6 +417,7 @@ pub unsafe fn dequantize(
             scales: at_param(params.scales, run.param),
             zero_points: at_param(params.zero_points, run.param),
             param_step: run.param_step,
+            rows: Rows { count: rows, src_stride: src_row, dst_stride: dst_row, param_stride },
         };
         // SAFETY: as in `quantize`.
         unsafe {

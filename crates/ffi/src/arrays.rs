@@ -2,6 +2,7 @@
 
 use crate::boundary::{apart, array, float_entry, not_null};
 use crate::status::fewbit_status;
+use fewbit::kernels::Rows;
 use fewbit::kernels::dequantize::{self, DequantizeArgs, DequantizeFn};
 use fewbit::kernels::quantize::{self, QuantizeArgs, QuantizeFn};
 use fewbit::kernels::reduce;
@@ -72,6 +73,7 @@ unsafe fn quantize_array(
                 scales: &params.scale,
                 zero_points: &params.zero_point,
                 param_step: 0,
+                rows: Rows::ONE,
                 mode: QuantizeMode::default(),
             });
             Ok(())
@@ -141,6 +143,7 @@ unsafe fn dequantize_array(
                 scales: &params.scale,
                 zero_points: &params.zero_point,
                 param_step: 0,
+                rows: Rows::ONE,
             });
             Ok(())
         })

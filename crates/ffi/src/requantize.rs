@@ -3,6 +3,7 @@
 use crate::arrays::{checked_params, fewbit_quant_params, kernel};
 use crate::boundary::{apart, apart_or_same, array, float_entry, integer_entry, unknown};
 use crate::status::fewbit_status;
+use fewbit::kernels::Rows;
 use fewbit::kernels::registry::Row;
 use fewbit::kernels::requantize::{
     self, RequantizeArgs, RequantizeFixedArgs, RequantizeFixedFn, RequantizeFn,
@@ -53,6 +54,7 @@ unsafe fn requantize_array(
                 multipliers: &multiplier,
                 zero_points: &zero_point,
                 param_step: 0,
+                rows: Rows::ONE,
                 clamp: (format.qmin(), format.qmax()),
             });
             Ok(())

@@ -1,9 +1,7 @@
 //! What all ops that work element by element share: the walk over memory, the parameters, and the
 //! macro that turns one generic body into one row an instruction set.
 
-use core::marker::PhantomData;
 use core::mem::MaybeUninit;
-use fewbit_simd::Lanes;
 
 /// One step of an op: the work on one vector.
 pub(crate) trait Step {
@@ -95,83 +93,6 @@ pub(crate) unsafe fn run<S: Step>(
             }
         }
         first += len;
-    }
-}
-
-/// The parameters of a run: a factor (a scale or a multiplier) and a zero point an element.
-pub(crate) trait Params<V: Lanes> {
-    /// The factors and zero points of the elements `first..first + n`.
-    ///
-    /// # Safety
-    /// Within an entry compiled for `V`; the elements are of the run.
-    unsafe fn at(&self, first: usize, n: usize) -> (V::F32, V::I32);
-}
-
-/// One parameter for the whole run.
-pub(crate) struct Uniform<V: Lanes> {
-    values: (f32, i32),
-    factor: V::F32,
-    zero_point: V::I32,
-}
-
-impl<V: Lanes> Uniform<V> {
-    /// # Safety
-    /// Within an entry compiled for `V`; `factors` can be read, and `zero_points` unless NULL.
-    #[inline(always)]
-    pub(crate) unsafe fn new(factors: *const f32, zero_points: *const i32) -> Self {
-        // SAFETY: by this function's contract.
-        unsafe {
-            let zero_point = if zero_points.is_null() { 0 } else { zero_points.read_unaligned() };
-            let factor = factors.read_unaligned();
-            Uniform {
-                values: (factor, zero_point),
-                factor: V::splat_f32(factor),
-                zero_point: V::splat_i32(zero_point),
-            }
-        }
-    }
-
-    /// The factor and the zero point.
-    #[inline(always)]
-    pub(crate) fn values(&self) -> (f32, i32) {
-        self.values
-    }
-}
-
-impl<V: Lanes> Params<V> for Uniform<V> {
-    #[inline(always)]
-    unsafe fn at(&self, _first: usize, _n: usize) -> (V::F32, V::I32) {
-        (self.factor, self.zero_point)
-    }
-}
-
-/// Element `i` has parameter `i`.
-pub(crate) struct Each<V: Lanes> {
-    factors: *const f32,
-    zero_points: *const i32,
-    vectors: PhantomData<V>,
-}
-
-impl<V: Lanes> Each<V> {
-    /// Parameters as long as the run; NULL zero points are all zero.
-    pub(crate) fn new(factors: *const f32, zero_points: *const i32) -> Self {
-        Each { factors, zero_points, vectors: PhantomData }
-    }
-}
-
-impl<V: Lanes> Params<V> for Each<V> {
-    #[inline(always)]
-    unsafe fn at(&self, first: usize, n: usize) -> (V::F32, V::I32) {
-        // SAFETY: the elements are of the run, and there is a parameter for each.
-        unsafe {
-            let factor = V::load_f32(self.factors.add(first), n);
-            let zero_point = if self.zero_points.is_null() {
-                V::splat_i32(0)
-            } else {
-                V::load_i32(self.zero_points.add(first), n)
-            };
-            (factor, zero_point)
-        }
     }
 }
 

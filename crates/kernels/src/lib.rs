@@ -9,11 +9,14 @@ pub mod convert;
 pub mod dequantize;
 mod elementwise;
 pub mod gemm;
+mod params;
 pub mod quantize;
 pub mod reduce;
 pub mod registry;
 pub mod requantize;
 pub mod scale;
+
+pub use params::Rows;
 
 use registry::{Row, RowInfo};
 

@@ -3,6 +3,7 @@
 mod common;
 
 use common::inputs;
+use fewbit_kernels::Rows;
 use fewbit_kernels::dequantize::{self, DequantizeArgs};
 use fewbit_kernels::quantize::{self, QuantizeArgs};
 use fewbit_scheme::{IntFormat, QuantParams, QuantizeMode, pack};
@@ -77,6 +78,7 @@ fn codes_of_every_format_there_and_back() {
                     scales: scales.as_ptr(),
                     zero_points,
                     param_step,
+                    rows: Rows::ONE,
                     mode: QuantizeMode::default(),
                 };
                 // SAFETY: the array holds the elements up to the last; the parameters are 257.
@@ -111,6 +113,7 @@ fn codes_of_every_format_there_and_back() {
                     scales: scales.as_ptr(),
                     zero_points,
                     param_step,
+                    rows: Rows::ONE,
                 };
                 // SAFETY: as above; `dst` has `n` elements.
                 let real = unsafe {

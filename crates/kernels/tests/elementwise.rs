@@ -4,6 +4,7 @@
 mod common;
 
 use common::{Arenas, Case, N, bytes, count, extremes, inputs, runnable};
+use fewbit_kernels::Rows;
 use fewbit_kernels::convert::{self, ConvertArgs, ConvertFn};
 use fewbit_kernels::dequantize::{self, DequantizeArgs};
 use fewbit_kernels::quantize::{self, QuantizeArgs};
@@ -134,6 +135,7 @@ fn quantize_rows() {
                             scales,
                             zero_points,
                             param_step: params.step,
+                            rows: Rows::ONE,
                             mode,
                         };
                         // SAFETY: the row is bound; the arenas hold the run and its parameters.
@@ -189,6 +191,7 @@ fn dequantize_rows() {
                         scales,
                         zero_points,
                         param_step: params.step,
+                        rows: Rows::ONE,
                     };
                     // SAFETY: the row is bound; the arenas hold the run and its parameters.
                     unsafe { run(&args) }
@@ -255,6 +258,7 @@ fn requantize_rows() {
                             multipliers,
                             zero_points,
                             param_step: params.step,
+                            rows: Rows::ONE,
                             clamp,
                         };
                         // SAFETY: the row is bound; the arenas hold the run and its parameters.

@@ -4,6 +4,7 @@
 mod common;
 
 use common::{count, runnable};
+use fewbit_kernels::Rows;
 use fewbit_kernels::convert::{self, ConvertArgs, ConvertFn};
 use fewbit_kernels::quantize::{self, QuantizeArgs, QuantizeFn};
 use fewbit_kernels::registry::Row;
@@ -97,6 +98,7 @@ fn quantizing(table: &'static [Row<QuantizeFn>], format: IntFormat, mode: Quanti
                 scales: &params.scale,
                 zero_points: &params.zero_point,
                 param_step: 0,
+                rows: Rows::ONE,
                 mode,
             };
             // SAFETY: the row is bound; both slices have `n` elements.

@@ -80,6 +80,10 @@ macro_rules! methods {
     (@ Key $name:ident, $V:ident, $a:ident, $b:ident, $to:expr) => {
         methods!(@ ToInt $name, $V, $a, $b, $to)
     };
+    (@ IntBits $name:ident, $V:ident, $a:ident, $b:ident, $to:expr) => {{
+        let a = $V::load_i32($a.cast(), $V::LANES);
+        $V::store_i32($to.cast(), $V::bits($V::$name(a)), $V::LANES);
+    }};
     (@ FromInt $name:ident, $V:ident, $a:ident, $b:ident, $to:expr) => {{
         let a = $V::load_i32($a.cast(), $V::LANES);
         $V::store_f32($to.cast(), $V::$name(a), $V::LANES);
@@ -124,6 +128,7 @@ enum Kind {
     ToInt,
     Key,
     FromInt,
+    IntBits,
     Widen,
     Narrow,
     /// The operand is the first lane of each vector.
@@ -151,6 +156,7 @@ methods! {
     or_i32: BinaryInt,
     and_i32: BinaryInt,
     bits: Key,
+    from_bits: IntBits,
     order_key: Key,
     f16_to_f32: Widen,
     bf16_to_f32: Widen,
@@ -462,6 +468,7 @@ fn the_scalar_backend_is_the_standard_library() {
             assert_eq!(result("or_i32"), a | b);
             assert_eq!(result("and_i32"), a & b);
             assert_eq!(result("bits"), a);
+            assert_eq!(result("from_bits"), a);
             assert_eq!(result("add_i32"), i.wrapping_add(j) as u32);
             assert_eq!(result("sub_i32"), i.wrapping_sub(j) as u32);
             assert_eq!(result("min_i32"), i.min(j) as u32);

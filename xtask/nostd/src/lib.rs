@@ -3,6 +3,7 @@
 #![no_std]
 
 use core::ffi::c_int;
+use fewbit_kernels::Rows;
 use fewbit_granularity::{Granularity, Layout};
 use fewbit_kernels::quantize::{self, QuantizeArgs};
 use fewbit_kernels::registry::best;
@@ -101,6 +102,7 @@ pub unsafe extern "C" fn nostd_quantize_rows(
                 scales: scales.add(run.param),
                 zero_points: zero_points.add(run.param),
                 param_step: run.param_step,
+                rows: Rows::ONE,
                 mode: QuantizeMode::default(),
             });
         }

@@ -13,6 +13,7 @@ use super::{Activation, Bias, Code, Operands, Output};
 use crate::memory::{Allocator, Buffer};
 use crate::{Error, Result, Status};
 use core::ops::Range;
+use fewbit_kernels::Rows;
 use fewbit_kernels::gemm::{MAX_MR, MAX_NR, TileArgs, block_rows, code_shift_lhs, pack_lhs_row};
 use fewbit_kernels::quantize::{QuantizeArgs, QuantizeFn};
 use fewbit_kernels::registry::{Bound, Row, best};
@@ -297,6 +298,7 @@ impl Engine {
                     multipliers,
                     zero_points: zero_points.as_ptr(),
                     param_step: 1,
+                    rows: Rows::ONE,
                     clamp: (low, format.qmax()),
                 };
                 // SAFETY: as above; `n <= MAX_NR` zero points and multipliers.
@@ -313,6 +315,7 @@ impl Engine {
                     scales: &params.scale,
                     zero_points: &params.zero_point,
                     param_step: 0,
+                    rows: Rows::ONE,
                     mode: QuantizeMode::default(),
                 };
                 // SAFETY: as above; `real` holds `n <= MAX_NR` values.

@@ -3,6 +3,7 @@
 use super::{Code, Input, each};
 use crate::{Error, Parallel, Result, Status};
 use core::ops::Range;
+use fewbit_kernels::Rows;
 use fewbit_kernels::quantize::{self, QuantizeArgs, QuantizeFn};
 use fewbit_kernels::reduce::{self, MinMaxFn};
 use fewbit_kernels::registry::{Bound, best};
@@ -124,6 +125,7 @@ impl Quantizer {
                     scales: &params.scale,
                     zero_points: &params.zero_point,
                     param_step: 0,
+                    rows: Rows::ONE,
                     mode: QuantizeMode::default(),
                 });
             }

@@ -2,6 +2,7 @@
 
 use crate::values::{MODES, SCALES, floats, zero_point};
 use crate::{Book, Digest};
+use fewbit::kernels::Rows;
 use fewbit::kernels::convert::{self, ConvertArgs, ConvertFn};
 use fewbit::kernels::dequantize::{self, DequantizeArgs, DequantizeFn};
 use fewbit::kernels::gemm::{TILES, TileArgs, block_rows, pack_lhs_row, pack_rhs};
@@ -114,6 +115,7 @@ fn digest_quantize(run: QuantizeFn, format: IntFormat, digest: &mut Digest) {
                     scales: scales.as_ptr(),
                     zero_points: zero_points.as_ptr(),
                     param_step,
+                    rows: Rows::ONE,
                     mode,
                 };
                 // SAFETY: both buffers hold `n` elements at their strides, and there are `n`
@@ -144,6 +146,7 @@ fn digest_dequantize(run: DequantizeFn, format: IntFormat, digest: &mut Digest) 
                 scales: scales.as_ptr(),
                 zero_points: zero_points.as_ptr(),
                 param_step,
+                rows: Rows::ONE,
             };
             // SAFETY: as for quantize.
             unsafe { run(&args) };
@@ -180,6 +183,7 @@ fn digest_requantize(run: RequantizeFn, format: IntFormat, digest: &mut Digest) 
                 multipliers: multipliers.as_ptr(),
                 zero_points: zero_points.as_ptr(),
                 param_step,
+                rows: Rows::ONE,
                 clamp: (format.qmin() + 1, format.qmax() - 1),
             };
             // SAFETY: as for quantize.

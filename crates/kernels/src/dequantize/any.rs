@@ -1,6 +1,7 @@
 //! Every integer format, one element at a time.
 
 use super::DequantizeArgs;
+use crate::Rows;
 use fewbit_scheme::{IntFormat, QuantParams, pack};
 
 /// As the kernels of this op, from codes of any format. Code `i` of the run is element `src_first +
@@ -10,9 +11,10 @@ use fewbit_scheme::{IntFormat, QuantParams, pack};
 /// # Safety
 /// As [`super::DequantizeFn`].
 pub unsafe fn any(args: &DequantizeArgs, format: IntFormat, src_first: usize) {
-    for i in 0..args.n {
-        let param = i * args.param_step;
-        let element = src_first + i * args.src_stride;
+    let Rows { count, src_stride, dst_stride, param_stride } = args.rows;
+    for (row, i) in (0..count).flat_map(|row| (0..args.n).map(move |i| (row, i))) {
+        let param = row * param_stride + i * args.param_step;
+        let element = src_first + row * src_stride + i * args.src_stride;
         // SAFETY: element `i` of either side and its parameter are the caller's.
         unsafe {
             let q = match format {
@@ -31,7 +33,7 @@ pub unsafe fn any(args: &DequantizeArgs, format: IntFormat, src_first: usize) {
                 args.zero_points.add(param).read_unaligned()
             };
             let x = fewbit_scheme::dequantize(q, QuantParams { scale, zero_point });
-            args.dst.add(i * args.dst_stride).write_unaligned(x);
+            args.dst.add(row * dst_stride + i * args.dst_stride).write_unaligned(x);
         }
     }
 }

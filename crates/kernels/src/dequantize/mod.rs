@@ -5,8 +5,9 @@ mod any;
 
 pub use any::any;
 
-use crate::elementwise::{Each, Params, Step, Uniform, rows, run};
+use crate::elementwise::{Step, rows};
 use crate::infos;
+use crate::params::{Each, Grid, Op, Params, Rows, Run, Uniform, grid};
 use crate::registry::RowInfo;
 use core::marker::PhantomData;
 use fewbit_simd::Lanes;
@@ -30,13 +31,15 @@ pub struct DequantizeArgs {
     pub zero_points: *const i32,
     /// 0: the whole run shares a parameter. Otherwise 1: element `i` has parameter `i`.
     pub param_step: usize,
+    /// Further runs, or [`Rows::ONE`].
+    pub rows: Rows,
 }
 
 /// A kernel of this op.
 ///
 /// # Safety
-/// For `i < n`, `src + i * src_stride` can be read and `dst + i * dst_stride` written; the
-/// parameters can be read. Nothing need be aligned. With `n = 0` no pointer is used.
+/// For `i < n` in all rows, `src + i * src_stride` can be read and `dst + i * dst_stride` written;
+/// the parameters can be read. Nothing need be aligned. Without elements no pointer is used.
 pub type DequantizeFn = unsafe fn(&DequantizeArgs);
 
 rows! {
@@ -58,22 +61,40 @@ pub fn rows() -> impl Iterator<Item = RowInfo> {
 /// As [`DequantizeFn`], within an entry compiled for `V`.
 #[inline(always)]
 unsafe fn dequantize<V: Lanes, const SIGNED: bool>(args: &DequantizeArgs) {
-    if args.n == 0 {
-        return;
-    }
-    let vectors = PhantomData;
     let DequantizeArgs { src, src_stride, dst, dst_stride, n, .. } = *args;
-    // SAFETY: by this function's contract; `n > 0`, so there is a parameter.
-    unsafe {
-        if args.param_step == 0 {
-            let params = Uniform::<V>::new(args.scales, args.zero_points);
-            let op = Dequantize::<V, _, SIGNED> { params, vectors };
-            run(&op, src, src_stride, dst, dst_stride, n);
-        } else {
-            let params = Each::<V>::new(args.scales, args.zero_points);
-            let op = Dequantize::<V, _, SIGNED> { params, vectors };
-            run(&op, src, src_stride, dst, dst_stride, n);
-        }
+    let DequantizeArgs { scales: factors, zero_points, param_step, rows, .. } = *args;
+    let runs = Grid { src, src_stride, dst, dst_stride, n, factors, zero_points, param_step, rows };
+    // SAFETY: by this function's contract.
+    unsafe { grid::<V, _>(&ByRun::<SIGNED>, &runs) }
+}
+
+/// The op on runs.
+struct ByRun<const SIGNED: bool>;
+
+impl<V: Lanes, const SIGNED: bool> Op<V> for ByRun<SIGNED> {
+    type Src = u8;
+    type Dst = f32;
+    type Tile = ();
+
+    #[inline(always)]
+    unsafe fn shared(&self, params: Uniform<V>, run: Run<u8, f32>) {
+        // SAFETY: by the contract of `Op`.
+        unsafe { run.apply(&Dequantize::<V, _, SIGNED> { params, vectors: PhantomData }) }
+    }
+
+    #[inline(always)]
+    unsafe fn each(&self, params: Each<V>, run: Run<u8, f32>) {
+        // SAFETY: by the contract of `Op`.
+        unsafe { run.apply(&Dequantize::<V, _, SIGNED> { params, vectors: PhantomData }) }
+    }
+
+    #[inline(always)]
+    unsafe fn tile(&self, _params: Each<V>, _n: usize) {}
+
+    #[inline(always)]
+    unsafe fn tiled(&self, _tile: &(), params: Each<V>, run: Run<u8, f32>) {
+        // SAFETY: by the contract of `Op`.
+        unsafe { self.each(params, run) }
     }
 }
 

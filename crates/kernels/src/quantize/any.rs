@@ -1,6 +1,7 @@
 //! Every integer format, one element at a time.
 
 use super::QuantizeArgs;
+use crate::Rows;
 use fewbit_scheme::{IntFormat, QuantParams, pack};
 
 /// As the kernels of this op, to codes of any format. Code `i` of the run is element `dst_first + i *
@@ -13,11 +14,12 @@ use fewbit_scheme::{IntFormat, QuantParams, pack};
 /// # Safety
 /// As [`super::QuantizeFn`], where the elements of `dst` may also be read.
 pub unsafe fn any(args: &QuantizeArgs, format: IntFormat, dst_first: usize) {
-    for i in 0..args.n {
-        let param = i * args.param_step;
+    let Rows { count, src_stride, dst_stride, param_stride } = args.rows;
+    for (row, i) in (0..count).flat_map(|row| (0..args.n).map(move |i| (row, i))) {
+        let param = row * param_stride + i * args.param_step;
         // SAFETY: element `i` of either side and its parameter are the caller's.
         unsafe {
-            let x = args.src.add(i * args.src_stride).read_unaligned();
+            let x = args.src.add(row * src_stride + i * args.src_stride).read_unaligned();
             let scale = args.scales.add(param).read_unaligned();
             let zero_point = if args.zero_points.is_null() {
                 0
@@ -26,7 +28,7 @@ pub unsafe fn any(args: &QuantizeArgs, format: IntFormat, dst_first: usize) {
             };
             let q =
                 fewbit_scheme::quantize(x, QuantParams { scale, zero_point }, format, args.mode);
-            let element = dst_first + i * args.dst_stride;
+            let element = dst_first + row * dst_stride + i * args.dst_stride;
             match format {
                 IntFormat::S8 | IntFormat::U8 => args.dst.add(element).write(q as u8),
                 IntFormat::S16 => args.dst.cast::<i16>().add(element).write_unaligned(q as i16),

@@ -22,15 +22,9 @@
 //! Two fused operations, two bit operations, a subtraction: where a vector division takes 16 cycles,
 //! this takes 3.
 
-use crate::elementwise::{Each, Params, Uniform};
+use crate::params::{Each, Params, TILE, Uniform};
+use core::mem::MaybeUninit;
 use fewbit_simd::Lanes;
-
-/// `r1`, `r2` and `M`.
-pub(super) struct Bracket<V: Lanes> {
-    low: V::F32,
-    high: V::F32,
-    magic: V::F32,
-}
 
 /// 2^23 + 2^22, the middle of the numbers whose step is 1; its last bits are an integer's.
 const MAGIC: f32 = 12_582_912.0;
@@ -38,66 +32,148 @@ const MAGIC: f32 = 12_582_912.0;
 /// The bits that are 0 in all of 2^23..2^24: the sign, and those of the exponent 150.
 const ZERO_BITS: i32 = 0xB480_0000_u32 as i32;
 
-impl<V: Lanes> Bracket<V> {
-    /// The codes of four vectors, not yet clamped: `round(x / s) + zero_point`, within 2^22 of 0. `None`
-    /// if any of them is not certain.
+/// The scales with a bracket. Beyond, the inverse or a neighbour of it would be subnormal or infinite.
+const SCALES: (f32, f32) = (f32::MIN_POSITIVE, f32::MAX / 16.0);
+
+/// `r1`, `r2` and `M` of elements.
+pub(super) trait Bracket<V: Lanes> {
+    /// Those of the vector from element `first` on.
     ///
     /// # Safety
-    /// Within an entry compiled for `V`.
-    #[inline(always)]
-    pub(super) unsafe fn codes(&self, x: [V::F32; 4]) -> Option<[V::I32; 4]> {
-        // SAFETY: by this function's contract.
-        unsafe {
-            let y1 = x.map(|x| V::bits(V::fma(x, self.low, self.magic)));
-            let y2 = x.map(|x| V::bits(V::fma(x, self.high, self.magic)));
-            let zero = V::splat_i32(0);
-            let (mut differ, mut seen) = (zero, zero);
-            for (&a, b) in y1.iter().zip(y2) {
-                differ = V::or_xor(differ, a, b);
-                seen = V::or_i32(seen, a);
-            }
-            let doubt = V::or_i32(differ, V::and_i32(seen, V::splat_i32(ZERO_BITS)));
-            if !V::is_zero(doubt) {
-                return None;
-            }
-            let magic = V::splat_i32(MAGIC.to_bits() as i32);
-            Some(y1.map(|y| V::sub_i32(y, magic)))
+    /// Within an entry compiled for `V`; the elements are of the run.
+    unsafe fn at(&self, first: usize) -> [V::F32; 3];
+}
+
+/// The codes of four vectors from element `first` on, not yet clamped: `round(x / s) + zero_point`,
+/// within 2^22 of 0. `None` if any of them is not certain.
+///
+/// # Safety
+/// Within an entry compiled for `V`; the elements are of the bracket's run.
+#[inline(always)]
+pub(super) unsafe fn codes<V: Lanes, B: Bracket<V>>(
+    bracket: &B,
+    first: usize,
+    x: [V::F32; 4],
+) -> Option<[V::I32; 4]> {
+    // SAFETY: by this function's contract.
+    unsafe {
+        let zero = V::splat_i32(0);
+        let (mut differ, mut seen) = (zero, zero);
+        let mut at = first;
+        let y = x.map(|x| {
+            let [low, high, magic] = bracket.at(at);
+            at += V::LANES;
+            let y = V::bits(V::fma(x, low, magic));
+            differ = V::or_xor(differ, y, V::bits(V::fma(x, high, magic)));
+            seen = V::or_i32(seen, y);
+            y
+        });
+        let doubt = V::or_i32(differ, V::and_i32(seen, V::splat_i32(ZERO_BITS)));
+        if !V::is_zero(doubt) {
+            return None;
         }
+        let magic = V::splat_i32(MAGIC.to_bits() as i32);
+        Some(y.map(|y| V::sub_i32(y, magic)))
     }
 }
 
-/// Parameters of a run that may have one bracket for all of it.
-pub(super) trait Bracketed<V: Lanes>: Params<V> {
-    /// The bracket, if all elements share one and its numbers are normal.
+/// One bracket for a whole run.
+pub(super) struct SharedBracket<V: Lanes>([V::F32; 3]);
+
+impl<V: Lanes> SharedBracket<V> {
+    /// The bracket, if its numbers are normal and fused operations are instructions.
     ///
     /// # Safety
     /// Within an entry compiled for `V`.
-    unsafe fn bracket(&self) -> Option<Bracket<V>>;
-}
-
-impl<V: Lanes> Bracketed<V> for Uniform<V> {
     #[inline(always)]
-    unsafe fn bracket(&self) -> Option<Bracket<V>> {
-        let (scale, zero_point) = self.values();
-        // Beyond, the inverse or a neighbour of it would be subnormal or infinite.
-        if !(f32::MIN_POSITIVE..=f32::MAX / 16.0).contains(&scale) {
+    pub(super) unsafe fn new(params: &Uniform<V>) -> Option<Self> {
+        let (scale, zero_point) = params.values();
+        if !V::FUSED || !(SCALES.0..=SCALES.1).contains(&scale) {
             return None;
         }
         let inverse = (1.0 / scale).to_bits();
         // SAFETY: by this function's contract.
         unsafe {
-            Some(Bracket {
-                low: V::splat_f32(f32::from_bits(inverse.wrapping_sub(2))),
-                high: V::splat_f32(f32::from_bits(inverse.wrapping_add(2))),
-                magic: V::splat_f32(MAGIC + zero_point as f32),
-            })
+            Some(SharedBracket([
+                V::splat_f32(f32::from_bits(inverse.wrapping_sub(2))),
+                V::splat_f32(f32::from_bits(inverse.wrapping_add(2))),
+                V::splat_f32(MAGIC + zero_point as f32),
+            ]))
         }
     }
 }
 
-impl<V: Lanes> Bracketed<V> for Each<V> {
+impl<V: Lanes> Bracket<V> for SharedBracket<V> {
     #[inline(always)]
-    unsafe fn bracket(&self) -> Option<Bracket<V>> {
-        None
+    unsafe fn at(&self, _first: usize) -> [V::F32; 3] {
+        self.0
+    }
+}
+
+/// The brackets of up to [`TILE`] elements.
+pub(super) struct BracketTile {
+    low: [MaybeUninit<f32>; TILE],
+    high: [MaybeUninit<f32>; TILE],
+    magic: [MaybeUninit<f32>; TILE],
+    valid: bool,
+}
+
+impl BracketTile {
+    /// # Safety
+    /// Within an entry compiled for `V`; there are `n <= TILE` parameters.
+    #[inline(always)]
+    pub(super) unsafe fn new<V: Lanes>(params: Each<V>, n: usize) -> BracketTile {
+        let unknown = [MaybeUninit::uninit(); TILE];
+        let mut tile = BracketTile { low: unknown, high: unknown, magic: unknown, valid: false };
+        if !V::FUSED || n < 4 * V::LANES {
+            return tile;
+        }
+        // SAFETY: whole vectors, the last one moved back so that it ends with the last parameter.
+        unsafe {
+            let (one, two) = (V::splat_f32(1.0), V::splat_i32(2));
+            let (mut least, mut most) = (one, one);
+            let mut i = 0;
+            while i < n {
+                let at = i.min(n - V::LANES);
+                let (scale, zero_point) = params.at(at, V::LANES);
+                (least, most) = (V::min(least, scale), V::max(most, scale));
+                let inverse = V::bits(V::div(one, scale));
+                let put = |array: &mut [MaybeUninit<f32>; TILE], v| {
+                    V::store_f32(array.as_mut_ptr().cast::<f32>().add(at), v, V::LANES);
+                };
+                put(&mut tile.low, V::from_bits(V::sub_i32(inverse, two)));
+                put(&mut tile.high, V::from_bits(V::add_i32(inverse, two)));
+                put(&mut tile.magic, V::add(V::splat_f32(MAGIC), V::f32_from_i32(zero_point)));
+                i += V::LANES;
+            }
+            // Clamping changes what is out of bounds, and only that.
+            let (low, high) = (V::splat_f32(SCALES.0), V::splat_f32(SCALES.1));
+            let zero = V::splat_i32(0);
+            let outside = V::or_xor(zero, V::bits(V::max(least, low)), V::bits(least));
+            let outside = V::or_xor(outside, V::bits(V::min(most, high)), V::bits(most));
+            tile.valid = V::is_zero(outside);
+        }
+        tile
+    }
+
+    /// The brackets, if all are valid.
+    #[inline(always)]
+    pub(super) fn bracket(&self) -> Option<TileBracket<'_>> {
+        self.valid.then_some(TileBracket(self))
+    }
+}
+
+/// The brackets of a tile's elements; all of them have one.
+pub(super) struct TileBracket<'a>(&'a BracketTile);
+
+impl<V: Lanes> Bracket<V> for TileBracket<'_> {
+    #[inline(always)]
+    unsafe fn at(&self, first: usize) -> [V::F32; 3] {
+        let BracketTile { low, high, magic, .. } = self.0;
+        // SAFETY: the elements are of the tile, whose arrays are written.
+        unsafe {
+            [low, high, magic]
+                .map(|array| V::load_f32(array.as_ptr().cast::<f32>().add(first), V::LANES))
+        }
     }
 }

@@ -6,10 +6,11 @@ mod bracket;
 
 pub use any::any;
 
-use crate::elementwise::{Each, Params, Step, Uniform, rows, run};
+use crate::elementwise::{Step, rows};
 use crate::infos;
+use crate::params::{Each, Grid, Op, Params, Rows, Run, Uniform, grid};
 use crate::registry::RowInfo;
-use bracket::{Bracket, Bracketed};
+use bracket::{Bracket, BracketTile, SharedBracket, codes};
 use core::marker::PhantomData;
 use fewbit_scheme::{QuantizeMode, Quotient, Rounding};
 use fewbit_simd::Lanes;
@@ -33,6 +34,8 @@ pub struct QuantizeArgs {
     pub zero_points: *const i32,
     /// 0: the whole run shares a parameter. Otherwise 1: element `i` has parameter `i`.
     pub param_step: usize,
+    /// Further runs, or [`Rows::ONE`].
+    pub rows: Rows,
     /// Rounding and quotient.
     pub mode: QuantizeMode,
 }
@@ -40,9 +43,9 @@ pub struct QuantizeArgs {
 /// A kernel of this op.
 ///
 /// # Safety
-/// For `i < n`, `src + i * src_stride` can be read and `dst + i * dst_stride` written; the
-/// parameters can be read and are in the ranges stated. Nothing need be aligned. With `n = 0` no
-/// pointer is used.
+/// For `i < n` in all rows, `src + i * src_stride` can be read and `dst + i * dst_stride` written;
+/// the parameters can be read and are in the ranges stated. Nothing need be aligned. Without
+/// elements no pointer is used.
 pub type QuantizeFn = unsafe fn(&QuantizeArgs);
 
 rows! {
@@ -60,96 +63,81 @@ pub fn rows() -> impl Iterator<Item = RowInfo> {
     infos(F32_S8).chain(infos(F32_U8))
 }
 
-/// Takes what does not change within a run out of the loop.
-///
 /// # Safety
 /// As [`QuantizeFn`], within an entry compiled for `V`.
 #[inline(always)]
 unsafe fn quantize<V: Lanes, const QMIN: i32, const QMAX: i32>(args: &QuantizeArgs) {
-    if args.n == 0 {
-        return;
-    }
-    // SAFETY: by this function's contract; `n > 0`, so there is a parameter.
-    unsafe {
-        if args.param_step == 0 {
-            let params = Uniform::<V>::new(args.scales, args.zero_points);
-            in_mode::<V, _, QMIN, QMAX>(args, params);
-        } else {
-            let params = Each::<V>::new(args.scales, args.zero_points);
-            in_mode::<V, _, QMIN, QMAX>(args, params);
-        }
-    }
-}
-
-/// # Safety
-/// As [`QuantizeFn`], within an entry compiled for `V`.
-#[inline(always)]
-unsafe fn in_mode<V: Lanes, P: Bracketed<V>, const QMIN: i32, const QMAX: i32>(
-    args: &QuantizeArgs,
-    params: P,
-) {
-    // SAFETY: by this function's contract.
-    unsafe {
-        match (args.mode.rounding, args.mode.quotient) {
-            (Rounding::HalfEven, Quotient::Divide) => {
-                let exact = Exact::<V, P, QMIN, QMAX, false, false>::new(params);
-                fastest(args, exact);
-            }
-            (Rounding::HalfEven, Quotient::Multiply) => {
-                let exact = Exact::<V, P, QMIN, QMAX, false, true>::new(params);
-                fastest(args, exact);
-            }
-            (Rounding::HalfAway, Quotient::Divide) => {
-                let exact = Exact::<V, P, QMIN, QMAX, true, false>::new(params);
-                fastest(args, exact);
-            }
-            (Rounding::HalfAway, Quotient::Multiply) => {
-                let exact = Exact::<V, P, QMIN, QMAX, true, true>::new(params);
-                fastest(args, exact);
-            }
-        }
-    }
-}
-
-/// # Safety
-/// As [`QuantizeFn`], within an entry compiled for `V`.
-#[inline(always)]
-unsafe fn fastest<V, P, const QMIN: i32, const QMAX: i32, const AWAY: bool, const MULTIPLY: bool>(
-    args: &QuantizeArgs,
-    exact: Exact<V, P, QMIN, QMAX, AWAY, MULTIPLY>,
-) where
-    V: Lanes,
-    P: Bracketed<V>,
-{
     let QuantizeArgs { src, src_stride, dst, dst_stride, n, .. } = *args;
+    let QuantizeArgs { scales, zero_points, param_step, rows, mode, .. } = *args;
+    let factors = scales;
+    let runs = Grid { src, src_stride, dst, dst_stride, n, factors, zero_points, param_step, rows };
     // SAFETY: by this function's contract.
-    unsafe {
-        match exact.params.bracket() {
-            Some(bracket) if V::FUSED && n >= 4 * V::LANES => {
-                run(&Quick { exact, bracket }, src, src_stride, dst, dst_stride, n);
+    unsafe { grid::<V, _>(&Quantize::<QMIN, QMAX> { mode }, &runs) }
+}
+
+/// The op to codes of a range.
+struct Quantize<const QMIN: i32, const QMAX: i32> {
+    mode: QuantizeMode,
+}
+
+impl<V: Lanes, const QMIN: i32, const QMAX: i32> Op<V> for Quantize<QMIN, QMAX> {
+    type Src = f32;
+    type Dst = u8;
+    type Tile = BracketTile;
+
+    #[inline(always)]
+    unsafe fn shared(&self, params: Uniform<V>, run: Run<f32, u8>) {
+        let exact = Exact::<V, _, QMIN, QMAX>::new(params, self.mode);
+        // SAFETY: by the contract of `Op`.
+        unsafe {
+            // The bracket costs a division, as a vector does.
+            let bracket = if run.n >= 4 * V::LANES { SharedBracket::new(&params) } else { None };
+            match bracket {
+                Some(bracket) => run.apply(&Quick { exact, bracket }),
+                None => run.apply(&exact),
             }
-            _ => run(&exact, src, src_stride, dst, dst_stride, n),
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn each(&self, params: Each<V>, run: Run<f32, u8>) {
+        // SAFETY: by the contract of `Op`.
+        unsafe { run.apply(&Exact::<V, _, QMIN, QMAX>::new(params, self.mode)) }
+    }
+
+    #[inline(always)]
+    unsafe fn tile(&self, params: Each<V>, n: usize) -> BracketTile {
+        // SAFETY: by the contract of `Op`.
+        unsafe { BracketTile::new(params, n) }
+    }
+
+    #[inline(always)]
+    unsafe fn tiled(&self, tile: &BracketTile, params: Each<V>, run: Run<f32, u8>) {
+        let exact = Exact::<V, _, QMIN, QMAX>::new(params, self.mode);
+        // SAFETY: by the contract of `Op`.
+        unsafe {
+            match tile.bracket() {
+                Some(bracket) => run.apply(&Quick { exact, bracket }),
+                None => run.apply(&exact),
+            }
         }
     }
 }
 
-/// The op as it is written in the contract, with a division: `AWAY` rounds half away from zero,
-/// `MULTIPLY` multiplies by the inverse.
-struct Exact<V, P, const QMIN: i32, const QMAX: i32, const AWAY: bool, const MULTIPLY: bool> {
+/// The op as it is written in the contract, with a division.
+struct Exact<V, P, const QMIN: i32, const QMAX: i32> {
     params: P,
+    mode: QuantizeMode,
     vectors: PhantomData<V>,
 }
 
-impl<V, P, const QMIN: i32, const QMAX: i32, const AWAY: bool, const MULTIPLY: bool>
-    Exact<V, P, QMIN, QMAX, AWAY, MULTIPLY>
-{
-    fn new(params: P) -> Self {
-        Exact { params, vectors: PhantomData }
+impl<V, P, const QMIN: i32, const QMAX: i32> Exact<V, P, QMIN, QMAX> {
+    fn new(params: P, mode: QuantizeMode) -> Self {
+        Exact { params, mode, vectors: PhantomData }
     }
 }
 
-impl<V, P, const QMIN: i32, const QMAX: i32, const AWAY: bool, const MULTIPLY: bool> Step
-    for Exact<V, P, QMIN, QMAX, AWAY, MULTIPLY>
+impl<V, P, const QMIN: i32, const QMAX: i32> Step for Exact<V, P, QMIN, QMAX>
 where
     V: Lanes,
     P: Params<V>,
@@ -164,34 +152,35 @@ where
         unsafe {
             let (scale, zero_point) = self.params.at(first, n);
             let x = V::load_f32(src, n);
-            let t = if MULTIPLY {
-                V::mul(x, V::div(V::splat_f32(1.0), scale))
-            } else {
-                V::div(x, scale)
+            let t = match self.mode.quotient {
+                Quotient::Divide => V::div(x, scale),
+                Quotient::Multiply => V::mul(x, V::div(V::splat_f32(1.0), scale)),
             };
             // Clamped while still a float, so that huge values and infinities saturate.
             let low = V::f32_from_i32(V::sub_i32(V::splat_i32(QMIN), zero_point));
             let high = V::f32_from_i32(V::sub_i32(V::splat_i32(QMAX), zero_point));
             let t = V::replace_nan(t, V::splat_f32(0.0));
             let t = V::min(V::max(t, low), high);
-            let rounded = if AWAY { V::round_half_away(t) } else { V::round_half_even(t) };
+            let rounded = match self.mode.rounding {
+                Rounding::HalfEven => V::round_half_even(t),
+                Rounding::HalfAway => V::round_half_away(t),
+            };
             V::store_u8(dst, V::add_i32(V::i32_from_f32(rounded), zero_point), n);
         }
     }
 }
 
 /// The op without a division, four vectors at a time; whatever is not certain goes to `exact`.
-struct Quick<V: Lanes, P, const QMIN: i32, const QMAX: i32, const AWAY: bool, const MULTIPLY: bool>
-{
-    exact: Exact<V, P, QMIN, QMAX, AWAY, MULTIPLY>,
-    bracket: Bracket<V>,
+struct Quick<E, B> {
+    exact: E,
+    bracket: B,
 }
 
-impl<V, P, const QMIN: i32, const QMAX: i32, const AWAY: bool, const MULTIPLY: bool> Step
-    for Quick<V, P, QMIN, QMAX, AWAY, MULTIPLY>
+impl<V, P, B, const QMIN: i32, const QMAX: i32> Step for Quick<Exact<V, P, QMIN, QMAX>, B>
 where
     V: Lanes,
     P: Params<V>,
+    B: Bracket<V>,
 {
     type Src = f32;
     type Dst = u8;
@@ -208,7 +197,7 @@ where
         // SAFETY: by the contract of `Step::step_4`.
         unsafe {
             let x = [0, 1, 2, 3].map(|i| V::load_f32(src.add(i * V::LANES), V::LANES));
-            match self.bracket.codes(x) {
+            match codes(&self.bracket, first, x) {
                 Some(codes) if QMIN < 0 => V::store_s8_of_4(dst.cast(), codes),
                 Some(codes) => V::store_u8_of_4(dst, codes),
                 None => self.exact.step_4(src, dst, first),

@@ -2,8 +2,9 @@
 //! zero_point, qmin, qmax)`, as [`fewbit_scheme::requantize`] defines it. The fixed-point modes, for
 //! integers only, have portable rows.
 
-use crate::elementwise::{Each, Params, Step, Uniform, rows, run, scalar_row};
+use crate::elementwise::{Step, rows, scalar_row};
 use crate::infos;
+use crate::params::{Each, Grid, Op, Params, Rows, Run, Uniform, grid};
 use crate::registry::RowInfo;
 use core::marker::PhantomData;
 use fewbit_scheme::{FixedMultiplier, FixedRounding, IntFormat};
@@ -28,6 +29,8 @@ pub struct RequantizeArgs {
     pub zero_points: *const i32,
     /// 0: the whole run shares a parameter. Otherwise 1: element `i` has parameter `i`.
     pub param_step: usize,
+    /// Further runs, or [`Rows::ONE`].
+    pub rows: Rows,
     /// The smallest and the largest code to store, within the range of the codes: an activation's
     /// bounds, or all of it.
     pub clamp: (i32, i32),
@@ -36,9 +39,9 @@ pub struct RequantizeArgs {
 /// A kernel of this op.
 ///
 /// # Safety
-/// For `i < n`, `src + i * src_stride` can be read and `dst + i * dst_stride` written; the
-/// parameters can be read and are in the ranges stated. Nothing need be aligned. With `n = 0` no
-/// pointer is used.
+/// For `i < n` in all rows, `src + i * src_stride` can be read and `dst + i * dst_stride` written;
+/// the parameters can be read and are in the ranges stated. Nothing need be aligned. Without
+/// elements no pointer is used.
 pub type RequantizeFn = unsafe fn(&RequantizeArgs);
 
 rows! {
@@ -103,22 +106,44 @@ pub fn rows() -> impl Iterator<Item = RowInfo> {
 /// As [`RequantizeFn`], within an entry compiled for `V`.
 #[inline(always)]
 unsafe fn requantize<V: Lanes>(args: &RequantizeArgs) {
-    if args.n == 0 {
-        return;
-    }
     let RequantizeArgs { src, src_stride, dst, dst_stride, n, .. } = *args;
-    let clamp = args.clamp;
-    // SAFETY: by this function's contract; `n > 0`, so there is a parameter.
-    unsafe {
-        if args.param_step == 0 {
-            let params = Uniform::<V>::new(args.multipliers, args.zero_points);
-            let op = Requantize::<V, _> { params, clamp, vectors: PhantomData };
-            run(&op, src, src_stride, dst, dst_stride, n);
-        } else {
-            let params = Each::<V>::new(args.multipliers, args.zero_points);
-            let op = Requantize::<V, _> { params, clamp, vectors: PhantomData };
-            run(&op, src, src_stride, dst, dst_stride, n);
-        }
+    let RequantizeArgs { multipliers: factors, zero_points, param_step, rows, clamp, .. } = *args;
+    let runs = Grid { src, src_stride, dst, dst_stride, n, factors, zero_points, param_step, rows };
+    // SAFETY: by this function's contract.
+    unsafe { grid::<V, _>(&ByRun { clamp }, &runs) }
+}
+
+/// The op on runs.
+struct ByRun {
+    clamp: (i32, i32),
+}
+
+impl<V: Lanes> Op<V> for ByRun {
+    type Src = i32;
+    type Dst = u8;
+    type Tile = ();
+
+    #[inline(always)]
+    unsafe fn shared(&self, params: Uniform<V>, run: Run<i32, u8>) {
+        let op = Requantize::<V, _> { params, clamp: self.clamp, vectors: PhantomData };
+        // SAFETY: by the contract of `Op`.
+        unsafe { run.apply(&op) }
+    }
+
+    #[inline(always)]
+    unsafe fn each(&self, params: Each<V>, run: Run<i32, u8>) {
+        let op = Requantize::<V, _> { params, clamp: self.clamp, vectors: PhantomData };
+        // SAFETY: by the contract of `Op`.
+        unsafe { run.apply(&op) }
+    }
+
+    #[inline(always)]
+    unsafe fn tile(&self, _params: Each<V>, _n: usize) {}
+
+    #[inline(always)]
+    unsafe fn tiled(&self, _tile: &(), params: Each<V>, run: Run<i32, u8>) {
+        // SAFETY: by the contract of `Op`.
+        unsafe { self.each(params, run) }
     }
 }
 

@@ -255,6 +255,12 @@ unsafe impl Lanes for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn from_bits(a: __m256i) -> __m256 {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm256_castsi256_ps(a) }
+    }
+
+    #[inline(always)]
     unsafe fn bits(a: __m256) -> __m256i {
         // SAFETY: features by the contract of `Lanes`.
         unsafe { _mm256_castps_si256(a) }

@@ -195,6 +195,12 @@ unsafe impl Lanes for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn from_bits(a: __m512i) -> __m512 {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm512_castsi512_ps(a) }
+    }
+
+    #[inline(always)]
     unsafe fn bits(a: __m512) -> __m512i {
         // SAFETY: features by the contract of `Lanes`.
         unsafe { _mm512_castps_si512(a) }

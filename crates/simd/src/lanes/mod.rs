@@ -111,6 +111,8 @@ pub unsafe trait Lanes: Copy + 'static {
     unsafe fn is_zero(a: Self::I32) -> bool;
     /// The f32's bits.
     unsafe fn bits(a: Self::F32) -> Self::I32;
+    /// The f32 of those bits.
+    unsafe fn from_bits(a: Self::I32) -> Self::F32;
     /// Stores four vectors as bytes one behind the other, each lane the nearest s8.
     unsafe fn store_s8_of_4(to: *mut i8, v: [Self::I32; 4]);
     /// Stores four vectors as bytes one behind the other, each lane the nearest u8.

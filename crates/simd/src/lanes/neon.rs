@@ -258,6 +258,12 @@ unsafe impl Lanes for Neon {
     }
 
     #[inline(always)]
+    unsafe fn from_bits(a: int32x4_t) -> float32x4_t {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { vreinterpretq_f32_s32(a) }
+    }
+
+    #[inline(always)]
     unsafe fn bits(a: float32x4_t) -> int32x4_t {
         // SAFETY: features by the contract of `Lanes`.
         unsafe { vreinterpretq_s32_f32(a) }

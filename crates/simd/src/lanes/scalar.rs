@@ -163,6 +163,11 @@ unsafe impl Lanes for Scalar {
     }
 
     #[inline(always)]
+    unsafe fn from_bits(a: i32) -> f32 {
+        f32::from_bits(a as u32)
+    }
+
+    #[inline(always)]
     unsafe fn bits(a: f32) -> i32 {
         a.to_bits() as i32
     }
@@ -170,13 +175,13 @@ unsafe impl Lanes for Scalar {
     #[inline(always)]
     unsafe fn store_s8_of_4(to: *mut i8, v: [i32; 4]) {
         // SAFETY: four elements by the contract of `Lanes`.
-        unsafe { to.cast::<[i8; 4]>().write(v.map(|v| v.max(-128).min(127) as i8)) }
+        unsafe { to.cast::<[i8; 4]>().write(v.map(|v| v.clamp(-128, 127) as i8)) }
     }
 
     #[inline(always)]
     unsafe fn store_u8_of_4(to: *mut u8, v: [i32; 4]) {
         // SAFETY: four elements by the contract of `Lanes`.
-        unsafe { to.cast::<[u8; 4]>().write(v.map(|v| v.max(0).min(255) as u8)) }
+        unsafe { to.cast::<[u8; 4]>().write(v.map(|v| v.clamp(0, 255) as u8)) }
     }
 
     #[inline(always)]

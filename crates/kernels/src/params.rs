@@ -1,0 +1,370 @@
+//! Ops whose elements have parameters, a factor (a scale or a multiplier) and a zero point, and how
+//! the granularities reach the op: runs that share one, runs of one each, and many such runs side by
+//! side, where what was worked out for one serves all.
+
+use crate::elementwise::{Step, run};
+use core::marker::PhantomData;
+use core::mem::MaybeUninit;
+use fewbit_simd::Lanes;
+
+/// Runs side by side: a run, `count` times, each time moved by the strides (in elements).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rows {
+    /// The number of runs.
+    pub count: usize,
+    /// Distance of their first source elements.
+    pub src_stride: usize,
+    /// Distance of their first destination elements.
+    pub dst_stride: usize,
+    /// Distance of their first parameters.
+    pub param_stride: usize,
+}
+
+impl Rows {
+    /// One run.
+    pub const ONE: Rows = Rows { count: 1, src_stride: 0, dst_stride: 0, param_stride: 0 };
+}
+
+/// Runs of an op with parameters, as its arguments say it.
+#[derive(Clone, Copy)]
+pub(crate) struct Grid<S, D> {
+    pub src: *const S,
+    pub src_stride: usize,
+    pub dst: *mut D,
+    pub dst_stride: usize,
+    pub n: usize,
+    pub factors: *const f32,
+    pub zero_points: *const i32,
+    pub param_step: usize,
+    pub rows: Rows,
+}
+
+/// A run without its parameters.
+#[derive(Clone, Copy)]
+pub(crate) struct Run<S, D> {
+    pub src: *const S,
+    pub src_stride: usize,
+    pub dst: *mut D,
+    pub dst_stride: usize,
+    pub n: usize,
+}
+
+impl<S, D> Run<S, D> {
+    /// Elements `first..first + n`.
+    ///
+    /// # Safety
+    /// They are elements of the run.
+    #[inline(always)]
+    unsafe fn part(self, first: usize, n: usize) -> Self {
+        // SAFETY: by this function's contract.
+        unsafe {
+            let src = self.src.add(first * self.src_stride);
+            let dst = self.dst.add(first * self.dst_stride);
+            Run { src, dst, n, ..self }
+        }
+    }
+
+    /// Applies a step to all elements.
+    ///
+    /// # Safety
+    /// As [`crate::elementwise::run`].
+    #[inline(always)]
+    pub(crate) unsafe fn apply<T: Step<Src = S, Dst = D>>(self, op: &T) {
+        // SAFETY: by this function's contract.
+        unsafe { run(op, self.src, self.src_stride, self.dst, self.dst_stride, self.n) }
+    }
+
+    /// The run moved to row `row`.
+    ///
+    /// # Safety
+    /// There is that row.
+    #[inline(always)]
+    unsafe fn row(self, rows: &Rows, row: usize) -> Self {
+        // SAFETY: by this function's contract.
+        unsafe {
+            let src = self.src.add(row * rows.src_stride);
+            let dst = self.dst.add(row * rows.dst_stride);
+            Run { src, dst, ..self }
+        }
+    }
+}
+
+/// Elements whose parameters are prepared at once.
+pub(crate) const TILE: usize = 512;
+/// Shorter runs, if they follow each other, are taken together.
+const SHORT: usize = 128;
+/// The longest vector of any row.
+const MAX_LANES: usize = 16;
+
+/// An op with parameters.
+///
+/// # Safety (of all methods)
+/// Within an entry compiled for `V`; the run's elements can be read and written, its parameters read.
+pub(crate) trait Op<V: Lanes> {
+    /// An element of the source.
+    type Src: Copy;
+    /// An element of the destination.
+    type Dst: Copy;
+    /// What a tile's parameters are turned into, once for all runs that use them.
+    type Tile;
+
+    /// A run that shares a parameter.
+    unsafe fn shared(&self, params: Uniform<V>, run: Run<Self::Src, Self::Dst>);
+    /// A run of a parameter each, used once.
+    unsafe fn each(&self, params: Each<V>, run: Run<Self::Src, Self::Dst>);
+    /// Prepares `n <= TILE` parameters.
+    unsafe fn tile(&self, params: Each<V>, n: usize) -> Self::Tile;
+    /// A run of the elements of a tile, or the first of them.
+    unsafe fn tiled(&self, tile: &Self::Tile, params: Each<V>, run: Run<Self::Src, Self::Dst>);
+}
+
+/// Applies an op to runs.
+///
+/// # Safety
+/// Within an entry compiled for `V`; the elements of all runs can be read and written, their
+/// parameters read; NULL zero points are all zero.
+#[inline(always)]
+pub(crate) unsafe fn grid<V: Lanes, O: Op<V>>(op: &O, grid: &Grid<O::Src, O::Dst>) {
+    let Grid { src, src_stride, dst, dst_stride, n, factors, zero_points, param_step, rows } =
+        *grid;
+    if n == 0 || rows.count == 0 {
+        return;
+    }
+    let run = Run { src, src_stride, dst, dst_stride, n };
+    let joined = rows.src_stride == n && rows.dst_stride == n && src_stride == 1 && dst_stride == 1;
+    let short = joined && n < SHORT && rows.count > 1;
+    let params = Each::<V>::new(factors, zero_points);
+    // SAFETY: rows, elements and parameters exist by this function's contract.
+    unsafe {
+        if param_step == 0 && short {
+            expanded(op, params, run, &rows);
+        } else if param_step == 0 {
+            for row in 0..rows.count {
+                let shared = params.from(row * rows.param_stride).first();
+                op.shared(shared, run.row(&rows, row));
+            }
+        } else if rows.param_stride != 0 || rows.count == 1 {
+            for row in 0..rows.count {
+                op.each(params.from(row * rows.param_stride), run.row(&rows, row));
+            }
+        } else if short {
+            repeated(op, params, run, rows.count);
+        } else {
+            let mut first = 0;
+            while first < n {
+                let len = (n - first).min(TILE);
+                let params = params.from(first);
+                let tile = op.tile(params, len);
+                for row in 0..rows.count {
+                    op.tiled(&tile, params, run.row(&rows, row).part(first, len));
+                }
+                first += len;
+            }
+        }
+    }
+}
+
+/// Parameters written out, one an element; room for a vector more.
+struct Written {
+    factors: [MaybeUninit<f32>; TILE + MAX_LANES],
+    zero_points: [MaybeUninit<i32>; TILE + MAX_LANES],
+}
+
+impl Written {
+    #[inline(always)]
+    fn new() -> Written {
+        Written {
+            factors: [MaybeUninit::uninit(); TILE + MAX_LANES],
+            zero_points: [MaybeUninit::uninit(); TILE + MAX_LANES],
+        }
+    }
+
+    /// Writes a vector of parameters from element `at <= TILE` on.
+    ///
+    /// # Safety
+    /// Within an entry compiled for `V`.
+    #[inline(always)]
+    unsafe fn put<V: Lanes>(&mut self, at: usize, (factor, zero_point): (V::F32, V::I32)) {
+        const { assert!(V::LANES <= MAX_LANES) };
+        // SAFETY: `at + LANES` elements fit, as `at <= TILE`.
+        unsafe {
+            V::store_f32(self.factors.as_mut_ptr().cast::<f32>().add(at), factor, V::LANES);
+            V::store_i32(self.zero_points.as_mut_ptr().cast::<i32>().add(at), zero_point, V::LANES);
+        }
+    }
+
+    fn params<V: Lanes>(&self) -> Each<V> {
+        Each::new(self.factors.as_ptr().cast(), self.zero_points.as_ptr().cast())
+    }
+}
+
+/// Short rows, one behind the other, of a parameter each (blocks along an axis, narrow rows): as many
+/// as fit into a tile at a time.
+///
+/// # Safety
+/// As [`grid`], for rows that are joined and shorter than [`SHORT`].
+#[inline(always)]
+unsafe fn expanded<V: Lanes, O: Op<V>>(
+    op: &O,
+    params: Each<V>,
+    run: Run<O::Src, O::Dst>,
+    rows: &Rows,
+) {
+    let n = run.n;
+    let mut written = Written::new();
+    let mut first = 0;
+    while first < rows.count {
+        let count = (TILE / n).min(rows.count - first);
+        // SAFETY: rows and parameters exist; `count * n <= TILE` elements are written before they are
+        // read, each row's last vector reaching into the next row's place, which comes later.
+        unsafe {
+            for row in 0..count {
+                let shared = params.from((first + row) * rows.param_stride).first();
+                let mut at = 0;
+                while at < n {
+                    written.put::<V>(row * n + at, shared.at(0, V::LANES));
+                    at += V::LANES;
+                }
+            }
+            let params = written.params();
+            let tile = op.tile(params, count * n);
+            op.tiled(&tile, params, run.part(first * n, count * n));
+        }
+        first += count;
+    }
+}
+
+/// Short rows, one behind the other, with the same parameters in each (few channels, innermost): the
+/// parameters are written out for as many as fit into a tile.
+///
+/// # Safety
+/// As [`grid`], for `rows` rows that are joined and shorter than [`SHORT`].
+#[inline(always)]
+unsafe fn repeated<V: Lanes, O: Op<V>>(
+    op: &O,
+    params: Each<V>,
+    run: Run<O::Src, O::Dst>,
+    rows: usize,
+) {
+    let n = run.n;
+    let mut written = Written::new();
+    let count = (TILE / n).min(rows);
+    // SAFETY: as in `expanded`.
+    unsafe {
+        for row in 0..count {
+            let mut at = 0;
+            while at < n {
+                let values = params.at(at, V::LANES.min(n - at));
+                written.put::<V>(row * n + at, values);
+                at += V::LANES;
+            }
+        }
+        let params = written.params();
+        let tile = op.tile(params, count * n);
+        let mut first = 0;
+        while first < rows {
+            let count = count.min(rows - first);
+            op.tiled(&tile, params, run.part(first * n, count * n));
+            first += count;
+        }
+    }
+}
+
+/// The parameters of a run, by vectors.
+pub(crate) trait Params<V: Lanes>: Copy {
+    /// The factors and zero points of the elements `first..first + n`.
+    ///
+    /// # Safety
+    /// Within an entry compiled for `V`; the elements are of the run.
+    unsafe fn at(&self, first: usize, n: usize) -> (V::F32, V::I32);
+}
+
+/// One parameter for the whole run.
+#[derive(Clone, Copy)]
+pub(crate) struct Uniform<V: Lanes> {
+    values: (f32, i32),
+    factor: V::F32,
+    zero_point: V::I32,
+}
+
+impl<V: Lanes> Uniform<V> {
+    /// The factor and the zero point.
+    #[inline(always)]
+    pub(crate) fn values(&self) -> (f32, i32) {
+        self.values
+    }
+}
+
+impl<V: Lanes> Params<V> for Uniform<V> {
+    #[inline(always)]
+    unsafe fn at(&self, _first: usize, _n: usize) -> (V::F32, V::I32) {
+        (self.factor, self.zero_point)
+    }
+}
+
+/// Element `i` has parameter `i`. NULL zero points are all zero.
+#[derive(Clone, Copy)]
+pub(crate) struct Each<V: Lanes> {
+    factors: *const f32,
+    zero_points: *const i32,
+    vectors: PhantomData<V>,
+}
+
+impl<V: Lanes> Each<V> {
+    #[inline(always)]
+    fn new(factors: *const f32, zero_points: *const i32) -> Self {
+        Each { factors, zero_points, vectors: PhantomData }
+    }
+
+    /// The parameters from number `first` on.
+    ///
+    /// # Safety
+    /// There is that parameter, or it would be the one behind the last.
+    #[inline(always)]
+    unsafe fn from(self, first: usize) -> Self {
+        // SAFETY: by this function's contract.
+        unsafe {
+            let zero_points = if self.zero_points.is_null() {
+                self.zero_points
+            } else {
+                self.zero_points.add(first)
+            };
+            Each { factors: self.factors.add(first), zero_points, ..self }
+        }
+    }
+
+    /// The first parameter, for all elements.
+    ///
+    /// # Safety
+    /// Within an entry compiled for `V`; the parameter can be read.
+    #[inline(always)]
+    unsafe fn first(self) -> Uniform<V> {
+        // SAFETY: by this function's contract.
+        unsafe {
+            let factor = self.factors.read_unaligned();
+            let zero_point =
+                if self.zero_points.is_null() { 0 } else { self.zero_points.read_unaligned() };
+            Uniform {
+                values: (factor, zero_point),
+                factor: V::splat_f32(factor),
+                zero_point: V::splat_i32(zero_point),
+            }
+        }
+    }
+}
+
+impl<V: Lanes> Params<V> for Each<V> {
+    #[inline(always)]
+    unsafe fn at(&self, first: usize, n: usize) -> (V::F32, V::I32) {
+        // SAFETY: the elements are of the run, and there is a parameter for each.
+        unsafe {
+            let factor = V::load_f32(self.factors.add(first), n);
+            let zero_point = if self.zero_points.is_null() {
+                V::splat_i32(0)
+            } else {
+                V::load_i32(self.zero_points.add(first), n)
+            };
+            (factor, zero_point)
+        }
+    }
+}
