@@ -81,14 +81,10 @@ impl<const N: usize> Walk<N> {
             if dim == 1 {
                 continue;
             }
-            let last = loops.get_mut(count.wrapping_sub(1)).filter(|_| count > 0);
-            match last {
-                Some(inner) if merges(&this, inner) => {
-                    // Shared throughout, or a parameter for each element in both.
-                    inner.extent = if inner.extent == 1 { 1 } else { inner.extent * extent };
-                    inner.dim *= dim;
-                }
-                _ => {
+            let last = count.checked_sub(1).and_then(|last| loops.get_mut(last));
+            match last.and_then(|inner| Some((merged(&this, inner)?, inner))) {
+                Some((both, inner)) => *inner = both,
+                None => {
                     if let Some(slot) = loops.get_mut(count) {
                         *slot = this;
                     }
@@ -115,26 +111,70 @@ impl<const N: usize> Walk<N> {
         Grids(self)
     }
 
-    /// The next run, and where it may be followed by its like: how many, at what distances.
-    fn next_grid(&mut self) -> Option<Grid<N>> {
-        let start = self.clone();
-        let run = self.next()?;
+    /// The run that begins where the walk stands.
+    fn run(&self) -> Option<Run<N>> {
+        if self.left == 0 {
+            return None;
+        }
+        let inner = self.loops.get(self.outer)?;
+        let extent = inner.extent.max(1);
+        let mut offsets = self.row_offsets;
+        for (offset, stride) in offsets.iter_mut().zip(inner.strides) {
+            *offset = offset.wrapping_add(self.inner.wrapping_mul(stride));
+        }
+        let block = self.inner / extent;
+        let param = self.row_param.wrapping_add(block.wrapping_mul(inner.param_stride));
+        // Innermost, so parameters of single elements follow each other: one run.
+        let each = extent == 1;
+        let row_left = inner.dim.saturating_sub(self.inner);
+        let block_left = extent.saturating_sub(self.inner % extent);
+        let len = if each { row_left } else { row_left.min(block_left) }.min(self.left);
+        let strides = if len > 1 { inner.strides } else { [1; N] };
+        Some(Run { offsets, strides, len, param, param_step: usize::from(each && len > 1) })
+    }
+
+    /// Moves on by that many of the elements left.
+    fn advance(&mut self, elements: usize) {
+        self.left = self.left.saturating_sub(elements);
+        self.inner = self.inner.wrapping_add(elements);
+        let dim = self.loops.get(self.outer).map_or(1, |inner| inner.dim.max(1));
+        if self.inner < dim || self.left == 0 {
+            return;
+        }
+        // The place of the next element, in mixed radix.
+        let mut carry = self.inner / dim;
+        self.inner %= dim;
+        for (index, l) in self.index.iter_mut().zip(&self.loops).take(self.outer).rev() {
+            *index = index.wrapping_add(carry);
+            if *index < l.dim {
+                break;
+            }
+            carry = *index / l.dim.max(1);
+            *index %= l.dim.max(1);
+        }
+        self.enter_row();
+    }
+
+    /// The run that begins where the walk stands with those of its like that follow: how many, at
+    /// what distances.
+    fn grid(&self) -> Option<Grid<N>> {
+        let run = self.run()?;
         let single = Grid { run, rows: 1, row_strides: [0; N], param_stride: 0 };
-        let inner = start.loops.get(start.outer)?;
-        let (rows, row_strides, param_stride) = if start.inner.wrapping_add(run.len) < inner.dim {
+        let inner = self.loops.get(self.outer)?;
+        let (rows, row_strides, param_stride) = if self.inner.wrapping_add(run.len) < inner.dim {
             // Whole blocks of the innermost axis.
             if run.len < inner.extent {
                 return Some(single);
             }
-            let rows = inner.dim.saturating_sub(start.inner) / run.len.max(1);
+            let rows = inner.dim.saturating_sub(self.inner) / run.len.max(1);
             let strides = inner.strides.map(|stride| stride.wrapping_mul(run.len));
             (rows, strides, inner.param_stride)
         } else {
             // Whole rows, along the axis outside the innermost one.
-            let Some(axis) = start.outer.checked_sub(1).filter(|_| start.inner == 0) else {
+            let Some(axis) = self.outer.checked_sub(1).filter(|_| self.inner == 0) else {
                 return Some(single);
             };
-            let (l, &index) = (start.loops.get(axis)?, start.index.get(axis)?);
+            let (l, &index) = (self.loops.get(axis)?, self.index.get(axis)?);
             let extent = l.extent.max(1);
             let (rows, param_stride) = if extent == 1 {
                 (l.dim.saturating_sub(index), l.param_stride)
@@ -144,12 +184,8 @@ impl<const N: usize> Walk<N> {
             };
             (rows, l.strides, param_stride)
         };
-        let rows = rows.min(start.left / run.len.max(1));
-        if rows <= 1 {
-            return Some(single);
-        }
-        *self = start.range(rows.wrapping_mul(run.len), usize::MAX);
-        Some(Grid { run, rows, row_strides, param_stride })
+        let rows = rows.min(self.left / run.len.max(1));
+        Some(if rows > 1 { Grid { run, rows, row_strides, param_stride } } else { single })
     }
 
     /// Elements that are left.
@@ -166,21 +202,8 @@ impl<const N: usize> Walk<N> {
         let mut part = self.clone();
         let end = end.min(self.left);
         let begin = begin.min(end);
+        part.advance(begin);
         part.left = end - begin;
-        // The place of element `begin`, in mixed radix.
-        let place = |index: &mut usize, dim: usize, carry: usize| {
-            let (dim, total) = (dim.max(1), index.wrapping_add(carry));
-            *index = total % dim;
-            total / dim
-        };
-        let mut carry = begin;
-        if let Some(inner) = self.loops.get(self.outer) {
-            carry = place(&mut part.inner, inner.dim, carry);
-        }
-        for (index, l) in part.index.iter_mut().zip(&self.loops).take(self.outer).rev() {
-            carry = place(index, l.dim, carry);
-        }
-        part.enter_row();
         part
     }
 
@@ -207,53 +230,30 @@ impl<const N: usize> Walk<N> {
     }
 }
 
-/// Whether `outer` and the loop right inside it are one: their elements lie behind one another in
-/// every layout, and either all of both share one parameter or every element has its own.
-fn merges<const N: usize>(outer: &Loop<N>, inner: &Loop<N>) -> bool {
+/// What `outer` and the loop right inside it are as one, if their elements lie behind one another in
+/// every layout, and either all of both share one parameter, or the blocks of the inner one (single
+/// elements and whole rows among them), continued through the outer one, have parameters that follow
+/// each other.
+fn merged<const N: usize>(outer: &Loop<N>, inner: &Loop<N>) -> Option<Loop<N>> {
+    let dim = inner.dim.checked_mul(outer.dim)?;
     let adjacent =
         outer.strides.iter().zip(inner.strides).all(|(&o, i)| i.checked_mul(inner.dim) == Some(o));
     let shared = inner.extent == inner.dim && outer.extent == outer.dim;
-    let each = inner.extent == 1
-        && outer.extent == 1
-        && inner.param_stride.checked_mul(inner.dim) == Some(outer.param_stride);
-    adjacent && (shared || each)
+    let blocks = inner.dim / inner.extent.max(1);
+    let each = outer.extent == 1
+        && inner.dim.is_multiple_of(inner.extent)
+        && inner.param_stride.checked_mul(blocks) == Some(outer.param_stride);
+    let extent = if shared { dim } else { inner.extent };
+    (adjacent && (shared || each)).then_some(Loop { dim, extent, ..*inner })
 }
 
 impl<const N: usize> Iterator for Walk<N> {
     type Item = Run<N>;
 
     fn next(&mut self) -> Option<Run<N>> {
-        if self.left == 0 {
-            return None;
-        }
-        let inner = self.loops.get(self.outer)?;
-        let extent = inner.extent.max(1);
-        let mut offsets = self.row_offsets;
-        for (offset, stride) in offsets.iter_mut().zip(inner.strides) {
-            *offset = offset.wrapping_add(self.inner.wrapping_mul(stride));
-        }
-        let block = self.inner / extent;
-        let param = self.row_param.wrapping_add(block.wrapping_mul(inner.param_stride));
-        // Innermost, so parameters of single elements follow each other: one run.
-        let each = extent == 1;
-        let row_left = inner.dim.saturating_sub(self.inner);
-        let block_left = extent.saturating_sub(self.inner % extent);
-        let len = if each { row_left } else { row_left.min(block_left) }.min(self.left);
-        let strides = if len > 1 { inner.strides } else { [1; N] };
-        self.inner = self.inner.wrapping_add(len);
-        self.left = self.left.saturating_sub(len);
-        if self.inner >= inner.dim && self.left > 0 {
-            self.inner = 0;
-            for (index, l) in self.index.iter_mut().zip(&self.loops).take(self.outer).rev() {
-                *index = index.wrapping_add(1);
-                if *index < l.dim {
-                    break;
-                }
-                *index = 0;
-            }
-            self.enter_row();
-        }
-        Some(Run { offsets, strides, len, param, param_step: usize::from(each && len > 1) })
+        let run = self.run()?;
+        self.advance(run.len);
+        Some(run)
     }
 }
 
@@ -265,6 +265,8 @@ impl<const N: usize> Iterator for Grids<N> {
     type Item = Grid<N>;
 
     fn next(&mut self) -> Option<Grid<N>> {
-        self.0.next_grid()
+        let grid = self.0.grid()?;
+        self.0.advance(grid.rows.wrapping_mul(grid.run.len));
+        Some(grid)
     }
 }

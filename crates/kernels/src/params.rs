@@ -114,6 +114,8 @@ pub(crate) trait Op<V: Lanes> {
     unsafe fn each(&self, params: Each<V>, run: Run<Self::Src, Self::Dst>);
     /// Prepares `n <= TILE` parameters.
     unsafe fn tile(&self, params: Each<V>, n: usize) -> Self::Tile;
+    /// A run of whole vectors, each of which shares a parameter; there are `n <= TILE` vectors.
+    unsafe fn by_vector(&self, params: ByVector<V>, n: usize, run: Run<Self::Src, Self::Dst>);
     /// A run of the elements of a tile, or the first of them.
     unsafe fn tiled(&self, tile: &Self::Tile, params: Each<V>, run: Run<Self::Src, Self::Dst>);
 }
@@ -136,7 +138,9 @@ pub(crate) unsafe fn grid<V: Lanes, O: Op<V>>(op: &O, grid: &Grid<O::Src, O::Dst
     let params = Each::<V>::new(factors, zero_points);
     // SAFETY: rows, elements and parameters exist by this function's contract.
     unsafe {
-        if param_step == 0 && short {
+        if param_step == 0 && short && n.is_multiple_of(V::LANES) && V::LANES > 1 {
+            blocks(op, params, run, &rows);
+        } else if param_step == 0 && short {
             expanded(op, params, run, &rows);
         } else if param_step == 0 {
             for row in 0..rows.count {
@@ -193,8 +197,50 @@ impl Written {
         }
     }
 
+    /// Writes one parameter, `at <= TILE`.
+    #[inline(always)]
+    fn put_one(&mut self, at: usize, (factor, zero_point): (f32, i32)) {
+        if let (Some(f), Some(z)) = (self.factors.get_mut(at), self.zero_points.get_mut(at)) {
+            f.write(factor);
+            z.write(zero_point);
+        }
+    }
+
     fn params<V: Lanes>(&self) -> Each<V> {
         Each::new(self.factors.as_ptr().cast(), self.zero_points.as_ptr().cast())
+    }
+}
+
+/// Short rows of whole vectors, one behind the other, of a parameter each (blocks along an axis): one
+/// parameter written out for each vector.
+///
+/// # Safety
+/// As [`grid`], for rows that are joined, shorter than [`SHORT`] and a multiple of the vector's length.
+#[inline(always)]
+unsafe fn blocks<V: Lanes, O: Op<V>>(
+    op: &O,
+    params: Each<V>,
+    run: Run<O::Src, O::Dst>,
+    rows: &Rows,
+) {
+    let vectors = run.n / V::LANES;
+    let mut written = Written::new();
+    let mut first = 0;
+    while first < rows.count {
+        let count = (TILE / vectors).min(rows.count - first);
+        // SAFETY: rows and parameters exist; `count * vectors <= TILE` parameters are written before
+        // they are read.
+        unsafe {
+            for row in 0..count {
+                let shared = params.from((first + row) * rows.param_stride).first();
+                for i in 0..vectors {
+                    written.put_one(row * vectors + i, shared.values());
+                }
+            }
+            let params = ByVector { each: written.params() };
+            op.by_vector(params, count * vectors, run.part(first * run.n, count * run.n));
+        }
+        first += count;
     }
 }
 
@@ -365,6 +411,24 @@ impl<V: Lanes> Params<V> for Each<V> {
                 V::load_i32(self.zero_points.add(first), n)
             };
             (factor, zero_point)
+        }
+    }
+}
+
+/// Each vector of the run has a parameter of its own.
+#[derive(Clone, Copy)]
+pub(crate) struct ByVector<V: Lanes> {
+    /// The vectors' parameters, as if they were elements.
+    pub each: Each<V>,
+}
+
+impl<V: Lanes> Params<V> for ByVector<V> {
+    #[inline(always)]
+    unsafe fn at(&self, first: usize, _n: usize) -> (V::F32, V::I32) {
+        // SAFETY: there is a parameter for each vector of the run.
+        unsafe {
+            let shared = self.each.from(first / V::LANES).first();
+            (shared.factor, shared.zero_point)
         }
     }
 }

@@ -7,7 +7,7 @@ pub use any::any;
 
 use crate::elementwise::{Step, rows};
 use crate::infos;
-use crate::params::{Each, Grid, Op, Params, Rows, Run, Uniform, grid};
+use crate::params::{ByVector, Each, Grid, Op, Params, Rows, Run, Uniform, grid};
 use crate::registry::RowInfo;
 use core::marker::PhantomData;
 use fewbit_simd::Lanes;
@@ -86,6 +86,13 @@ impl<V: Lanes, const SIGNED: bool> Op<V> for ByRun<SIGNED> {
     unsafe fn each(&self, params: Each<V>, run: Run<u8, f32>) {
         // SAFETY: by the contract of `Op`.
         unsafe { run.apply(&Dequantize::<V, _, SIGNED> { params, vectors: PhantomData }) }
+    }
+
+    #[inline(always)]
+    unsafe fn by_vector(&self, params: ByVector<V>, _n: usize, run: Run<u8, f32>) {
+        let op = Dequantize::<V, _, SIGNED> { params, vectors: PhantomData };
+        // SAFETY: by the contract of `Op`.
+        unsafe { run.apply(&op) }
     }
 
     #[inline(always)]

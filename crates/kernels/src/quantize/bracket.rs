@@ -55,25 +55,49 @@ pub(super) unsafe fn codes<V: Lanes, B: Bracket<V>>(
     first: usize,
     x: [V::F32; 4],
 ) -> Option<[V::I32; 4]> {
+    let [x0, x1, x2, x3] = x;
     // SAFETY: by this function's contract.
     unsafe {
         let zero = V::splat_i32(0);
-        let (mut differ, mut seen) = (zero, zero);
-        let mut at = first;
-        let y = x.map(|x| {
-            let [low, high, magic] = bracket.at(at);
-            at += V::LANES;
-            let y = V::bits(V::fma(x, low, magic));
-            differ = V::or_xor(differ, y, V::bits(V::fma(x, high, magic)));
-            seen = V::or_i32(seen, y);
-            y
-        });
+        let mut bits = (zero, zero);
+        // One after the other and without closures, which would not be compiled for `V`.
+        let y0 = integer::<V, B>(bracket, first, x0, &mut bits);
+        let y1 = integer::<V, B>(bracket, first + V::LANES, x1, &mut bits);
+        let y2 = integer::<V, B>(bracket, first + 2 * V::LANES, x2, &mut bits);
+        let y3 = integer::<V, B>(bracket, first + 3 * V::LANES, x3, &mut bits);
+        let (differ, seen) = bits;
         let doubt = V::or_i32(differ, V::and_i32(seen, V::splat_i32(ZERO_BITS)));
         if !V::is_zero(doubt) {
             return None;
         }
         let magic = V::splat_i32(MAGIC.to_bits() as i32);
-        Some(y.map(|y| V::sub_i32(y, magic)))
+        Some([
+            V::sub_i32(y0, magic),
+            V::sub_i32(y1, magic),
+            V::sub_i32(y2, magic),
+            V::sub_i32(y3, magic),
+        ])
+    }
+}
+
+/// `y1` of a vector, as bits; gathers the bits in which `y2` differs, and those that are set.
+///
+/// # Safety
+/// As [`codes`].
+#[inline(always)]
+unsafe fn integer<V: Lanes, B: Bracket<V>>(
+    bracket: &B,
+    first: usize,
+    x: V::F32,
+    (differ, seen): &mut (V::I32, V::I32),
+) -> V::I32 {
+    // SAFETY: by this function's contract.
+    unsafe {
+        let [low, high, magic] = bracket.at(first);
+        let y = V::bits(V::fma(x, low, magic));
+        *differ = V::or_xor(*differ, y, V::bits(V::fma(x, high, magic)));
+        *seen = V::or_i32(*seen, y);
+        y
     }
 }
 
@@ -125,7 +149,7 @@ impl BracketTile {
     pub(super) unsafe fn new<V: Lanes>(params: Each<V>, n: usize) -> BracketTile {
         let unknown = [MaybeUninit::uninit(); TILE];
         let mut tile = BracketTile { low: unknown, high: unknown, magic: unknown, valid: false };
-        if !V::FUSED || n < 4 * V::LANES {
+        if !V::FUSED || n < V::LANES {
             return tile;
         }
         // SAFETY: whole vectors, the last one moved back so that it ends with the last parameter.
@@ -138,12 +162,10 @@ impl BracketTile {
                 let (scale, zero_point) = params.at(at, V::LANES);
                 (least, most) = (V::min(least, scale), V::max(most, scale));
                 let inverse = V::bits(V::div(one, scale));
-                let put = |array: &mut [MaybeUninit<f32>; TILE], v| {
-                    V::store_f32(array.as_mut_ptr().cast::<f32>().add(at), v, V::LANES);
-                };
-                put(&mut tile.low, V::from_bits(V::sub_i32(inverse, two)));
-                put(&mut tile.high, V::from_bits(V::add_i32(inverse, two)));
-                put(&mut tile.magic, V::add(V::splat_f32(MAGIC), V::f32_from_i32(zero_point)));
+                let magic = V::add(V::splat_f32(MAGIC), V::f32_from_i32(zero_point));
+                put::<V>(&mut tile.low, at, V::from_bits(V::sub_i32(inverse, two)));
+                put::<V>(&mut tile.high, at, V::from_bits(V::add_i32(inverse, two)));
+                put::<V>(&mut tile.magic, at, magic);
                 i += V::LANES;
             }
             // Clamping changes what is out of bounds, and only that.
@@ -156,15 +178,42 @@ impl BracketTile {
         tile
     }
 
-    /// The brackets, if all are valid.
+    /// Whether all have a bracket.
     #[inline(always)]
-    pub(super) fn bracket(&self) -> Option<TileBracket<'_>> {
-        self.valid.then_some(TileBracket(self))
+    pub(super) fn is_valid(&self) -> bool {
+        self.valid
+    }
+}
+
+/// # Safety
+/// Within an entry compiled for `V`; `at + LANES <= TILE`.
+#[inline(always)]
+unsafe fn put<V: Lanes>(array: &mut [MaybeUninit<f32>; TILE], at: usize, v: V::F32) {
+    // SAFETY: by this function's contract.
+    unsafe { V::store_f32(array.as_mut_ptr().cast::<f32>().add(at), v, V::LANES) }
+}
+
+/// The brackets of a tile of vectors; all of them have one.
+pub(super) struct VectorBracket<'a>(pub(super) &'a BracketTile);
+
+impl<V: Lanes> Bracket<V> for VectorBracket<'_> {
+    #[inline(always)]
+    unsafe fn at(&self, first: usize) -> [V::F32; 3] {
+        let BracketTile { low, high, magic, .. } = self.0;
+        let at = first / V::LANES;
+        // SAFETY: the vector is of the tile, whose arrays are written.
+        unsafe {
+            [
+                V::splat_f32(low.as_ptr().cast::<f32>().add(at).read()),
+                V::splat_f32(high.as_ptr().cast::<f32>().add(at).read()),
+                V::splat_f32(magic.as_ptr().cast::<f32>().add(at).read()),
+            ]
+        }
     }
 }
 
 /// The brackets of a tile's elements; all of them have one.
-pub(super) struct TileBracket<'a>(&'a BracketTile);
+pub(super) struct TileBracket<'a>(pub(super) &'a BracketTile);
 
 impl<V: Lanes> Bracket<V> for TileBracket<'_> {
     #[inline(always)]
@@ -172,8 +221,11 @@ impl<V: Lanes> Bracket<V> for TileBracket<'_> {
         let BracketTile { low, high, magic, .. } = self.0;
         // SAFETY: the elements are of the tile, whose arrays are written.
         unsafe {
-            [low, high, magic]
-                .map(|array| V::load_f32(array.as_ptr().cast::<f32>().add(first), V::LANES))
+            [
+                V::load_f32(low.as_ptr().cast::<f32>().add(first), V::LANES),
+                V::load_f32(high.as_ptr().cast::<f32>().add(first), V::LANES),
+                V::load_f32(magic.as_ptr().cast::<f32>().add(first), V::LANES),
+            ]
         }
     }
 }

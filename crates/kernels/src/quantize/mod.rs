@@ -8,9 +8,9 @@ pub use any::any;
 
 use crate::elementwise::{Step, rows};
 use crate::infos;
-use crate::params::{Each, Grid, Op, Params, Rows, Run, Uniform, grid};
+use crate::params::{ByVector, Each, Grid, Op, Params, Rows, Run, Uniform, grid};
 use crate::registry::RowInfo;
-use bracket::{Bracket, BracketTile, SharedBracket, codes};
+use bracket::{Bracket, BracketTile, SharedBracket, TileBracket, VectorBracket, codes};
 use core::marker::PhantomData;
 use fewbit_scheme::{QuantizeMode, Quotient, Rounding};
 use fewbit_simd::Lanes;
@@ -116,9 +116,24 @@ impl<V: Lanes, const QMIN: i32, const QMAX: i32> Op<V> for Quantize<QMIN, QMAX> 
         let exact = Exact::<V, _, QMIN, QMAX>::new(params, self.mode);
         // SAFETY: by the contract of `Op`.
         unsafe {
-            match tile.bracket() {
-                Some(bracket) => run.apply(&Quick { exact, bracket }),
-                None => run.apply(&exact),
+            if tile.is_valid() {
+                run.apply(&Quick { exact, bracket: TileBracket(tile) });
+            } else {
+                run.apply(&exact);
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn by_vector(&self, params: ByVector<V>, n: usize, run: Run<f32, u8>) {
+        let exact = Exact::<V, _, QMIN, QMAX>::new(params, self.mode);
+        // SAFETY: by the contract of `Op`.
+        unsafe {
+            let tile = BracketTile::new(params.each, n);
+            if tile.is_valid() {
+                run.apply(&Quick { exact, bracket: VectorBracket(&tile) });
+            } else {
+                run.apply(&exact);
             }
         }
     }
@@ -196,7 +211,12 @@ where
     unsafe fn step_4(&self, src: *const f32, dst: *mut u8, first: usize) {
         // SAFETY: by the contract of `Step::step_4`.
         unsafe {
-            let x = [0, 1, 2, 3].map(|i| V::load_f32(src.add(i * V::LANES), V::LANES));
+            let x = [
+                V::load_f32(src, V::LANES),
+                V::load_f32(src.add(V::LANES), V::LANES),
+                V::load_f32(src.add(2 * V::LANES), V::LANES),
+                V::load_f32(src.add(3 * V::LANES), V::LANES),
+            ];
             match codes(&self.bracket, first, x) {
                 Some(codes) if QMIN < 0 => V::store_s8_of_4(dst.cast(), codes),
                 Some(codes) => V::store_u8_of_4(dst, codes),

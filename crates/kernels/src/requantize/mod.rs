@@ -4,7 +4,7 @@
 
 use crate::elementwise::{Step, rows, scalar_row};
 use crate::infos;
-use crate::params::{Each, Grid, Op, Params, Rows, Run, Uniform, grid};
+use crate::params::{ByVector, Each, Grid, Op, Params, Rows, Run, Uniform, grid};
 use crate::registry::RowInfo;
 use core::marker::PhantomData;
 use fewbit_scheme::{FixedMultiplier, FixedRounding, IntFormat};
@@ -132,6 +132,13 @@ impl<V: Lanes> Op<V> for ByRun {
 
     #[inline(always)]
     unsafe fn each(&self, params: Each<V>, run: Run<i32, u8>) {
+        let op = Requantize::<V, _> { params, clamp: self.clamp, vectors: PhantomData };
+        // SAFETY: by the contract of `Op`.
+        unsafe { run.apply(&op) }
+    }
+
+    #[inline(always)]
+    unsafe fn by_vector(&self, params: ByVector<V>, _n: usize, run: Run<i32, u8>) {
         let op = Requantize::<V, _> { params, clamp: self.clamp, vectors: PhantomData };
         // SAFETY: by the contract of `Op`.
         unsafe { run.apply(&op) }
