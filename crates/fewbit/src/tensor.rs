@@ -176,12 +176,24 @@ fn check_tensor_params(
     if !params.zero_points.is_empty() {
         check_places("zero_points", params.zero_points.len(), needed)?;
     }
-    if let Some(index) = params.scales.iter().position(|&s| !(s > 0.0 && s < f32::INFINITY)) {
+    // Once without a branch for each, and only if something is wrong again, to say what: there may be
+    // a parameter for every few elements. The bits of positive finite numbers are 1 to 0x7F7F_FFFF.
+    let wrong = |s: &f32| s.to_bits().wrapping_sub(1) >= 0x7F7F_FFFF;
+    let any_wrong = params.scales.iter().fold(false, |any, s| any | wrong(s));
+    if let Some(index) = params.scales.iter().position(|s| any_wrong && wrong(s)) {
         let text = "has the scale {} at index {}, but a scale must be finite and greater than 0";
         let scale = params.scales.get(index).copied().unwrap_or_default();
         return Err(Error::new(Status::InvalidArgument, "scales", text).with(scale).with(index));
     }
     let ParamSpec { format, scheme, .. } = quant.params;
+    let (least, most) = params
+        .zero_points
+        .iter()
+        .fold((0, 0), |(least, most): (i32, i32), &z| (least.min(z), most.max(z)));
+    let fits = scheme == Scheme::Affine && format != IntFormat::B1;
+    if (least, most) == (0, 0) || fits && least >= format.qmin() && most <= format.qmax() {
+        return Ok(());
+    }
     for &zero_point in params.zero_points {
         if zero_point != 0 && (scheme == Scheme::Symmetric || format == IntFormat::B1) {
             let text = "has the value {}, but without the affine scheme zero points are 0";

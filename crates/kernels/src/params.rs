@@ -114,7 +114,7 @@ pub(crate) trait Op<V: Lanes> {
     unsafe fn each(&self, params: Each<V>, run: Run<Self::Src, Self::Dst>);
     /// Prepares `n <= TILE` parameters.
     unsafe fn tile(&self, params: Each<V>, n: usize) -> Self::Tile;
-    /// A run of whole vectors, each of which shares a parameter; there are `n <= TILE` vectors.
+    /// A run of whole vectors, each of which shares a parameter; there are `n <= TILE` parameters.
     unsafe fn by_vector(&self, params: ByVector<V>, n: usize, run: Run<Self::Src, Self::Dst>);
     /// A run of the elements of a tile, or the first of them.
     unsafe fn tiled(&self, tile: &Self::Tile, params: Each<V>, run: Run<Self::Src, Self::Dst>);
@@ -211,8 +211,7 @@ impl Written {
     }
 }
 
-/// Short rows of whole vectors, one behind the other, of a parameter each (blocks along an axis): one
-/// parameter written out for each vector.
+/// Short rows of whole vectors, one behind the other, of a parameter each (blocks along an axis).
 ///
 /// # Safety
 /// As [`grid`], for rows that are joined, shorter than [`SHORT`] and a multiple of the vector's length.
@@ -224,21 +223,30 @@ unsafe fn blocks<V: Lanes, O: Op<V>>(
     rows: &Rows,
 ) {
     let vectors = run.n / V::LANES;
+    // As they are where that is a power of two, otherwise written out for each vector.
+    let direct = rows.param_stride == 1 && vectors.is_power_of_two();
     let mut written = Written::new();
     let mut first = 0;
     while first < rows.count {
-        let count = (TILE / vectors).min(rows.count - first);
-        // SAFETY: rows and parameters exist; `count * vectors <= TILE` parameters are written before
-        // they are read.
+        let most = if direct { TILE } else { TILE / vectors };
+        let count = most.min(rows.count - first);
+        // SAFETY: rows and parameters exist; `count * vectors <= TILE` written parameters are written
+        // before they are read.
         unsafe {
-            for row in 0..count {
-                let shared = params.from((first + row) * rows.param_stride).first();
-                for i in 0..vectors {
-                    written.put_one(row * vectors + i, shared.values());
+            let part = run.part(first * run.n, count * run.n);
+            if direct {
+                let each = params.from(first);
+                op.by_vector(ByVector { each, shift: vectors.trailing_zeros() }, count, part);
+            } else {
+                for row in 0..count {
+                    let shared = params.from((first + row) * rows.param_stride).first();
+                    for i in 0..vectors {
+                        written.put_one(row * vectors + i, shared.values());
+                    }
                 }
+                let each = written.params();
+                op.by_vector(ByVector { each, shift: 0 }, count * vectors, part);
             }
-            let params = ByVector { each: written.params() };
-            op.by_vector(params, count * vectors, run.part(first * run.n, count * run.n));
         }
         first += count;
     }
@@ -415,19 +423,20 @@ impl<V: Lanes> Params<V> for Each<V> {
     }
 }
 
-/// Each vector of the run has a parameter of its own.
+/// Each `2^shift` vectors of the run share a parameter.
 #[derive(Clone, Copy)]
 pub(crate) struct ByVector<V: Lanes> {
-    /// The vectors' parameters, as if they were elements.
+    /// The parameters, as if of elements.
     pub each: Each<V>,
+    pub shift: u32,
 }
 
 impl<V: Lanes> Params<V> for ByVector<V> {
     #[inline(always)]
     unsafe fn at(&self, first: usize, _n: usize) -> (V::F32, V::I32) {
-        // SAFETY: there is a parameter for each vector of the run.
+        // SAFETY: there is a parameter for each vector of the run; `shift < 7`, as runs are short.
         unsafe {
-            let shared = self.each.from(first / V::LANES).first();
+            let shared = self.each.from((first / V::LANES) >> self.shift).first();
             (shared.factor, shared.zero_point)
         }
     }

@@ -193,14 +193,17 @@ unsafe fn put<V: Lanes>(array: &mut [MaybeUninit<f32>; TILE], at: usize, v: V::F
     unsafe { V::store_f32(array.as_mut_ptr().cast::<f32>().add(at), v, V::LANES) }
 }
 
-/// The brackets of a tile of vectors; all of them have one.
-pub(super) struct VectorBracket<'a>(pub(super) &'a BracketTile);
+/// The brackets of vectors, `2^shift` of which share one; all of them have one.
+pub(super) struct VectorBracket<'a> {
+    pub tile: &'a BracketTile,
+    pub shift: u32,
+}
 
 impl<V: Lanes> Bracket<V> for VectorBracket<'_> {
     #[inline(always)]
     unsafe fn at(&self, first: usize) -> [V::F32; 3] {
-        let BracketTile { low, high, magic, .. } = self.0;
-        let at = first / V::LANES;
+        let BracketTile { low, high, magic, .. } = self.tile;
+        let at = (first / V::LANES) >> self.shift;
         // SAFETY: the vector is of the tile, whose arrays are written.
         unsafe {
             [

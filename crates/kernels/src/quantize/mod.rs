@@ -131,7 +131,8 @@ impl<V: Lanes, const QMIN: i32, const QMAX: i32> Op<V> for Quantize<QMIN, QMAX> 
         unsafe {
             let tile = BracketTile::new(params.each, n);
             if tile.is_valid() {
-                run.apply(&Quick { exact, bracket: VectorBracket(&tile) });
+                let bracket = VectorBracket { tile: &tile, shift: params.shift };
+                run.apply(&Quick { exact, bracket });
             } else {
                 run.apply(&exact);
             }
