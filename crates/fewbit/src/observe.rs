@@ -1,11 +1,11 @@
 //! Data of tensors to ranges to parameters, each parameter from the elements that share it.
 
-use crate::tensor::{TensorQuant, layout_error, param_count};
+use crate::tensor::{TensorQuant, kernel, layout_error, param_count};
 use crate::{Error, Result, Status};
 use core::iter::once;
 use fewbit_calibrate::MinMax;
-use fewbit_granularity::{Granularity, Layout, Run};
-use fewbit_kernels::reduce::{self, MinMaxFn};
+use fewbit_granularity::{Granularity, Grid, Layout, Run, Walk};
+use fewbit_kernels::reduce::{self, MinMaxFn, RangesArgs, RangesFn};
 use fewbit_kernels::registry::Bound;
 use fewbit_scheme::{IntFormat, ParamSpec, QuantParams, Scheme, params_from_range};
 use fewbit_simd::Supported;
@@ -35,12 +35,12 @@ pub unsafe fn choose_params(
     let spec = &quant.params;
     let (symmetric, zero_points) = places(spec, needed, zero_points)?;
     let walk = quant.granularity.walk([layout]).map_err(|error| layout_error(error, "x_shape"))?;
-    let kernel = crate::tensor::kernel(reduce::MIN_MAX, supported)?;
+    let kernels = Kernels::new(supported)?;
     if symmetric {
         let mut largest = Magnitudes(scales);
         largest.0.fill(0.0);
         // SAFETY: elements of the layout, by this function's contract.
-        unsafe { track(x, walk, kernel, &mut largest) };
+        unsafe { track(x, walk, &kernels, &mut largest) };
         scales.iter_mut().for_each(|scale| *scale = choose(-*scale, *scale, spec).scale);
         zero_points.fill(0);
         return Ok(());
@@ -49,7 +49,7 @@ pub unsafe fn choose_params(
     ends.min.fill(f32::INFINITY);
     ends.max.fill(f32::NEG_INFINITY.to_bits() as i32);
     // SAFETY: elements of the layout, by this function's contract.
-    unsafe { track(x, walk, kernel, &mut ends) };
+    unsafe { track(x, walk, &kernels, &mut ends) };
     for (scale, zero_point) in scales.iter_mut().zip(zero_points) {
         let params = choose(*scale, f32::from_bits(*zero_point as u32), spec);
         (*scale, *zero_point) = (params.scale, params.zero_point);
@@ -204,31 +204,95 @@ impl Track for Ends<'_> {
     }
 }
 
-/// Shows the elements of a walk to running ranges.
+/// The kernels that find ranges.
+struct Kernels {
+    run: Bound<MinMaxFn>,
+    rows: Bound<RangesFn>,
+    columns: Bound<RangesFn>,
+}
+
+impl Kernels {
+    fn new(supported: Supported) -> Result<Kernels> {
+        Ok(Kernels {
+            run: kernel(reduce::MIN_MAX, supported)?,
+            rows: kernel(reduce::ROW_RANGES, supported)?,
+            columns: kernel(reduce::COLUMN_RANGES, supported)?,
+        })
+    }
+}
+
+/// Ranges gathered at a time.
+const GATHER: usize = 256;
+
+/// Shows the elements of a walk to running ranges. (The kernels leave the sign of a zero open; it makes no
+/// difference to parameters.)
 ///
 /// # Safety
 /// Every element of the walk can be read at `x`.
-unsafe fn track(
-    x: *const f32,
-    walk: impl Iterator<Item = Run<1>>,
-    kernel: Bound<MinMaxFn>,
-    ranges: &mut impl Track,
-) {
-    for Run { offsets: [offset], strides: [stride], len, param, param_step } in walk {
+unsafe fn track(x: *const f32, walk: Walk<1>, kernels: &Kernels, ranges: &mut impl Track) {
+    let (mut low, mut high) = ([0.0f32; GATHER], [0.0f32; GATHER]);
+    for Grid { run, rows, row_strides: [row_stride], param_stride } in walk.grids() {
+        let Run { offsets: [offset], strides: [stride], len, param, param_step } = run;
         let first = x.wrapping_add(offset);
-        // An element is both ends of its range.
-        let each = |stride: usize| {
-            move |i: usize| {
-                // SAFETY: an element of the run, by this function's contract.
-                let x = unsafe { first.add(i * stride).read_unaligned() };
-                (x, x)
+        if stride != 1 {
+            for row in 0..rows {
+                let first = first.wrapping_add(row * row_stride);
+                // SAFETY: the run's elements, by this function's contract.
+                let each = (0..len).map(|i| unsafe { first.add(i * stride).read_unaligned() });
+                let param = param + row * param_stride;
+                if param_step == 0 {
+                    // SAFETY: as above.
+                    ranges.widen(param, once(unsafe { kernels.run.run()(first, stride, len) }));
+                } else {
+                    ranges.widen(param, each.map(|x| (x, x)));
+                }
             }
+            continue;
+        }
+        // Ranges side by side: of rows, or of the columns of rows that share their parameters.
+        let (count, together) = match (param_step, param_stride) {
+            (0, _) => (rows, 1),
+            (_, 0) => (len, rows),
+            _ => (len, 1),
         };
-        match (param_step, stride) {
-            // SAFETY: the elements of the run, by this function's contract.
-            (0, _) => ranges.widen(param, once(unsafe { kernel.run()(first, stride, len) })),
-            (_, 1) => ranges.widen(param, (0..len).map(each(1))),
-            _ => ranges.widen(param, (0..len).map(each(stride))),
+        let repeats = if param_step == 1 && together == 1 { rows } else { 1 };
+        for row in 0..repeats {
+            let first = first.wrapping_add(row * row_stride);
+            let param = param + row * param_stride;
+            let mut begin = 0;
+            while begin < count {
+                let n = GATHER.min(count - begin);
+                let (Some(low), Some(high)) = (low.get_mut(..n), high.get_mut(..n)) else { return };
+                low.fill(f32::INFINITY);
+                high.fill(f32::NEG_INFINITY);
+                let args = RangesArgs {
+                    src: first,
+                    n: len,
+                    rows: n,
+                    row_stride,
+                    low: low.as_mut_ptr(),
+                    high: high.as_mut_ptr(),
+                };
+                // SAFETY: the grid's elements, by this function's contract; `n` ranges have room.
+                unsafe {
+                    if param_step == 0 {
+                        let src = first.wrapping_add(begin * row_stride);
+                        kernels.rows.run()(&RangesArgs { src, ..args });
+                    } else {
+                        let src = first.wrapping_add(begin);
+                        kernels.columns.run()(&RangesArgs { src, n, rows: together, ..args });
+                    }
+                }
+                let ends = low.iter().zip(&*high).map(|(&low, &high)| (low, high));
+                if param_step == 0 && param_stride != 1 {
+                    for (i, ends) in ends.enumerate() {
+                        ranges.widen(param + (begin + i) * param_stride, once(ends));
+                    }
+                } else {
+                    ranges.widen(param + begin, ends);
+                }
+                begin += n;
+            }
         }
     }
 }

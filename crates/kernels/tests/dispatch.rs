@@ -86,7 +86,9 @@ fn every_table_is_listed() {
         .chain(names(convert::F32_F8E5M2_SATURATE))
         .chain(names(convert::F8E4M3FN_F32))
         .chain(names(convert::F8E5M2_F32))
-        .chain(names(reduce::MIN_MAX));
+        .chain(names(reduce::MIN_MAX))
+        .chain(names(reduce::ROW_RANGES))
+        .chain(names(reduce::COLUMN_RANGES));
     for name in tables {
         assert!(listed.contains(name), "{name}");
     }

@@ -410,6 +410,19 @@ fn min_max_rows() {
         sources.push(values);
     }
     sources.push(extremes(1e-38).into_iter().cycle().take(N).collect());
+    // A zero at an end, where its sign has to be told: of one sign, of the other, and of both.
+    for zero in [0.0, -0.0] {
+        for sign in [1.0, -1.0] {
+            let one_sided = inputs(&mut rng, 1.0).into_iter().map(|x: f32| x.abs() * sign);
+            let with_zero: Vec<f32> =
+                one_sided.map(|x| if x == 0.0 || x.is_nan() { zero } else { x }).collect();
+            let mut with_nan = with_zero.clone();
+            with_nan[7] = -f32::NAN;
+            let mut with_both = with_zero.clone();
+            (with_both[100], with_both[200]) = (0.0, -0.0);
+            sources.extend([with_zero, with_nan, with_both]);
+        }
+    }
     for row in runnable(reduce::MIN_MAX) {
         let (name, run) = (row.name(), row.run());
         let mut calls = 0;

@@ -8,6 +8,7 @@ use common::{count, runnable};
 use fewbit_kernels::Rows;
 use fewbit_kernels::dequantize::{self, DequantizeArgs};
 use fewbit_kernels::quantize::{self, QuantizeArgs};
+use fewbit_kernels::reduce::{self, RangesArgs};
 use fewbit_kernels::requantize::{self, RequantizeArgs};
 use fewbit_scheme::{IntFormat, QuantParams, QuantizeMode, Quotient, Rounding};
 use fewbit_testkit::{GuardedBuf, Rng, report, seed};
@@ -298,6 +299,51 @@ fn requantize_grids() {
                     .collect();
                 let label = format!("{} {shape:?}", row.name());
                 arena.compare(&label, shape.dst_len(), &want);
+            }
+            count(table, row, SHAPES);
+        }
+    }
+    report();
+}
+
+#[test]
+fn ranges_of_rows_and_columns() {
+    let (mut src, mut low, mut high) =
+        (GuardedBuf::new(1 << 16), GuardedBuf::new(4096), GuardedBuf::new(4096));
+    let mut rng = Rng::new(seed() ^ 74);
+    for (table, columns) in [(reduce::ROW_RANGES, false), (reduce::COLUMN_RANGES, true)] {
+        for row in runnable(table) {
+            for _ in 0..SHAPES {
+                let (n, rows) = (1 + rng.below(150), rng.below(40));
+                let row_stride = n + rng.below(3);
+                let x = reals(&mut rng, (rows.max(1) - 1) * row_stride + n);
+                let ranges = if columns { n } else { rows };
+                let (lows, highs) = (vec![f32::INFINITY; ranges], vec![f32::NEG_INFINITY; ranges]);
+                let args = RangesArgs {
+                    src: src.at_end(&x),
+                    n,
+                    rows,
+                    row_stride,
+                    low: low.at_end(&lows),
+                    high: high.at_end(&highs),
+                };
+                // SAFETY: the row is bound; the buffers hold the rows and the ranges.
+                let got: Vec<(f32, f32)> = unsafe {
+                    row.run()(&args);
+                    (0..ranges).map(|i| (args.low.add(i).read(), args.high.add(i).read())).collect()
+                };
+                let want: Vec<(f32, f32)> = (0..ranges)
+                    .map(|i| {
+                        let values: Vec<f32> = if columns {
+                            (0..rows).map(|r| x[r * row_stride + i]).collect()
+                        } else {
+                            x[i * row_stride..][..n].to_vec()
+                        };
+                        fewbit_scheme::reduce::min_max(&values)
+                    })
+                    .collect();
+                // Equal as numbers: a zero's sign is unspecified.
+                assert_eq!(got, want, "{} n {n} rows {rows} stride {row_stride}", row.name());
             }
             count(table, row, SHAPES);
         }

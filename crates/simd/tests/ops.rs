@@ -174,6 +174,7 @@ struct Backend {
     load: unsafe fn(Element, *const u8, usize, &mut [i32; N]),
     store: unsafe fn(Element, *mut u8, usize, &[i32; N]),
     pack: unsafe fn(&[i32; 4 * N], *mut u8, bool) -> bool,
+    across: unsafe fn(&[f32; N]) -> (f32, f32),
 }
 
 /// What a load or store moves.
@@ -253,6 +254,16 @@ unsafe fn pack<V: HalfLanes>(values: &[i32; 4 * N], to: *mut u8, signed: bool) -
     }
 }
 
+/// The smallest and the largest lane.
+#[inline(always)]
+unsafe fn across<V: HalfLanes>(values: &[f32; N]) -> (f32, f32) {
+    // SAFETY: within an entry compiled for `V`; the array is as long as any vector.
+    unsafe {
+        let v = V::load_f32(values.as_ptr(), V::LANES);
+        (V::min_across(v), V::max_across(v))
+    }
+}
+
 macro_rules! backend {
     ($isa:expr, $V:ty $(, $features:literal)?) => {{
         $(#[target_feature(enable = $features)])?
@@ -275,6 +286,11 @@ macro_rules! backend {
             // SAFETY: compiled for the backend; the caller checked the CPU and the pointer.
             unsafe { pack::<$V>(values, to, signed) }
         }
+        $(#[target_feature(enable = $features)])?
+        unsafe fn across_lanes(values: &[f32; N]) -> (f32, f32) {
+            // SAFETY: compiled for the backend; the caller checked the CPU.
+            unsafe { across::<$V>(values) }
+        }
         Backend {
             isa: $isa,
             lanes: <$V>::LANES,
@@ -282,6 +298,7 @@ macro_rules! backend {
             load: load_one,
             store: store_one,
             pack: pack_four,
+            across: across_lanes,
         }
     }};
 }
@@ -525,6 +542,26 @@ fn four_vectors_are_stored_as_the_nearest_bytes() {
                 values[lane] = 1 << (lane * 2);
                 assert!(!(backend.pack)(&values, base, true), "{isa} lane {lane}");
             }
+        }
+    }
+}
+
+#[test]
+fn ends_across_lanes() {
+    let mut rng = fewbit_testkit::Rng::new(61);
+    for backend in vectors().into_iter().chain([scalar()]) {
+        for _ in 0..10_000 {
+            let values: [f32; N] = std::array::from_fn(|_| match rng.any_f32() {
+                x if x.is_nan() => rng.pick(&[0.0, -0.0, f32::INFINITY, f32::NEG_INFINITY]),
+                x => x,
+            });
+            let lanes = &values[..backend.lanes];
+            let want = (
+                lanes.iter().copied().fold(f32::INFINITY, f32::min),
+                lanes.iter().copied().fold(f32::NEG_INFINITY, f32::max),
+            );
+            // SAFETY: the list holds what the CPU has.
+            assert_eq!(unsafe { (backend.across)(&values) }, want);
         }
     }
 }

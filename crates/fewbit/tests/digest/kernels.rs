@@ -7,7 +7,7 @@ use fewbit::kernels::convert::{self, ConvertArgs, ConvertFn};
 use fewbit::kernels::dequantize::{self, DequantizeArgs, DequantizeFn};
 use fewbit::kernels::gemm::{TILES, TileArgs, block_rows, pack_lhs_row, pack_rhs};
 use fewbit::kernels::quantize::{self, QuantizeArgs, QuantizeFn};
-use fewbit::kernels::reduce;
+use fewbit::kernels::reduce::{self, RangesArgs, RangesFn};
 use fewbit::kernels::registry::{Row, bind};
 use fewbit::kernels::requantize::{
     self, RequantizeArgs, RequantizeFixedArgs, RequantizeFixedFn, RequantizeFn,
@@ -89,8 +89,32 @@ pub(crate) fn enter(book: &mut Book) {
             }
         }
     });
+    for (table, columns) in [(reduce::ROW_RANGES, false), (reduce::COLUMN_RANGES, true)] {
+        each(book, table, |run, digest| digest_ranges(run, columns, digest));
+    }
     each(book, scale::S32_F32, digest_scale);
     digest_tiles(book);
+}
+
+fn digest_ranges(run: RangesFn, columns: bool, digest: &mut Digest) {
+    let values = floats(&mut Rng::new(6), 1.0, 600);
+    for n in [1, 3, 16, 37, 100] {
+        let rows = values.len() / n;
+        let ranges = if columns { n } else { rows };
+        let (mut low, mut high) = (vec![f32::INFINITY; ranges], vec![f32::NEG_INFINITY; ranges]);
+        let args = RangesArgs {
+            src: values.as_ptr(),
+            n,
+            rows,
+            row_stride: n,
+            low: low.as_mut_ptr(),
+            high: high.as_mut_ptr(),
+        };
+        // SAFETY: `rows * n` values, `ranges` ranges.
+        unsafe { run(&args) };
+        // A zero's sign is unspecified.
+        low.iter().chain(&high).for_each(|end| digest.f32s(&[end + 0.0]));
+    }
 }
 
 fn digest_quantize(run: QuantizeFn, format: IntFormat, digest: &mut Digest) {

@@ -20,9 +20,45 @@ rows! {
     min_max::<V>(src, stride, n)
 }
 
+/// Rows to their ranges, or columns to theirs; the ends compare equal to those of
+/// [`fewbit_scheme::reduce::min_max`], but the sign of a zero is unspecified.
+#[derive(Clone, Copy, Debug)]
+pub struct RangesArgs {
+    /// The first row's first value; the values of a row are contiguous.
+    pub src: *const f32,
+    /// Values of a row.
+    pub n: usize,
+    /// The number of rows.
+    pub rows: usize,
+    /// Distance of the rows, in elements.
+    pub row_stride: usize,
+    /// The smallest numbers, one a range: of rows they are written; of columns only what is smaller
+    /// is, so that ranges may be gathered piece by piece.
+    pub low: *mut f32,
+    /// The largest numbers, likewise.
+    pub high: *mut f32,
+}
+
+/// A kernel of ranges.
+///
+/// # Safety
+/// `src + row * row_stride + i` can be read for every row and `i < n`; `low` and `high` can be written
+/// for as many ranges as there are (and read, for columns). Nothing need be aligned.
+pub type RangesFn = unsafe fn(&RangesArgs);
+
+rows! {
+    /// The range of each row.
+    ROW_RANGES: RangesFn = "row_ranges_f32", |args: &RangesArgs|, row_ranges::<V>(args)
+}
+
+rows! {
+    /// The range of each column, and what it was before.
+    COLUMN_RANGES: RangesFn = "column_ranges_f32", |args: &RangesArgs|, column_ranges::<V>(args)
+}
+
 /// The rows of this op's tables.
 pub fn rows() -> impl Iterator<Item = RowInfo> {
-    infos(MIN_MAX)
+    infos(MIN_MAX).chain(infos(ROW_RANGES)).chain(infos(COLUMN_RANGES))
 }
 
 /// The longest vector of any row.
@@ -40,12 +76,190 @@ const NO_ELEMENT: [f32; 2 * MAX_LANES] = {
     lanes
 };
 
+/// # Safety
+/// As [`MinMaxFn`], within an entry compiled for `V`.
+#[inline(always)]
+unsafe fn min_max<V: Lanes>(src: *const f32, stride: usize, n: usize) -> (f32, f32) {
+    // SAFETY: by this function's contract.
+    unsafe {
+        if stride != 1 {
+            return by_keys::<V>(src, stride, n);
+        }
+        let seen = range::<V>(src, n);
+        let (low, high) = (seen.low, seen.high);
+        // A zero's sign: of numbers that are not less than 0, those with a sign are -0. Where signs
+        // do not tell, since a NaN may have one too, the order of keys does.
+        match (low == 0.0, high == 0.0) {
+            (false, false) => (low, high),
+            (is_low, is_high) if !seen.any_sign => {
+                (if is_low { 0.0 } else { low }, if is_high { 0.0 } else { high })
+            }
+            _ => by_keys::<V>(src, stride, n),
+        }
+    }
+}
+
+/// A range, its zeros of any sign, and whether any value had a sign.
+struct Seen {
+    low: f32,
+    high: f32,
+    any_sign: bool,
+}
+
+/// What a vector's lanes, or several vectors', have seen.
+struct Lanewise<V: Lanes> {
+    low: V::F32,
+    high: V::F32,
+    signs: V::I32,
+}
+
+impl<V: Lanes> Lanewise<V> {
+    /// # Safety
+    /// Within an entry compiled for `V`.
+    #[inline(always)]
+    unsafe fn new() -> Self {
+        // SAFETY: by this function's contract.
+        unsafe {
+            Lanewise {
+                low: V::splat_f32(f32::INFINITY),
+                high: V::splat_f32(f32::NEG_INFINITY),
+                signs: V::splat_i32(0),
+            }
+        }
+    }
+
+    /// Sees a vector: in this order of operands a NaN leaves the ends as they are.
+    ///
+    /// # Safety
+    /// Within an entry compiled for `V`.
+    #[inline(always)]
+    unsafe fn see(&mut self, v: V::F32) {
+        // SAFETY: by this function's contract.
+        unsafe {
+            self.low = V::min(v, self.low);
+            self.high = V::max(v, self.high);
+            self.signs = V::or_i32(self.signs, V::bits(v));
+        }
+    }
+
+    /// # Safety
+    /// Within an entry compiled for `V`.
+    #[inline(always)]
+    unsafe fn join(&mut self, other: Self) {
+        // SAFETY: by this function's contract.
+        unsafe {
+            self.low = V::min(other.low, self.low);
+            self.high = V::max(other.high, self.high);
+            self.signs = V::or_i32(self.signs, other.signs);
+        }
+    }
+
+    /// # Safety
+    /// Within an entry compiled for `V`.
+    #[inline(always)]
+    unsafe fn fold(self) -> Seen {
+        // SAFETY: by this function's contract; no lane is NaN, as none began as one.
+        unsafe {
+            let signs = V::and_i32(self.signs, V::splat_i32(i32::MIN));
+            Seen {
+                low: V::min_across(self.low),
+                high: V::max_across(self.high),
+                any_sign: !V::is_zero(signs),
+            }
+        }
+    }
+}
+
+/// The range of contiguous values.
+///
+/// # Safety
+/// Within an entry compiled for `V`; `n` values can be read.
+#[inline(always)]
+unsafe fn range<V: Lanes>(src: *const f32, n: usize) -> Seen {
+    // SAFETY: offsets below `n` are the caller's; `NO_ELEMENT` has `LANES` elements from `MAX_LANES -
+    // len` on.
+    unsafe {
+        let mut all = Lanewise::<V>::new();
+        let mut first = 0;
+        if n >= 4 * V::LANES {
+            // Four chains, so that none waits for its last result.
+            let (mut b, mut c, mut d) = (Lanewise::new(), Lanewise::new(), Lanewise::new());
+            while n - first >= 4 * V::LANES {
+                let at = src.add(first);
+                all.see(V::load_f32(at, V::LANES));
+                b.see(V::load_f32(at.add(V::LANES), V::LANES));
+                c.see(V::load_f32(at.add(2 * V::LANES), V::LANES));
+                d.see(V::load_f32(at.add(3 * V::LANES), V::LANES));
+                first += 4 * V::LANES;
+            }
+            c.join(d);
+            all.join(b);
+            all.join(c);
+        }
+        while n - first >= V::LANES {
+            all.see(V::load_f32(src.add(first), V::LANES));
+            first += V::LANES;
+        }
+        let len = n - first;
+        if len > 0 {
+            let rest = V::load_f32(NO_ELEMENT.as_ptr().add(MAX_LANES - len), V::LANES);
+            all.see(V::add(V::load_f32(src.add(first), len), rest));
+        }
+        all.fold()
+    }
+}
+
+/// # Safety
+/// As [`RangesFn`], within an entry compiled for `V`.
+#[inline(always)]
+unsafe fn row_ranges<V: Lanes>(args: &RangesArgs) {
+    for row in 0..args.rows {
+        // SAFETY: by this function's contract.
+        unsafe {
+            let seen = range::<V>(args.src.add(row * args.row_stride), args.n);
+            args.low.add(row).write_unaligned(seen.low);
+            args.high.add(row).write_unaligned(seen.high);
+        }
+    }
+}
+
+/// Rows whose values meet the running ends at one visit of these.
+const DEEP: usize = 8;
+
+/// # Safety
+/// As [`RangesFn`], within an entry compiled for `V`.
+#[inline(always)]
+unsafe fn column_ranges<V: Lanes>(args: &RangesArgs) {
+    let RangesArgs { src, n, rows, row_stride, low, high } = *args;
+    let mut row = 0;
+    while row < rows {
+        let deep = DEEP.min(rows - row);
+        let mut first = 0;
+        while first < n {
+            let len = V::LANES.min(n - first);
+            // SAFETY: rows and columns exist by this function's contract.
+            unsafe {
+                let (mut least, mut most) =
+                    (V::load_f32(low.add(first), len), V::load_f32(high.add(first), len));
+                for i in row..row + deep {
+                    let v = V::load_f32(src.add(i * row_stride + first), len);
+                    (least, most) = (V::min(v, least), V::max(v, most));
+                }
+                V::store_f32(low.add(first), least, len);
+                V::store_f32(high.add(first), most, len);
+            }
+            first += len;
+        }
+        row += deep;
+    }
+}
+
 /// The order on keys is total, so lanes may meet in any order and every row gives the same answer.
 ///
 /// # Safety
 /// As [`MinMaxFn`], within an entry compiled for `V`.
 #[inline(always)]
-unsafe fn min_max<V: Lanes>(src: *const f32, stride: usize, n: usize) -> (f32, f32) {
+unsafe fn by_keys<V: Lanes>(src: *const f32, stride: usize, n: usize) -> (f32, f32) {
     const { assert!(V::LANES <= MAX_LANES) };
     let mut gathered = [0.0_f32; MAX_LANES];
     let (mut smallest, mut largest) = ([0_i32; MAX_LANES], [0_i32; MAX_LANES]);

@@ -267,6 +267,26 @@ unsafe impl Lanes for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn min_across(a: __m256) -> f32 {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe {
+            let four = _mm_min_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps::<1>(a));
+            let two = _mm_min_ps(four, _mm_movehl_ps(four, four));
+            _mm_cvtss_f32(_mm_min_ss(two, _mm_movehdup_ps(two)))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn max_across(a: __m256) -> f32 {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe {
+            let four = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps::<1>(a));
+            let two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+            _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)))
+        }
+    }
+
+    #[inline(always)]
     unsafe fn store_s8_of_4(to: *mut i8, [a, b, c, d]: [__m256i; 4]) {
         // SAFETY: features and elements by the contract of `Lanes`.
         unsafe {

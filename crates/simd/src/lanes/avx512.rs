@@ -207,6 +207,18 @@ unsafe impl Lanes for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn min_across(a: __m512) -> f32 {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm512_reduce_min_ps(a) }
+    }
+
+    #[inline(always)]
+    unsafe fn max_across(a: __m512) -> f32 {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm512_reduce_max_ps(a) }
+    }
+
+    #[inline(always)]
     unsafe fn store_s8_of_4(to: *mut i8, [a, b, c, d]: [__m512i; 4]) {
         // SAFETY: features and elements by the contract of `Lanes`.
         unsafe {

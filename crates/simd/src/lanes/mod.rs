@@ -113,6 +113,10 @@ pub unsafe trait Lanes: Copy + 'static {
     unsafe fn bits(a: Self::F32) -> Self::I32;
     /// The f32 of those bits.
     unsafe fn from_bits(a: Self::I32) -> Self::F32;
+    /// The smallest lane; no lane is NaN. Of zeros, any.
+    unsafe fn min_across(a: Self::F32) -> f32;
+    /// The largest lane; no lane is NaN. Of zeros, any.
+    unsafe fn max_across(a: Self::F32) -> f32;
     /// Stores four vectors as bytes one behind the other, each lane the nearest s8.
     unsafe fn store_s8_of_4(to: *mut i8, v: [Self::I32; 4]);
     /// Stores four vectors as bytes one behind the other, each lane the nearest u8.

@@ -270,6 +270,18 @@ unsafe impl Lanes for Neon {
     }
 
     #[inline(always)]
+    unsafe fn min_across(a: float32x4_t) -> f32 {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { vminvq_f32(a) }
+    }
+
+    #[inline(always)]
+    unsafe fn max_across(a: float32x4_t) -> f32 {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { vmaxvq_f32(a) }
+    }
+
+    #[inline(always)]
     unsafe fn store_s8_of_4(to: *mut i8, [a, b, c, d]: [int32x4_t; 4]) {
         // SAFETY: features and elements by the contract of `Lanes`.
         unsafe {
