@@ -54,6 +54,7 @@ fn quantize_row(x: &[f32]) -> impl Fn(QuantizeFn, usize, &mut [u8]) {
             param_step: 0,
             rows: Rows::ONE,
             mode: QuantizeMode::default(),
+            clamp: (-128, 127),
         };
         // SAFETY: `n` values, `n` codes, one parameter.
         unsafe { run(&args) }

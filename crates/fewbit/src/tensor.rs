@@ -160,8 +160,10 @@ impl TensorQuant {
     }
 }
 
+const NO_KERNEL: Error = Error::new(Status::Internal, "kernel", "was not found");
+
 pub(crate) fn kernel<F: Copy>(rows: &'static [Row<F>], supported: Supported) -> Result<Bound<F>> {
-    best(rows, supported).ok_or(Error::new(Status::Internal, "kernel", "was not found"))
+    best(rows, supported).ok_or(NO_KERNEL)
 }
 
 /// Checks parameters: as many as needed, scales finite and positive, zero points codes of the format
@@ -269,43 +271,32 @@ pub unsafe fn quantize(
         .granularity
         .walk([x_layout, q_layout])
         .map_err(|error| layout_error(error, "q_shape"))?;
-    let fast = match format {
-        IntFormat::S8 => Some(kernel(quantize::F32_S8, supported)?),
-        IntFormat::U8 => Some(kernel(quantize::F32_U8, supported)?),
-        _ => None,
-    };
-    if let Some(kernel) = fast {
+    let kernel = quantize::Any::new(format, supported).ok_or(NO_KERNEL)?;
+    let packed = format.codes_per_byte() > 1;
+    if !packed {
         for Grid { run, rows, row_strides: [src_row, dst_row], param_stride } in walk.grids() {
             let ([from, to], [src_stride, dst_stride]) = (run.offsets, run.strides);
+            let args = QuantizeArgs {
+                src: x.wrapping_add(from),
+                src_stride,
+                dst: q,
+                dst_stride,
+                n: run.len,
+                scales: at_param(params.scales, run.param),
+                zero_points: at_param(params.zero_points, run.param),
+                param_step: run.param_step,
+                rows: Rows { count: rows, src_stride: src_row, dst_stride: dst_row, param_stride },
+                mode: quant.mode,
+                clamp: (format.qmin(), format.qmax()),
+            };
             // SAFETY: the grid's elements by this function's contract; their parameters are within the
             // checked arrays, whose values were checked too.
-            unsafe {
-                kernel.run()(&QuantizeArgs {
-                    src: x.wrapping_add(from),
-                    src_stride,
-                    dst: q.wrapping_add(to),
-                    dst_stride,
-                    n: run.len,
-                    scales: at_param(params.scales, run.param),
-                    zero_points: at_param(params.zero_points, run.param),
-                    param_step: run.param_step,
-                    rows: Rows {
-                        count: rows,
-                        src_stride: src_row,
-                        dst_stride: dst_row,
-                        param_stride,
-                    },
-                    mode: quant.mode,
-                });
-            }
+            unsafe { kernel.run(&args, to) };
         }
         return Ok(());
     }
-    let packed = format.codes_per_byte() > 1;
-    if packed {
-        // SAFETY: by this function's contract; the layout was checked.
-        unsafe { clear_packed(q, q_layout, format)? };
-    }
+    // SAFETY: by this function's contract; the layout was checked.
+    unsafe { clear_packed(q, q_layout, format)? };
     let row = q_layout.dims().last().copied().unwrap_or(1);
     let mut visited = 0usize;
     for run in walk {
@@ -321,14 +312,15 @@ pub unsafe fn quantize(
             param_step: run.param_step,
             rows: Rows::ONE,
             mode: quant.mode,
+            clamp: (format.qmin(), format.qmax()),
         };
         // SAFETY: the run's elements by this function's contract; its parameters are within the
         // checked arrays, whose values were checked too; packed bytes have been cleared.
         unsafe {
-            quantize::any(&args, format, to);
+            kernel.run(&args, to);
         }
         visited = visited.wrapping_add(run.len);
-        if !packed || !visited.is_multiple_of(row) {
+        if !visited.is_multiple_of(row) {
             continue;
         }
         // Rows end in this run: where they have one element each, at every element of it, otherwise
@@ -413,11 +405,7 @@ pub unsafe fn dequantize(
         .granularity
         .walk([q_layout, x_layout])
         .map_err(|error| layout_error(error, "x_shape"))?;
-    let fast = match format {
-        IntFormat::S8 => Some(kernel(dequantize::S8_F32, supported)?),
-        IntFormat::U8 => Some(kernel(dequantize::U8_F32, supported)?),
-        _ => None,
-    };
+    let kernel = dequantize::Any::new(format, supported).ok_or(NO_KERNEL)?;
     for Grid { run, rows, row_strides: [src_row, dst_row], param_stride } in walk.grids() {
         let ([from, to], [src_stride, dst_stride]) = (run.offsets, run.strides);
         let args = DequantizeArgs {
@@ -433,10 +421,7 @@ pub unsafe fn dequantize(
         };
         // SAFETY: as in `quantize`.
         unsafe {
-            match fast {
-                Some(kernel) => kernel.run()(&DequantizeArgs { src: q.wrapping_add(from), ..args }),
-                None => dequantize::any(&args, format, from),
-            }
+            kernel.run(&args, from);
         }
     }
     Ok(())

@@ -75,6 +75,7 @@ unsafe fn quantize_array(
                 param_step: 0,
                 rows: Rows::ONE,
                 mode: QuantizeMode::default(),
+                clamp: (format.qmin(), format.qmax()),
             });
             Ok(())
         })

@@ -1,4 +1,5 @@
-//! `quantize::any` and `dequantize::any`: every format, packed ones included, against the contract.
+//! `quantize::Any` and `dequantize::Any`: every format, packed ones included, against the contract, with
+//! every set of features.
 
 mod common;
 
@@ -7,7 +8,10 @@ use fewbit_kernels::Rows;
 use fewbit_kernels::dequantize::{self, DequantizeArgs};
 use fewbit_kernels::quantize::{self, QuantizeArgs};
 use fewbit_scheme::{IntFormat, QuantParams, QuantizeMode, pack};
-use fewbit_testkit::{GuardedBuf, Rng, seed};
+use fewbit_testkit::{GuardedBuf, Rng, seed, supported_sets};
+
+/// More than is staged at a time.
+const MOST: usize = 1300;
 
 /// Bytes of an array of `elements` codes.
 fn array_len(format: IntFormat, elements: usize) -> usize {
@@ -40,15 +44,23 @@ fn code_at(format: IntFormat, array: &[u8], i: usize) -> i32 {
 fn codes_of_every_format_there_and_back() {
     let mut rng = Rng::new(seed() ^ 7);
     let (mut arena, mut values) = (GuardedBuf::new(8192), GuardedBuf::new(8192));
+    let sets = supported_sets();
     for format in IntFormat::ALL {
-        for (n, first, stride) in
-            [(0, 0, 1), (1, 0, 1), (1, 5, 1), (7, 1, 1), (64, 3, 2), (129, 0, 3), (257, 9, 1)]
-        {
-            for param_step in [0, 1] {
-                let src = inputs(&mut rng, 0.05);
+        for (n, first, stride) in [
+            (0, 0, 1),
+            (1, 0, 1),
+            (1, 5, 1),
+            (7, 1, 1),
+            (64, 3, 2),
+            (129, 0, 3),
+            (257, 9, 1),
+            (MOST, 3, 1),
+        ] {
+            for (param_step, set) in sets.iter().flat_map(|&set| [(0, set), (1, set)]) {
+                let src: Vec<f32> = inputs(&mut rng, 0.05).into_iter().cycle().take(MOST).collect();
                 let scales: Vec<f32> =
-                    (0..257).map(|_| 0.01 + (rng.next_u32() >> 8) as f32 / 1e8).collect();
-                let zero_points: Vec<i32> = (0..257)
+                    (0..MOST).map(|_| 0.01 + (rng.next_u32() >> 8) as f32 / 1e8).collect();
+                let zero_points: Vec<i32> = (0..MOST)
                     .map(|_| match format {
                         IntFormat::B1 => 0,
                         _ => {
@@ -80,9 +92,10 @@ fn codes_of_every_format_there_and_back() {
                     param_step,
                     rows: Rows::ONE,
                     mode: QuantizeMode::default(),
+                    clamp: (format.qmin(), format.qmax()),
                 };
-                // SAFETY: the array holds the elements up to the last; the parameters are 257.
-                unsafe { quantize::any(&args, format, first) };
+                // SAFETY: the array holds the elements up to the last; there are `MOST` parameters.
+                unsafe { quantize::Any::new(format, set).unwrap().run(&args, first) };
                 // SAFETY: the array just placed.
                 let after = unsafe { std::slice::from_raw_parts(array, before.len()) };
                 let mut codes = vec![None; elements];
@@ -117,7 +130,7 @@ fn codes_of_every_format_there_and_back() {
                 };
                 // SAFETY: as above; `dst` has `n` elements.
                 let real = unsafe {
-                    dequantize::any(&args, format, first);
+                    dequantize::Any::new(format, set).unwrap().run(&args, first);
                     std::slice::from_raw_parts(dst, n)
                 };
                 for (i, x) in real.iter().enumerate() {

@@ -68,6 +68,9 @@ fn every_table_is_listed() {
     let listed: HashSet<&str> = fewbit_kernels::rows().map(|row| row.name).collect();
     let tables = names(quantize::F32_S8)
         .chain(names(quantize::F32_U8))
+        .chain(names(quantize::F32_S16))
+        .chain(names(quantize::F32_B1))
+        .chain(names(dequantize::S16_F32))
         .chain(names(dequantize::S8_F32))
         .chain(names(dequantize::U8_F32))
         .chain(names(requantize::S32_S8))

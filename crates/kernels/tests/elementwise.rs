@@ -57,7 +57,10 @@ fn params(rng: &mut Rng, format: IntFormat) -> Vec<Params> {
     let (qmin, qmax) = (format.qmin(), format.qmax());
     let mut all = Vec::new();
     for (i, &scale) in SCALES.iter().enumerate() {
-        let zero_point = [qmin, qmax, qmin + 100, (qmin + qmax) / 2][i % 4];
+        let zero_point = match format {
+            IntFormat::B1 => 0,
+            _ => [qmin, qmax, qmin + 100, (qmin + qmax) / 2][i % 4],
+        };
         all.push(Params { scales: vec![scale], zero_points: Some(vec![zero_point]), step: 0 });
     }
     all.push(Params { scales: vec![0.1], zero_points: None, step: 0 });
@@ -67,7 +70,11 @@ fn params(rng: &mut Rng, format: IntFormat) -> Vec<Params> {
     };
     let scales: Vec<f32> = (0..N).map(|_| any_scale(rng)).collect();
     let span = (qmax - qmin + 1) as u32;
-    let zero_points = (0..N).map(|_| qmin + (rng.next_u32() % span) as i32).collect();
+    let any_zero_point = |rng: &mut Rng| match format {
+        IntFormat::B1 => 0,
+        _ => qmin + (rng.next_u32() % span) as i32,
+    };
+    let zero_points = (0..N).map(|_| any_zero_point(rng)).collect();
     all.push(Params { scales: scales.clone(), zero_points: Some(zero_points), step: 1 });
     all.push(Params { scales, zero_points: None, step: 1 });
     all
@@ -105,7 +112,13 @@ fn quantize_rows() {
     let mut arenas = Arenas::new();
     let mut placed = PlacedParams::new();
     let mut rng = Rng::new(seed() ^ 1);
-    for (table, format) in [(quantize::F32_S8, IntFormat::S8), (quantize::F32_U8, IntFormat::U8)] {
+    for (table, format) in [
+        (quantize::F32_S8, IntFormat::S8),
+        (quantize::F32_U8, IntFormat::U8),
+        (quantize::F32_S16, IntFormat::S16),
+        (quantize::F32_B1, IntFormat::B1),
+    ] {
+        let size = format.bits().div_ceil(8) as usize;
         for row in runnable(table) {
             let (name, run) = (row.name(), row.run());
             let mut calls = 0;
@@ -113,13 +126,16 @@ fn quantize_rows() {
                 for mode in MODES {
                     let src = inputs(&mut rng, params.scales[0].clamp(1e-30, 1e30));
                     let want: Vec<u8> = (0..N)
-                        .map(|i| fewbit_scheme::quantize(src[i], params.at(i), format, mode) as u8)
+                        .flat_map(|i| {
+                            let q = fewbit_scheme::quantize(src[i], params.at(i), format, mode);
+                            (q as i16).to_le_bytes().into_iter().take(size)
+                        })
                         .collect();
                     let case = Case {
                         label: format!("{name} {mode:?} {:?}", params.at(0)),
                         src_size: 4,
                         src: bytes(&src),
-                        dst_size: 1,
+                        dst_size: size,
                         want: &want,
                     };
                     calls += arenas.check(&case, &mut |src, src_stride, dst, dst_stride, n| {
@@ -137,6 +153,7 @@ fn quantize_rows() {
                             param_step: params.step,
                             rows: Rows::ONE,
                             mode,
+                            clamp: (format.qmin(), format.qmax()),
                         };
                         // SAFETY: the row is bound; the arenas hold the run and its parameters.
                         unsafe { run(&args) }
@@ -154,10 +171,18 @@ fn dequantize_rows() {
     let mut arenas = Arenas::new();
     let mut placed = PlacedParams::new();
     let mut rng = Rng::new(seed() ^ 2);
-    let tables = [(dequantize::S8_F32, IntFormat::S8), (dequantize::U8_F32, IntFormat::U8)];
-    // All codes, and one more.
-    let src: Vec<u8> = (0..N).map(|i| i as u8).collect();
+    let tables = [
+        (dequantize::S8_F32, IntFormat::S8),
+        (dequantize::U8_F32, IntFormat::U8),
+        (dequantize::S16_F32, IntFormat::S16),
+    ];
     for (table, format) in tables {
+        // All codes of a byte, and one more; of two bytes, as many.
+        let size = format.bits() as usize / 8;
+        let src: Vec<u8> = match size {
+            1 => (0..N).map(|i| i as u8).collect(),
+            _ => (0..N).flat_map(|i| (i as u16).wrapping_mul(40_503).to_le_bytes()).collect(),
+        };
         for row in runnable(table) {
             let (name, run) = (row.name(), row.run());
             let mut calls = 0;
@@ -166,14 +191,15 @@ fn dequantize_rows() {
                     .map(|i| {
                         let q = match format {
                             IntFormat::S8 => i32::from(src[i] as i8),
-                            _ => i32::from(src[i]),
+                            IntFormat::U8 => i32::from(src[i]),
+                            _ => i16::from_le_bytes([src[2 * i], src[2 * i + 1]]).into(),
                         };
                         fewbit_scheme::dequantize(q, params.at(i))
                     })
                     .collect();
                 let case = Case {
                     label: format!("{name} {:?}", params.at(0)),
-                    src_size: 1,
+                    src_size: size,
                     src: &src,
                     dst_size: 4,
                     want: bytes(&want),

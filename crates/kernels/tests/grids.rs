@@ -155,13 +155,19 @@ impl Arena {
 
 fn zero_points(rng: &mut Rng, format: IntFormat, n: usize) -> Option<Vec<i32>> {
     let span = (format.qmax() - format.qmin() + 1) as usize;
-    (rng.below(4) > 0).then(|| (0..n).map(|_| format.qmin() + rng.below(span) as i32).collect())
+    (rng.below(4) > 0 && format != IntFormat::B1)
+        .then(|| (0..n).map(|_| format.qmin() + rng.below(span) as i32).collect())
 }
 
 #[test]
 fn quantize_grids() {
     let (mut arena, mut rng) = (Arena::new(), Rng::new(seed() ^ 71));
-    for (table, format) in [(quantize::F32_S8, IntFormat::S8), (quantize::F32_U8, IntFormat::U8)] {
+    for (table, format) in [
+        (quantize::F32_S8, IntFormat::S8),
+        (quantize::F32_U8, IntFormat::U8),
+        (quantize::F32_S16, IntFormat::S16),
+        (quantize::F32_B1, IntFormat::B1),
+    ] {
         for row in runnable(table) {
             for _ in 0..SHAPES {
                 let shape = Shape::any(&mut rng);
@@ -172,7 +178,11 @@ fn quantize_grids() {
                 let x = reals(&mut rng, shape.src_len());
                 let scales = factors(&mut rng, shape.params());
                 let zeros = zero_points(&mut rng, format, shape.params());
-                let dst = arena.place(shape.dst_len());
+                let size = format.bits().div_ceil(8) as usize;
+                // Now and then the codes of a narrower format.
+                let low = format.qmin() + if rng.below(3) == 0 { rng.below(9) as i32 } else { 0 };
+                let clamp = (low, format.qmax());
+                let dst = arena.place(size * shape.dst_len());
                 let args = QuantizeArgs {
                     src: arena.src.at_end(&x),
                     src_stride: shape.src_stride,
@@ -186,19 +196,24 @@ fn quantize_grids() {
                     param_step: shape.param_step,
                     rows: shape.rows,
                     mode,
+                    clamp,
                 };
                 // SAFETY: the row is bound; the arena holds the grid and its parameters.
                 unsafe { row.run()(&args) };
-                let want: Vec<(usize, [u8; 1])> = shape
-                    .elements()
-                    .map(|(from, to, param)| {
-                        let zero_point = zeros.as_ref().map_or(0, |z| z[param]);
-                        let params = QuantParams { scale: scales[param], zero_point };
-                        (to, [fewbit_scheme::quantize(x[from], params, format, mode) as u8])
-                    })
-                    .collect();
+                let want = shape.elements().map(|(from, to, param)| {
+                    let zero_point = zeros.as_ref().map_or(0, |z| z[param]);
+                    let params = QuantParams { scale: scales[param], zero_point };
+                    let q = fewbit_scheme::quantize(x[from], params, format, mode);
+                    (to, if format == IntFormat::B1 { q } else { q.max(clamp.0) })
+                });
                 let label = format!("{} {shape:?} {mode:?}", row.name());
-                arena.compare(&label, shape.dst_len(), &want);
+                if size == 1 {
+                    let want: Vec<_> = want.map(|(to, q)| (to, [q as u8])).collect();
+                    arena.compare(&label, shape.dst_len(), &want);
+                } else {
+                    let want: Vec<_> = want.map(|(to, q)| (to, (q as i16).to_ne_bytes())).collect();
+                    arena.compare(&label, shape.dst_len(), &want);
+                }
             }
             count(table, row, SHAPES);
         }
@@ -209,12 +224,17 @@ fn quantize_grids() {
 #[test]
 fn dequantize_grids() {
     let (mut arena, mut rng) = (Arena::new(), Rng::new(seed() ^ 72));
-    let tables = [(dequantize::S8_F32, IntFormat::S8), (dequantize::U8_F32, IntFormat::U8)];
+    let tables = [
+        (dequantize::S8_F32, IntFormat::S8),
+        (dequantize::U8_F32, IntFormat::U8),
+        (dequantize::S16_F32, IntFormat::S16),
+    ];
     for (table, format) in tables {
         for row in runnable(table) {
             for _ in 0..SHAPES {
                 let shape = Shape::any(&mut rng);
-                let q = rng.bytes(shape.src_len());
+                let size = format.bits() as usize / 8;
+                let q = rng.bytes(size * shape.src_len());
                 let scales = factors(&mut rng, shape.params());
                 let zeros = zero_points(&mut rng, format, shape.params());
                 let dst = arena.place(4 * shape.dst_len());
@@ -238,10 +258,10 @@ fn dequantize_grids() {
                     .map(|(from, to, param)| {
                         let zero_point = zeros.as_ref().map_or(0, |z| z[param]);
                         let params = QuantParams { scale: scales[param], zero_point };
-                        let code = if format == IntFormat::S8 {
-                            q[from] as i8 as i32
-                        } else {
-                            q[from].into()
+                        let code = match format {
+                            IntFormat::S8 => q[from] as i8 as i32,
+                            IntFormat::U8 => q[from].into(),
+                            _ => i16::from_ne_bytes([q[2 * from], q[2 * from + 1]]).into(),
                         };
                         (to, fewbit_scheme::dequantize(code, params).to_ne_bytes())
                     })

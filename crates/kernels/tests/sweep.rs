@@ -100,6 +100,7 @@ fn quantizing(table: &'static [Row<QuantizeFn>], format: IntFormat, mode: Quanti
                 param_step: 0,
                 rows: Rows::ONE,
                 mode,
+                clamp: (format.qmin(), format.qmax()),
             };
             // SAFETY: the row is bound; both slices have `n` elements.
             unsafe { run(&args) };

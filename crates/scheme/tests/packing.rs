@@ -75,3 +75,35 @@ fn any_length_comes_back() {
         }
     }
 }
+
+/// Sides of any length: what does not fit is left out, and nothing else changes.
+#[test]
+fn the_shorter_side_ends() {
+    let mut rng = rng(41);
+    for format in PACKED {
+        for _ in 0..2000 {
+            let codes: Vec<i8> = (0..rng.below(60)).map(|_| rng.byte() as i8).collect();
+            let mut bytes = vec![0xEE; rng.below(40)];
+            let mut want = bytes.clone();
+            let per_byte = format.codes_per_byte();
+            let pad = format.zero_code(format.qmax());
+            for (i, byte) in want.iter_mut().enumerate().take(pack::packed_len(format, codes.len()))
+            {
+                for slot in 0..per_byte {
+                    let q = codes.get(i * per_byte + slot).map_or(pad, |&q| q.into());
+                    *byte = pack::set(format, *byte, slot as u32, q);
+                }
+            }
+            pack::pack(format, &codes, pad, &mut bytes);
+            assert_eq!(bytes, want, "{format:?} {codes:?}");
+            let mut back = vec![99; rng.below(60)];
+            let mut want = back.clone();
+            for (i, q) in want.iter_mut().enumerate() {
+                let (byte, slot) = pack::position(format, i);
+                *q = bytes.get(byte).map_or(*q, |&byte| pack::get(format, byte, slot) as i8);
+            }
+            pack::unpack(format, &bytes, &mut back);
+            assert_eq!(back, want, "{format:?} {bytes:?}");
+        }
+    }
+}

@@ -103,6 +103,21 @@ macro_rules! methods {
             $to.add(i).write(u32::from(*code));
         }
     }};
+    (@ WidenInt $name:ident, $V:ident, $a:ident, $b:ident, $to:expr) => {{
+        let mut codes = [0_u16; N];
+        for (i, code) in codes.iter_mut().enumerate().take($V::LANES) {
+            *code = $a.add(i).read() as u16;
+        }
+        $V::store_i32($to.cast(), $V::$name($V::load_u16(codes.as_ptr(), $V::LANES)), $V::LANES);
+    }};
+    (@ NarrowInt $name:ident, $V:ident, $a:ident, $b:ident, $to:expr) => {{
+        let mut codes = [0_u16; N];
+        let a = $V::load_i32($a.cast(), $V::LANES);
+        $V::store_u16(codes.as_mut_ptr(), $V::$name(a), $V::LANES);
+        for (i, code) in codes.iter().enumerate().take($V::LANES) {
+            $to.add(i).write(u32::from(*code));
+        }
+    }};
     (@ Splat $name:ident, $V:ident, $a:ident, $b:ident, $to:expr) => {
         $V::store_f32($to.cast(), $V::$name($a.cast::<f32>().read()), $V::LANES)
     };
@@ -130,7 +145,9 @@ enum Kind {
     FromInt,
     IntBits,
     Widen,
+    WidenInt,
     Narrow,
+    NarrowInt,
     /// The operand is the first lane of each vector.
     Splat,
     SplatInt,
@@ -160,6 +177,8 @@ methods! {
     order_key: Key,
     f16_to_f32: Widen,
     bf16_to_f32: Widen,
+    widen_i16: WidenInt,
+    narrow_i32: NarrowInt,
     f32_to_f16: Narrow,
     f32_to_bf16: Narrow,
     splat_f32: Splat,
@@ -485,6 +504,8 @@ fn the_scalar_backend_is_the_standard_library() {
             assert_eq!(result("or_i32"), a | b);
             assert_eq!(result("and_i32"), a & b);
             assert_eq!(result("bits"), a);
+            assert_eq!(result("narrow_i32"), a & 0xFFFF);
+            assert_eq!(result("widen_i16"), a as u16 as i16 as u32);
             assert_eq!(result("from_bits"), a);
             assert_eq!(result("add_i32"), i.wrapping_add(j) as u32);
             assert_eq!(result("sub_i32"), i.wrapping_sub(j) as u32);

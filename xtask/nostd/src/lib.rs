@@ -104,6 +104,7 @@ pub unsafe extern "C" fn nostd_quantize_rows(
                 param_step: run.param_step,
                 rows: Rows::ONE,
                 mode: QuantizeMode::default(),
+                clamp: (-128, 127),
             });
         }
     }

@@ -304,7 +304,7 @@ impl Engine {
                 // SAFETY: as above; `n <= MAX_NR` zero points and multipliers.
                 unsafe { self.requantize.run()(&args) };
             }
-            Output::Codes(_, params) => {
+            Output::Codes(code, params) => {
                 let mut real = [0f32; MAX_NR];
                 let args = QuantizeArgs {
                     src: real.as_ptr(),
@@ -317,6 +317,7 @@ impl Engine {
                     param_step: 0,
                     rows: Rows::ONE,
                     mode: QuantizeMode::default(),
+                    clamp: (code.format().qmin(), code.format().qmax()),
                 };
                 // SAFETY: as above; `real` holds `n <= MAX_NR` values.
                 unsafe {

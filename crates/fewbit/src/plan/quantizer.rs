@@ -82,6 +82,7 @@ impl Quantizer {
             return;
         }
         let stride = x.1;
+        let format = self.input.code().format();
         let shared = Shared { x: x.0.cast(), codes: out.0, scales: out.1, zero_points: out.2 };
         let spec = match self.input {
             Input::DynamicPerRow(dynamic) | Input::DynamicPerTensor(dynamic) => Some(dynamic.spec),
@@ -127,6 +128,7 @@ impl Quantizer {
                     param_step: 0,
                     rows: Rows::ONE,
                     mode: QuantizeMode::default(),
+                    clamp: (format.qmin(), format.qmax()),
                 });
             }
         });

@@ -41,12 +41,19 @@ fn spread<T: Copy + Default>(values: &[T], stride: usize) -> Vec<T> {
 }
 
 pub(crate) fn enter(book: &mut Book) {
-    for (table, format) in [(quantize::F32_S8, IntFormat::S8), (quantize::F32_U8, IntFormat::U8)] {
+    for (table, format) in [
+        (quantize::F32_S8, IntFormat::S8),
+        (quantize::F32_U8, IntFormat::U8),
+        (quantize::F32_S16, IntFormat::S16),
+        (quantize::F32_B1, IntFormat::B1),
+    ] {
         each(book, table, |run, digest| digest_quantize(run, format, digest));
     }
-    for (table, format) in
-        [(dequantize::S8_F32, IntFormat::S8), (dequantize::U8_F32, IntFormat::U8)]
-    {
+    for (table, format) in [
+        (dequantize::S8_F32, IntFormat::S8),
+        (dequantize::U8_F32, IntFormat::U8),
+        (dequantize::S16_F32, IntFormat::S16),
+    ] {
         each(book, table, |run, digest| digest_dequantize(run, format, digest));
     }
     for (table, format) in
@@ -129,7 +136,7 @@ fn digest_quantize(run: QuantizeFn, format: IntFormat, digest: &mut Digest) {
                     scales.into_iter().map(|s| s.max(f32::from_bits(1))).collect();
                 let zero_points: Vec<i32> = (0..n).map(|_| zero_point(&mut rng, format)).collect();
                 let src = spread(&x, src_stride);
-                let mut dst = vec![0u8; n * dst_stride];
+                let mut dst = vec![0u8; n * dst_stride * format.bits().div_ceil(8) as usize];
                 let args = QuantizeArgs {
                     src: src.as_ptr(),
                     src_stride,
@@ -141,6 +148,7 @@ fn digest_quantize(run: QuantizeFn, format: IntFormat, digest: &mut Digest) {
                     param_step,
                     rows: Rows::ONE,
                     mode,
+                    clamp: (format.qmin(), format.qmax()),
                 };
                 // SAFETY: both buffers hold `n` elements at their strides, and there are `n`
                 // parameters.
@@ -155,14 +163,17 @@ fn digest_dequantize(run: DequantizeFn, format: IntFormat, digest: &mut Digest) 
     let mut rng = Rng::new(2);
     for scale in SCALES {
         for ((src_stride, dst_stride), param_step) in STRIDES.into_iter().zip([0, 1, 1]) {
-            let codes: Vec<u8> = (0..=u8::MAX).chain(rng.bytes(300)).collect();
+            let codes: Vec<u16> = (0..=u16::from(u8::MAX))
+                .chain((0..300).map(|_| u16::from(rng.byte()) | u16::from(rng.byte()) << 8))
+                .collect();
             let n = codes.len();
             let scales: Vec<f32> = (0..n).map(|i| if i % 2 == 0 { scale } else { 0.1 }).collect();
             let zero_points: Vec<i32> = (0..n).map(|_| zero_point(&mut rng, format)).collect();
-            let src = spread(&codes, src_stride);
+            let wide = spread(&codes, src_stride);
+            let narrow: Vec<u8> = wide.iter().map(|&q| q as u8).collect();
             let mut dst = vec![0f32; n * dst_stride];
             let args = DequantizeArgs {
-                src: src.as_ptr(),
+                src: if format == IntFormat::S16 { wide.as_ptr().cast() } else { narrow.as_ptr() },
                 src_stride,
                 dst: dst.as_mut_ptr(),
                 dst_stride,

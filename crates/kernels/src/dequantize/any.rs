@@ -1,39 +1,102 @@
-//! Every integer format, one element at a time.
+//! Codes of any format, the packed ones among them.
 
-use super::DequantizeArgs;
+use super::{DequantizeArgs, DequantizeFn, S8_F32, S16_F32, U8_F32};
 use crate::Rows;
-use fewbit_scheme::{IntFormat, QuantParams, pack};
+use crate::registry::{Bound, best};
+use fewbit_scheme::{IntFormat, pack};
+use fewbit_simd::Supported;
 
-/// As the kernels of this op, from codes of any format. Code `i` of the run is element `src_first +
-/// i * src_stride` of the array at `src`: s16 codes are two bytes each, and those of less than a
-/// byte are packed, so that an element is not an address.
-///
-/// # Safety
-/// As [`super::DequantizeFn`].
-pub unsafe fn any(args: &DequantizeArgs, format: IntFormat, src_first: usize) {
-    let Rows { count, src_stride, dst_stride, param_stride } = args.rows;
-    for (row, i) in (0..count).flat_map(|row| (0..args.n).map(move |i| (row, i))) {
-        let param = row * param_stride + i * args.param_step;
-        let element = src_first + row * src_stride + i * args.src_stride;
-        // SAFETY: element `i` of either side and its parameter are the caller's.
+/// Codes at a time on their way from packed bytes.
+const STAGE: usize = 512;
+
+/// The kernels that read codes of a format: of a byte, of two, or, unpacked before, of less.
+#[derive(Clone, Copy)]
+pub struct Any {
+    format: IntFormat,
+    kernel: Bound<DequantizeFn>,
+}
+
+impl Any {
+    /// The best kernel for a format.
+    pub fn new(format: IntFormat, supported: Supported) -> Option<Any> {
+        let table = match format {
+            IntFormat::S16 => S16_F32,
+            IntFormat::S8 | IntFormat::S4 | IntFormat::S2 | IntFormat::B1 => S8_F32,
+            IntFormat::U8 | IntFormat::U4 | IntFormat::U1 => U8_F32,
+        };
+        Some(Any { format, kernel: best(table, supported)? })
+    }
+
+    /// The kernel's name.
+    pub fn name(&self) -> &'static str {
+        self.kernel.name()
+    }
+
+    /// Dequantizes as the kernels do; the codes of element 0 are at code `src_first` of the array at
+    /// `src`, and strides of `src` count codes: s16 codes are two bytes each, and those of less than a
+    /// byte are packed, so that an element is not an address.
+    ///
+    /// # Safety
+    /// As [`DequantizeFn`].
+    pub unsafe fn run(&self, args: &DequantizeArgs, src_first: usize) {
+        // SAFETY: by this function's contract.
         unsafe {
-            let q = match format {
-                IntFormat::S8 => i32::from(args.src.add(element).cast::<i8>().read()),
-                IntFormat::U8 => i32::from(args.src.add(element).read()),
-                IntFormat::S16 => i32::from(args.src.cast::<i16>().add(element).read_unaligned()),
-                _ => {
-                    let (byte, slot) = pack::position(format, element);
-                    pack::get(format, args.src.add(byte).read(), slot)
+            match self.format {
+                IntFormat::S8 | IntFormat::U8 => {
+                    self.kernel.run()(&DequantizeArgs { src: args.src.add(src_first), ..*args });
                 }
-            };
-            let scale = args.scales.add(param).read_unaligned();
-            let zero_point = if args.zero_points.is_null() {
-                0
-            } else {
-                args.zero_points.add(param).read_unaligned()
-            };
-            let x = fewbit_scheme::dequantize(q, QuantParams { scale, zero_point });
-            args.dst.add(row * dst_stride + i * args.dst_stride).write_unaligned(x);
+                IntFormat::S16 => {
+                    self.kernel.run()(&DequantizeArgs {
+                        src: args.src.add(2 * src_first),
+                        ..*args
+                    });
+                }
+                _ => self.packed(args, src_first),
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`run`](Any::run), for a format of less than a byte.
+    unsafe fn packed(&self, args: &DequantizeArgs, src_first: usize) {
+        let Rows { count, src_stride, dst_stride, param_stride } = args.rows;
+        let per_byte = self.format.codes_per_byte();
+        for row in 0..count {
+            let mut done = 0;
+            while done < args.n {
+                let (byte, slot) = pack::position(
+                    self.format,
+                    src_first + row * src_stride + done * args.src_stride,
+                );
+                // One code where codes lie apart.
+                let most = if args.src_stride == 1 { STAGE - slot as usize } else { 1 };
+                let n = most.min(args.n - done);
+                let mut codes = [0i8; STAGE];
+                let param = row * param_stride + done * args.param_step;
+                let end = slot as usize + n;
+                // SAFETY: bytes, elements and parameters of the run; `end <= STAGE` codes.
+                unsafe {
+                    let bytes =
+                        core::slice::from_raw_parts(args.src.add(byte), end.div_ceil(per_byte));
+                    pack::unpack(self.format, bytes, codes.get_mut(..end).unwrap_or_default());
+                    let zero_points = if args.zero_points.is_null() {
+                        args.zero_points
+                    } else {
+                        args.zero_points.add(param)
+                    };
+                    self.kernel.run()(&DequantizeArgs {
+                        src: codes.as_ptr().add(slot as usize).cast(),
+                        src_stride: 1,
+                        dst: args.dst.add(row * dst_stride + done * args.dst_stride),
+                        n,
+                        scales: args.scales.add(param),
+                        zero_points,
+                        rows: Rows::ONE,
+                        ..*args
+                    });
+                }
+                done += n;
+            }
         }
     }
 }

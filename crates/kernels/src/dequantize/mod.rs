@@ -3,19 +3,19 @@
 
 mod any;
 
-pub use any::any;
+pub use any::Any;
 
 use crate::elementwise::{Step, rows};
 use crate::infos;
 use crate::params::{ByVector, Each, Grid, Op, Params, Rows, Run, Uniform, grid};
 use crate::registry::RowInfo;
 use core::marker::PhantomData;
-use fewbit_simd::Lanes;
+use fewbit_simd::HalfLanes;
 
 /// A run of codes to dequantize. Strides are in elements; the buffers do not overlap.
 #[derive(Clone, Copy, Debug)]
 pub struct DequantizeArgs {
-    /// The codes, s8 or u8 as the table says.
+    /// The codes, in the table's format.
     pub src: *const u8,
     /// Distance of consecutive codes, in elements.
     pub src_stride: usize,
@@ -44,84 +44,136 @@ pub type DequantizeFn = unsafe fn(&DequantizeArgs);
 
 rows! {
     /// s8 to f32.
-    S8_F32: DequantizeFn = "dequantize_s8f32", |args: &DequantizeArgs|, dequantize::<V, true>(args)
+    S8_F32: DequantizeFn = "dequantize_s8f32", |args: &DequantizeArgs|, dequantize::<V, S8>(args)
 }
 
 rows! {
     /// u8 to f32.
-    U8_F32: DequantizeFn = "dequantize_u8f32", |args: &DequantizeArgs|, dequantize::<V, false>(args)
+    U8_F32: DequantizeFn = "dequantize_u8f32", |args: &DequantizeArgs|, dequantize::<V, U8>(args)
+}
+
+rows! {
+    /// s16, two bytes each, to f32.
+    S16_F32: DequantizeFn = "dequantize_s16f32", |args: &DequantizeArgs|, dequantize::<V, S16>(args)
 }
 
 /// The rows of this op's tables.
 pub fn rows() -> impl Iterator<Item = RowInfo> {
-    infos(S8_F32).chain(infos(U8_F32))
+    infos(S8_F32).chain(infos(U8_F32)).chain(infos(S16_F32))
+}
+
+/// How codes are stored.
+trait Format {
+    /// A code as it is stored.
+    type Code: Copy;
+
+    /// Loads `n` codes.
+    ///
+    /// # Safety
+    /// Within an entry compiled for `V`; `n` codes can be read.
+    unsafe fn load<V: HalfLanes>(from: *const Self::Code, n: usize) -> V::I32;
+}
+
+struct S8;
+
+impl Format for S8 {
+    type Code = i8;
+
+    #[inline(always)]
+    unsafe fn load<V: HalfLanes>(from: *const i8, n: usize) -> V::I32 {
+        // SAFETY: by this function's contract.
+        unsafe { V::load_i8(from, n) }
+    }
+}
+
+struct U8;
+
+impl Format for U8 {
+    type Code = u8;
+
+    #[inline(always)]
+    unsafe fn load<V: HalfLanes>(from: *const u8, n: usize) -> V::I32 {
+        // SAFETY: by this function's contract.
+        unsafe { V::load_u8(from, n) }
+    }
+}
+
+struct S16;
+
+impl Format for S16 {
+    type Code = u16;
+
+    #[inline(always)]
+    unsafe fn load<V: HalfLanes>(from: *const u16, n: usize) -> V::I32 {
+        // SAFETY: by this function's contract.
+        unsafe { V::widen_i16(V::load_u16(from, n)) }
+    }
 }
 
 /// # Safety
 /// As [`DequantizeFn`], within an entry compiled for `V`.
 #[inline(always)]
-unsafe fn dequantize<V: Lanes, const SIGNED: bool>(args: &DequantizeArgs) {
+unsafe fn dequantize<V: HalfLanes, F: Format>(args: &DequantizeArgs) {
     let DequantizeArgs { src, src_stride, dst, dst_stride, n, .. } = *args;
     let DequantizeArgs { scales: factors, zero_points, param_step, rows, .. } = *args;
+    let src = src.cast();
     let runs = Grid { src, src_stride, dst, dst_stride, n, factors, zero_points, param_step, rows };
     // SAFETY: by this function's contract.
-    unsafe { grid::<V, _>(&ByRun::<SIGNED>, &runs) }
+    unsafe { grid::<V, _>(&ByRun::<F>(PhantomData), &runs) }
 }
 
 /// The op on runs.
-struct ByRun<const SIGNED: bool>;
+struct ByRun<F>(PhantomData<F>);
 
-impl<V: Lanes, const SIGNED: bool> Op<V> for ByRun<SIGNED> {
-    type Src = u8;
+impl<V: HalfLanes, F: Format> Op<V> for ByRun<F> {
+    type Src = F::Code;
     type Dst = f32;
     type Tile = ();
 
     #[inline(always)]
-    unsafe fn shared(&self, params: Uniform<V>, run: Run<u8, f32>) {
+    unsafe fn shared(&self, params: Uniform<V>, run: Run<F::Code, f32>) {
         // SAFETY: by the contract of `Op`.
-        unsafe { run.apply(&Dequantize::<V, _, SIGNED> { params, vectors: PhantomData }) }
+        unsafe { run.apply(&Dequantize::<V, _, F> { params, types: PhantomData }) }
     }
 
     #[inline(always)]
-    unsafe fn each(&self, params: Each<V>, run: Run<u8, f32>) {
+    unsafe fn each(&self, params: Each<V>, run: Run<F::Code, f32>) {
         // SAFETY: by the contract of `Op`.
-        unsafe { run.apply(&Dequantize::<V, _, SIGNED> { params, vectors: PhantomData }) }
+        unsafe { run.apply(&Dequantize::<V, _, F> { params, types: PhantomData }) }
     }
 
     #[inline(always)]
-    unsafe fn by_vector(&self, params: ByVector<V>, _n: usize, run: Run<u8, f32>) {
-        let op = Dequantize::<V, _, SIGNED> { params, vectors: PhantomData };
+    unsafe fn by_vector(&self, params: ByVector<V>, _n: usize, run: Run<F::Code, f32>) {
         // SAFETY: by the contract of `Op`.
-        unsafe { run.apply(&op) }
+        unsafe { run.apply(&Dequantize::<V, _, F> { params, types: PhantomData }) }
     }
 
     #[inline(always)]
     unsafe fn tile(&self, _params: Each<V>, _n: usize) {}
 
     #[inline(always)]
-    unsafe fn tiled(&self, _tile: &(), params: Each<V>, run: Run<u8, f32>) {
+    unsafe fn tiled(&self, _tile: &(), params: Each<V>, run: Run<F::Code, f32>) {
         // SAFETY: by the contract of `Op`.
         unsafe { self.each(params, run) }
     }
 }
 
-struct Dequantize<V, P, const SIGNED: bool> {
+struct Dequantize<V, P, F> {
     params: P,
-    vectors: PhantomData<V>,
+    types: PhantomData<(V, F)>,
 }
 
-impl<V: Lanes, P: Params<V>, const SIGNED: bool> Step for Dequantize<V, P, SIGNED> {
-    type Src = u8;
+impl<V: HalfLanes, P: Params<V>, F: Format> Step for Dequantize<V, P, F> {
+    type Src = F::Code;
     type Dst = f32;
     const LANES: usize = V::LANES;
 
     #[inline(always)]
-    unsafe fn step(&self, src: *const u8, dst: *mut f32, first: usize, n: usize) {
+    unsafe fn step(&self, src: *const F::Code, dst: *mut f32, first: usize, n: usize) {
         // SAFETY: by the contract of `Step::step`.
         unsafe {
             let (scale, zero_point) = self.params.at(first, n);
-            let q = if SIGNED { V::load_i8(src.cast(), n) } else { V::load_u8(src, n) };
-            let steps = V::f32_from_i32(V::sub_i32(q, zero_point));
+            let steps = V::f32_from_i32(V::sub_i32(F::load::<V>(src, n), zero_point));
             V::store_f32(dst, V::mul(steps, scale), n);
         }
     }

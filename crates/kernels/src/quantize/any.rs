@@ -1,43 +1,136 @@
-//! Every integer format, one element at a time.
+//! Codes of any format, the packed ones among them.
 
-use super::QuantizeArgs;
+use super::{F32_B1, F32_S8, F32_S16, F32_U8, QuantizeArgs, QuantizeFn};
 use crate::Rows;
-use fewbit_scheme::{IntFormat, QuantParams, pack};
+use crate::registry::{Bound, best};
+use fewbit_scheme::{IntFormat, pack};
+use fewbit_simd::Supported;
 
-/// As the kernels of this op, to codes of any format. Code `i` of the run is element `dst_first + i *
-/// dst_stride` of the array at `dst`: s16 codes are two bytes each, and those of less than a byte
-/// are packed, so that an element is not an address.
-///
-/// Packed codes that share a byte are written by reading it first: threads must not quantize to the
-/// same byte at the same time. The other codes of the byte stay as they are.
+/// Codes at a time on their way to packed bytes.
+const STAGE: usize = 512;
+
+/// The kernels that make codes of a format: of a byte, of two, or, packed afterwards, of less.
+#[derive(Clone, Copy)]
+pub struct Any {
+    format: IntFormat,
+    kernel: Bound<QuantizeFn>,
+}
+
+impl Any {
+    /// The best kernel for a format.
+    pub fn new(format: IntFormat, supported: Supported) -> Option<Any> {
+        let table = match format {
+            IntFormat::S16 => F32_S16,
+            IntFormat::B1 => F32_B1,
+            IntFormat::S8 | IntFormat::S4 | IntFormat::S2 => F32_S8,
+            IntFormat::U8 | IntFormat::U4 | IntFormat::U1 => F32_U8,
+        };
+        Some(Any { format, kernel: best(table, supported)? })
+    }
+
+    /// The kernel's name.
+    pub fn name(&self) -> &'static str {
+        self.kernel.name()
+    }
+
+    /// Quantizes as the kernels do; the codes of element 0 are at code `dst_first` of the array at
+    /// `dst`, and strides of `dst` count codes: s16 codes are two bytes each, and those of less than a
+    /// byte are packed, so that an element is not an address. `clamp` is not used.
+    ///
+    /// Packed codes that share a byte with others are written by reading it first: threads must not
+    /// quantize to the same byte at the same time. The other codes of the byte stay as they are.
+    ///
+    /// # Safety
+    /// As [`QuantizeFn`], where the elements of `dst` may also be read; packed runs are contiguous, or
+    /// of one code.
+    pub unsafe fn run(&self, args: &QuantizeArgs, dst_first: usize) {
+        let format = self.format;
+        let args = QuantizeArgs { clamp: (format.qmin(), format.qmax()), ..*args };
+        // SAFETY: by this function's contract.
+        unsafe {
+            match format {
+                IntFormat::S8 | IntFormat::U8 => {
+                    self.kernel.run()(&QuantizeArgs { dst: args.dst.add(dst_first), ..args });
+                }
+                IntFormat::S16 => {
+                    self.kernel.run()(&QuantizeArgs { dst: args.dst.add(2 * dst_first), ..args });
+                }
+                _ => self.packed(&args, dst_first),
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`run`](Any::run), for a format of less than a byte.
+    unsafe fn packed(&self, args: &QuantizeArgs, dst_first: usize) {
+        let Rows { count, src_stride, dst_stride, param_stride } = args.rows;
+        for row in 0..count {
+            let mut done = 0;
+            while done < args.n {
+                // One code where codes lie apart.
+                let most = if args.dst_stride == 1 { STAGE } else { 1 };
+                let n = most.min(args.n - done);
+                let mut codes = [0i8; STAGE];
+                let param = row * param_stride + done * args.param_step;
+                // SAFETY: elements and parameters of the run; `n <= STAGE` codes.
+                unsafe {
+                    let zero_points = if args.zero_points.is_null() {
+                        args.zero_points
+                    } else {
+                        args.zero_points.add(param)
+                    };
+                    self.kernel.run()(&QuantizeArgs {
+                        src: args.src.add(row * src_stride + done * args.src_stride),
+                        dst: codes.as_mut_ptr().cast(),
+                        dst_stride: 1,
+                        n,
+                        scales: args.scales.add(param),
+                        zero_points,
+                        rows: Rows::ONE,
+                        ..*args
+                    });
+                    let first = dst_first + row * dst_stride + done * args.dst_stride;
+                    let codes = codes.get(..n).unwrap_or_default();
+                    store(self.format, codes, args.dst, first);
+                }
+                done += n;
+            }
+        }
+    }
+}
+
+/// Packs codes from code `first` on.
 ///
 /// # Safety
-/// As [`super::QuantizeFn`], where the elements of `dst` may also be read.
-pub unsafe fn any(args: &QuantizeArgs, format: IntFormat, dst_first: usize) {
-    let Rows { count, src_stride, dst_stride, param_stride } = args.rows;
-    for (row, i) in (0..count).flat_map(|row| (0..args.n).map(move |i| (row, i))) {
-        let param = row * param_stride + i * args.param_step;
-        // SAFETY: element `i` of either side and its parameter are the caller's.
-        unsafe {
-            let x = args.src.add(row * src_stride + i * args.src_stride).read_unaligned();
-            let scale = args.scales.add(param).read_unaligned();
-            let zero_point = if args.zero_points.is_null() {
-                0
-            } else {
-                args.zero_points.add(param).read_unaligned()
-            };
-            let q =
-                fewbit_scheme::quantize(x, QuantParams { scale, zero_point }, format, args.mode);
-            let element = dst_first + row * dst_stride + i * args.dst_stride;
-            match format {
-                IntFormat::S8 | IntFormat::U8 => args.dst.add(element).write(q as u8),
-                IntFormat::S16 => args.dst.cast::<i16>().add(element).write_unaligned(q as i16),
-                _ => {
-                    let (byte, slot) = pack::position(format, element);
-                    let to = args.dst.add(byte);
-                    to.write(pack::set(format, to.read(), slot, q));
-                }
-            }
+/// Their bytes can be read and written at `dst`.
+unsafe fn store(format: IntFormat, codes: &[i8], dst: *mut u8, first: usize) {
+    let per_byte = format.codes_per_byte();
+    let (byte, slot) = pack::position(format, first);
+    // Up to the end of a byte, whole bytes, and what is left.
+    let head = (per_byte - slot as usize).min(codes.len()) % per_byte;
+    let (head, rest) = codes.split_at_checked(head).unwrap_or((codes, &[]));
+    let whole = rest.len() - rest.len() % per_byte;
+    let (whole, tail) = rest.split_at_checked(whole).unwrap_or((rest, &[]));
+    // SAFETY: bytes of the codes.
+    unsafe {
+        let one = |slot: usize, byte: *mut u8, codes: &[i8]| {
+            let value = codes
+                .iter()
+                .zip(slot as u32..)
+                .fold(byte.read(), |value, (&q, slot)| pack::set(format, value, slot, q.into()));
+            byte.write(value);
+        };
+        let mut to = dst.add(byte);
+        if !head.is_empty() {
+            one(slot as usize, to, head);
+            to = to.add(1);
+        }
+        let bytes = whole.len() / per_byte;
+        if bytes > 0 {
+            pack::pack(format, whole, 0, core::slice::from_raw_parts_mut(to, bytes));
+        }
+        if !tail.is_empty() {
+            one(0, to.add(bytes), tail);
         }
     }
 }

@@ -1,10 +1,12 @@
 //! f32 to codes: `q = clamp(round(x / scale) + zero_point, qmin, qmax)`, NaN to the zero point, as
-//! [`fewbit_scheme::quantize`] defines it. Rounding and quotient are [`QuantizeMode`]'s.
+//! [`fewbit_scheme::quantize`] defines it. Rounding and quotient are [`QuantizeMode`]'s. Narrow formats
+//! go through bytes: see [`Any`].
 
 mod any;
+mod binary;
 mod bracket;
 
-pub use any::any;
+pub use any::Any;
 
 use crate::elementwise::{Step, rows};
 use crate::infos;
@@ -13,7 +15,7 @@ use crate::registry::RowInfo;
 use bracket::{Bracket, BracketTile, SharedBracket, TileBracket, VectorBracket, codes};
 use core::marker::PhantomData;
 use fewbit_scheme::{QuantizeMode, Quotient, Rounding};
-use fewbit_simd::Lanes;
+use fewbit_simd::HalfLanes;
 
 /// A run of elements to quantize. Strides are in elements; the buffers do not overlap.
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +24,7 @@ pub struct QuantizeArgs {
     pub src: *const f32,
     /// Distance of consecutive values, in elements.
     pub src_stride: usize,
-    /// The codes, s8 or u8 as the table says.
+    /// The codes, in the table's format.
     pub dst: *mut u8,
     /// Distance of consecutive codes, in elements.
     pub dst_stride: usize,
@@ -38,6 +40,9 @@ pub struct QuantizeArgs {
     pub rows: Rows,
     /// Rounding and quotient.
     pub mode: QuantizeMode,
+    /// The smallest and the largest code to store, within the table's format: all of it, or those of a
+    /// narrower format, whose parameters these are. (Not used for [`F32_B1`].)
+    pub clamp: (i32, i32),
 }
 
 /// A kernel of this op.
@@ -50,44 +55,148 @@ pub type QuantizeFn = unsafe fn(&QuantizeArgs);
 
 rows! {
     /// f32 to s8, -128..=127.
-    F32_S8: QuantizeFn = "quantize_f32s8", |args: &QuantizeArgs|, quantize::<V, -128, 127>(args)
+    F32_S8: QuantizeFn = "quantize_f32s8", |args: &QuantizeArgs|, quantize::<V, S8>(args)
 }
 
 rows! {
     /// f32 to u8, 0..=255.
-    F32_U8: QuantizeFn = "quantize_f32u8", |args: &QuantizeArgs|, quantize::<V, 0, 255>(args)
+    F32_U8: QuantizeFn = "quantize_f32u8", |args: &QuantizeArgs|, quantize::<V, U8>(args)
+}
+
+rows! {
+    /// f32 to s16, -32768..=32767, two bytes each.
+    F32_S16: QuantizeFn = "quantize_f32s16", |args: &QuantizeArgs|, quantize::<V, S16>(args)
+}
+
+rows! {
+    /// f32 to the codes -1 and +1 of b1, a byte each.
+    F32_B1: QuantizeFn = "quantize_f32b1", |args: &QuantizeArgs|, binary::quantize::<V>(args)
 }
 
 /// The rows of this op's tables.
 pub fn rows() -> impl Iterator<Item = RowInfo> {
-    infos(F32_S8).chain(infos(F32_U8))
+    infos(F32_S8).chain(infos(F32_U8)).chain(infos(F32_S16)).chain(infos(F32_B1))
 }
 
 /// # Safety
 /// As [`QuantizeFn`], within an entry compiled for `V`.
 #[inline(always)]
-unsafe fn quantize<V: Lanes, const QMIN: i32, const QMAX: i32>(args: &QuantizeArgs) {
+unsafe fn quantize<V: HalfLanes, F: Format>(args: &QuantizeArgs) {
     let QuantizeArgs { src, src_stride, dst, dst_stride, n, .. } = *args;
-    let QuantizeArgs { scales, zero_points, param_step, rows, mode, .. } = *args;
-    let factors = scales;
+    let QuantizeArgs { scales: factors, zero_points, param_step, rows, mode, clamp, .. } = *args;
+    let dst = dst.cast();
     let runs = Grid { src, src_stride, dst, dst_stride, n, factors, zero_points, param_step, rows };
     // SAFETY: by this function's contract.
-    unsafe { grid::<V, _>(&Quantize::<QMIN, QMAX> { mode }, &runs) }
+    unsafe { grid::<V, _>(&Quantize::<F> { mode, clamp, format: PhantomData }, &runs) }
 }
 
-/// The op to codes of a range.
-struct Quantize<const QMIN: i32, const QMAX: i32> {
+/// How codes are stored.
+trait Format {
+    /// A code as it is stored.
+    type Code: Copy;
+    /// The smallest and the largest code.
+    const RANGE: (i32, i32);
+
+    /// Stores `n` codes, which are in range.
+    ///
+    /// # Safety
+    /// Within an entry compiled for `V`; `n` codes can be written.
+    unsafe fn store<V: HalfLanes>(to: *mut Self::Code, codes: V::I32, n: usize);
+
+    /// Stores the codes in range that are nearest to four vectors' integers.
+    ///
+    /// # Safety
+    /// Within an entry compiled for `V`; `4 * LANES` codes can be written.
+    unsafe fn store_nearest<V: HalfLanes>(to: *mut Self::Code, integers: [V::I32; 4]);
+}
+
+struct S8;
+
+impl Format for S8 {
+    type Code = i8;
+    const RANGE: (i32, i32) = (-128, 127);
+
+    #[inline(always)]
+    unsafe fn store<V: HalfLanes>(to: *mut i8, codes: V::I32, n: usize) {
+        // SAFETY: by this function's contract.
+        unsafe { V::store_u8(to.cast(), codes, n) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_nearest<V: HalfLanes>(to: *mut i8, integers: [V::I32; 4]) {
+        // SAFETY: by this function's contract.
+        unsafe { V::store_s8_of_4(to, integers) }
+    }
+}
+
+struct U8;
+
+impl Format for U8 {
+    type Code = u8;
+    const RANGE: (i32, i32) = (0, 255);
+
+    #[inline(always)]
+    unsafe fn store<V: HalfLanes>(to: *mut u8, codes: V::I32, n: usize) {
+        // SAFETY: by this function's contract.
+        unsafe { V::store_u8(to, codes, n) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_nearest<V: HalfLanes>(to: *mut u8, integers: [V::I32; 4]) {
+        // SAFETY: by this function's contract.
+        unsafe { V::store_u8_of_4(to, integers) }
+    }
+}
+
+struct S16;
+
+impl Format for S16 {
+    type Code = u16;
+    const RANGE: (i32, i32) = (-32_768, 32_767);
+
+    #[inline(always)]
+    unsafe fn store<V: HalfLanes>(to: *mut u16, codes: V::I32, n: usize) {
+        // SAFETY: by this function's contract.
+        unsafe { V::store_u16(to, V::narrow_i32(codes), n) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_nearest<V: HalfLanes>(to: *mut u16, [a, b, c, d]: [V::I32; 4]) {
+        // SAFETY: by this function's contract.
+        unsafe {
+            let (low, high) = (V::splat_i32(Self::RANGE.0), V::splat_i32(Self::RANGE.1));
+            Self::store::<V>(to, V::min_i32(V::max_i32(a, low), high), V::LANES);
+            let to = to.add(V::LANES);
+            Self::store::<V>(to, V::min_i32(V::max_i32(b, low), high), V::LANES);
+            let to = to.add(V::LANES);
+            Self::store::<V>(to, V::min_i32(V::max_i32(c, low), high), V::LANES);
+            let to = to.add(V::LANES);
+            Self::store::<V>(to, V::min_i32(V::max_i32(d, low), high), V::LANES);
+        }
+    }
+}
+
+/// The op to codes of a format.
+struct Quantize<F> {
     mode: QuantizeMode,
+    clamp: (i32, i32),
+    format: PhantomData<F>,
 }
 
-impl<V: Lanes, const QMIN: i32, const QMAX: i32> Op<V> for Quantize<QMIN, QMAX> {
+impl<F> Quantize<F> {
+    fn exact<V, P>(&self, params: P) -> Exact<V, P, F> {
+        Exact { params, mode: self.mode, clamp: self.clamp, types: PhantomData }
+    }
+}
+
+impl<V: HalfLanes, F: Format> Op<V> for Quantize<F> {
     type Src = f32;
-    type Dst = u8;
+    type Dst = F::Code;
     type Tile = BracketTile;
 
     #[inline(always)]
-    unsafe fn shared(&self, params: Uniform<V>, run: Run<f32, u8>) {
-        let exact = Exact::<V, _, QMIN, QMAX>::new(params, self.mode);
+    unsafe fn shared(&self, params: Uniform<V>, run: Run<f32, F::Code>) {
+        let exact = self.exact::<V, _>(params);
         // SAFETY: by the contract of `Op`.
         unsafe {
             // The bracket costs a division, as a vector does.
@@ -100,9 +209,9 @@ impl<V: Lanes, const QMIN: i32, const QMAX: i32> Op<V> for Quantize<QMIN, QMAX> 
     }
 
     #[inline(always)]
-    unsafe fn each(&self, params: Each<V>, run: Run<f32, u8>) {
+    unsafe fn each(&self, params: Each<V>, run: Run<f32, F::Code>) {
         // SAFETY: by the contract of `Op`.
-        unsafe { run.apply(&Exact::<V, _, QMIN, QMAX>::new(params, self.mode)) }
+        unsafe { run.apply(&self.exact::<V, _>(params)) }
     }
 
     #[inline(always)]
@@ -112,8 +221,8 @@ impl<V: Lanes, const QMIN: i32, const QMAX: i32> Op<V> for Quantize<QMIN, QMAX> 
     }
 
     #[inline(always)]
-    unsafe fn tiled(&self, tile: &BracketTile, params: Each<V>, run: Run<f32, u8>) {
-        let exact = Exact::<V, _, QMIN, QMAX>::new(params, self.mode);
+    unsafe fn tiled(&self, tile: &BracketTile, params: Each<V>, run: Run<f32, F::Code>) {
+        let exact = self.exact::<V, _>(params);
         // SAFETY: by the contract of `Op`.
         unsafe {
             if tile.is_valid() {
@@ -125,8 +234,8 @@ impl<V: Lanes, const QMIN: i32, const QMAX: i32> Op<V> for Quantize<QMIN, QMAX> 
     }
 
     #[inline(always)]
-    unsafe fn by_vector(&self, params: ByVector<V>, n: usize, run: Run<f32, u8>) {
-        let exact = Exact::<V, _, QMIN, QMAX>::new(params, self.mode);
+    unsafe fn by_vector(&self, params: ByVector<V>, n: usize, run: Run<f32, F::Code>) {
+        let exact = self.exact::<V, _>(params);
         // SAFETY: by the contract of `Op`.
         unsafe {
             let tile = BracketTile::new(params.each, n);
@@ -141,29 +250,20 @@ impl<V: Lanes, const QMIN: i32, const QMAX: i32> Op<V> for Quantize<QMIN, QMAX> 
 }
 
 /// The op as it is written in the contract, with a division.
-struct Exact<V, P, const QMIN: i32, const QMAX: i32> {
+struct Exact<V, P, F> {
     params: P,
     mode: QuantizeMode,
-    vectors: PhantomData<V>,
+    clamp: (i32, i32),
+    types: PhantomData<(V, F)>,
 }
 
-impl<V, P, const QMIN: i32, const QMAX: i32> Exact<V, P, QMIN, QMAX> {
-    fn new(params: P, mode: QuantizeMode) -> Self {
-        Exact { params, mode, vectors: PhantomData }
-    }
-}
-
-impl<V, P, const QMIN: i32, const QMAX: i32> Step for Exact<V, P, QMIN, QMAX>
-where
-    V: Lanes,
-    P: Params<V>,
-{
+impl<V: HalfLanes, P: Params<V>, F: Format> Step for Exact<V, P, F> {
     type Src = f32;
-    type Dst = u8;
+    type Dst = F::Code;
     const LANES: usize = V::LANES;
 
     #[inline(always)]
-    unsafe fn step(&self, src: *const f32, dst: *mut u8, first: usize, n: usize) {
+    unsafe fn step(&self, src: *const f32, dst: *mut F::Code, first: usize, n: usize) {
         // SAFETY: by the contract of `Step::step`.
         unsafe {
             let (scale, zero_point) = self.params.at(first, n);
@@ -173,15 +273,15 @@ where
                 Quotient::Multiply => V::mul(x, V::div(V::splat_f32(1.0), scale)),
             };
             // Clamped while still a float, so that huge values and infinities saturate.
-            let low = V::f32_from_i32(V::sub_i32(V::splat_i32(QMIN), zero_point));
-            let high = V::f32_from_i32(V::sub_i32(V::splat_i32(QMAX), zero_point));
+            let low = V::f32_from_i32(V::sub_i32(V::splat_i32(self.clamp.0), zero_point));
+            let high = V::f32_from_i32(V::sub_i32(V::splat_i32(self.clamp.1), zero_point));
             let t = V::replace_nan(t, V::splat_f32(0.0));
             let t = V::min(V::max(t, low), high);
             let rounded = match self.mode.rounding {
                 Rounding::HalfEven => V::round_half_even(t),
                 Rounding::HalfAway => V::round_half_away(t),
             };
-            V::store_u8(dst, V::add_i32(V::i32_from_f32(rounded), zero_point), n);
+            F::store::<V>(dst, V::add_i32(V::i32_from_f32(rounded), zero_point), n);
         }
     }
 }
@@ -192,24 +292,25 @@ struct Quick<E, B> {
     bracket: B,
 }
 
-impl<V, P, B, const QMIN: i32, const QMAX: i32> Step for Quick<Exact<V, P, QMIN, QMAX>, B>
+impl<V, P, B, F> Step for Quick<Exact<V, P, F>, B>
 where
-    V: Lanes,
+    V: HalfLanes,
     P: Params<V>,
     B: Bracket<V>,
+    F: Format,
 {
     type Src = f32;
-    type Dst = u8;
+    type Dst = F::Code;
     const LANES: usize = V::LANES;
 
     #[inline(always)]
-    unsafe fn step(&self, src: *const f32, dst: *mut u8, first: usize, n: usize) {
+    unsafe fn step(&self, src: *const f32, dst: *mut F::Code, first: usize, n: usize) {
         // SAFETY: by the contract of `Step::step`.
         unsafe { self.exact.step(src, dst, first, n) }
     }
 
     #[inline(always)]
-    unsafe fn step_4(&self, src: *const f32, dst: *mut u8, first: usize) {
+    unsafe fn step_4(&self, src: *const f32, dst: *mut F::Code, first: usize) {
         // SAFETY: by the contract of `Step::step_4`.
         unsafe {
             let x = [
@@ -219,10 +320,29 @@ where
                 V::load_f32(src.add(3 * V::LANES), V::LANES),
             ];
             match codes(&self.bracket, first, x) {
-                Some(codes) if QMIN < 0 => V::store_s8_of_4(dst.cast(), codes),
-                Some(codes) => V::store_u8_of_4(dst, codes),
+                Some(codes) if self.exact.clamp == F::RANGE => F::store_nearest::<V>(dst, codes),
+                Some(codes) => F::store_nearest::<V>(dst, self.clamped(codes)),
                 None => self.exact.step_4(src, dst, first),
             }
+        }
+    }
+}
+
+impl<V: HalfLanes, P, B, F> Quick<Exact<V, P, F>, B> {
+    /// # Safety
+    /// Within an entry compiled for `V`.
+    #[inline(always)]
+    unsafe fn clamped(&self, [a, b, c, d]: [V::I32; 4]) -> [V::I32; 4] {
+        let (low, high) = self.exact.clamp;
+        // SAFETY: by this function's contract.
+        unsafe {
+            let (low, high) = (V::splat_i32(low), V::splat_i32(high));
+            [
+                V::min_i32(V::max_i32(a, low), high),
+                V::min_i32(V::max_i32(b, low), high),
+                V::min_i32(V::max_i32(c, low), high),
+                V::min_i32(V::max_i32(d, low), high),
+            ]
         }
     }
 }

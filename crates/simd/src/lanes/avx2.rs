@@ -352,6 +352,26 @@ unsafe impl HalfLanes for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn narrow_i32(v: __m256i) -> __m128i {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe {
+            // The low halves of each half's lanes to its bottom, then the halves together.
+            let order = _mm256_setr_epi8(
+                0, 1, 4, 5, 8, 9, 12, 13, -1, -1, -1, -1, -1, -1, -1, -1, 0, 1, 4, 5, 8, 9, 12, 13,
+                -1, -1, -1, -1, -1, -1, -1, -1,
+            );
+            let low = _mm256_shuffle_epi8(v, order);
+            _mm_unpacklo_epi64(_mm256_castsi256_si128(low), _mm256_extracti128_si256::<1>(low))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn widen_i16(v: __m128i) -> __m256i {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm256_cvtepi16_epi32(v) }
+    }
+
+    #[inline(always)]
     unsafe fn f16_to_f32(v: __m128i) -> __m256 {
         // SAFETY: features by the contract of `Lanes`.
         unsafe { _mm256_cvtph_ps(v) }

@@ -269,6 +269,18 @@ unsafe impl HalfLanes for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn narrow_i32(v: __m512i) -> __m256i {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm512_cvtepi32_epi16(v) }
+    }
+
+    #[inline(always)]
+    unsafe fn widen_i16(v: __m256i) -> __m512i {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm512_cvtepi16_epi32(v) }
+    }
+
+    #[inline(always)]
     unsafe fn f16_to_f32(v: __m256i) -> __m512 {
         // SAFETY: features by the contract of `Lanes`.
         unsafe { _mm512_cvtph_ps(v) }

@@ -142,6 +142,10 @@ pub unsafe trait HalfLanes: Lanes {
     unsafe fn load_u16(from: *const u16, n: usize) -> Self::U16;
     /// Stores `n` u16.
     unsafe fn store_u16(to: *mut u16, v: Self::U16, n: usize);
+    /// The low halves of 32-bit lanes.
+    unsafe fn narrow_i32(v: Self::I32) -> Self::U16;
+    /// Sign-extended.
+    unsafe fn widen_i16(v: Self::U16) -> Self::I32;
     /// IEEE binary16 to f32: exact; a signalling NaN becomes quiet.
     unsafe fn f16_to_f32(v: Self::U16) -> Self::F32;
     /// f32 to IEEE binary16: nearest even, subnormals kept, overflow to infinity; a NaN keeps its

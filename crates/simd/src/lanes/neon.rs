@@ -342,6 +342,18 @@ unsafe impl HalfLanes for Neon {
     }
 
     #[inline(always)]
+    unsafe fn narrow_i32(v: int32x4_t) -> uint16x4_t {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { vreinterpret_u16_s16(vmovn_s32(v)) }
+    }
+
+    #[inline(always)]
+    unsafe fn widen_i16(v: uint16x4_t) -> int32x4_t {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { vmovl_s16(vreinterpret_s16_u16(v)) }
+    }
+
+    #[inline(always)]
     unsafe fn f16_to_f32(v: uint16x4_t) -> float32x4_t {
         // SAFETY: features by the contract of `Lanes`.
         unsafe { vcvt_f32_f16(vreinterpret_f16_u16(v)) }

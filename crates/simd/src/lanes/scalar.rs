@@ -218,6 +218,16 @@ unsafe impl HalfLanes for Scalar {
     }
 
     #[inline(always)]
+    unsafe fn narrow_i32(v: i32) -> u16 {
+        v as u16
+    }
+
+    #[inline(always)]
+    unsafe fn widen_i16(v: u16) -> i32 {
+        v as i16 as i32
+    }
+
+    #[inline(always)]
     unsafe fn f16_to_f32(v: u16) -> f32 {
         float16::f16_to_f32(v)
     }

@@ -1,0 +1,92 @@
+//! f32 to the two codes of b1: +1 where the quotient is not less than 0, or NaN.
+
+use super::QuantizeArgs;
+use crate::elementwise::Step;
+use crate::params::{ByVector, Each, Grid, Op, Params, Run, Uniform, grid};
+use core::marker::PhantomData;
+use fewbit_scheme::Quotient;
+use fewbit_simd::Lanes;
+
+/// # Safety
+/// As [`super::QuantizeFn`], within an entry compiled for `V`.
+#[inline(always)]
+pub(super) unsafe fn quantize<V: Lanes>(args: &QuantizeArgs) {
+    let QuantizeArgs { src, src_stride, dst, dst_stride, n, .. } = *args;
+    let QuantizeArgs { scales: factors, zero_points, param_step, rows, mode, .. } = *args;
+    let runs = Grid { src, src_stride, dst, dst_stride, n, factors, zero_points, param_step, rows };
+    // SAFETY: by this function's contract.
+    unsafe { grid::<V, _>(&ByRun { quotient: mode.quotient }, &runs) }
+}
+
+struct ByRun {
+    quotient: Quotient,
+}
+
+impl ByRun {
+    fn step<V, P>(&self, params: P) -> Sign<V, P> {
+        Sign { params, quotient: self.quotient, vectors: PhantomData }
+    }
+}
+
+impl<V: Lanes> Op<V> for ByRun {
+    type Src = f32;
+    type Dst = u8;
+    type Tile = ();
+
+    #[inline(always)]
+    unsafe fn shared(&self, params: Uniform<V>, run: Run<f32, u8>) {
+        // SAFETY: by the contract of `Op`.
+        unsafe { run.apply(&self.step::<V, _>(params)) }
+    }
+
+    #[inline(always)]
+    unsafe fn each(&self, params: Each<V>, run: Run<f32, u8>) {
+        // SAFETY: by the contract of `Op`.
+        unsafe { run.apply(&self.step::<V, _>(params)) }
+    }
+
+    #[inline(always)]
+    unsafe fn by_vector(&self, params: ByVector<V>, _n: usize, run: Run<f32, u8>) {
+        // SAFETY: by the contract of `Op`.
+        unsafe { run.apply(&self.step::<V, _>(params)) }
+    }
+
+    #[inline(always)]
+    unsafe fn tile(&self, _params: Each<V>, _n: usize) {}
+
+    #[inline(always)]
+    unsafe fn tiled(&self, _tile: &(), params: Each<V>, run: Run<f32, u8>) {
+        // SAFETY: by the contract of `Op`.
+        unsafe { self.each(params, run) }
+    }
+}
+
+struct Sign<V, P> {
+    params: P,
+    quotient: Quotient,
+    vectors: PhantomData<V>,
+}
+
+impl<V: Lanes, P: Params<V>> Step for Sign<V, P> {
+    type Src = f32;
+    type Dst = u8;
+    const LANES: usize = V::LANES;
+
+    #[inline(always)]
+    unsafe fn step(&self, src: *const f32, dst: *mut u8, first: usize, n: usize) {
+        // SAFETY: by the contract of `Step::step`.
+        unsafe {
+            let (scale, _) = self.params.at(first, n);
+            let x = V::load_f32(src, n);
+            // The quotient, not `x`: where it is rounded to 0, the code is +1.
+            let t = match self.quotient {
+                Quotient::Divide => V::div(x, scale),
+                Quotient::Multiply => V::mul(x, V::div(V::splat_f32(1.0), scale)),
+            };
+            // What is not less than 0 becomes +0 here, NaN too, so that a sign bit means -1.
+            let negative = V::bits(V::min(t, V::splat_f32(0.0)));
+            let sign = V::and_i32(negative, V::splat_i32(i32::MIN));
+            V::store_u8(dst, V::add_i32(V::max_i32(sign, V::splat_i32(-2)), V::splat_i32(1)), n);
+        }
+    }
+}
