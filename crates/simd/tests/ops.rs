@@ -62,6 +62,18 @@ macro_rules! methods {
         let c = $V::splat_i32(0x0F33_5500);
         $V::store_i32($to.cast(), $V::$name(a, b, c), $V::LANES);
     }};
+    (@ Shift $name:ident, $V:ident, $a:ident, $b:ident, $to:expr) => {{
+        let a = $V::load_i32($a.cast(), $V::LANES);
+        // By several distances, which have to be constants.
+        let by = [$V::$name::<0>(a), $V::$name::<1>(a), $V::$name::<20>(a), $V::$name::<31>(a)];
+        let near = $V::or_xor($V::shl::<2>(by[1]), by[0], by[3]);
+        $V::store_i32($to.cast(), $V::add_i32(near, by[2]), $V::LANES);
+    }};
+    (@ Select $name:ident, $V:ident, $a:ident, $b:ident, $to:expr) => {{
+        let (a, b) = ($V::load_i32($a.cast(), $V::LANES), $V::load_i32($b.cast(), $V::LANES));
+        let (c, d) = ($V::splat_i32(0x1234_5678), $V::add_i32(a, b));
+        $V::store_i32($to.cast(), $V::$name(a, b, c, d), $V::LANES);
+    }};
     (@ Choice $name:ident, $V:ident, $a:ident, $b:ident, $to:expr) => {
         methods!(@ Binary $name, $V, $a, $b, $to)
     };
@@ -137,6 +149,8 @@ enum Kind {
     Choice,
     BinaryInt,
     ThreeInt,
+    Shift,
+    Select,
     /// Rounding: as numbers (the zero's sign is unspecified), where the contract covers `a`.
     Round,
     /// Where `a` is an integer within i32.
@@ -174,6 +188,9 @@ methods! {
     and_i32: BinaryInt,
     bits: Key,
     from_bits: IntBits,
+    shl: Shift,
+    shr: Shift,
+    select_gt: Select,
     order_key: Key,
     f16_to_f32: Widen,
     bf16_to_f32: Widen,
@@ -503,6 +520,11 @@ fn the_scalar_backend_is_the_standard_library() {
             assert_eq!(result("or_xor"), a | (b ^ 0x0F33_5500));
             assert_eq!(result("or_i32"), a | b);
             assert_eq!(result("and_i32"), a & b);
+            let shifted = |by: [u32; 4]| ((by[1] << 2) | (by[0] ^ by[3])).wrapping_add(by[2]);
+            assert_eq!(result("shl"), shifted([a, a << 1, a << 20, a << 31]));
+            assert_eq!(result("shr"), shifted([a, a >> 1, a >> 20, a >> 31]));
+            let chosen = if i > j { 0x1234_5678 } else { a.wrapping_add(b) };
+            assert_eq!(result("select_gt"), chosen);
             assert_eq!(result("bits"), a);
             assert_eq!(result("narrow_i32"), a & 0xFFFF);
             assert_eq!(result("widen_i16"), a as u16 as i16 as u32);

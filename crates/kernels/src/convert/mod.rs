@@ -2,12 +2,14 @@
 //! define it: nearest even, subnormals kept, a NaN keeps its sign and top payload bits and becomes
 //! quiet. Overflow goes to infinity, in the tables named `_SATURATE` to the largest finite number.
 
-use crate::elementwise::{Step, rows, run, scalar_row};
+mod float8;
+
+use crate::elementwise::{Step, rows, run};
 use crate::infos;
 use crate::registry::RowInfo;
 use core::marker::PhantomData;
-use fewbit_scheme::fp8::{self, Overflow};
 use fewbit_simd::HalfLanes;
+use float8::{E4m3fn, E5m2};
 
 /// A run to convert. The formats of both sides are the table's; strides are in elements; the
 /// buffers do not overlap.
@@ -64,40 +66,39 @@ rows! {
     BF16_F32: ConvertFn = "convert_bf16f32", |args: &ConvertArgs|, widen::<V, Bf16>(args)
 }
 
-scalar_row! {
+rows! {
     /// f32 to fp8 E4M3FN; overflow to NaN, as the format has no infinity.
     F32_F8E4M3FN: ConvertFn = "convert_f32f8e4m3fn", |args: &ConvertArgs|,
-    to_byte(args, |x| fp8::f32_to_e4m3fn(x, Overflow::NonFinite))
+    float8::narrow::<V, E4m3fn, false>(args)
 }
 
-scalar_row! {
+rows! {
     /// f32 to fp8 E4M3FN; overflow to ±448.
     F32_F8E4M3FN_SATURATE: ConvertFn = "convert_f32f8e4m3fnsat", |args: &ConvertArgs|,
-    to_byte(args, |x| fp8::f32_to_e4m3fn(x, Overflow::Saturate))
+    float8::narrow::<V, E4m3fn, true>(args)
 }
 
-scalar_row! {
+rows! {
     /// f32 to fp8 E5M2; overflow to infinity.
     F32_F8E5M2: ConvertFn = "convert_f32f8e5m2", |args: &ConvertArgs|,
-    to_byte(args, |x| fp8::f32_to_e5m2(x, Overflow::NonFinite))
+    float8::narrow::<V, E5m2, false>(args)
 }
 
-scalar_row! {
+rows! {
     /// f32 to fp8 E5M2; overflow to ±57344.
     F32_F8E5M2_SATURATE: ConvertFn = "convert_f32f8e5m2sat", |args: &ConvertArgs|,
-    to_byte(args, |x| fp8::f32_to_e5m2(x, Overflow::Saturate))
+    float8::narrow::<V, E5m2, true>(args)
 }
 
-scalar_row! {
+rows! {
     /// fp8 E4M3FN to f32, exact.
     F8E4M3FN_F32: ConvertFn = "convert_f8e4m3fnf32", |args: &ConvertArgs|,
-    from_byte(args, fp8::e4m3fn_to_f32)
+    float8::widen::<V, E4m3fn>(args)
 }
 
-scalar_row! {
+rows! {
     /// fp8 E5M2 to f32, exact.
-    F8E5M2_F32: ConvertFn = "convert_f8e5m2f32", |args: &ConvertArgs|,
-    from_byte(args, fp8::e5m2_to_f32)
+    F8E5M2_F32: ConvertFn = "convert_f8e5m2f32", |args: &ConvertArgs|, float8::widen::<V, E5m2>(args)
 }
 
 /// The rows of this op's tables.
@@ -215,29 +216,5 @@ impl<V: HalfLanes, F: Format> Step for Widen<V, F> {
     unsafe fn step(&self, src: *const u16, dst: *mut f32, _first: usize, n: usize) {
         // SAFETY: by the contract of `Step::step`.
         unsafe { V::store_f32(dst, F::widen::<V>(V::load_u16(src, n)), n) }
-    }
-}
-
-/// # Safety
-/// As [`ConvertFn`] for f32 and a one-byte format.
-unsafe fn to_byte(args: &ConvertArgs, convert: impl Fn(f32) -> u8) {
-    for i in 0..args.n {
-        // SAFETY: element `i` of either side is the caller's.
-        unsafe {
-            let x = args.src.cast::<f32>().add(i * args.src_stride).read_unaligned();
-            args.dst.add(i * args.dst_stride).write(convert(x));
-        }
-    }
-}
-
-/// # Safety
-/// As [`ConvertFn`] for a one-byte format and f32.
-unsafe fn from_byte(args: &ConvertArgs, convert: impl Fn(u8) -> f32) {
-    for i in 0..args.n {
-        // SAFETY: element `i` of either side is the caller's.
-        unsafe {
-            let x = convert(args.src.add(i * args.src_stride).read());
-            args.dst.cast::<f32>().add(i * args.dst_stride).write_unaligned(x);
-        }
     }
 }

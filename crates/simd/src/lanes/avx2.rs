@@ -267,6 +267,24 @@ unsafe impl Lanes for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn shl<const N: u32>(a: __m256i) -> __m256i {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm256_sll_epi32(a, _mm_cvtsi32_si128(N as i32)) }
+    }
+
+    #[inline(always)]
+    unsafe fn shr<const N: u32>(a: __m256i) -> __m256i {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm256_srl_epi32(a, _mm_cvtsi32_si128(N as i32)) }
+    }
+
+    #[inline(always)]
+    unsafe fn select_gt(a: __m256i, b: __m256i, c: __m256i, d: __m256i) -> __m256i {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm256_blendv_epi8(d, c, _mm256_cmpgt_epi32(a, b)) }
+    }
+
+    #[inline(always)]
     unsafe fn min_across(a: __m256) -> f32 {
         // SAFETY: features by the contract of `Lanes`.
         unsafe {

@@ -207,6 +207,24 @@ unsafe impl Lanes for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn shl<const N: u32>(a: __m512i) -> __m512i {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm512_slli_epi32::<N>(a) }
+    }
+
+    #[inline(always)]
+    unsafe fn shr<const N: u32>(a: __m512i) -> __m512i {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm512_srli_epi32::<N>(a) }
+    }
+
+    #[inline(always)]
+    unsafe fn select_gt(a: __m512i, b: __m512i, c: __m512i, d: __m512i) -> __m512i {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm512_mask_blend_epi32(_mm512_cmpgt_epi32_mask(a, b), d, c) }
+    }
+
+    #[inline(always)]
     unsafe fn min_across(a: __m512) -> f32 {
         // SAFETY: features by the contract of `Lanes`.
         unsafe { _mm512_reduce_min_ps(a) }

@@ -113,6 +113,12 @@ pub unsafe trait Lanes: Copy + 'static {
     unsafe fn bits(a: Self::F32) -> Self::I32;
     /// The f32 of those bits.
     unsafe fn from_bits(a: Self::I32) -> Self::F32;
+    /// `a << N`, `N < 32`.
+    unsafe fn shl<const N: u32>(a: Self::I32) -> Self::I32;
+    /// `a >> N` of the unsigned value, `N < 32`.
+    unsafe fn shr<const N: u32>(a: Self::I32) -> Self::I32;
+    /// `if a > b { c } else { d }`, signed.
+    unsafe fn select_gt(a: Self::I32, b: Self::I32, c: Self::I32, d: Self::I32) -> Self::I32;
     /// The smallest lane; no lane is NaN. Of zeros, any.
     unsafe fn min_across(a: Self::F32) -> f32;
     /// The largest lane; no lane is NaN. Of zeros, any.

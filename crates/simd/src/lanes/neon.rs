@@ -270,6 +270,26 @@ unsafe impl Lanes for Neon {
     }
 
     #[inline(always)]
+    unsafe fn shl<const N: u32>(a: int32x4_t) -> int32x4_t {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { vshlq_s32(a, vdupq_n_s32(N as i32)) }
+    }
+
+    #[inline(always)]
+    unsafe fn shr<const N: u32>(a: int32x4_t) -> int32x4_t {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe {
+            vreinterpretq_s32_u32(vshlq_u32(vreinterpretq_u32_s32(a), vdupq_n_s32(-(N as i32))))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn select_gt(a: int32x4_t, b: int32x4_t, c: int32x4_t, d: int32x4_t) -> int32x4_t {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { vbslq_s32(vcgtq_s32(a, b), c, d) }
+    }
+
+    #[inline(always)]
     unsafe fn min_across(a: float32x4_t) -> f32 {
         // SAFETY: features by the contract of `Lanes`.
         unsafe { vminvq_f32(a) }

@@ -173,6 +173,21 @@ unsafe impl Lanes for Scalar {
     }
 
     #[inline(always)]
+    unsafe fn shl<const N: u32>(a: i32) -> i32 {
+        a.wrapping_shl(N)
+    }
+
+    #[inline(always)]
+    unsafe fn shr<const N: u32>(a: i32) -> i32 {
+        (a as u32).wrapping_shr(N) as i32
+    }
+
+    #[inline(always)]
+    unsafe fn select_gt(a: i32, b: i32, c: i32, d: i32) -> i32 {
+        if a > b { c } else { d }
+    }
+
+    #[inline(always)]
     unsafe fn min_across(a: f32) -> f32 {
         a
     }
