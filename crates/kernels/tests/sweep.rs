@@ -9,15 +9,17 @@ use fewbit_kernels::convert::{self, ConvertArgs, ConvertFn};
 use fewbit_kernels::quantize::{self, QuantizeArgs, QuantizeFn};
 use fewbit_kernels::registry::Row;
 use fewbit_scheme::float16;
+use fewbit_scheme::fp8::{self, Overflow};
 use fewbit_scheme::{IntFormat, QuantParams, QuantizeMode, Quotient, Rounding};
-use fewbit_testkit::report;
+use fewbit_testkit::{Rng, report, seed};
+use std::fmt::LowerHex;
 
 /// Values a call: several vectors of any row, and part of one.
 const BLOCK: usize = 4096 + 13;
 
 /// Calls `check` with blocks of f32 that together are all of them, or a sample.
-fn blocks(mut check: impl FnMut(&[f32])) {
-    let (start, step) = fewbit_testkit::sweep("kernels", 1021);
+fn blocks(stride: u32, mut check: impl FnMut(&[f32])) {
+    let (start, step) = fewbit_testkit::sweep("kernels", stride);
     let mut bits = (u64::from(start)..1 << 32).step_by(step as usize);
     let mut block = Vec::with_capacity(BLOCK);
     loop {
@@ -30,10 +32,13 @@ fn blocks(mut check: impl FnMut(&[f32])) {
     }
 }
 
-fn narrowing(table: &'static [Row<ConvertFn>], contract: fn(f32) -> u16) {
+fn narrowing<T: Copy + Default + PartialEq + LowerHex>(
+    table: &'static [Row<ConvertFn>],
+    contract: fn(f32) -> T,
+) {
     let rows = runnable(table);
-    let (mut want, mut got) = (Vec::new(), vec![0_u16; BLOCK]);
-    blocks(|block| {
+    let (mut want, mut got) = (Vec::new(), vec![T::default(); BLOCK]);
+    blocks(1021, |block| {
         want.clear();
         want.extend(block.iter().map(|&x| contract(x)));
         for row in &rows {
@@ -78,56 +83,130 @@ fn f32_to_bf16_saturating() {
     narrowing(convert::F32_BF16_SATURATE, float16::f32_to_bf16_saturating);
 }
 
-/// All f32, with a scale whose quotients round: every tie and both its neighbours of every code.
-fn quantizing(table: &'static [Row<QuantizeFn>], format: IntFormat, mode: QuantizeMode) {
-    let rows = runnable(table);
-    let (mut want, mut got) = (Vec::new(), vec![0_u8; BLOCK]);
-    let params = QuantParams { scale: 0.099_999_9, zero_point: format.qmin() + 117 };
-    blocks(|block| {
-        want.clear();
-        want.extend(block.iter().map(|&x| fewbit_scheme::quantize(x, params, format, mode) as u8));
-        for row in &rows {
-            let (name, run) = (row.name(), row.run());
-            count(table, *row, block.len());
-            let args = QuantizeArgs {
-                src: block.as_ptr(),
-                src_stride: 1,
-                dst: got.as_mut_ptr(),
-                dst_stride: 1,
-                n: block.len(),
-                scales: &params.scale,
-                zero_points: &params.zero_point,
-                param_step: 0,
-                rows: Rows::ONE,
-                mode,
-                clamp: (format.qmin(), format.qmax()),
-            };
-            // SAFETY: the row is bound; both slices have `n` elements.
-            unsafe { run(&args) };
-            if got[..block.len()] != want[..] {
-                let i = (0..want.len()).find(|&i| got[i] != want[i]).unwrap();
-                let (bits, got, want) = (block[i].to_bits(), got[i], want[i]);
-                panic!("{name} {mode:?}: {bits:#010x} gave {got}, not {want}");
-            }
+#[test]
+fn f32_to_float8() {
+    narrowing(convert::F32_F8E4M3FN, |x| fp8::f32_to_e4m3fn(x, Overflow::NonFinite));
+    narrowing(convert::F32_F8E4M3FN_SATURATE, |x| fp8::f32_to_e4m3fn(x, Overflow::Saturate));
+    narrowing(convert::F32_F8E5M2, |x| fp8::f32_to_e5m2(x, Overflow::NonFinite));
+    narrowing(convert::F32_F8E5M2_SATURATE, |x| fp8::f32_to_e5m2(x, Overflow::Saturate));
+}
+
+/// Scales at which quotients without a division could go wrong: mantissas of all ones, next to powers of
+/// two, those that never divide evenly, the ends of f32 and of the fast path, and random ones.
+fn scales() -> Vec<f32> {
+    let mut scales = vec![
+        0.099_999_9,
+        1.0 / 3.0,
+        1.0 / 127.0,
+        1.0 / 255.0,
+        f32::from_bits(0x3DFF_FFFF),
+        f32::from_bits(0x3F7F_FFFF),
+        f32::from_bits(0x42FF_FFFF),
+        1e-38,
+        1e-45,
+        1e-40,
+        f32::MIN_POSITIVE,
+        f32::MIN_POSITIVE.next_up(),
+        f32::MAX / 16.0,
+        (f32::MAX / 16.0).next_up(),
+        1e38,
+        f32::MAX,
+    ];
+    for power in [1.0f32, 0.125, 2f32.powi(-20), 2f32.powi(40)] {
+        scales.extend([power.next_down(), power, power.next_up()]);
+    }
+    let mut rng = Rng::new(seed() ^ 75);
+    scales.extend((0..8).map(|_| (rng.unit() + 1e-3) * rng.pick(&[1.0, 1e-3, 30.0])));
+    scales
+}
+
+/// Values to every row of a table, against the contract.
+fn quantizing(
+    (table, format): (&'static [Row<QuantizeFn>], IntFormat),
+    params: QuantParams,
+    mode: QuantizeMode,
+    block: &[f32],
+) {
+    let mut got = vec![0_u8; block.len()];
+    let want: Vec<u8> =
+        block.iter().map(|&x| fewbit_scheme::quantize(x, params, format, mode) as u8).collect();
+    for row in runnable(table) {
+        count(table, row, block.len());
+        let args = QuantizeArgs {
+            src: block.as_ptr(),
+            src_stride: 1,
+            dst: got.as_mut_ptr(),
+            dst_stride: 1,
+            n: block.len(),
+            scales: &params.scale,
+            zero_points: &params.zero_point,
+            param_step: 0,
+            rows: Rows::ONE,
+            mode,
+            clamp: (format.qmin(), format.qmax()),
+        };
+        // SAFETY: the row is bound; both slices have `n` elements.
+        unsafe { row.run()(&args) };
+        if got != want {
+            let i = (0..want.len()).find(|&i| got[i] != want[i]).unwrap();
+            let (bits, got, want) = (block[i].to_bits(), got[i], want[i]);
+            panic!("{} {params:?} {mode:?}: {bits:#010x} gave {got}, not {want}", row.name());
         }
-    });
+    }
+}
+
+const BYTES: [(&[Row<QuantizeFn>], IntFormat); 2] =
+    [(quantize::F32_S8, IntFormat::S8), (quantize::F32_U8, IntFormat::U8)];
+
+fn modes() -> [QuantizeMode; 4] {
+    let mode = |rounding, quotient| QuantizeMode { rounding, quotient };
+    [
+        mode(Rounding::HalfEven, Quotient::Divide),
+        mode(Rounding::HalfEven, Quotient::Multiply),
+        mode(Rounding::HalfAway, Quotient::Divide),
+        mode(Rounding::HalfAway, Quotient::Multiply),
+    ]
+}
+
+/// All f32 with every scale and three zero points; a sample by default. The two modes besides ONNX's
+/// share all but the division, so that they take turns.
+#[test]
+fn f32_to_codes() {
+    for (i, scale) in scales().into_iter().enumerate() {
+        for (table, format) in BYTES {
+            let zero_points = [0, format.qmin() + 117, [format.qmin(), format.qmax()][i % 2]];
+            let zero_point = zero_points[i % 3];
+            let params = QuantParams { scale, zero_point };
+            let mode = if i % 4 == 3 { modes()[1 + i / 4 % 3] } else { modes()[0] };
+            blocks(30_011, |block| quantizing((table, format), params, mode, block));
+        }
+    }
     report();
 }
 
+/// Every tie between two codes, its neighbours, and the ends, for many scales and all modes.
 #[test]
-fn f32_to_codes_half_even() {
-    for quotient in [Quotient::Divide, Quotient::Multiply] {
-        let mode = QuantizeMode { rounding: Rounding::HalfEven, quotient };
-        quantizing(quantize::F32_S8, IntFormat::S8, mode);
-        quantizing(quantize::F32_U8, IntFormat::U8, mode);
+fn ties_of_many_scales() {
+    let mut rng = Rng::new(seed() ^ 76);
+    let many = fewbit_testkit::fraction("scales of ties", 16);
+    let mut all = scales();
+    all.extend((0..4096 / many).map(|_| f32::from_bits(0x3C00_0000 + (rng.next_u32() >> 6))));
+    for (i, scale) in all.into_iter().enumerate() {
+        for (table, format) in BYTES {
+            let zero_point = format.qmin() + rng.below(256) as i32;
+            let mut values = Vec::new();
+            for code in format.qmin() - 3..=format.qmax() + 3 {
+                let mut x = ((f64::from(code - zero_point) + 0.5) * f64::from(scale)) as f32;
+                for _ in 0..4 {
+                    x = x.next_down();
+                }
+                for _ in 0..9 {
+                    values.push(x);
+                    x = x.next_up();
+                }
+            }
+            quantizing((table, format), QuantParams { scale, zero_point }, modes()[i % 4], &values);
+        }
     }
-}
-
-#[test]
-fn f32_to_codes_half_away() {
-    for quotient in [Quotient::Divide, Quotient::Multiply] {
-        let mode = QuantizeMode { rounding: Rounding::HalfAway, quotient };
-        quantizing(quantize::F32_S8, IntFormat::S8, mode);
-        quantizing(quantize::F32_U8, IntFormat::U8, mode);
-    }
+    report();
 }
