@@ -11,6 +11,8 @@ pub(crate) trait Step {
     type Dst: Copy;
     /// Elements a step.
     const LANES: usize;
+    /// Whether [`stream_4`](Step::stream_4) goes around the caches.
+    const STREAMS: bool = false;
 
     /// Makes `n` elements at `dst` of the `n` at `src`, `1 <= n <= LANES`, both contiguous. They are
     /// the elements from number `first` on of the run, which tells their parameters.
@@ -32,6 +34,30 @@ pub(crate) trait Step {
             unsafe { self.step(src.add(at), dst.add(at), first + at, Self::LANES) };
         }
     }
+
+    /// As [`step_4`](Step::step_4), around the caches; followed by a fence before others may look.
+    ///
+    /// # Safety
+    /// As [`step_4`](Step::step_4), where `dst` is aligned to a line.
+    #[inline(always)]
+    unsafe fn stream_4(&self, src: *const Self::Src, dst: *mut Self::Dst, first: usize) {
+        // SAFETY: by this function's contract.
+        unsafe { self.step_4(src, dst, first) }
+    }
+}
+
+/// Bytes of source and destination from which on results go around the caches: more than a core's
+/// share of any last-level cache, so that they would push everything out and be gone themselves before
+/// anyone reads them. Below, going around would cost the cache's speed.
+const STREAM: usize = 32 << 20;
+
+/// The line that stores around the caches should fill.
+const LINE: usize = 64;
+
+/// Whether results of so many elements go around the caches.
+#[inline(always)]
+pub(crate) fn streams<S, D>(elements: usize) -> bool {
+    elements.saturating_mul(size_of::<S>() + size_of::<D>()) >= STREAM
 }
 
 /// Elements gathered at a time from a run that is not contiguous: a few vectors, so that filling
@@ -44,7 +70,7 @@ const GATHER: usize = 64;
 /// # Safety
 /// Within an entry compiled for the step's instruction set; for every `i < n`, `src + i *
 /// src_stride` can be read and `dst + i * dst_stride` written (alignment is not required), the two
-/// do not overlap, and the op's parameters are valid for `0..n`.
+/// do not overlap, and the op's parameters are valid for `0..n`. With `stream`, the entry ends with a fence.
 #[inline(always)]
 pub(crate) unsafe fn run<S: Step>(
     op: &S,
@@ -53,8 +79,13 @@ pub(crate) unsafe fn run<S: Step>(
     dst: *mut S::Dst,
     dst_stride: usize,
     n: usize,
+    stream: bool,
 ) {
     let in_place = src_stride == 1 && dst_stride == 1;
+    if S::STREAMS && stream && in_place && dst.is_aligned() {
+        // SAFETY: by this function's contract; the destination is aligned to its elements.
+        return unsafe { streamed(op, src, dst, n) };
+    }
     let mut gathered = [MaybeUninit::<S::Src>::uninit(); GATHER];
     let mut scattered = [MaybeUninit::<S::Dst>::uninit(); GATHER];
     let mut first = 0;
@@ -93,6 +124,33 @@ pub(crate) unsafe fn run<S: Step>(
             }
         }
         first += len;
+    }
+}
+
+/// [`run`] around the caches: up to the first whole line by steps, then by fours, then the rest.
+///
+/// # Safety
+/// As [`run`], for strides of 1 and a destination that is aligned to its elements.
+#[inline(always)]
+unsafe fn streamed<S: Step>(op: &S, src: *const S::Src, dst: *mut S::Dst, n: usize) {
+    let head = (dst.addr().wrapping_neg() % LINE / size_of::<S::Dst>()).min(n);
+    let mut at = 0;
+    // SAFETY: `at + len <= n` throughout; from `head` on, fours of vectors are whole lines.
+    unsafe {
+        while at < head {
+            let len = S::LANES.min(head - at);
+            op.step(src.add(at), dst.add(at), at, len);
+            at += len;
+        }
+        while n - at >= 4 * S::LANES {
+            op.stream_4(src.add(at), dst.add(at), at);
+            at += 4 * S::LANES;
+        }
+        while at < n {
+            let len = S::LANES.min(n - at);
+            op.step(src.add(at), dst.add(at), at, len);
+            at += len;
+        }
     }
 }
 

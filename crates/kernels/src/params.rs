@@ -2,7 +2,7 @@
 //! the granularities reach the op: runs that share one, runs of one each, and many such runs side by
 //! side, where what was worked out for one serves all.
 
-use crate::elementwise::{Step, run};
+use crate::elementwise::{Step, run, streams};
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 use fewbit_simd::Lanes;
@@ -47,6 +47,8 @@ pub(crate) struct Run<S, D> {
     pub dst: *mut D,
     pub dst_stride: usize,
     pub n: usize,
+    /// Whether results go around the caches.
+    pub stream: bool,
 }
 
 impl<S, D> Run<S, D> {
@@ -71,7 +73,9 @@ impl<S, D> Run<S, D> {
     #[inline(always)]
     pub(crate) unsafe fn apply<T: Step<Src = S, Dst = D>>(self, op: &T) {
         // SAFETY: by this function's contract.
-        unsafe { run(op, self.src, self.src_stride, self.dst, self.dst_stride, self.n) }
+        unsafe {
+            run(op, self.src, self.src_stride, self.dst, self.dst_stride, self.n, self.stream)
+        }
     }
 
     /// The run moved to row `row`.
@@ -132,7 +136,8 @@ pub(crate) unsafe fn grid<V: Lanes, O: Op<V>>(op: &O, grid: &Grid<O::Src, O::Dst
     if n == 0 || rows.count == 0 {
         return;
     }
-    let run = Run { src, src_stride, dst, dst_stride, n };
+    let stream = V::STREAMS && streams::<O::Src, O::Dst>(n.saturating_mul(rows.count));
+    let run = Run { src, src_stride, dst, dst_stride, n, stream };
     let joined = rows.src_stride == n && rows.dst_stride == n && src_stride == 1 && dst_stride == 1;
     let short = joined && n < SHORT && rows.count > 1;
     let params = Each::<V>::new(factors, zero_points);
@@ -164,6 +169,9 @@ pub(crate) unsafe fn grid<V: Lanes, O: Op<V>>(op: &O, grid: &Grid<O::Src, O::Dst
                 }
                 first += len;
             }
+        }
+        if stream {
+            V::fence();
         }
     }
 }

@@ -4,7 +4,7 @@
 
 mod float8;
 
-use crate::elementwise::{Step, rows, run};
+use crate::elementwise::{Step, rows, run, streams};
 use crate::infos;
 use crate::registry::RowInfo;
 use core::marker::PhantomData;
@@ -163,6 +163,29 @@ impl Format for Bf16 {
     }
 }
 
+/// [`run`], around the caches if the run is large.
+///
+/// # Safety
+/// As [`run`].
+#[inline(always)]
+unsafe fn apply<V: HalfLanes, S: Step>(
+    op: &S,
+    src: *const S::Src,
+    src_stride: usize,
+    dst: *mut S::Dst,
+    dst_stride: usize,
+    n: usize,
+) {
+    let stream = V::STREAMS && streams::<S::Src, S::Dst>(n);
+    // SAFETY: by this function's contract.
+    unsafe {
+        run(op, src, src_stride, dst, dst_stride, n, stream);
+        if stream {
+            V::fence();
+        }
+    }
+}
+
 /// # Safety
 /// As [`ConvertFn`], within an entry compiled for `V`.
 #[inline(always)]
@@ -170,19 +193,17 @@ unsafe fn narrow<V: HalfLanes, F: Format, const SATURATE: bool>(args: &ConvertAr
     let ConvertArgs { src, src_stride, dst, dst_stride, n } = *args;
     let op = Narrow::<V, F, SATURATE>(PhantomData);
     // SAFETY: by this function's contract.
-    unsafe { run(&op, src.cast(), src_stride, dst.cast(), dst_stride, n) }
+    unsafe { apply::<V, _>(&op, src.cast(), src_stride, dst.cast(), dst_stride, n) }
 }
 
 struct Narrow<V, F, const SATURATE: bool>(PhantomData<(V, F)>);
 
-impl<V: HalfLanes, F: Format, const SATURATE: bool> Step for Narrow<V, F, SATURATE> {
-    type Src = f32;
-    type Dst = u16;
-    const LANES: usize = V::LANES;
-
+impl<V: HalfLanes, F: Format, const SATURATE: bool> Narrow<V, F, SATURATE> {
+    /// # Safety
+    /// As [`Step::step`].
     #[inline(always)]
-    unsafe fn step(&self, src: *const f32, dst: *mut u16, _first: usize, n: usize) {
-        // SAFETY: by the contract of `Step::step`.
+    unsafe fn narrowed(src: *const f32, n: usize) -> V::U16 {
+        // SAFETY: by this function's contract.
         unsafe {
             let mut v = V::load_f32(src, n);
             if SATURATE {
@@ -190,7 +211,29 @@ impl<V: HalfLanes, F: Format, const SATURATE: bool> Step for Narrow<V, F, SATURA
                 v = V::max(V::splat_f32(-F::LARGEST), v);
                 v = V::min(V::splat_f32(F::LARGEST), v);
             }
-            V::store_u16(dst, F::narrow::<V>(v), n);
+            F::narrow::<V>(v)
+        }
+    }
+}
+
+impl<V: HalfLanes, F: Format, const SATURATE: bool> Step for Narrow<V, F, SATURATE> {
+    type Src = f32;
+    type Dst = u16;
+    const LANES: usize = V::LANES;
+    const STREAMS: bool = V::STREAMS;
+
+    #[inline(always)]
+    unsafe fn step(&self, src: *const f32, dst: *mut u16, _first: usize, n: usize) {
+        // SAFETY: by the contract of `Step::step`.
+        unsafe { V::store_u16(dst, Self::narrowed(src, n), n) }
+    }
+
+    #[inline(always)]
+    unsafe fn stream_4(&self, src: *const f32, dst: *mut u16, _first: usize) {
+        for i in 0..4 {
+            let at = i * V::LANES;
+            // SAFETY: by the contract of `Step::stream_4`.
+            unsafe { V::stream_u16(dst.add(at), Self::narrowed(src.add(at), V::LANES)) };
         }
     }
 }
@@ -202,7 +245,7 @@ unsafe fn widen<V: HalfLanes, F: Format>(args: &ConvertArgs) {
     let ConvertArgs { src, src_stride, dst, dst_stride, n } = *args;
     let op = Widen::<V, F>(PhantomData);
     // SAFETY: by this function's contract.
-    unsafe { run(&op, src.cast(), src_stride, dst.cast(), dst_stride, n) }
+    unsafe { apply::<V, _>(&op, src.cast(), src_stride, dst.cast(), dst_stride, n) }
 }
 
 struct Widen<V, F>(PhantomData<(V, F)>);
@@ -211,10 +254,22 @@ impl<V: HalfLanes, F: Format> Step for Widen<V, F> {
     type Src = u16;
     type Dst = f32;
     const LANES: usize = V::LANES;
+    const STREAMS: bool = V::STREAMS;
 
     #[inline(always)]
     unsafe fn step(&self, src: *const u16, dst: *mut f32, _first: usize, n: usize) {
         // SAFETY: by the contract of `Step::step`.
         unsafe { V::store_f32(dst, F::widen::<V>(V::load_u16(src, n)), n) }
+    }
+
+    #[inline(always)]
+    unsafe fn stream_4(&self, src: *const u16, dst: *mut f32, _first: usize) {
+        for i in 0..4 {
+            let at = i * V::LANES;
+            // SAFETY: by the contract of `Step::stream_4`.
+            unsafe {
+                V::stream_f32(dst.add(at), F::widen::<V>(V::load_u16(src.add(at), V::LANES)));
+            }
+        }
     }
 }

@@ -163,18 +163,38 @@ struct Dequantize<V, P, F> {
     types: PhantomData<(V, F)>,
 }
 
+impl<V: HalfLanes, P: Params<V>, F: Format> Dequantize<V, P, F> {
+    /// # Safety
+    /// As [`Step::step`].
+    #[inline(always)]
+    unsafe fn real(&self, src: *const F::Code, first: usize, n: usize) -> V::F32 {
+        // SAFETY: by this function's contract.
+        unsafe {
+            let (scale, zero_point) = self.params.at(first, n);
+            let steps = V::f32_from_i32(V::sub_i32(F::load::<V>(src, n), zero_point));
+            V::mul(steps, scale)
+        }
+    }
+}
+
 impl<V: HalfLanes, P: Params<V>, F: Format> Step for Dequantize<V, P, F> {
     type Src = F::Code;
     type Dst = f32;
     const LANES: usize = V::LANES;
+    const STREAMS: bool = V::STREAMS;
 
     #[inline(always)]
     unsafe fn step(&self, src: *const F::Code, dst: *mut f32, first: usize, n: usize) {
         // SAFETY: by the contract of `Step::step`.
-        unsafe {
-            let (scale, zero_point) = self.params.at(first, n);
-            let steps = V::f32_from_i32(V::sub_i32(F::load::<V>(src, n), zero_point));
-            V::store_f32(dst, V::mul(steps, scale), n);
+        unsafe { V::store_f32(dst, self.real(src, first, n), n) }
+    }
+
+    #[inline(always)]
+    unsafe fn stream_4(&self, src: *const F::Code, dst: *mut f32, first: usize) {
+        for i in 0..4 {
+            let at = i * V::LANES;
+            // SAFETY: by the contract of `Step::stream_4`.
+            unsafe { V::stream_f32(dst.add(at), self.real(src.add(at), first + at, V::LANES)) };
         }
     }
 }

@@ -108,6 +108,12 @@ trait Format {
     /// # Safety
     /// Within an entry compiled for `V`; `4 * LANES` codes can be written.
     unsafe fn store_nearest<V: HalfLanes>(to: *mut Self::Code, integers: [V::I32; 4]);
+
+    /// As [`store_nearest`](Format::store_nearest), around the caches.
+    ///
+    /// # Safety
+    /// As [`store_nearest`](Format::store_nearest), where `to` is aligned to 64 bytes.
+    unsafe fn stream_nearest<V: HalfLanes>(to: *mut Self::Code, integers: [V::I32; 4]);
 }
 
 struct S8;
@@ -127,6 +133,12 @@ impl Format for S8 {
         // SAFETY: by this function's contract.
         unsafe { V::store_s8_of_4(to, integers) }
     }
+
+    #[inline(always)]
+    unsafe fn stream_nearest<V: HalfLanes>(to: *mut i8, integers: [V::I32; 4]) {
+        // SAFETY: by this function's contract.
+        unsafe { V::stream_s8_of_4(to, integers) }
+    }
 }
 
 struct U8;
@@ -145,6 +157,12 @@ impl Format for U8 {
     unsafe fn store_nearest<V: HalfLanes>(to: *mut u8, integers: [V::I32; 4]) {
         // SAFETY: by this function's contract.
         unsafe { V::store_u8_of_4(to, integers) }
+    }
+
+    #[inline(always)]
+    unsafe fn stream_nearest<V: HalfLanes>(to: *mut u8, integers: [V::I32; 4]) {
+        // SAFETY: by this function's contract.
+        unsafe { V::stream_u8_of_4(to, integers) }
     }
 }
 
@@ -173,6 +191,12 @@ impl Format for S16 {
             let to = to.add(V::LANES);
             Self::store::<V>(to, V::min_i32(V::max_i32(d, low), high), V::LANES);
         }
+    }
+
+    #[inline(always)]
+    unsafe fn stream_nearest<V: HalfLanes>(to: *mut u16, integers: [V::I32; 4]) {
+        // SAFETY: by this function's contract.
+        unsafe { Self::store_nearest::<V>(to, integers) }
     }
 }
 
@@ -302,6 +326,7 @@ where
     type Src = f32;
     type Dst = F::Code;
     const LANES: usize = V::LANES;
+    const STREAMS: bool = V::STREAMS;
 
     #[inline(always)]
     unsafe fn step(&self, src: *const f32, dst: *mut F::Code, first: usize, n: usize) {
@@ -322,6 +347,23 @@ where
             match codes(&self.bracket, first, x) {
                 Some(codes) if self.exact.clamp == F::RANGE => F::store_nearest::<V>(dst, codes),
                 Some(codes) => F::store_nearest::<V>(dst, self.clamped(codes)),
+                None => self.exact.step_4(src, dst, first),
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn stream_4(&self, src: *const f32, dst: *mut F::Code, first: usize) {
+        // SAFETY: by the contract of `Step::stream_4`.
+        unsafe {
+            let x = [
+                V::load_f32(src, V::LANES),
+                V::load_f32(src.add(V::LANES), V::LANES),
+                V::load_f32(src.add(2 * V::LANES), V::LANES),
+                V::load_f32(src.add(3 * V::LANES), V::LANES),
+            ];
+            match codes(&self.bracket, first, x) {
+                Some(codes) => F::stream_nearest::<V>(dst, self.clamped(codes)),
                 None => self.exact.step_4(src, dst, first),
             }
         }

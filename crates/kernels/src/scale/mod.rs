@@ -54,7 +54,7 @@ pub fn rows() -> impl Iterator<Item = RowInfo> {
 unsafe fn scale<V: Lanes>(args: &ScaleArgs) {
     let op = Scale::<V> { args: *args, vectors: PhantomData };
     // SAFETY: by this function's contract.
-    unsafe { run(&op, args.src, 1, args.dst, args.dst_stride, args.n) }
+    unsafe { run(&op, args.src, 1, args.dst, args.dst_stride, args.n, false) }
 }
 
 struct Scale<V> {

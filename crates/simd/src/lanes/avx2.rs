@@ -37,6 +37,36 @@ unsafe fn load_bytes(from: *const u8, n: usize) -> __m128i {
     }
 }
 
+/// Four vectors as the nearest bytes, one behind the other.
+///
+/// # Safety
+/// See [`Lanes`].
+#[inline(always)]
+unsafe fn s8_of_4([a, b, c, d]: [__m256i; 4]) -> __m256i {
+    // SAFETY: features and elements by the contract of `Lanes`.
+    unsafe {
+        // Packing works in halves: 4 bytes of each vector, then 4 more.
+        let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+        let (ab, cd) = (_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
+        _mm256_permutevar8x32_epi32(_mm256_packs_epi16(ab, cd), order)
+    }
+}
+
+/// Four vectors as the nearest bytes, one behind the other.
+///
+/// # Safety
+/// See [`Lanes`].
+#[inline(always)]
+unsafe fn u8_of_4([a, b, c, d]: [__m256i; 4]) -> __m256i {
+    // SAFETY: features and elements by the contract of `Lanes`.
+    unsafe {
+        // Packing works in halves: 4 bytes of each vector, then 4 more.
+        let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+        let (ab, cd) = (_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
+        _mm256_permutevar8x32_epi32(_mm256_packus_epi16(ab, cd), order)
+    }
+}
+
 // SAFETY: each method is its instruction; loads and stores of part of a vector use masked moves,
 // which do not access masked-off elements, or the pieces of `partial`.
 unsafe impl Lanes for Avx2 {
@@ -44,6 +74,7 @@ unsafe impl Lanes for Avx2 {
     type I32 = __m256i;
     const LANES: usize = 8;
     const FUSED: bool = true;
+    const STREAMS: bool = true;
 
     #[inline(always)]
     unsafe fn load_f32(from: *const f32, n: usize) -> __m256 {
@@ -305,27 +336,39 @@ unsafe impl Lanes for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn store_s8_of_4(to: *mut i8, [a, b, c, d]: [__m256i; 4]) {
+    unsafe fn store_s8_of_4(to: *mut i8, v: [__m256i; 4]) {
         // SAFETY: features and elements by the contract of `Lanes`.
-        unsafe {
-            // Packing works in halves: 4 bytes of each vector, then 4 more.
-            let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
-            let (ab, cd) = (_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
-            let bytes = _mm256_permutevar8x32_epi32(_mm256_packs_epi16(ab, cd), order);
-            _mm256_storeu_si256(to.cast(), bytes);
-        }
+        unsafe { _mm256_storeu_si256(to.cast(), s8_of_4(v)) }
     }
 
     #[inline(always)]
-    unsafe fn store_u8_of_4(to: *mut u8, [a, b, c, d]: [__m256i; 4]) {
+    unsafe fn stream_s8_of_4(to: *mut i8, v: [__m256i; 4]) {
+        // SAFETY: features, elements and alignment by the contract of `Lanes`.
+        unsafe { _mm256_stream_si256(to.cast(), s8_of_4(v)) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_u8_of_4(to: *mut u8, v: [__m256i; 4]) {
         // SAFETY: features and elements by the contract of `Lanes`.
-        unsafe {
-            // Packing works in halves: 4 bytes of each vector, then 4 more.
-            let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
-            let (ab, cd) = (_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
-            let bytes = _mm256_permutevar8x32_epi32(_mm256_packus_epi16(ab, cd), order);
-            _mm256_storeu_si256(to.cast(), bytes);
-        }
+        unsafe { _mm256_storeu_si256(to.cast(), u8_of_4(v)) }
+    }
+
+    #[inline(always)]
+    unsafe fn stream_u8_of_4(to: *mut u8, v: [__m256i; 4]) {
+        // SAFETY: features, elements and alignment by the contract of `Lanes`.
+        unsafe { _mm256_stream_si256(to.cast(), u8_of_4(v)) }
+    }
+
+    #[inline(always)]
+    unsafe fn stream_f32(to: *mut f32, v: __m256) {
+        // SAFETY: features, elements and alignment by the contract of `Lanes`.
+        unsafe { _mm256_stream_ps(to, v) }
+    }
+
+    #[inline(always)]
+    unsafe fn fence() {
+        // SAFETY: features, elements and alignment by the contract of `Lanes`.
+        unsafe { _mm_sfence() }
     }
 
     #[inline(always)]
@@ -367,6 +410,12 @@ unsafe impl HalfLanes for Avx2 {
                 partial::store(to.cast(), u128::from(high) << 64 | u128::from(low), 2 * n);
             }
         }
+    }
+
+    #[inline(always)]
+    unsafe fn stream_u16(to: *mut u16, v: __m128i) {
+        // SAFETY: features, elements and alignment by the contract of `Lanes`.
+        unsafe { _mm_stream_si128(to.cast(), v) }
     }
 
     #[inline(always)]

@@ -13,12 +13,43 @@ fn first(n: usize) -> __mmask16 {
     ((1_u32 << (n & 31)).wrapping_sub(1)) as __mmask16
 }
 
+/// Four vectors as the nearest bytes, one behind the other.
+///
+/// # Safety
+/// See [`Lanes`].
+#[inline(always)]
+unsafe fn s8_of_4([a, b, c, d]: [__m512i; 4]) -> __m512i {
+    // SAFETY: features and elements by the contract of `Lanes`.
+    unsafe {
+        // Packing works in quarters: 4 bytes of each vector, quarter by quarter.
+        let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+        let (ab, cd) = (_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
+        _mm512_permutexvar_epi32(order, _mm512_packs_epi16(ab, cd))
+    }
+}
+
+/// Four vectors as the nearest bytes, one behind the other.
+///
+/// # Safety
+/// See [`Lanes`].
+#[inline(always)]
+unsafe fn u8_of_4([a, b, c, d]: [__m512i; 4]) -> __m512i {
+    // SAFETY: features and elements by the contract of `Lanes`.
+    unsafe {
+        // Packing works in quarters: 4 bytes of each vector, quarter by quarter.
+        let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+        let (ab, cd) = (_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
+        _mm512_permutexvar_epi32(order, _mm512_packus_epi16(ab, cd))
+    }
+}
+
 // SAFETY: each method is its instruction; masked moves do not access masked-off elements.
 unsafe impl Lanes for Avx512 {
     type F32 = __m512;
     type I32 = __m512i;
     const LANES: usize = 16;
     const FUSED: bool = true;
+    const STREAMS: bool = true;
 
     #[inline(always)]
     unsafe fn load_f32(from: *const f32, n: usize) -> __m512 {
@@ -237,27 +268,39 @@ unsafe impl Lanes for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn store_s8_of_4(to: *mut i8, [a, b, c, d]: [__m512i; 4]) {
+    unsafe fn store_s8_of_4(to: *mut i8, v: [__m512i; 4]) {
         // SAFETY: features and elements by the contract of `Lanes`.
-        unsafe {
-            // Packing works in quarters: 4 bytes of each vector, quarter by quarter.
-            let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-            let (ab, cd) = (_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
-            let bytes = _mm512_permutexvar_epi32(order, _mm512_packs_epi16(ab, cd));
-            _mm512_storeu_si512(to.cast(), bytes);
-        }
+        unsafe { _mm512_storeu_si512(to.cast(), s8_of_4(v)) }
     }
 
     #[inline(always)]
-    unsafe fn store_u8_of_4(to: *mut u8, [a, b, c, d]: [__m512i; 4]) {
+    unsafe fn stream_s8_of_4(to: *mut i8, v: [__m512i; 4]) {
+        // SAFETY: features, elements and alignment by the contract of `Lanes`.
+        unsafe { _mm512_stream_si512(to.cast(), s8_of_4(v)) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_u8_of_4(to: *mut u8, v: [__m512i; 4]) {
         // SAFETY: features and elements by the contract of `Lanes`.
-        unsafe {
-            // Packing works in quarters: 4 bytes of each vector, quarter by quarter.
-            let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-            let (ab, cd) = (_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
-            let bytes = _mm512_permutexvar_epi32(order, _mm512_packus_epi16(ab, cd));
-            _mm512_storeu_si512(to.cast(), bytes);
-        }
+        unsafe { _mm512_storeu_si512(to.cast(), u8_of_4(v)) }
+    }
+
+    #[inline(always)]
+    unsafe fn stream_u8_of_4(to: *mut u8, v: [__m512i; 4]) {
+        // SAFETY: features, elements and alignment by the contract of `Lanes`.
+        unsafe { _mm512_stream_si512(to.cast(), u8_of_4(v)) }
+    }
+
+    #[inline(always)]
+    unsafe fn stream_f32(to: *mut f32, v: __m512) {
+        // SAFETY: features, elements and alignment by the contract of `Lanes`.
+        unsafe { _mm512_stream_ps(to, v) }
+    }
+
+    #[inline(always)]
+    unsafe fn fence() {
+        // SAFETY: features, elements and alignment by the contract of `Lanes`.
+        unsafe { _mm_sfence() }
     }
 
     #[inline(always)]
@@ -284,6 +327,12 @@ unsafe impl HalfLanes for Avx512 {
     unsafe fn store_u16(to: *mut u16, v: __m256i, n: usize) {
         // SAFETY: features and `n` elements by the contract of `Lanes`.
         unsafe { _mm256_mask_storeu_epi16(to.cast(), first(n), v) }
+    }
+
+    #[inline(always)]
+    unsafe fn stream_u16(to: *mut u16, v: __m256i) {
+        // SAFETY: features, elements and alignment by the contract of `Lanes`.
+        unsafe { _mm256_stream_si256(to.cast(), v) }
     }
 
     #[inline(always)]

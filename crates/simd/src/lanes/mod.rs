@@ -48,6 +48,8 @@ pub unsafe trait Lanes: Copy + 'static {
     const LANES: usize;
     /// Whether [`fma`](Lanes::fma) is an instruction: where it is not, its cost is that of dozens.
     const FUSED: bool;
+    /// Whether the `stream_` methods go around the caches; otherwise they are stores.
+    const STREAMS: bool;
 
     /// Loads `n` f32.
     unsafe fn load_f32(from: *const f32, n: usize) -> Self::F32;
@@ -127,6 +129,14 @@ pub unsafe trait Lanes: Copy + 'static {
     unsafe fn store_s8_of_4(to: *mut i8, v: [Self::I32; 4]);
     /// Stores four vectors as bytes one behind the other, each lane the nearest u8.
     unsafe fn store_u8_of_4(to: *mut u8, v: [Self::I32; 4]);
+    /// Stores a vector around the caches, at an address aligned to 64 bytes or to the vector.
+    unsafe fn stream_f32(to: *mut f32, v: Self::F32);
+    /// As [`store_s8_of_4`](Lanes::store_s8_of_4), likewise.
+    unsafe fn stream_s8_of_4(to: *mut i8, v: [Self::I32; 4]);
+    /// As [`store_u8_of_4`](Lanes::store_u8_of_4), likewise.
+    unsafe fn stream_u8_of_4(to: *mut u8, v: [Self::I32; 4]);
+    /// Orders what was streamed before other stores that follow.
+    unsafe fn fence();
     /// An integer that orders as the f32 does, with -0 before +0: the bits, all but the sign
     /// inverted in negative numbers. [`f32_of_order_key`] undoes it.
     unsafe fn order_key(a: Self::F32) -> Self::I32;
@@ -148,6 +158,8 @@ pub unsafe trait HalfLanes: Lanes {
     unsafe fn load_u16(from: *const u16, n: usize) -> Self::U16;
     /// Stores `n` u16.
     unsafe fn store_u16(to: *mut u16, v: Self::U16, n: usize);
+    /// Stores a vector around the caches, at an address aligned to 64 bytes or to the vector.
+    unsafe fn stream_u16(to: *mut u16, v: Self::U16);
     /// The low halves of 32-bit lanes.
     unsafe fn narrow_i32(v: Self::I32) -> Self::U16;
     /// Sign-extended.

@@ -71,6 +71,7 @@ unsafe impl Lanes for Neon {
     type I32 = int32x4_t;
     const LANES: usize = 4;
     const FUSED: bool = true;
+    const STREAMS: bool = false;
 
     #[inline(always)]
     unsafe fn load_f32(from: *const f32, n: usize) -> float32x4_t {
@@ -322,6 +323,27 @@ unsafe impl Lanes for Neon {
     }
 
     #[inline(always)]
+    unsafe fn stream_f32(to: *mut f32, v: float32x4_t) {
+        // SAFETY: features, elements and alignment by the contract of `Lanes`.
+        unsafe { Self::store_f32(to, v, Self::LANES) }
+    }
+
+    #[inline(always)]
+    unsafe fn stream_s8_of_4(to: *mut i8, v: [int32x4_t; 4]) {
+        // SAFETY: features, elements and alignment by the contract of `Lanes`.
+        unsafe { Self::store_s8_of_4(to, v) }
+    }
+
+    #[inline(always)]
+    unsafe fn stream_u8_of_4(to: *mut u8, v: [int32x4_t; 4]) {
+        // SAFETY: features, elements and alignment by the contract of `Lanes`.
+        unsafe { Self::store_u8_of_4(to, v) }
+    }
+
+    #[inline(always)]
+    unsafe fn fence() {}
+
+    #[inline(always)]
     unsafe fn order_key(a: float32x4_t) -> int32x4_t {
         // SAFETY: features by the contract of `Lanes`.
         unsafe {
@@ -359,6 +381,12 @@ unsafe impl HalfLanes for Neon {
                 partial::store(to.cast(), u128::from(bits), 2 * n);
             }
         }
+    }
+
+    #[inline(always)]
+    unsafe fn stream_u16(to: *mut u16, v: uint16x4_t) {
+        // SAFETY: features, elements and alignment by the contract of `Lanes`.
+        unsafe { Self::store_u16(to, v, Self::LANES) }
     }
 
     #[inline(always)]

@@ -14,6 +14,7 @@ unsafe impl Lanes for Scalar {
     type I32 = i32;
     const LANES: usize = 1;
     const FUSED: bool = false;
+    const STREAMS: bool = false;
 
     #[inline(always)]
     unsafe fn load_f32(from: *const f32, _n: usize) -> f32 {
@@ -210,6 +211,27 @@ unsafe impl Lanes for Scalar {
     }
 
     #[inline(always)]
+    unsafe fn stream_f32(to: *mut f32, v: f32) {
+        // SAFETY: features, elements and alignment by the contract of `Lanes`.
+        unsafe { Self::store_f32(to, v, Self::LANES) }
+    }
+
+    #[inline(always)]
+    unsafe fn stream_s8_of_4(to: *mut i8, v: [i32; 4]) {
+        // SAFETY: features, elements and alignment by the contract of `Lanes`.
+        unsafe { Self::store_s8_of_4(to, v) }
+    }
+
+    #[inline(always)]
+    unsafe fn stream_u8_of_4(to: *mut u8, v: [i32; 4]) {
+        // SAFETY: features, elements and alignment by the contract of `Lanes`.
+        unsafe { Self::store_u8_of_4(to, v) }
+    }
+
+    #[inline(always)]
+    unsafe fn fence() {}
+
+    #[inline(always)]
     unsafe fn order_key(a: f32) -> i32 {
         let bits = a.to_bits() as i32;
         bits ^ ((bits >> 31) as u32 >> 1) as i32
@@ -230,6 +252,12 @@ unsafe impl HalfLanes for Scalar {
     unsafe fn store_u16(to: *mut u16, v: u16, _n: usize) {
         // SAFETY: one element by the contract of `Lanes`.
         unsafe { to.write_unaligned(v) }
+    }
+
+    #[inline(always)]
+    unsafe fn stream_u16(to: *mut u16, v: u16) {
+        // SAFETY: features, elements and alignment by the contract of `Lanes`.
+        unsafe { Self::store_u16(to, v, Self::LANES) }
     }
 
     #[inline(always)]
