@@ -419,6 +419,32 @@ typedef struct fewbit_shape {
 } fewbit_shape;
 
 /**
+ * One task of a run: called once for each index, with a worker number that no other running task has.
+ */
+typedef void (*fewbit_task)(void *arg, size_t index, size_t worker);
+
+/**
+ * The caller's threads. `run(ctx, n, task, arg)` calls `task(arg, index, worker)` exactly once for each
+ * index < n, in any order, with worker < max_workers and no two tasks running at once under the same
+ * worker, and returns when all are done. Calling them one after another is legal. fewbit spawns no
+ * threads of its own. Where a function takes a pointer to one, NULL means the calling thread.
+ */
+typedef struct fewbit_parallel_for {
+  /**
+   * Passed to `run`.
+   */
+  void *ctx;
+  /**
+   * One more than the largest worker number; at least 1. Workspace sizes grow with it.
+   */
+  size_t max_workers;
+  /**
+   * Runs the tasks. NULL: the calling thread runs them, as worker 0.
+   */
+  void (*run)(void *ctx, size_t n, fewbit_task task, void *arg);
+} fewbit_parallel_for;
+
+/**
  * The range of all data seen. Initialise it with fewbit_min_max_init. Its fields may be read, stored and sent
  * elsewhere; merging is exact, so any order of observing and merging gives the same.
  */
@@ -652,32 +678,6 @@ typedef struct fewbit_linear_desc {
    */
   const struct fewbit_allocator *allocator;
 } fewbit_linear_desc;
-
-/**
- * One task of a run: called once for each index, with a worker number that no other running task has.
- */
-typedef void (*fewbit_task)(void *arg, size_t index, size_t worker);
-
-/**
- * The caller's threads. `run(ctx, n, task, arg)` calls `task(arg, index, worker)` exactly once for each
- * index < n, in any order, with worker < max_workers and no two tasks running at once under the same
- * worker, and returns when all are done. Calling them one after another is legal. fewbit spawns no
- * threads of its own. Where a function takes a pointer to one, NULL means the calling thread.
- */
-typedef struct fewbit_parallel_for {
-  /**
-   * Passed to `run`.
-   */
-  void *ctx;
-  /**
-   * One more than the largest worker number; at least 1. Workspace sizes grow with it.
-   */
-  size_t max_workers;
-  /**
-   * Runs the tasks. NULL: the calling thread runs them, as worker 0.
-   */
-  void (*run)(void *ctx, size_t n, fewbit_task task, void *arg);
-} fewbit_parallel_for;
 
 /**
  * One spatial axis of a convolution.
@@ -1105,6 +1105,7 @@ fewbit_status fewbit_choose_params(const float *x,
  * @param[in] scales  `count` scales, finite and greater than 0.
  * @param[in] zero_points  `count` codes, all 0 for the symmetric scheme; NULL: all 0.
  * @param[in] count  As fewbit_param_count gives it.
+ * @param[in] parallel_for  Threads for large tensors; NULL: the calling one. The result does not depend on them.
  * @param[out] q  Codes; must not overlap the inputs. s16 aligned to 2 bytes.
  * @param[in] q_shape  The same dimensions; elements must not overlap. Packed codes: stride 1 along the innermost
  *                     axis, the other strides multiples of the codes in a byte.
@@ -1118,16 +1119,41 @@ fewbit_status fewbit_quantize(const float *x,
                               const float *scales,
                               const int32_t *zero_points,
                               size_t count,
+                              const struct fewbit_parallel_for *parallel_for,
                               void *q,
                               const struct fewbit_shape *q_shape,
                               struct fewbit_error *error);
+
+/**
+ * Chooses parameters from a tensor and quantizes it with them: fewbit_choose_params, then fewbit_quantize, with the
+ * same results. Where each index of the first axis has parameters of its own (FEWBIT_PER_AXIS with axis 0: per row),
+ * rows are visited twice while they are in the cache, and threads share them out.
+ *
+ * @param[in] x, x_shape, spec, parallel_for  As fewbit_quantize.
+ * @param[out] scales  `count` scales.
+ * @param[out] zero_points  `count` codes; may be NULL for the symmetric scheme.
+ * @param[in] count  As fewbit_param_count gives it.
+ * @param[out] q, q_shape  As fewbit_quantize. Outputs must not overlap the inputs, nor each other.
+ * @param[out] error  May be NULL.
+ * @return As fewbit_quantize. Nothing is written then.
+ */
+fewbit_status fewbit_quantize_dynamic(const float *x,
+                                      const struct fewbit_shape *x_shape,
+                                      const struct fewbit_tensor_quant *spec,
+                                      float *scales,
+                                      int32_t *zero_points,
+                                      size_t count,
+                                      const struct fewbit_parallel_for *parallel_for,
+                                      void *q,
+                                      const struct fewbit_shape *q_shape,
+                                      struct fewbit_error *error);
 
 /**
  * Dequantizes a tensor: x = f32(q - zero_point) * scale, each element with its own parameter; FEWBIT_B1: -scale or
  * +scale. The arguments are those of fewbit_quantize, q the input and x the output.
  *
  * @param[in] q, q_shape  Codes.
- * @param[in] spec, scales, zero_points, count  As fewbit_quantize.
+ * @param[in] spec, scales, zero_points, count, parallel_for  As fewbit_quantize.
  * @param[out] x, x_shape  The tensor; must not overlap the inputs, nor its elements each other.
  * @param[out] error  May be NULL.
  * @return As fewbit_quantize. x is untouched then.
@@ -1138,6 +1164,7 @@ fewbit_status fewbit_dequantize(const void *q,
                                 const float *scales,
                                 const int32_t *zero_points,
                                 size_t count,
+                                const struct fewbit_parallel_for *parallel_for,
                                 float *x,
                                 const struct fewbit_shape *x_shape,
                                 struct fewbit_error *error);

@@ -42,8 +42,9 @@ static void test_descriptions(void) {
     SPEC_FIELDS(fewbit_params_from_range, (-1.0f, 1.0f, &spec, &out.params, &err));
     SPEC_FIELDS(fewbit_param_count, (&shape, &spec, &out.count, &err));
     SPEC_FIELDS(fewbit_choose_params, (x, &shape, &spec, out.f32, out.s32, 4, &err));
-    SPEC_FIELDS(fewbit_quantize, (x, &shape, &spec, scales, zero_points, 4, out.s8, &shape, &err));
-    SPEC_FIELDS(fewbit_dequantize, (q, &shape, &spec, scales, zero_points, 4, out.f32, &shape, &err));
+    SPEC_FIELDS(fewbit_quantize, (x, &shape, &spec, scales, zero_points, 4, NULL, out.s8, &shape, &err));
+    SPEC_FIELDS(fewbit_quantize_dynamic, (x, &shape, &spec, out.f32, out.s32, 4, NULL, out.s8, &shape, &err));
+    SPEC_FIELDS(fewbit_dequantize, (q, &shape, &spec, scales, zero_points, 4, NULL, out.f32, &shape, &err));
 
     /* A newer header's description: fine while what is new is zero. */
     newer.known.struct_size = sizeof newer;
@@ -112,6 +113,7 @@ static void test_calls(void) {
     const fewbit_shape shape = shape2(4, 6), other = shape2(6, 4);
     fewbit_shape folded = shape2(4, 6), rows_of_nibbles = shape2(4, 6);
     fewbit_tensor_quant spec = FEWBIT_TENSOR_QUANT_INIT, symmetric, s4, s16;
+    const fewbit_parallel_for nobody = {NULL, 0, NULL};
     int32_t bad_zero_points[4] = {0, 0, 128, 0}, not_zero[4] = {0, 1, 0, 0};
     float bad_scales[4] = {1.0f, 1.0f, 0.0f, 1.0f};
     spec.granularity = FEWBIT_PER_AXIS;
@@ -141,47 +143,76 @@ static void test_calls(void) {
     OVERLAPPING(fewbit_choose_params, zero_points, (x, &shape, &spec, out.f32, (int32_t *)(void *)out.f32, 4, &err));
     MISALIGNED(fewbit_choose_params, x, (ODD(float, x), &shape, &spec, out.f32, out.s32, 4, &err));
 
-    NULL_EXPLAINED(fewbit_quantize, x, (NULL, &shape, &spec, scales, zero_points, 4, out.s8, &shape, &err));
-    NULL_EXPLAINED(fewbit_quantize, x_shape, (x, NULL, &spec, scales, zero_points, 4, out.s8, &shape, &err));
-    NULL_EXPLAINED(fewbit_quantize, spec, (x, &shape, NULL, scales, zero_points, 4, out.s8, &shape, &err));
-    NULL_EXPLAINED(fewbit_quantize, scales, (x, &shape, &spec, NULL, zero_points, 4, out.s8, &shape, &err));
-    NULL_ACCEPTED(fewbit_quantize, zero_points, (x, &shape, &spec, scales, NULL, 4, out.s8, &shape, &err));
-    NULL_EXPLAINED(fewbit_quantize, q, (x, &shape, &spec, scales, zero_points, 4, NULL, &shape, &err));
-    NULL_EXPLAINED(fewbit_quantize, q_shape, (x, &shape, &spec, scales, zero_points, 4, out.s8, NULL, &err));
-    NULL_ACCEPTED(fewbit_quantize, error, (x, &shape, &spec, scales, zero_points, 4, out.s8, &shape, NULL));
+    NULL_EXPLAINED(fewbit_quantize, x, (NULL, &shape, &spec, scales, zero_points, 4, NULL, out.s8, &shape, &err));
+    NULL_EXPLAINED(fewbit_quantize, x_shape, (x, NULL, &spec, scales, zero_points, 4, NULL, out.s8, &shape, &err));
+    NULL_EXPLAINED(fewbit_quantize, spec, (x, &shape, NULL, scales, zero_points, 4, NULL, out.s8, &shape, &err));
+    NULL_EXPLAINED(fewbit_quantize, scales, (x, &shape, &spec, NULL, zero_points, 4, NULL, out.s8, &shape, &err));
+    NULL_ACCEPTED(fewbit_quantize, zero_points, (x, &shape, &spec, scales, NULL, 4, NULL, out.s8, &shape, &err));
+    NULL_EXPLAINED(fewbit_quantize, q, (x, &shape, &spec, scales, zero_points, 4, NULL, NULL, &shape, &err));
+    NULL_EXPLAINED(fewbit_quantize, q_shape, (x, &shape, &spec, scales, zero_points, 4, NULL, out.s8, NULL, &err));
+    NULL_ACCEPTED(fewbit_quantize, error, (x, &shape, &spec, scales, zero_points, 4, NULL, out.s8, &shape, NULL));
     REFUSED("zero", fewbit_quantize, count, FEWBIT_ERROR_INVALID_ARGUMENT,
-            (x, &shape, &spec, scales, zero_points, 0, out.s8, &shape, &err));
-    HUGE_REFUSED(fewbit_quantize, count, (x, &shape, &spec, scales, zero_points, SIZE_MAX, out.s8, &shape, &err));
-    INVALID_EXPLAINED(fewbit_quantize, scales, (x, &shape, &spec, bad_scales, zero_points, 4, out.s8, &shape, &err));
+            (x, &shape, &spec, scales, zero_points, 0, NULL, out.s8, &shape, &err));
+    HUGE_REFUSED(fewbit_quantize, count, (x, &shape, &spec, scales, zero_points, SIZE_MAX, NULL, out.s8, &shape, &err));
+    INVALID_EXPLAINED(fewbit_quantize, scales, (x, &shape, &spec, bad_scales, zero_points, 4, NULL, out.s8, &shape, &err));
     INVALID_EXPLAINED(fewbit_quantize, zero_points,
-                      (x, &shape, &spec, scales, bad_zero_points, 4, out.s8, &shape, &err));
+                      (x, &shape, &spec, scales, bad_zero_points, 4, NULL, out.s8, &shape, &err));
     INVALID_EXPLAINED(fewbit_quantize, zero_points,
-                      (x, &shape, &symmetric, scales, not_zero, 4, out.s8, &shape, &err));
-    INVALID(fewbit_quantize, q_shape, (x, &shape, &spec, scales, zero_points, 4, out.s8, &other, &err));
-    OVERLAPPING(fewbit_quantize, q, (out.f32, &shape, &spec, scales, zero_points, 4, (char *)out.f32 + 95, &shape, &err));
-    OVERLAPPING(fewbit_quantize, q, (x, &shape, &spec, out.f32, zero_points, 4, out.f32, &shape, &err));
-    OVERLAPPING(fewbit_quantize, q_shape, (x, &shape, &spec, scales, zero_points, 4, out.s8, &folded, &err));
+                      (x, &shape, &symmetric, scales, not_zero, 4, NULL, out.s8, &shape, &err));
+    INVALID(fewbit_quantize, q_shape, (x, &shape, &spec, scales, zero_points, 4, NULL, out.s8, &other, &err));
+    OVERLAPPING(fewbit_quantize, q, (out.f32, &shape, &spec, scales, zero_points, 4, NULL, (char *)out.f32 + 95, &shape, &err));
+    OVERLAPPING(fewbit_quantize, q, (x, &shape, &spec, out.f32, zero_points, 4, NULL, out.f32, &shape, &err));
+    OVERLAPPING(fewbit_quantize, q_shape, (x, &shape, &spec, scales, zero_points, 4, NULL, out.s8, &folded, &err));
+    NULL_ACCEPTED(fewbit_quantize, parallel_for, (x, &shape, &spec, scales, zero_points, 4, NULL, out.s8, &shape, &err));
+    INVALID(fewbit_quantize, parallel_for, (x, &shape, &spec, scales, zero_points, 4, &nobody, out.s8, &shape, &err));
     s4 = s16 = spec;
     s4.dtype = FEWBIT_S4;
     s16.dtype = FEWBIT_S16;
-    MISALIGNED(fewbit_quantize, q, (x, &shape, &s16, scales, zero_points, 4, (char *)out.room + 1, &shape, &err));
+    MISALIGNED(fewbit_quantize, q, (x, &shape, &s16, scales, zero_points, 4, NULL, (char *)out.room + 1, &shape, &err));
     rows_of_nibbles.strides[0] = 7; /* rows that do not start on a byte */
     rows_of_nibbles.strides[1] = 1;
-    INVALID(fewbit_quantize, q_shape, (x, &shape, &s4, scales, zero_points, 4, out.s8, &rows_of_nibbles, &err));
+    INVALID(fewbit_quantize, q_shape, (x, &shape, &s4, scales, zero_points, 4, NULL, out.s8, &rows_of_nibbles, &err));
 
-    NULL_EXPLAINED(fewbit_dequantize, q, (NULL, &shape, &spec, scales, zero_points, 4, out.f32, &shape, &err));
-    NULL_EXPLAINED(fewbit_dequantize, q_shape, (q, NULL, &spec, scales, zero_points, 4, out.f32, &shape, &err));
-    NULL_EXPLAINED(fewbit_dequantize, spec, (q, &shape, NULL, scales, zero_points, 4, out.f32, &shape, &err));
-    NULL_EXPLAINED(fewbit_dequantize, scales, (q, &shape, &spec, NULL, zero_points, 4, out.f32, &shape, &err));
-    NULL_ACCEPTED(fewbit_dequantize, zero_points, (q, &shape, &spec, scales, NULL, 4, out.f32, &shape, &err));
-    NULL_EXPLAINED(fewbit_dequantize, x, (q, &shape, &spec, scales, zero_points, 4, NULL, &shape, &err));
-    NULL_EXPLAINED(fewbit_dequantize, x_shape, (q, &shape, &spec, scales, zero_points, 4, out.f32, NULL, &err));
-    NULL_ACCEPTED(fewbit_dequantize, error, (q, &shape, &spec, scales, zero_points, 4, out.f32, &shape, NULL));
+    NULL_EXPLAINED(fewbit_dequantize, q, (NULL, &shape, &spec, scales, zero_points, 4, NULL, out.f32, &shape, &err));
+    NULL_EXPLAINED(fewbit_dequantize, q_shape, (q, NULL, &spec, scales, zero_points, 4, NULL, out.f32, &shape, &err));
+    NULL_EXPLAINED(fewbit_dequantize, spec, (q, &shape, NULL, scales, zero_points, 4, NULL, out.f32, &shape, &err));
+    NULL_EXPLAINED(fewbit_dequantize, scales, (q, &shape, &spec, NULL, zero_points, 4, NULL, out.f32, &shape, &err));
+    NULL_ACCEPTED(fewbit_dequantize, zero_points, (q, &shape, &spec, scales, NULL, 4, NULL, out.f32, &shape, &err));
+    NULL_EXPLAINED(fewbit_dequantize, x, (q, &shape, &spec, scales, zero_points, 4, NULL, NULL, &shape, &err));
+    NULL_EXPLAINED(fewbit_dequantize, x_shape, (q, &shape, &spec, scales, zero_points, 4, NULL, out.f32, NULL, &err));
+    NULL_ACCEPTED(fewbit_dequantize, error, (q, &shape, &spec, scales, zero_points, 4, NULL, out.f32, &shape, NULL));
     REFUSED("zero", fewbit_dequantize, count, FEWBIT_ERROR_INVALID_ARGUMENT,
-            (q, &shape, &spec, scales, zero_points, 0, out.f32, &shape, &err));
-    HUGE_REFUSED(fewbit_dequantize, count, (q, &shape, &spec, scales, zero_points, SIZE_MAX, out.f32, &shape, &err));
-    OVERLAPPING(fewbit_dequantize, x, (out.f32, &shape, &spec, scales, zero_points, 4, out.f32, &shape, &err));
-    OVERLAPPING(fewbit_dequantize, x_shape, (q, &shape, &spec, scales, zero_points, 4, out.f32, &folded, &err));
+            (q, &shape, &spec, scales, zero_points, 0, NULL, out.f32, &shape, &err));
+    HUGE_REFUSED(fewbit_dequantize, count, (q, &shape, &spec, scales, zero_points, SIZE_MAX, NULL, out.f32, &shape, &err));
+    OVERLAPPING(fewbit_dequantize, x, (out.f32, &shape, &spec, scales, zero_points, 4, NULL, out.f32, &shape, &err));
+    OVERLAPPING(fewbit_dequantize, x_shape, (q, &shape, &spec, scales, zero_points, 4, NULL, out.f32, &folded, &err));
+    NULL_ACCEPTED(fewbit_dequantize, parallel_for, (q, &shape, &spec, scales, zero_points, 4, NULL, out.f32, &shape, &err));
+    INVALID(fewbit_dequantize, parallel_for, (q, &shape, &spec, scales, zero_points, 4, &nobody, out.f32, &shape, &err));
+
+    NULL_EXPLAINED(fewbit_quantize_dynamic, x, (NULL, &shape, &spec, out.f32, out.s32, 4, NULL, out.s8, &shape, &err));
+    NULL_EXPLAINED(fewbit_quantize_dynamic, x_shape, (x, NULL, &spec, out.f32, out.s32, 4, NULL, out.s8, &shape, &err));
+    NULL_EXPLAINED(fewbit_quantize_dynamic, spec, (x, &shape, NULL, out.f32, out.s32, 4, NULL, out.s8, &shape, &err));
+    NULL_EXPLAINED(fewbit_quantize_dynamic, scales, (x, &shape, &spec, NULL, out.s32, 4, NULL, out.s8, &shape, &err));
+    NULL_EXPLAINED(fewbit_quantize_dynamic, zero_points, (x, &shape, &spec, out.f32, NULL, 4, NULL, out.s8, &shape, &err));
+    NULL_ACCEPTED(fewbit_quantize_dynamic, zero_points,
+                  (x, &shape, &symmetric, out.f32, NULL, 4, NULL, out.s8, &shape, &err));
+    NULL_ACCEPTED(fewbit_quantize_dynamic, parallel_for,
+                  (x, &shape, &spec, out.f32, out.s32, 4, NULL, out.s8, &shape, &err));
+    INVALID(fewbit_quantize_dynamic, parallel_for,
+            (x, &shape, &spec, out.f32, out.s32, 4, &nobody, out.s8, &shape, &err));
+    NULL_EXPLAINED(fewbit_quantize_dynamic, q, (x, &shape, &spec, out.f32, out.s32, 4, NULL, NULL, &shape, &err));
+    NULL_EXPLAINED(fewbit_quantize_dynamic, q_shape, (x, &shape, &spec, out.f32, out.s32, 4, NULL, out.s8, NULL, &err));
+    NULL_ACCEPTED(fewbit_quantize_dynamic, error, (x, &shape, &spec, out.f32, out.s32, 4, NULL, out.s8, &shape, NULL));
+    REFUSED("zero", fewbit_quantize_dynamic, count, FEWBIT_ERROR_INVALID_ARGUMENT,
+            (x, &shape, &spec, out.f32, out.s32, 0, NULL, out.s8, &shape, &err));
+    HUGE_REFUSED(fewbit_quantize_dynamic, count, (x, &shape, &spec, out.f32, out.s32, SIZE_MAX, NULL, out.s8, &shape, &err));
+    INVALID(fewbit_quantize_dynamic, q_shape, (x, &shape, &spec, out.f32, out.s32, 4, NULL, out.s8, &other, &err));
+    INVALID(fewbit_quantize_dynamic, q_shape, (x, &shape, &s4, out.f32, out.s32, 4, NULL, out.s8, &rows_of_nibbles, &err));
+    OVERLAPPING(fewbit_quantize_dynamic, q_shape, (x, &shape, &spec, out.f32, out.s32, 4, NULL, out.s8, &folded, &err));
+    OVERLAPPING(fewbit_quantize_dynamic, scales, (out.f32, &shape, &spec, out.f32 + 20, out.s32, 4, NULL, out.s8, &shape, &err));
+    OVERLAPPING(fewbit_quantize_dynamic, zero_points,
+                (x, &shape, &spec, out.f32, (int32_t *)(void *)out.f32, 4, NULL, out.s8, &shape, &err));
+    OVERLAPPING(fewbit_quantize_dynamic, q, (x, &shape, &spec, out.f32, out.s32, 4, NULL, out.f32, &shape, &err));
 }
 
 static void test_bad_observers(void) {

@@ -160,11 +160,12 @@ static void run_all(record *r, const fewbit_parallel_for *threads, const float *
         DO(fewbit_choose_params(x, &shape, &spec, scale, zero_point, 1, NULL));
         *scale = 1e-41f;
         *zero_point = -9;
-        DO(fewbit_quantize(x, &shape, &spec, scale, zero_point, 1, q, &shape, NULL));
-        DO(fewbit_dequantize(q, &shape, &spec, scale, zero_point, 1, (float *)place(r, 4 * N), &shape, NULL));
+        DO(fewbit_quantize(x, &shape, &spec, scale, zero_point, 1, NULL, q, &shape, NULL));
+        DO(fewbit_dequantize(q, &shape, &spec, scale, zero_point, 1, NULL, (float *)place(r, 4 * N), &shape, NULL));
         spec.quotient = FEWBIT_QUOTIENT_MULTIPLY;
         spec.rounding = FEWBIT_ROUND_HALF_AWAY;
-        DO(fewbit_quantize(x, &shape, &spec, scale, zero_point, 1, place(r, N), &shape, NULL));
+        DO(fewbit_quantize(x, &shape, &spec, scale, zero_point, 1, NULL, place(r, N), &shape, NULL));
+        DO(fewbit_quantize_dynamic(x, &shape, &spec, scale, zero_point, 1, threads, place(r, N), &shape, NULL));
     }
     DO(fewbit_min_max_init(&range));
     DO(fewbit_min_max_observe(x, N, &range));

@@ -63,7 +63,7 @@ struct Model {
         spec.scheme = FEWBIT_SCHEME_SYMMETRIC;
         spec.granularity = FEWBIT_PER_AXIS;
         CHECK(fewbit_choose_params(weights.data(), &shape, &spec, scales.data(), nullptr, N, nullptr) == FEWBIT_OK);
-        CHECK(fewbit_quantize(weights.data(), &shape, &spec, scales.data(), nullptr, N, codes.data(), &shape,
+        CHECK(fewbit_quantize(weights.data(), &shape, &spec, scales.data(), nullptr, N, nullptr, codes.data(), &shape,
                               nullptr) == FEWBIT_OK);
         linear.in_features = K;
         linear.out_features = N;

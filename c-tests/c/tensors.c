@@ -24,8 +24,9 @@ static void fill(float *x, size_t n) {
 /* Every row with its own parameters, from the row's own range. */
 static void test_rows(int32_t scheme) {
     float x[ROWS * COLUMNS], y[ROWS * COLUMNS], expected_y[COLUMNS], scales[ROWS], min, max;
-    int32_t zero_points[ROWS];
-    int8_t q[ROWS * COLUMNS], expected[COLUMNS];
+    float own_scales[ROWS];
+    int32_t zero_points[ROWS], own_zero_points[ROWS];
+    int8_t q[ROWS * COLUMNS], own[ROWS * COLUMNS], expected[COLUMNS];
     const fewbit_shape shape = shape2(ROWS, COLUMNS);
     const fewbit_tensor_quant spec = spec_of(FEWBIT_S8, scheme, FEWBIT_PER_AXIS, 0, 0);
     fewbit_quant_params params;
@@ -34,8 +35,12 @@ static void test_rows(int32_t scheme) {
     CHECK_OK(fewbit_param_count(&shape, &spec, &count, NULL));
     CHECK(count == ROWS);
     CHECK_OK(fewbit_choose_params(x, &shape, &spec, scales, zero_points, count, NULL));
-    CHECK_OK(fewbit_quantize(x, &shape, &spec, scales, zero_points, count, q, &shape, NULL));
-    CHECK_OK(fewbit_dequantize(q, &shape, &spec, scales, zero_points, count, y, &shape, NULL));
+    CHECK_OK(fewbit_quantize(x, &shape, &spec, scales, zero_points, count, NULL, q, &shape, NULL));
+    CHECK_OK(fewbit_dequantize(q, &shape, &spec, scales, zero_points, count, NULL, y, &shape, NULL));
+    CHECK_OK(fewbit_quantize_dynamic(x, &shape, &spec, own_scales, own_zero_points, count, NULL, own, &shape, NULL));
+    CHECK_BYTES(scales, own_scales, sizeof scales);
+    CHECK_BYTES(zero_points, own_zero_points, sizeof zero_points);
+    CHECK_BYTES(q, own, sizeof q);
     for (row = 0; row < ROWS; row++) {
         CHECK_OK(fewbit_min_max_f32(x + row * COLUMNS, COLUMNS, &min, &max));
         CHECK_OK(fewbit_params_from_range(min, max, &spec, &params, NULL));
@@ -72,8 +77,8 @@ static void test_strides(void) {
     CHECK_OK(fewbit_choose_params(turned, &gaps, &columns, turned_scales, turned_zero_points, ROWS, NULL));
     CHECK_BYTES(scales, turned_scales, sizeof scales);
     CHECK_BYTES(zero_points, turned_zero_points, sizeof zero_points);
-    CHECK_OK(fewbit_quantize(x, &shape, &rows, scales, zero_points, ROWS, q, &shape, NULL));
-    CHECK_OK(fewbit_quantize(turned, &gaps, &columns, scales, zero_points, ROWS, turned_q, &dense, NULL));
+    CHECK_OK(fewbit_quantize(x, &shape, &rows, scales, zero_points, ROWS, NULL, q, &shape, NULL));
+    CHECK_OK(fewbit_quantize(turned, &gaps, &columns, scales, zero_points, ROWS, NULL, turned_q, &dense, NULL));
     for (row = 0; row < ROWS; row++) {
         for (column = 0; column < COLUMNS; column++) {
             CHECK(q[row * COLUMNS + column] == turned_q[column * ROWS + row]);
@@ -98,8 +103,8 @@ static void test_blocks(void) {
         CHECK_OK(fewbit_param_count(&shape, &spec, &count, NULL));
         CHECK(count == ROWS * 3);
         CHECK_OK(fewbit_choose_params(x, &shape, &spec, scales, zero_points, count, NULL));
-        CHECK_OK(fewbit_quantize(x, &shape, &spec, scales, zero_points, count, q, &shape, NULL));
-        CHECK_OK(fewbit_dequantize(q, &shape, &spec, scales, zero_points, count, y, &shape, NULL));
+        CHECK_OK(fewbit_quantize(x, &shape, &spec, scales, zero_points, count, NULL, q, &shape, NULL));
+        CHECK_OK(fewbit_dequantize(q, &shape, &spec, scales, zero_points, count, NULL, y, &shape, NULL));
         for (k = 0; k < COUNT(x) && dtypes[i] != FEWBIT_B1; k++) {
             /* Within half a step, and a little for the rounding of the product. */
             const float scale = scales[k / COLUMNS * 3 + k % COLUMNS / 4], error = x[k] > y[k] ? x[k] - y[k] : y[k] - x[k];
@@ -124,10 +129,10 @@ static void test_packed_rows(void) {
     const fewbit_tensor_quant spec = spec_of(FEWBIT_S4, FEWBIT_SCHEME_SYMMETRIC, FEWBIT_PER_TENSOR, 0, 0);
     uint8_t q[5] = {0xEE, 0xEE, 0xEE, 0xEE, 0xEE};
     float y[6];
-    CHECK_OK(fewbit_quantize(x, &shape, &spec, &scale, NULL, 1, q, &shape, NULL));
+    CHECK_OK(fewbit_quantize(x, &shape, &spec, &scale, NULL, 1, NULL, q, &shape, NULL));
     CHECK_BYTES(expected, q, sizeof expected);
     CHECK(q[4] == 0xEE);
-    CHECK_OK(fewbit_dequantize(q, &shape, &spec, &scale, NULL, 1, y, &shape, NULL));
+    CHECK_OK(fewbit_dequantize(q, &shape, &spec, &scale, NULL, 1, NULL, y, &shape, NULL));
     CHECK_BYTES(x, y, sizeof x);
 }
 
@@ -141,8 +146,8 @@ static void test_empty(void) {
     CHECK(count == 1);
     CHECK_OK(fewbit_choose_params(NULL, &shape, &spec, &scale, &zero_point, 1, NULL));
     CHECK(scale == 1.0f && zero_point == -128); /* as of zeros only */
-    CHECK_OK(fewbit_quantize(NULL, &shape, &spec, &scale, &zero_point, 1, NULL, &shape, NULL));
-    CHECK_OK(fewbit_dequantize(NULL, &shape, &spec, &scale, &zero_point, 1, NULL, &shape, NULL));
+    CHECK_OK(fewbit_quantize(NULL, &shape, &spec, &scale, &zero_point, 1, NULL, NULL, &shape, NULL));
+    CHECK_OK(fewbit_dequantize(NULL, &shape, &spec, &scale, &zero_point, 1, NULL, NULL, &shape, NULL));
 }
 
 void test_tensors(void) {

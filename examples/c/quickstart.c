@@ -17,7 +17,7 @@ int main(void) {
     desc.in_features = 3, desc.out_features = 2, desc.input.mode = FEWBIT_INPUT_DYNAMIC_PER_ROW;
     desc.weights.data = codes, desc.weights.scales = scales, desc.weights.scale_count = 2;
     if (fewbit_choose_params(w[0], &shape, &spec, scales, NULL, 2, &err) ||
-        fewbit_quantize(w[0], &shape, &spec, scales, NULL, 2, codes, &shape, &err) ||
+        fewbit_quantize(w[0], &shape, &spec, scales, NULL, 2, NULL, codes, &shape, &err) ||
         fewbit_linear_create(&desc, &linear, &err) ||
         fewbit_linear_workspace(linear, 1, 1, &size, &align, &err))
         return puts(err.message), 1;

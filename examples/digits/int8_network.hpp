@@ -168,7 +168,7 @@ private:
         check(fewbit_choose_params(layer.weight.data(), &shape, &spec, scales.data(), zero_points.data(),
                                    count, &error), error);
         check(fewbit_quantize(layer.weight.data(), &shape, &spec, scales.data(), zero_points.data(),
-                              count, codes.data(), &shape, &error), error);
+                              count, nullptr, codes.data(), &shape, &error), error);
 
         fewbit_weights weights = FEWBIT_WEIGHTS_INIT;
         weights.data = codes.data();

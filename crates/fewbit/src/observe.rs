@@ -122,7 +122,7 @@ pub fn params_of(
 }
 
 /// Whether all zero points are 0, and where they go: there may be no place for them then.
-fn places<'a>(
+pub(crate) fn places<'a>(
     spec: &ParamSpec,
     needed: usize,
     zero_points: Option<&'a mut [i32]>,

@@ -9,7 +9,7 @@ use fewbit::scheme::{
 };
 use fewbit::simd::Supported;
 use fewbit::tensor::{self, TensorParams, TensorQuant};
-use fewbit::{Status, observe};
+use fewbit::{Serial, Status, observe};
 use fewbit_testkit::{GuardedBuf, Rng, covered, is_full, report, seed, supported_sets};
 
 /// The parameter and the offsets of an element, for each element in row-major order.
@@ -287,22 +287,20 @@ fn nothing_beyond_the_elements_is_touched() {
                 let q = unsafe {
                     let (quant, params) = (&case.quant, case.params());
                     tensor::quantize(
-                        x_at,
-                        &case.x_layout,
+                        (x_at, &case.x_layout),
                         quant,
                         &params,
-                        q_at,
-                        &case.q_layout,
+                        (q_at, &case.q_layout),
+                        &Serial,
                         supported,
                     )
                     .unwrap();
                     tensor::dequantize(
-                        q_at,
-                        &case.q_layout,
+                        (q_at, &case.q_layout),
                         quant,
                         &params,
-                        x_at,
-                        &case.x_layout,
+                        (x_at, &case.x_layout),
+                        &Serial,
                         supported,
                     )
                     .unwrap();

@@ -94,6 +94,18 @@ pub(crate) unsafe fn slice<'a, T>(pointer: *const T, n: usize) -> &'a [T] {
     unsafe { core::slice::from_raw_parts(pointer, n) }
 }
 
+/// A checked array to write, as a slice.
+///
+/// # Safety
+/// As [`slice`], and nobody else uses the elements meanwhile, which hold numbers.
+pub(crate) unsafe fn slice_mut<'a, T>(pointer: *mut T, n: usize) -> &'a mut [T] {
+    if n == 0 {
+        return &mut [];
+    }
+    // SAFETY: as in `slice`.
+    unsafe { core::slice::from_raw_parts_mut(pointer, n) }
+}
+
 /// Reads a description whose first field is its size as the caller's header knows it. A smaller one is
 /// refused; of a larger one (a newer header), what this library does not know must be zero.
 ///

@@ -2,7 +2,8 @@
 
 use crate::arrays::fewbit_quant_params;
 use crate::boundary::{
-    Extent, apart, array, description, float_entry, integer_entry, slice, unknown,
+    Extent, Threads, apart, array, description, fewbit_parallel_for, float_entry, integer_entry,
+    slice, slice_mut, unknown,
 };
 use crate::status::{fewbit_error, fewbit_status};
 use core::ffi::c_void;
@@ -328,15 +329,10 @@ pub unsafe extern "C" fn fewbit_choose_params(
             apart(x_range, scales_range)?;
             apart(x_range, zeros_range)?;
             apart(scales_range, zeros_range)?;
-            let scales: &mut [f32] = match count {
-                0 => &mut [],
-                _ => core::slice::from_raw_parts_mut(scales, count),
-            };
-            let zero_points: Option<&mut [i32]> = match (zero_points.is_null(), count) {
-                (true, 0) | (false, 0) => Some(&mut []),
-                (true, _) => None,
-                (false, _) => Some(core::slice::from_raw_parts_mut(zero_points, count)),
-            };
+            // Without parameters there is nothing to be NULL.
+            let none = zero_points.is_null() && count > 0;
+            let zero_points = (!none).then(|| slice_mut(zero_points, count));
+            let scales = slice_mut(scales, count);
             tensor::choose_params(x, &layout, &quant, scales, zero_points, supported)
         })
     }
@@ -403,6 +399,7 @@ unsafe fn tensor_params<'a>(
 /// @param[in] scales  `count` scales, finite and greater than 0.
 /// @param[in] zero_points  `count` codes, all 0 for the symmetric scheme; NULL: all 0.
 /// @param[in] count  As fewbit_param_count gives it.
+/// @param[in] parallel_for  Threads for large tensors; NULL: the calling one. The result does not depend on them.
 /// @param[out] q  Codes; must not overlap the inputs. s16 aligned to 2 bytes.
 /// @param[in] q_shape  The same dimensions; elements must not overlap. Packed codes: stride 1 along the innermost
 ///                     axis, the other strides multiples of the codes in a byte.
@@ -420,6 +417,7 @@ pub unsafe extern "C" fn fewbit_quantize(
     scales: *const f32,
     zero_points: *const i32,
     count: usize,
+    parallel_for: *const fewbit_parallel_for,
     q: *mut c_void,
     q_shape: *const fewbit_shape,
     error: *mut fewbit_error,
@@ -429,8 +427,65 @@ pub unsafe extern "C" fn fewbit_quantize(
         float_entry(error, |supported| {
             let call = call(x, x_shape, spec, q, q_shape)?;
             let params = tensor_params(scales, zero_points, count, call.q_range)?;
+            let threads = Threads::new(parallel_for)?;
             let Call { quant, x_layout, q_layout, .. } = call;
-            tensor::quantize(x, &x_layout, &quant, &params, q.cast(), &q_layout, supported)
+            let (x, q) = ((x, &x_layout), (q.cast(), &q_layout));
+            tensor::quantize(x, &quant, &params, q, &threads, supported)
+        })
+    }
+}
+
+/// Chooses parameters from a tensor and quantizes it with them: fewbit_choose_params, then fewbit_quantize, with the
+/// same results. Where each index of the first axis has parameters of its own (FEWBIT_PER_AXIS with axis 0: per row),
+/// rows are visited twice while they are in the cache, and threads share them out.
+///
+/// @param[in] x, x_shape, spec, parallel_for  As fewbit_quantize.
+/// @param[out] scales  `count` scales.
+/// @param[out] zero_points  `count` codes; may be NULL for the symmetric scheme.
+/// @param[in] count  As fewbit_param_count gives it.
+/// @param[out] q, q_shape  As fewbit_quantize. Outputs must not overlap the inputs, nor each other.
+/// @param[out] error  May be NULL.
+/// @return As fewbit_quantize. Nothing is written then.
+///
+/// # Safety
+/// As documented.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fewbit_quantize_dynamic(
+    x: *const f32,
+    x_shape: *const fewbit_shape,
+    spec: *const fewbit_tensor_quant,
+    scales: *mut f32,
+    zero_points: *mut i32,
+    count: usize,
+    parallel_for: *const fewbit_parallel_for,
+    q: *mut c_void,
+    q_shape: *const fewbit_shape,
+    error: *mut fewbit_error,
+) -> fewbit_status {
+    // SAFETY: the documented contract; extents are checked before anything is touched.
+    unsafe {
+        float_entry(error, |supported| {
+            let call = call(x, x_shape, spec, q, q_shape)?;
+            let zeros = if zero_points.is_null() { 0 } else { count };
+            let scale_range = array("scales", scales, count)?;
+            let zero_range = array("zero_points", zero_points, zeros)?;
+            for (a, b) in [
+                (call.x_range, scale_range),
+                (call.x_range, zero_range),
+                (call.q_range, scale_range),
+                (call.q_range, zero_range),
+                (scale_range, zero_range),
+            ] {
+                apart(a, b)?;
+            }
+            let threads = Threads::new(parallel_for)?;
+            let Call { quant, x_layout, q_layout, .. } = call;
+            // Without parameters there is nothing to be NULL.
+            let none = zero_points.is_null() && count > 0;
+            let places = (!none).then(|| slice_mut(zero_points, count));
+            let params = (slice_mut(scales, count), places);
+            let (x, q) = ((x, &x_layout), (q.cast(), &q_layout));
+            tensor::quantize_dynamic(x, &quant, params, q, &threads, supported)
         })
     }
 }
@@ -439,7 +494,7 @@ pub unsafe extern "C" fn fewbit_quantize(
 /// +scale. The arguments are those of fewbit_quantize, q the input and x the output.
 ///
 /// @param[in] q, q_shape  Codes.
-/// @param[in] spec, scales, zero_points, count  As fewbit_quantize.
+/// @param[in] spec, scales, zero_points, count, parallel_for  As fewbit_quantize.
 /// @param[out] x, x_shape  The tensor; must not overlap the inputs, nor its elements each other.
 /// @param[out] error  May be NULL.
 /// @return As fewbit_quantize. x is untouched then.
@@ -454,6 +509,7 @@ pub unsafe extern "C" fn fewbit_dequantize(
     scales: *const f32,
     zero_points: *const i32,
     count: usize,
+    parallel_for: *const fewbit_parallel_for,
     x: *mut f32,
     x_shape: *const fewbit_shape,
     error: *mut fewbit_error,
@@ -463,8 +519,10 @@ pub unsafe extern "C" fn fewbit_dequantize(
         float_entry(error, |supported| {
             let call = call(x, x_shape, spec, q, q_shape)?;
             let params = tensor_params(scales, zero_points, count, call.x_range)?;
+            let threads = Threads::new(parallel_for)?;
             let Call { quant, x_layout, q_layout, .. } = call;
-            tensor::dequantize(q.cast(), &q_layout, &quant, &params, x, &x_layout, supported)
+            let (q, x) = ((q.cast(), &q_layout), (x, &x_layout));
+            tensor::dequantize(q, &quant, &params, x, &threads, supported)
         })
     }
 }

@@ -84,6 +84,13 @@ impl Layout {
         Ok(layout)
     }
 
+    /// The first `rows` indices of axis 0 only; `None` if there are fewer, or no axis.
+    pub fn rows(&self, rows: usize) -> Option<Layout> {
+        let mut dims = self.dims;
+        *dims.first_mut().filter(|first| rows <= **first)? = rows;
+        Layout::strided(dims.get(..self.rank)?, self.strides()).ok().filter(|_| self.rank > 0)
+    }
+
     /// The number of axes.
     pub fn rank(&self) -> usize {
         self.rank

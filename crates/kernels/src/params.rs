@@ -236,7 +236,7 @@ unsafe fn blocks<V: Lanes, O: Op<V>>(
     let mut written = Written::new();
     let mut first = 0;
     while first < rows.count {
-        let most = if direct { TILE } else { TILE / vectors };
+        let most = if direct { TILE } else { TILE / vectors.max(1) };
         let count = most.min(rows.count - first);
         // SAFETY: rows and parameters exist; `count * vectors <= TILE` written parameters are written
         // before they are read.
@@ -276,7 +276,7 @@ unsafe fn expanded<V: Lanes, O: Op<V>>(
     let mut written = Written::new();
     let mut first = 0;
     while first < rows.count {
-        let count = (TILE / n).min(rows.count - first);
+        let count = (TILE / n.max(1)).min(rows.count - first);
         // SAFETY: rows and parameters exist; `count * n <= TILE` elements are written before they are
         // read, each row's last vector reaching into the next row's place, which comes later.
         unsafe {
@@ -310,7 +310,7 @@ unsafe fn repeated<V: Lanes, O: Op<V>>(
 ) {
     let n = run.n;
     let mut written = Written::new();
-    let count = (TILE / n).min(rows);
+    let count = (TILE / n.max(1)).min(rows);
     // SAFETY: as in `expanded`.
     unsafe {
         for row in 0..count {

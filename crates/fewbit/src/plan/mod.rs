@@ -4,7 +4,7 @@
 mod engine;
 mod packed;
 mod quantizer;
-mod tasks;
+pub(crate) mod tasks;
 mod workspace;
 
 pub(crate) use engine::{Block, Destination, Engine, block_count};

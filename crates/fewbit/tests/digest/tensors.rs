@@ -2,6 +2,7 @@
 
 use crate::values::{FORMATS, MODES, floats};
 use crate::{Book, Digest};
+use fewbit::Serial;
 use fewbit::granularity::{Granularity, Layout};
 use fewbit::scheme::{IntFormat, ParamSpec, Scheme, SymmetricRange};
 use fewbit::simd::Supported;
@@ -91,10 +92,18 @@ fn digest(
     let mut back = vec![0f32; x_layout.extent()];
     // SAFETY: `x`, `q` and `back` cover their layouts; `q` is aligned to 2.
     unsafe {
-        tensor::quantize(x.as_ptr(), &x_layout, quant, &chosen, bytes, &q_layout, supported)
-            .unwrap();
+        tensor::quantize(
+            (x.as_ptr(), &x_layout),
+            quant,
+            &chosen,
+            (bytes, &q_layout),
+            &Serial,
+            supported,
+        )
+        .unwrap();
         let to = back.as_mut_ptr();
-        tensor::dequantize(bytes, &q_layout, quant, &chosen, to, &x_layout, supported).unwrap();
+        let from = (bytes.cast_const(), &q_layout);
+        tensor::dequantize(from, quant, &chosen, (to, &x_layout), &Serial, supported).unwrap();
     }
     match format {
         IntFormat::S16 => q.iter().for_each(|q| codes.bytes(&q.to_le_bytes())),

@@ -29,13 +29,18 @@
 
 pub use crate::observe::choose_params;
 
+mod dequantize;
+mod dynamic;
+mod quantize;
+
+pub use dequantize::dequantize;
+pub use dynamic::quantize_dynamic;
+pub use quantize::quantize;
+
 use crate::observe::{check_places, check_reach};
-use crate::plan::check_params;
-use crate::{Error, Result, Status};
-use fewbit_granularity::{Error as LayoutError, Granularity, Grid, Layout};
-use fewbit_kernels::Rows;
-use fewbit_kernels::dequantize::{self, DequantizeArgs};
-use fewbit_kernels::quantize::{self, QuantizeArgs};
+use crate::plan::{check_params, tasks};
+use crate::{Error, Parallel, Result, Serial, Status};
+use fewbit_granularity::{Error as LayoutError, Granularity, Layout, Walk};
 use fewbit_kernels::registry::{Bound, Row, best};
 use fewbit_scheme::{IntFormat, ParamSpec, QuantParams, QuantizeMode, Scheme, pack};
 use fewbit_simd::Supported;
@@ -128,8 +133,9 @@ impl TensorQuant {
         supported: Supported,
     ) -> Result<()> {
         self.check_reach(x.len(), x_layout, q.len(), q_layout)?;
+        let (x, q) = ((x.as_ptr(), x_layout), (q.as_mut_ptr(), q_layout));
         // SAFETY: the slices cover their layouts, and do not overlap.
-        unsafe { quantize(x.as_ptr(), x_layout, self, params, q.as_mut_ptr(), q_layout, supported) }
+        unsafe { quantize(x, self, params, q, &Serial, supported) }
     }
 
     /// Dequantizes, as the function [`dequantize()`]; codes are bytes as for
@@ -147,10 +153,9 @@ impl TensorQuant {
         supported: Supported,
     ) -> Result<()> {
         self.check_reach(x.len(), x_layout, q.len(), q_layout)?;
+        let (q, x) = ((q.as_ptr(), q_layout), (x.as_mut_ptr(), x_layout));
         // SAFETY: the slices cover their layouts, and do not overlap.
-        unsafe {
-            dequantize(q.as_ptr(), q_layout, self, params, x.as_mut_ptr(), x_layout, supported)
-        }
+        unsafe { dequantize(q, self, params, x, &Serial, supported) }
     }
 
     fn check_reach(&self, x: usize, x_layout: &Layout, q: usize, q_layout: &Layout) -> Result<()> {
@@ -241,188 +246,30 @@ pub fn code_bytes(layout: &Layout, format: IntFormat) -> Option<usize> {
     }
 }
 
-/// Quantizes a tensor: each element as [`fewbit_scheme::quantize`] with its own parameter. Codes of less
-/// than a byte are packed, each innermost row from a byte of its own, the rest of its last byte filled
-/// with the code of zero (that of the row's last parameter). No other byte is written.
-///
-/// # Errors
-/// [`Status::InvalidArgument`] (granularity, shapes, counts, parameters), [`Status::Overlap`] if the codes'
-/// layout puts two elements in one place. Nothing is written then.
-///
-/// # Safety
-/// Every element of `x_layout` can be read at `x`, every one of `q_layout` written at `q`
-/// ([`code_bytes`] bytes reach to the last); the two do not overlap. Nothing need be aligned.
-pub unsafe fn quantize(
-    x: *const f32,
-    x_layout: &Layout,
-    quant: &TensorQuant,
-    params: &TensorParams<'_>,
-    q: *mut u8,
-    q_layout: &Layout,
-    supported: Supported,
-) -> Result<()> {
-    let format = quant.params.format;
-    check_tensor_params(x_layout, quant, params)?;
-    check_packed(q_layout, format)?;
-    if q_layout.overlaps_itself() {
-        return Err(Error::new(Status::Overlap, "q_shape", "puts two elements in one place"));
-    }
-    let walk = quant
-        .granularity
-        .walk([x_layout, q_layout])
-        .map_err(|error| layout_error(error, "q_shape"))?;
-    let kernel = quantize::Any::new(format, supported).ok_or(NO_KERNEL)?;
-    let packed = format.codes_per_byte() > 1;
-    if !packed {
-        for Grid { run, rows, row_strides: [src_row, dst_row], param_stride } in walk.grids() {
-            let ([from, to], [src_stride, dst_stride]) = (run.offsets, run.strides);
-            let args = QuantizeArgs {
-                src: x.wrapping_add(from),
-                src_stride,
-                dst: q,
-                dst_stride,
-                n: run.len,
-                scales: at_param(params.scales, run.param),
-                zero_points: at_param(params.zero_points, run.param),
-                param_step: run.param_step,
-                rows: Rows { count: rows, src_stride: src_row, dst_stride: dst_row, param_stride },
-                mode: quant.mode,
-                clamp: (format.qmin(), format.qmax()),
-            };
-            // SAFETY: the grid's elements by this function's contract; their parameters are within the
-            // checked arrays, whose values were checked too.
-            unsafe { kernel.run(&args, to) };
-        }
-        return Ok(());
-    }
-    // SAFETY: by this function's contract; the layout was checked.
-    unsafe { clear_packed(q, q_layout, format)? };
-    let row = q_layout.dims().last().copied().unwrap_or(1);
-    let mut visited = 0usize;
-    for run in walk {
-        let ([from, to], [src_stride, dst_stride]) = (run.offsets, run.strides);
-        let args = QuantizeArgs {
-            src: x.wrapping_add(from),
-            src_stride,
-            dst: q,
-            dst_stride,
-            n: run.len,
-            scales: at_param(params.scales, run.param),
-            zero_points: at_param(params.zero_points, run.param),
-            param_step: run.param_step,
-            rows: Rows::ONE,
-            mode: quant.mode,
-            clamp: (format.qmin(), format.qmax()),
-        };
-        // SAFETY: the run's elements by this function's contract; its parameters are within the
-        // checked arrays, whose values were checked too; packed bytes have been cleared.
-        unsafe {
-            kernel.run(&args, to);
-        }
-        visited = visited.wrapping_add(run.len);
-        if !visited.is_multiple_of(row) {
-            continue;
-        }
-        // Rows end in this run: where they have one element each, at every element of it, otherwise
-        // at its last (several longer rows are one run only where they fill their bytes).
-        let first = if row == 1 { 0 } else { run.len - 1 };
-        for i in first..run.len {
-            let param = run.param + run.param_step * i;
-            let zero_point = params.zero_points.get(param).copied().unwrap_or(0);
-            // SAFETY: the last element of a row, which was just written.
-            unsafe { pad_row(q, to + i * dst_stride, format, format.zero_code(zero_point)) };
-        }
-    }
-    Ok(())
-}
+/// Elements of a part that is worth a thread's while.
+pub(crate) const PART: usize = 1 << 16;
 
-/// Fills what is left of the byte behind a packed row's last element.
-///
-/// # Safety
-/// The byte of element `last` can be read and written at `q`.
-unsafe fn pad_row(q: *mut u8, last: usize, format: IntFormat, pad: i32) {
-    let (byte, slot) = pack::position(format, last);
-    let free = slot + 1..format.codes_per_byte() as u32;
-    // SAFETY: by this function's contract.
-    unsafe {
-        let place = q.add(byte);
-        place.write(free.fold(place.read(), |value, slot| pack::set(format, value, slot, pad)));
+/// Hands a walk's parts to threads: whole units each, of at least [`PART`] elements.
+fn share<const N: usize>(
+    walk: &Walk<N>,
+    unit: usize,
+    parallel: &dyn Parallel,
+    task: impl Fn(Walk<N>) + Sync,
+) {
+    let units = walk.elements() / unit.max(1);
+    let most = parallel.max_workers().saturating_mul(4);
+    let parts = (walk.elements() / PART).min(most).min(units).max(1);
+    if parts == 1 || parallel.max_workers() == 1 {
+        return task(walk.clone());
     }
-}
-
-/// Writes 0 to every byte that packed codes of a checked layout occupy, so that no byte is read
-/// before it was written.
-///
-/// # Safety
-/// The bytes of the layout's elements can be written at `q`.
-unsafe fn clear_packed(q: *mut u8, layout: &Layout, format: IntFormat) -> Result<()> {
-    let runs = Granularity::PerTensor.walk([layout]);
-    for run in runs.map_err(|error| layout_error(error, "q_shape"))? {
-        let ([offset], [stride]) = (run.offsets, run.strides);
-        let (first, _) = pack::position(format, offset);
-        // SAFETY: the bytes of the run's elements: rows start on a byte and are contiguous; elements
-        // at a distance are rows of one element.
-        unsafe {
-            if stride == 1 {
-                q.add(first).write_bytes(0, pack::packed_len(format, run.len));
-            } else {
-                let (distance, _) = pack::position(format, stride);
-                (0..run.len).for_each(|i| q.add(first + i * distance).write(0));
-            }
-        }
-    }
-    Ok(())
+    let each = units.div_ceil(parts).saturating_mul(unit);
+    tasks::each(parallel, parts, |part| {
+        let begin = part.saturating_mul(each);
+        task(walk.range(begin, begin.saturating_add(each)));
+    });
 }
 
 /// Where a run's parameters begin; NULL if there are none.
 fn at_param<T>(values: &[T], param: usize) -> *const T {
     values.get(param..).filter(|rest| !rest.is_empty()).map_or(core::ptr::null(), <[T]>::as_ptr)
-}
-
-/// Dequantizes a tensor: each element as [`fewbit_scheme::dequantize`] with its own parameter.
-///
-/// # Errors
-/// As [`quantize()`], the roles exchanged.
-///
-/// # Safety
-/// As [`quantize()`], the roles exchanged.
-pub unsafe fn dequantize(
-    q: *const u8,
-    q_layout: &Layout,
-    quant: &TensorQuant,
-    params: &TensorParams<'_>,
-    x: *mut f32,
-    x_layout: &Layout,
-    supported: Supported,
-) -> Result<()> {
-    let format = quant.params.format;
-    check_tensor_params(x_layout, quant, params)?;
-    check_packed(q_layout, format)?;
-    if x_layout.overlaps_itself() {
-        return Err(Error::new(Status::Overlap, "x_shape", "puts two elements in one place"));
-    }
-    let walk = quant
-        .granularity
-        .walk([q_layout, x_layout])
-        .map_err(|error| layout_error(error, "x_shape"))?;
-    let kernel = dequantize::Any::new(format, supported).ok_or(NO_KERNEL)?;
-    for Grid { run, rows, row_strides: [src_row, dst_row], param_stride } in walk.grids() {
-        let ([from, to], [src_stride, dst_stride]) = (run.offsets, run.strides);
-        let args = DequantizeArgs {
-            src: q,
-            src_stride,
-            dst: x.wrapping_add(to),
-            dst_stride,
-            n: run.len,
-            scales: at_param(params.scales, run.param),
-            zero_points: at_param(params.zero_points, run.param),
-            param_step: run.param_step,
-            rows: Rows { count: rows, src_stride: src_row, dst_stride: dst_row, param_stride },
-        };
-        // SAFETY: as in `quantize`.
-        unsafe {
-            kernel.run(&args, from);
-        }
-    }
-    Ok(())
 }
