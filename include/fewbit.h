@@ -180,7 +180,8 @@
 #define FEWBIT_SCHEME_SYMMETRIC 1
 
 /**
- * Symmetric codes -qmax..qmax: int8 -127..127.
+ * Symmetric codes -qmax..qmax: int8 -127..127. It chooses the scale; numbers beyond the range it was chosen for
+ * saturate to the format's ends, -128 among them.
  */
 #define FEWBIT_RANGE_NARROW 0
 
@@ -427,7 +428,10 @@ typedef void (*fewbit_task)(void *arg, size_t index, size_t worker);
  * The caller's threads. `run(ctx, n, task, arg)` calls `task(arg, index, worker)` exactly once for each
  * index < n, in any order, with worker < max_workers and no two tasks running at once under the same
  * worker, and returns when all are done. Calling them one after another is legal. fewbit spawns no
- * threads of its own. Where a function takes a pointer to one, NULL means the calling thread.
+ * threads of its own. Where a function takes a pointer to one, NULL means the calling thread. `run` may be called
+ * more than once in a call of the library. It must not throw, nor leave by longjmp, and must not return before every
+ * task that it has started is done. Tasks, and `run` itself on the calling thread, find the default floating-point
+ * environment.
  */
 typedef struct fewbit_parallel_for {
   /**
@@ -511,6 +515,14 @@ typedef struct fewbit_quality {
    * Cosine of the angle between r and x.
    */
   double cosine;
+  /**
+   * Pairs compared.
+   */
+  uint64_t count;
+  /**
+   * Pairs with a NaN or an infinity.
+   */
+  uint64_t nonfinite_count;
 } fewbit_quality;
 
 /**
@@ -612,7 +624,7 @@ typedef struct fewbit_output {
 
 /**
  * Where create calls take memory from, and destroy calls give it back. Must be callable from any thread that
- * creates or destroys.
+ * creates or destroys. Must not throw, nor leave by longjmp.
  */
 typedef struct fewbit_allocator {
   /**
@@ -958,7 +970,7 @@ fewbit_status fewbit_requantize_s32_u8(const int32_t *acc, size_t n, float multi
  * the mantissa rounded with ties away from zero; below 2^-32 both are 0. TensorFlow Lite's
  * QuantizeMultiplier.
  *
- * @param[in] real  0 <= real < 2^30.
+ * @param[in] real  Not negative; less than 2^30, also when rounded.
  * @param[out] multiplier, shift  One number each.
  * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_INVALID_ARGUMENT (real), FEWBIT_ERROR_MISALIGNED,
  *         FEWBIT_ERROR_OVERLAP, FEWBIT_ERROR_ISA.
@@ -1060,7 +1072,7 @@ fewbit_status fewbit_params_from_range(float min,
  * The number of parameters that a tensor needs under a granularity: the product over the axes of ceil(dim /
  * extent of a block). A tensor without elements needs them too: 1 per tensor, dims[axis] per axis.
  *
- * @param[in] shape  Dimensions (strides are not used).
+ * @param[in] shape  Dimensions; strides do not matter, but must be valid.
  * @param[in] spec  granularity, axis, block, axis2, block2.
  * @param[out] count  The number.
  * @param[out] error  May be NULL.
@@ -1228,14 +1240,14 @@ fewbit_status fewbit_moving_average_merge(const struct fewbit_moving_average *ot
  * The averaged range, each end rounded once to f32; +infinity and -infinity before the first batch.
  *
  * @param[in] state  The observer.
- * @param[out] min, max  One number each.
+ * @param[out] min, max  One number each; must not overlap the state, nor each other.
  * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP, FEWBIT_ERROR_ISA.
  */
 fewbit_status fewbit_moving_average_range(const struct fewbit_moving_average *state, float *min, float *max);
 
 /**
- * Compares an approximation with its reference. The sums are exact, so the result is the same bits on every CPU; pairs
- * with a NaN or an infinity are left out.
+ * Compares an approximation with its reference. The sums are exact, so the result is the same bits on every CPU. If
+ * any pair has a NaN or an infinity, the three measures are NaN, and nonfinite_count says how many have.
  *
  * @param[in] reference, x  n numbers each.
  * @param[out] quality  SQNR, largest error, cosine; must not overlap the inputs.

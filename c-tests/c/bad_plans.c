@@ -57,6 +57,7 @@ static fewbit_conv_desc good_conv(void) {
         BAD(kind, struct_size, 0, FEWBIT_ERROR_INVALID_ARGUMENT, "desc");                                                \
         BAD(kind, struct_size, sizeof changed - 1, FEWBIT_ERROR_INVALID_ARGUMENT, "desc");                               \
         BAD(kind, struct_size, SIZE_MAX, FEWBIT_ERROR_INVALID_ARGUMENT, "desc");                                         \
+        BAD(kind, weights.zero_point_count, 0, FEWBIT_ERROR_INVALID_ARGUMENT, "desc.weights.zero_point_count");          \
         /* The sums of a dynamic input have no unit that is known beforehand. */                                         \
         BAD(kind, input.mode = FEWBIT_INPUT_DYNAMIC_PER_ROW; changed.bias.dtype, FEWBIT_S32, FEWBIT_ERROR_UNSUPPORTED, "desc.bias"); \
         BAD(kind, input.mode = FEWBIT_INPUT_DYNAMIC_PER_ROW; changed.bias.data = NULL; changed.output.dtype, FEWBIT_S32, FEWBIT_ERROR_UNSUPPORTED, "desc.output"); \
@@ -125,7 +126,9 @@ static void test_conv_descriptions(void) {
     BAD(conv, out_channels, SIZE_MAX, invalid, "desc");
     BAD(conv, layout, 2, invalid, "desc.layout");
     BAD(conv, filter_layout, -1, invalid, "desc.filter_layout");
-    BAD(conv, axes[0].size, 0, invalid, "desc.axes");
+    BAD(conv, axes[0].size, 0, invalid, "desc.axes[0]");
+    BAD(conv, spatial = 2; changed.axes[1].size, 0, invalid, "desc.axes[1]");
+    BAD(conv, spatial = 3; changed.axes[1].size = 1; changed.axes[2].size, 0, invalid, "desc.axes[2]");
     BAD(conv, axes[0].size, SIZE_MAX, invalid, "desc");
     BAD(conv, axes[0].kernel, 0, invalid, "desc");
     BAD(conv, axes[0].kernel, 3, invalid, "desc");

@@ -167,6 +167,12 @@ static void run_all(record *r, const fewbit_parallel_for *threads, const float *
         DO(fewbit_quantize(x, &shape, &spec, scale, zero_point, 1, NULL, place(r, N), &shape, NULL));
         DO(fewbit_quantize_dynamic(x, &shape, &spec, scale, zero_point, 1, threads, place(r, N), &shape, NULL));
     }
+    {
+        /* A refusal whose sentence holds numbers. */
+        fewbit_quant_params *unused = (fewbit_quant_params *)place(r, sizeof(fewbit_quant_params));
+        fewbit_error *reason = (fewbit_error *)place(r, sizeof(fewbit_error));
+        r->refused += fewbit_params_from_range(0.3f, 0.1f, &spec, unused, reason) == FEWBIT_OK;
+    }
     DO(fewbit_min_max_init(&range));
     DO(fewbit_min_max_observe(x, N, &range));
     DO(fewbit_min_max_merge(&range, &range));

@@ -19,7 +19,7 @@ HOLDS(shape, sizeof(fewbit_shape) == 144 && offsetof(fewbit_shape, dims) == 16 &
                  offsetof(fewbit_shape, strides) == 80);
 HOLDS(min_max, sizeof(fewbit_min_max) == 24 && offsetof(fewbit_min_max, count) == 8);
 HOLDS(moving_average, sizeof(fewbit_moving_average) == 120 && offsetof(fewbit_moving_average, min_sum) == 24);
-HOLDS(quality, sizeof(fewbit_quality) == 24 && offsetof(fewbit_quality, cosine) == 16);
+HOLDS(quality, sizeof(fewbit_quality) == 40 && offsetof(fewbit_quality, cosine) == 16);
 HOLDS(weights, sizeof(fewbit_weights) == 48 && offsetof(fewbit_weights, scales) == 16 &&
                    offsetof(fewbit_weights, zero_point_count) == 40);
 HOLDS(input, sizeof(fewbit_input) == 24 && offsetof(fewbit_input, params) == 16);

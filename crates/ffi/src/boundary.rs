@@ -4,6 +4,7 @@
 use crate::status::{fewbit_error, fewbit_status, finish};
 use core::ffi::c_void;
 use core::mem::{MaybeUninit, size_of};
+use core::sync::atomic::{AtomicUsize, Ordering};
 use fewbit::simd::{Supported, with_default_env};
 use fewbit::{Error, Parallel, Result, Serial, Status, dispatch};
 
@@ -16,12 +17,16 @@ pub(crate) unsafe fn float_entry(
     error: *mut fewbit_error,
     body: impl FnOnce(Supported) -> Result<()>,
 ) -> fewbit_status {
-    let result = dispatch::supported().and_then(|set| with_default_env(move || body(set)));
-    // SAFETY: by this function's contract.
-    unsafe { finish(result, error) }
+    // The sentence of an error may hold numbers, so it too is made in the default environment.
+    with_default_env(move || {
+        let result = dispatch::supported().and_then(body);
+        // SAFETY: by this function's contract.
+        unsafe { finish(result, error) }
+    })
 }
 
-/// As [`float_entry`], for entries without float arithmetic: the environment is left alone.
+/// As [`float_entry`], for entries without float arithmetic, and without floats in the sentences of their
+/// errors: the environment is left alone.
 ///
 /// # Safety
 /// `error` is NULL or can be written.
@@ -162,7 +167,10 @@ pub type fewbit_task = unsafe extern "C" fn(arg: *mut c_void, index: usize, work
 /// The caller's threads. `run(ctx, n, task, arg)` calls `task(arg, index, worker)` exactly once for each
 /// index < n, in any order, with worker < max_workers and no two tasks running at once under the same
 /// worker, and returns when all are done. Calling them one after another is legal. fewbit spawns no
-/// threads of its own. Where a function takes a pointer to one, NULL means the calling thread.
+/// threads of its own. Where a function takes a pointer to one, NULL means the calling thread. `run` may be called
+/// more than once in a call of the library. It must not throw, nor leave by longjmp, and must not return before every
+/// task that it has started is done. Tasks, and `run` itself on the calling thread, find the default floating-point
+/// environment.
 #[allow(non_camel_case_types, reason = "the name in C")]
 #[derive(Clone, Copy)]
 #[repr(C)]
@@ -211,6 +219,8 @@ struct Job<'a> {
     task: &'a (dyn Fn(usize, usize) + Sync),
     n: usize,
     workers: usize,
+    /// Tasks that are running.
+    active: AtomicUsize,
 }
 
 /// Runs one task in the default floating-point environment of whatever thread it is on.
@@ -222,7 +232,9 @@ unsafe extern "C" fn trampoline(arg: *mut c_void, index: usize, worker: usize) {
     let job = unsafe { &*arg.cast_const().cast::<Job<'_>>() };
     // An index or worker out of range would reach outside the workspace.
     if index < job.n && worker < job.workers {
+        job.active.fetch_add(1, Ordering::Relaxed);
         with_default_env(|| (job.task)(index, worker));
+        job.active.fetch_sub(1, Ordering::Release);
     }
 }
 
@@ -239,9 +251,15 @@ impl Parallel for Threads {
         else {
             return Serial.run(n, task);
         };
-        let mut job = Job { task, n, workers: max_workers };
+        let active = AtomicUsize::new(0);
+        let mut job = Job { task, n, workers: max_workers, active };
         // The guard is for what follows on this thread, should the caller's function leave another
         // environment behind. SAFETY: that function, with its context, used as documented.
         with_default_env(|| unsafe { run(ctx, n, trampoline, (&raw mut job).cast()) });
+        // A pool that returns when its queue is empty, with tasks still running, would leave them this
+        // function's stack: wait for those that have begun.
+        while job.active.load(Ordering::Acquire) != 0 {
+            core::hint::spin_loop();
+        }
     }
 }

@@ -82,6 +82,17 @@ pub struct fewbit_conv_desc {
     pub allocator: *const fewbit_allocator,
 }
 
+/// An error about one of the library's three axes, named as the description counts them, whose first
+/// `absent` are not there.
+fn named(error: Error, absent: usize) -> Error {
+    let names = ["desc.axes[0]", "desc.axes[1]", "desc.axes[2]"];
+    let index = names.iter().position(|name| *name == error.argument);
+    match index.and_then(|index| names.get(index.checked_sub(absent)?)) {
+        Some(&argument) => Error { argument, ..error },
+        None => error,
+    }
+}
+
 /// Packs a convolution's weights and chooses its kernels. Each output is the exact int32 sum over the taps of
 /// (x - zx) * (w - zw); a tap on padding contributes 0; then as fewbit_linear_create. Output pixels along an axis:
 /// (size + pad_begin + pad_end - dilation * (kernel - 1) - 1) / stride + 1. The only call on a plan that allocates.
@@ -160,7 +171,8 @@ pub unsafe extern "C" fn fewbit_conv_create(
                 },
                 supported,
                 &allocator,
-            )?;
+            )
+            .map_err(|error| named(error, 3 - desc.spatial))?;
             let handle = into_handle(fewbit_conv { plan, allocator }, &allocator, "conv")?;
             conv.write(handle.as_ptr());
             Ok(())

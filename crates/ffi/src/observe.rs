@@ -50,6 +50,10 @@ pub struct fewbit_quality {
     pub max_abs_error: f64,
     /// Cosine of the angle between r and x.
     pub cosine: f64,
+    /// Pairs compared.
+    pub count: u64,
+    /// Pairs with a NaN or an infinity.
+    pub nonfinite_count: u64,
 }
 
 // The C structures are the crate's own states, field for field.
@@ -203,7 +207,7 @@ pub unsafe extern "C" fn fewbit_moving_average_merge(
 /// The averaged range, each end rounded once to f32; +infinity and -infinity before the first batch.
 ///
 /// @param[in] state  The observer.
-/// @param[out] min, max  One number each.
+/// @param[out] min, max  One number each; must not overlap the state, nor each other.
 /// @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP, FEWBIT_ERROR_ISA.
 ///
 /// # Safety
@@ -217,8 +221,11 @@ pub unsafe extern "C" fn fewbit_moving_average_range(
     // SAFETY: no error to write; the rest is the documented contract.
     unsafe {
         float_entry(core::ptr::null_mut(), |_| {
-            array("state", state, 1)?;
-            apart(array("min", min, 1)?, array("max", max, 1)?)?;
+            let seen = array("state", state, 1)?;
+            let (low_range, high_range) = (array("min", min, 1)?, array("max", max, 1)?);
+            apart(low_range, high_range)?;
+            apart(seen, low_range)?;
+            apart(seen, high_range)?;
             let (low, high) = (*state.cast::<MovingAverage>()).range();
             min.write(low);
             max.write(high);
@@ -227,8 +234,8 @@ pub unsafe extern "C" fn fewbit_moving_average_range(
     }
 }
 
-/// Compares an approximation with its reference. The sums are exact, so the result is the same bits on every CPU; pairs
-/// with a NaN or an infinity are left out.
+/// Compares an approximation with its reference. The sums are exact, so the result is the same bits on every CPU. If
+/// any pair has a NaN or an infinity, the three measures are NaN, and nonfinite_count says how many have.
 ///
 /// @param[in] reference, x  n numbers each.
 /// @param[out] quality  SQNR, largest error, cosine; must not overlap the inputs.
@@ -259,6 +266,8 @@ pub unsafe extern "C" fn fewbit_compare_f32(
                 sqnr_db: found.sqnr_db,
                 max_abs_error: found.max_abs_error,
                 cosine: found.cosine,
+                count: comparison.count,
+                nonfinite_count: comparison.nonfinite_count,
             });
             Ok(())
         })

@@ -22,7 +22,7 @@ pub const FEWBIT_ACTIVATION_NONE: i32 = 0;
 pub const FEWBIT_ACTIVATION_RELU: i32 = 1;
 
 /// Where create calls take memory from, and destroy calls give it back. Must be callable from any thread that
-/// creates or destroys.
+/// creates or destroys. Must not throw, nor leave by longjmp.
 #[allow(non_camel_case_types, reason = "the name in C")]
 #[derive(Clone, Copy)]
 #[repr(C)]
@@ -133,6 +133,13 @@ impl fewbit_weights {
         array("desc.weights.data", self.data.cast::<u8>(), codes)?;
         array("desc.weights.scales", self.scales, self.scale_count)?;
         array("desc.weights.zero_points", self.zero_points, self.zero_point_count)?;
+        if !self.zero_points.is_null() && self.zero_point_count == 0 {
+            return Err(Error::new(
+                Status::InvalidArgument,
+                "desc.weights.zero_point_count",
+                "is 0, but there are zero points",
+            ));
+        }
         // SAFETY: checked, and readable by this function's contract.
         Ok(unsafe {
             Weights {

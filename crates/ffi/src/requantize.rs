@@ -108,7 +108,7 @@ pub unsafe extern "C" fn fewbit_requantize_s32_u8(
 /// the mantissa rounded with ties away from zero; below 2^-32 both are 0. TensorFlow Lite's
 /// QuantizeMultiplier.
 ///
-/// @param[in] real  0 <= real < 2^30.
+/// @param[in] real  Not negative; less than 2^30, also when rounded.
 /// @param[out] multiplier, shift  One number each.
 /// @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_INVALID_ARGUMENT (real), FEWBIT_ERROR_MISALIGNED,
 ///         FEWBIT_ERROR_OVERLAP, FEWBIT_ERROR_ISA.

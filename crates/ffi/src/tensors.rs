@@ -48,7 +48,8 @@ pub const FEWBIT_S32: i32 = 24;
 pub const FEWBIT_SCHEME_AFFINE: i32 = 0;
 /// The range made symmetric about 0; zero points are 0.
 pub const FEWBIT_SCHEME_SYMMETRIC: i32 = 1;
-/// Symmetric codes -qmax..qmax: int8 -127..127.
+/// Symmetric codes -qmax..qmax: int8 -127..127. It chooses the scale; numbers beyond the range it was chosen for
+/// saturate to the format's ends, -128 among them.
 pub const FEWBIT_RANGE_NARROW: i32 = 0;
 /// Symmetric codes qmin..qmax: int8 -128..127.
 pub const FEWBIT_RANGE_FULL: i32 = 1;
@@ -262,7 +263,7 @@ pub unsafe extern "C" fn fewbit_params_from_range(
 /// The number of parameters that a tensor needs under a granularity: the product over the axes of ceil(dim /
 /// extent of a block). A tensor without elements needs them too: 1 per tensor, dims[axis] per axis.
 ///
-/// @param[in] shape  Dimensions (strides are not used).
+/// @param[in] shape  Dimensions; strides do not matter, but must be valid.
 /// @param[in] spec  granularity, axis, block, axis2, block2.
 /// @param[out] count  The number.
 /// @param[out] error  May be NULL.

@@ -38,7 +38,8 @@ pub(crate) trait Step {
     /// As [`step_4`](Step::step_4), around the caches; followed by a fence before others may look.
     ///
     /// # Safety
-    /// As [`step_4`](Step::step_4), where `dst` is aligned to a line.
+    /// As [`step_4`](Step::step_4), where `dst` is aligned to what the op stores at once: the first call's
+    /// to a line, each following one's by as much as four vectors of results further.
     #[inline(always)]
     unsafe fn stream_4(&self, src: *const Self::Src, dst: *mut Self::Dst, first: usize) {
         // SAFETY: by this function's contract.
@@ -127,15 +128,22 @@ pub(crate) unsafe fn run<S: Step>(
     }
 }
 
+/// Elements up to the first that begins a line; the pointer is aligned to its elements.
+#[inline(always)]
+pub(crate) fn line_head<T>(pointer: *const T) -> usize {
+    pointer.addr().wrapping_neg() % LINE / size_of::<T>()
+}
+
 /// [`run`] around the caches: up to the first whole line by steps, then by fours, then the rest.
 ///
 /// # Safety
 /// As [`run`], for strides of 1 and a destination that is aligned to its elements.
 #[inline(always)]
 unsafe fn streamed<S: Step>(op: &S, src: *const S::Src, dst: *mut S::Dst, n: usize) {
-    let head = (dst.addr().wrapping_neg() % LINE / size_of::<S::Dst>()).min(n);
+    let head = line_head(dst).min(n);
     let mut at = 0;
-    // SAFETY: `at + len <= n` throughout; from `head` on, fours of vectors are whole lines.
+    // SAFETY: `at + len <= n` throughout; from `head` on, results lie at a
+    // line and at multiples of four vectors of them behind it.
     unsafe {
         while at < head {
             let len = S::LANES.min(head - at);

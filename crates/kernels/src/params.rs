@@ -2,7 +2,7 @@
 //! the granularities reach the op: runs that share one, runs of one each, and many such runs side by
 //! side, where what was worked out for one serves all.
 
-use crate::elementwise::{Step, run, streams};
+use crate::elementwise::{Step, line_head, run, streams};
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 use fewbit_simd::Lanes;
@@ -241,7 +241,10 @@ unsafe fn blocks<V: Lanes, O: Op<V>>(
         // SAFETY: rows and parameters exist; `count * vectors <= TILE` written parameters are written
         // before they are read.
         unsafe {
-            let part = run.part(first * run.n, count * run.n);
+            let mut part = run.part(first * run.n, count * run.n);
+            // Up to the first line there would be steps of other lengths than the vector's, and
+            // vectors behind them that begin within a block.
+            part.stream &= line_head(part.dst).is_multiple_of(V::LANES);
             if direct {
                 let each = params.from(first);
                 op.by_vector(ByVector { each, shift: vectors.trailing_zeros() }, count, part);

@@ -117,3 +117,88 @@ fn large_runs_are_the_same_bytes() {
     }
     report();
 }
+
+/// Blocks of a parameter each, wherever the destination begins: vectors must not straddle two of them.
+#[test]
+fn large_runs_of_blocks_are_the_same_codes() {
+    let mut rng = Rng::new(seed() ^ 78);
+    let most = TOTAL / 5 + 256;
+    let x: Vec<f32> = (0..most).map(|i| (i % 65_521) as f32 * 1e-4 - 3.0).collect();
+    let q: Vec<u8> = rng.bytes(65_536).into_iter().cycle().take(most).collect();
+    let scales: Vec<f32> = (0..most / 16).map(|i| 0.01 * (1 + i % 5) as f32).collect();
+    let zero_points: Vec<i32> = (0..most / 16).map(|i| (i % 7) as i32).collect();
+    let (mut whole, mut pieces) = (vec![0u32; most + 64], vec![0u32; most + 64]);
+    for n in [16, 32, 48, 64] {
+        let count = TOTAL / 5 / n + 1;
+        let rows = |count| Rows { count, src_stride: n, dst_stride: n, param_stride: 1 };
+        for row in runnable(dequantize::U8_F32).into_iter().filter(|row| row.name().contains("avx"))
+        {
+            for offset in [0, 1, 4, 8, 15] {
+                let base = whole.as_mut_ptr().cast::<u8>();
+                let at = base.align_offset(64) / 4 + offset;
+                let run = |first: usize, count: usize, dst: *mut f32| {
+                    let args = DequantizeArgs {
+                        src: q[first * n..].as_ptr(),
+                        src_stride: 1,
+                        dst,
+                        dst_stride: 1,
+                        n,
+                        scales: scales[first..].as_ptr(),
+                        zero_points: zero_points[first..].as_ptr(),
+                        param_step: 0,
+                        rows: rows(count),
+                    };
+                    // SAFETY: the row is bound; there are `count` blocks on both sides.
+                    unsafe { row.run()(&args) }
+                };
+                run(0, count, whole[at..].as_mut_ptr().cast());
+                for first in (0..count).step_by(999) {
+                    run(first, 999.min(count - first), pieces[first * n..].as_mut_ptr().cast());
+                }
+                let same = whole[at..at + count * n] == pieces[..count * n];
+                assert!(same, "{} blocks of {n} at {offset}", row.name());
+                count_one(dequantize::U8_F32, row);
+            }
+        }
+        for row in runnable(quantize::F32_U8).into_iter().filter(|row| row.name().contains("avx")) {
+            for offset in [0, 1, 16, 31, 63] {
+                let base = whole.as_mut_ptr().cast::<u8>();
+                let at = base.align_offset(64) + offset;
+                let run = |first: usize, count: usize, dst: *mut u8| {
+                    let args = QuantizeArgs {
+                        src: x[first * n..].as_ptr(),
+                        src_stride: 1,
+                        dst,
+                        dst_stride: 1,
+                        n,
+                        scales: scales[first..].as_ptr(),
+                        zero_points: zero_points[first..].as_ptr(),
+                        param_step: 0,
+                        rows: rows(count),
+                        mode: QuantizeMode::default(),
+                        clamp: (0, 255),
+                    };
+                    // SAFETY: as above; a code needs less room than the `u32` that is there for it.
+                    unsafe { row.run()(&args) }
+                };
+                // SAFETY: the buffers hold four bytes for each code, and more.
+                let (got, want) = unsafe {
+                    run(0, count, base.add(at));
+                    let to = pieces.as_mut_ptr().cast::<u8>();
+                    for first in (0..count).step_by(999) {
+                        run(first, 999.min(count - first), to.add(first * n));
+                    }
+                    let slice = |from: *const u8| std::slice::from_raw_parts(from, count * n);
+                    (slice(base.add(at)), slice(to))
+                };
+                assert!(got == want, "{} blocks of {n} at {offset}", row.name());
+                count_one(quantize::F32_U8, row);
+            }
+        }
+    }
+    report();
+}
+
+fn count_one<F: Copy>(table: &'static [Row<F>], row: Bound<F>) {
+    count(table, row, 1);
+}

@@ -43,11 +43,14 @@ impl Any {
         unsafe {
             match self.format {
                 IntFormat::S8 | IntFormat::U8 => {
-                    self.kernel.run()(&DequantizeArgs { src: args.src.add(src_first), ..*args });
+                    self.kernel.run()(&DequantizeArgs {
+                        src: args.src.wrapping_add(src_first),
+                        ..*args
+                    });
                 }
                 IntFormat::S16 => {
                     self.kernel.run()(&DequantizeArgs {
-                        src: args.src.add(2 * src_first),
+                        src: args.src.wrapping_add(2 * src_first),
                         ..*args
                     });
                 }

@@ -70,8 +70,8 @@ pub unsafe fn pack_lhs_row(
         }
         put(whole, u32::from_ne_bytes(bytes));
     }
-    // SAFETY: k codes, by this function's contract.
-    let codes = unsafe { core::slice::from_raw_parts(codes, k) };
+    // SAFETY: k codes, by this function's contract; without any, the pointer may be anything.
+    let codes = if k == 0 { &[] } else { unsafe { core::slice::from_raw_parts(codes, k) } };
     // Σ of the codes read as unsigned after a flip that keeps their order, then moved to what the
     // packed codes are: a loop that vectorises, apart from the one above that cannot.
     let order = if unsigned { 0 } else { 0x80 };
@@ -106,7 +106,8 @@ pub fn pack_rhs(
 ) {
     let kr = form.kr();
     sums.iter_mut().take(nr).for_each(|sum| *sum = 0);
-    for (group, bytes) in panel.chunks_exact_mut((nr * kr).max(1)).enumerate() {
+    let groups = panel.chunks_exact_mut((nr * kr).max(1)).take(k.div_ceil(kr.max(1)));
+    for (group, bytes) in groups.enumerate() {
         for (column, values) in bytes.chunks_exact_mut(kr).enumerate() {
             for (j, byte) in values.iter_mut().enumerate() {
                 let i = group * kr + j;

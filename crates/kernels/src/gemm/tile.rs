@@ -111,8 +111,8 @@ unsafe fn tile<D: Dot, const ROWS: usize, const NV: usize>(args: &TileArgs) {
             if r == args.rows {
                 break;
             }
-            let za = D::splat(args.lhs_zero.add(r).read());
-            let minus_sum = D::splat(args.lhs_sum.add(r).read().wrapping_neg());
+            let za = D::splat(args.lhs_zero.add(r).read_unaligned());
+            let minus_sum = D::splat(args.lhs_sum.add(r).read_unaligned().wrapping_neg());
             for v in 0..NV {
                 let column = v * D::LANES;
                 let folded = D::mul(za, D::load(args.rhs_fold.add(column)));

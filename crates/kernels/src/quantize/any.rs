@@ -50,10 +50,16 @@ impl Any {
         unsafe {
             match format {
                 IntFormat::S8 | IntFormat::U8 => {
-                    self.kernel.run()(&QuantizeArgs { dst: args.dst.add(dst_first), ..args });
+                    self.kernel.run()(&QuantizeArgs {
+                        dst: args.dst.wrapping_add(dst_first),
+                        ..args
+                    });
                 }
                 IntFormat::S16 => {
-                    self.kernel.run()(&QuantizeArgs { dst: args.dst.add(2 * dst_first), ..args });
+                    self.kernel.run()(&QuantizeArgs {
+                        dst: args.dst.wrapping_add(2 * dst_first),
+                        ..args
+                    });
                 }
                 _ => self.packed(&args, dst_first),
             }

@@ -2,10 +2,11 @@
 //!
 //! # The algebra, and why it is exact
 //! Let `r` be f32's nearest number to `1 / s`, and `r1 < r < r2` two steps of f32 below and above it.
-//! A step is at least `2^-24 r`, and `r` is within `2^-24 / s` of `1 / s`, so
-//! `r1 < (1 - 2^-24) / s` and `(1 + 2^-24) / s < r2`. The contract's quotient, `x / s` rounded to f32
-//! (or `x r` rounded), is within `2^-24 |x / s|` of the real one, if it is not subnormal. So for
-//! `x != 0` it lies strictly between `x r1` and `x r2`.
+//! `r` is off by at most half a step, so `r1` and `r2` are at least one and a half steps from `1 / s`,
+//! and a step is at least `2^-24 r`: `r1 < (1 - 2^-24) / s` and `(1 + 2^-24) / s < r2`. (Where `r` is a
+//! power of two the steps below it are half as long, and so is what `r` can be off to that side.)
+//! The contract's quotient, `x / s` rounded to f32 (or `x r` rounded), is within `2^-24 |x / s|` of the
+//! real one, if it is not subnormal. So for `x != 0` it lies strictly between `x r1` and `x r2`.
 //!
 //! `y1 = fma(x, r1, M)` with `M = 2^23 + 2^22 + zero_point` rounds `x r1 + M` once. For results in
 //! 2^23..2^24, where the step of f32 is 1, that is a rounding to an integer, and rounding is
@@ -15,8 +16,10 @@
 //! rounds to 0, as `x r1` and `x r2` do.
 //!
 //! Otherwise (near a tie; about one in 2^16 numbers), or if any of the bits that are 0 in all
-//! numbers of 2^23..2^24 is set (NaN, infinities, quotients of 2^22 and more), nothing is claimed,
-//! and the caller divides.
+//! numbers of 2^23..2^24 is set (NaN, infinities, most quotients of 2^22 and more), nothing is
+//! claimed, and the caller divides. A few exponents have only bits that 150 has too: those of sums
+//! far below 2^23, from quotients near `-M`. There `x r1` and `x r2` are about 2 apart and the step of
+//! `y` is at most 1/4, so that `y1 != y2`.
 //!
 //! # Cost
 //! Two fused operations, two bit operations, a subtraction: where a vector division takes 16 cycles,

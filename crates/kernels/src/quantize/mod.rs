@@ -112,7 +112,8 @@ trait Format {
     /// As [`store_nearest`](Format::store_nearest), around the caches.
     ///
     /// # Safety
-    /// As [`store_nearest`](Format::store_nearest), where `to` is aligned to 64 bytes.
+    /// As [`store_nearest`](Format::store_nearest), where `to` is aligned to four vectors of codes, or to
+    /// 64 bytes.
     unsafe fn stream_nearest<V: HalfLanes>(to: *mut Self::Code, integers: [V::I32; 4]);
 }
 

@@ -216,7 +216,7 @@ unsafe fn row_ranges<V: Lanes>(args: &RangesArgs) {
     for row in 0..args.rows {
         // SAFETY: by this function's contract.
         unsafe {
-            let seen = range::<V>(args.src.add(row * args.row_stride), args.n);
+            let seen = range::<V>(args.src.wrapping_add(row * args.row_stride), args.n);
             args.low.add(row).write_unaligned(seen.low);
             args.high.add(row).write_unaligned(seen.high);
         }
