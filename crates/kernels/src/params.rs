@@ -116,8 +116,10 @@ pub(crate) trait Op<V: Lanes> {
     unsafe fn shared(&self, params: Uniform<V>, run: Run<Self::Src, Self::Dst>);
     /// A run of a parameter each, used once.
     unsafe fn each(&self, params: Each<V>, run: Run<Self::Src, Self::Dst>);
+    /// A tile without parameters yet.
+    fn tile() -> Self::Tile;
     /// Prepares `n <= TILE` parameters.
-    unsafe fn tile(&self, params: Each<V>, n: usize) -> Self::Tile;
+    unsafe fn prepare(&self, tile: &mut Self::Tile, params: Each<V>, n: usize);
     /// A run of whole vectors, each of which shares a parameter; there are `n <= TILE` parameters.
     unsafe fn by_vector(&self, params: ByVector<V>, n: usize, run: Run<Self::Src, Self::Dst>);
     /// A run of the elements of a tile, or the first of them.
@@ -159,11 +161,11 @@ pub(crate) unsafe fn grid<V: Lanes, O: Op<V>>(op: &O, grid: &Grid<O::Src, O::Dst
         } else if short {
             repeated(op, params, run, rows.count);
         } else {
-            let mut first = 0;
+            let (mut first, mut tile) = (0, O::tile());
             while first < n {
                 let len = (n - first).min(TILE);
                 let params = params.from(first);
-                let tile = op.tile(params, len);
+                op.prepare(&mut tile, params, len);
                 for row in 0..rows.count {
                     op.tiled(&tile, params, run.row(&rows, row).part(first, len));
                 }
@@ -276,6 +278,7 @@ unsafe fn expanded<V: Lanes, O: Op<V>>(
     rows: &Rows,
 ) {
     let n = run.n;
+    let mut tile = O::tile();
     let mut written = Written::new();
     let mut first = 0;
     while first < rows.count {
@@ -292,7 +295,7 @@ unsafe fn expanded<V: Lanes, O: Op<V>>(
                 }
             }
             let params = written.params();
-            let tile = op.tile(params, count * n);
+            op.prepare(&mut tile, params, count * n);
             op.tiled(&tile, params, run.part(first * n, count * n));
         }
         first += count;
@@ -325,7 +328,8 @@ unsafe fn repeated<V: Lanes, O: Op<V>>(
             }
         }
         let params = written.params();
-        let tile = op.tile(params, count * n);
+        let mut tile = O::tile();
+        op.prepare(&mut tile, params, count * n);
         let mut first = 0;
         while first < rows {
             let count = count.min(rows - first);

@@ -149,7 +149,10 @@ impl<V: HalfLanes, F: Format> Op<V> for ByRun<F> {
     }
 
     #[inline(always)]
-    unsafe fn tile(&self, _params: Each<V>, _n: usize) {}
+    fn tile() {}
+
+    #[inline(always)]
+    unsafe fn prepare(&self, _tile: &mut (), _params: Each<V>, _n: usize) {}
 
     #[inline(always)]
     unsafe fn tiled(&self, _tile: &(), params: Each<V>, run: Run<F::Code, f32>) {

@@ -52,7 +52,10 @@ impl<V: Lanes> Op<V> for ByRun {
     }
 
     #[inline(always)]
-    unsafe fn tile(&self, _params: Each<V>, _n: usize) {}
+    fn tile() {}
+
+    #[inline(always)]
+    unsafe fn prepare(&self, _tile: &mut (), _params: Each<V>, _n: usize) {}
 
     #[inline(always)]
     unsafe fn tiled(&self, _tile: &(), params: Each<V>, run: Run<f32, u8>) {

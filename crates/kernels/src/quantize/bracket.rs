@@ -139,21 +139,30 @@ impl<V: Lanes> Bracket<V> for SharedBracket<V> {
 
 /// The brackets of up to [`TILE`] elements.
 pub(super) struct BracketTile {
-    low: [MaybeUninit<f32>; TILE],
-    high: [MaybeUninit<f32>; TILE],
-    magic: [MaybeUninit<f32>; TILE],
+    low: MaybeUninit<[f32; TILE]>,
+    high: MaybeUninit<[f32; TILE]>,
+    magic: MaybeUninit<[f32; TILE]>,
     valid: bool,
 }
 
 impl BracketTile {
+    /// No brackets.
+    #[inline(always)]
+    pub(super) fn new() -> BracketTile {
+        // Arrays that are not even undefined constants, which would be copied.
+        let low = MaybeUninit::uninit();
+        BracketTile { low, high: low, magic: low, valid: false }
+    }
+
+    /// The brackets of parameters. Written in place: a tile is too large to move about.
+    ///
     /// # Safety
     /// Within an entry compiled for `V`; there are `n <= TILE` parameters.
     #[inline(always)]
-    pub(super) unsafe fn new<V: Lanes>(params: Each<V>, n: usize) -> BracketTile {
-        let unknown = [MaybeUninit::uninit(); TILE];
-        let mut tile = BracketTile { low: unknown, high: unknown, magic: unknown, valid: false };
+    pub(super) unsafe fn prepare<V: Lanes>(&mut self, params: Each<V>, n: usize) {
+        self.valid = false;
         if !V::FUSED || n < V::LANES {
-            return tile;
+            return;
         }
         // SAFETY: whole vectors, the last one moved back so that it ends with the last parameter.
         unsafe {
@@ -166,9 +175,9 @@ impl BracketTile {
                 (least, most) = (V::min(least, scale), V::max(most, scale));
                 let inverse = V::bits(V::div(one, scale));
                 let magic = V::add(V::splat_f32(MAGIC), V::f32_from_i32(zero_point));
-                put::<V>(&mut tile.low, at, V::from_bits(V::sub_i32(inverse, two)));
-                put::<V>(&mut tile.high, at, V::from_bits(V::add_i32(inverse, two)));
-                put::<V>(&mut tile.magic, at, magic);
+                put::<V>(&mut self.low, at, V::from_bits(V::sub_i32(inverse, two)));
+                put::<V>(&mut self.high, at, V::from_bits(V::add_i32(inverse, two)));
+                put::<V>(&mut self.magic, at, magic);
                 i += V::LANES;
             }
             // Clamping changes what is out of bounds, and only that.
@@ -176,9 +185,8 @@ impl BracketTile {
             let zero = V::splat_i32(0);
             let outside = V::or_xor(zero, V::bits(V::max(least, low)), V::bits(least));
             let outside = V::or_xor(outside, V::bits(V::min(most, high)), V::bits(most));
-            tile.valid = V::is_zero(outside);
+            self.valid = V::is_zero(outside);
         }
-        tile
     }
 
     /// Whether all have a bracket.
@@ -191,7 +199,7 @@ impl BracketTile {
 /// # Safety
 /// Within an entry compiled for `V`; `at + LANES <= TILE`.
 #[inline(always)]
-unsafe fn put<V: Lanes>(array: &mut [MaybeUninit<f32>; TILE], at: usize, v: V::F32) {
+unsafe fn put<V: Lanes>(array: &mut MaybeUninit<[f32; TILE]>, at: usize, v: V::F32) {
     // SAFETY: by this function's contract.
     unsafe { V::store_f32(array.as_mut_ptr().cast::<f32>().add(at), v, V::LANES) }
 }

@@ -240,9 +240,14 @@ impl<V: HalfLanes, F: Format> Op<V> for Quantize<F> {
     }
 
     #[inline(always)]
-    unsafe fn tile(&self, params: Each<V>, n: usize) -> BracketTile {
+    fn tile() -> BracketTile {
+        BracketTile::new()
+    }
+
+    #[inline(always)]
+    unsafe fn prepare(&self, tile: &mut BracketTile, params: Each<V>, n: usize) {
         // SAFETY: by the contract of `Op`.
-        unsafe { BracketTile::new(params, n) }
+        unsafe { tile.prepare(params, n) }
     }
 
     #[inline(always)]
@@ -263,7 +268,8 @@ impl<V: HalfLanes, F: Format> Op<V> for Quantize<F> {
         let exact = self.exact::<V, _>(params);
         // SAFETY: by the contract of `Op`.
         unsafe {
-            let tile = BracketTile::new(params.each, n);
+            let mut tile = BracketTile::new();
+            tile.prepare(params.each, n);
             if tile.is_valid() {
                 let bracket = VectorBracket { tile: &tile, shift: params.shift };
                 run.apply(&Quick { exact, bracket });
