@@ -1025,6 +1025,15 @@ fewbit_status fewbit_rescale_s8_s8(const int8_t *q,
                                    int8_t *out);
 
 /**
+ * Moves uint8 codes to other parameters; codes and zero points 0..255, otherwise as fewbit_rescale_s8_s8.
+ */
+fewbit_status fewbit_rescale_u8_u8(const uint8_t *q,
+                                   size_t n,
+                                   const struct fewbit_quant_params *from,
+                                   const struct fewbit_quant_params *to,
+                                   uint8_t *out);
+
+/**
  * Packs codes of less than a byte: 4 bits two in a byte, low nibble first; 2 bits four and 1 bit eight in
  * a byte, least significant first. Codes are taken modulo their bits; FEWBIT_B1 stores -1 as 0 and +1 as
  * 1. The rest of the last byte is filled with the code zero_point.

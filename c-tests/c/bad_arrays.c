@@ -150,6 +150,16 @@ static void test_the_rest(void) {
     INVALID(fewbit_rescale_s8_s8, to, (codes, 4, &good, &zero, out.s8));
     INVALID(fewbit_rescale_s8_s8, to, (codes, 4, &large, &tiny, out.s8));
     OVERLAPPING(fewbit_rescale_s8_s8, out, (out.s8, 4, &good, &good, out.s8 + 1));
+    NULL_REFUSED(fewbit_rescale_u8_u8, q, (NULL, 4, &good, &good, out.u8));
+    NULL_REFUSED(fewbit_rescale_u8_u8, from, ((const uint8_t *)codes, 4, NULL, &good, out.u8));
+    NULL_REFUSED(fewbit_rescale_u8_u8, to, ((const uint8_t *)codes, 4, &good, NULL, out.u8));
+    NULL_REFUSED(fewbit_rescale_u8_u8, out, ((const uint8_t *)codes, 4, &good, &good, NULL));
+    ZERO_ACCEPTED(fewbit_rescale_u8_u8, n, (NULL, 0, &good, &good, NULL));
+    HUGE_REFUSED(fewbit_rescale_u8_u8, n, ((const uint8_t *)codes, HUGE_N, &good, &good, out.u8));
+    INVALID(fewbit_rescale_u8_u8, from, ((const uint8_t *)codes, 4, &zero, &good, out.u8));
+    INVALID(fewbit_rescale_u8_u8, to, ((const uint8_t *)codes, 4, &good, &zero, out.u8));
+    INVALID(fewbit_rescale_u8_u8, to, ((const uint8_t *)codes, 4, &large, &tiny, out.u8));
+    OVERLAPPING(fewbit_rescale_u8_u8, out, (out.u8, 4, &good, &good, out.u8 + 1));
 
     NULL_REFUSED(fewbit_min_max_f32, x, (NULL, 4, &out.low, &out.high));
     NULL_REFUSED(fewbit_min_max_f32, min, (x, 4, NULL, &out.high));

@@ -152,6 +152,7 @@ static void run_all(record *r, const fewbit_parallel_for *threads, const float *
     DO(fewbit_requantize_fixed_s32_s8(sums, N, 1500000001, -9, FEWBIT_FIXED_DOUBLE, 5, (int8_t *)place(r, N)));
     DO(fewbit_fixed_multiplier(0.0123456789, (int32_t *)place(r, 4), (int32_t *)place(r, 4)));
     DO(fewbit_rescale_s8_s8((const int8_t *)bytes, N, &params, &params, (int8_t *)place(r, N)));
+    DO(fewbit_rescale_u8_u8(bytes, N, &params, &params, (uint8_t *)place(r, N)));
     DO(fewbit_params_from_range(-1e-40f, 3e-39f, &spec, (fewbit_quant_params *)place(r, 8), NULL));
     {
         float *scale = (float *)place(r, 4);

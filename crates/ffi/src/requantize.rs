@@ -8,7 +8,8 @@ use fewbit::kernels::registry::Row;
 use fewbit::kernels::requantize::{
     self, RequantizeArgs, RequantizeFixedArgs, RequantizeFixedFn, RequantizeFn,
 };
-use fewbit::scheme::{FixedMultiplier, FixedRounding, IntFormat, QuantParams, rescale};
+use fewbit::kernels::rescale::{self, RescaleArgs, RescaleFn};
+use fewbit::scheme::{FixedMultiplier, FixedRounding, IntFormat, QuantParams};
 use fewbit::{Error, Result, Status};
 
 /// Fixed-point rounding: TensorFlow Lite's default, a rounding doubling high multiplication followed by a
@@ -242,6 +243,39 @@ pub unsafe extern "C" fn fewbit_requantize_fixed_s32_u8(
     unsafe { requantize_fixed_array(requantize::S32_U8_FIXED, IntFormat::U8, acc, n, fixed, q) }
 }
 
+/// # Safety
+/// As the exported functions that call it document.
+unsafe fn rescale_array(
+    rows: &'static [Row<RescaleFn>],
+    format: IntFormat,
+    q: *const u8,
+    n: usize,
+    (from, to): (*const fewbit_quant_params, *const fewbit_quant_params),
+    out: *mut u8,
+) -> fewbit_status {
+    // SAFETY: no error to write; the rest by the caller's promises.
+    unsafe {
+        float_entry(core::ptr::null_mut(), |supported| {
+            let from = checked_params("from", from, format)?;
+            let to = checked_params("to", to, format)?;
+            let multiplier = from.scale / to.scale;
+            check_multiplier(multiplier)?;
+            apart_or_same(array("q", q, n)?, array("out", out, n)?)?;
+            kernel(rows, supported)?.run()(&RescaleArgs {
+                src: q,
+                src_stride: 1,
+                dst: out,
+                dst_stride: 1,
+                n,
+                from_zero_point: from.zero_point,
+                multiplier,
+                zero_point: to.zero_point,
+            });
+            Ok(())
+        })
+    }
+}
+
 /// Moves int8 codes to other parameters: out = clamp(round_half_even(f32(q - from.zero_point) *
 /// (from.scale / to.scale)) + to.zero_point, -128, 127); the quotient of the scales is one f32 division.
 ///
@@ -260,19 +294,22 @@ pub unsafe extern "C" fn fewbit_rescale_s8_s8(
     to: *const fewbit_quant_params,
     out: *mut i8,
 ) -> fewbit_status {
-    // SAFETY: no error to write; the rest is the documented contract. Codes are read before they are
-    // written, one by one, so that `out` may be `q`.
-    unsafe {
-        float_entry(core::ptr::null_mut(), |_| {
-            let from = checked_params("from", from, IntFormat::S8)?;
-            let to = checked_params("to", to, IntFormat::S8)?;
-            check_multiplier(from.scale / to.scale)?;
-            apart_or_same(array("q", q, n)?, array("out", out, n)?)?;
-            for i in 0..n {
-                let code = rescale(q.add(i).read() as i32, from, to, IntFormat::S8);
-                out.add(i).write(code as i8);
-            }
-            Ok(())
-        })
-    }
+    // SAFETY: the documented contract.
+    unsafe { rescale_array(rescale::S8_S8, IntFormat::S8, q.cast(), n, (from, to), out.cast()) }
+}
+
+/// Moves uint8 codes to other parameters; codes and zero points 0..255, otherwise as fewbit_rescale_s8_s8.
+///
+/// # Safety
+/// As documented.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fewbit_rescale_u8_u8(
+    q: *const u8,
+    n: usize,
+    from: *const fewbit_quant_params,
+    to: *const fewbit_quant_params,
+    out: *mut u8,
+) -> fewbit_status {
+    // SAFETY: the documented contract.
+    unsafe { rescale_array(rescale::U8_U8, IntFormat::U8, q, n, (from, to), out) }
 }

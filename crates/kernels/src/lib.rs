@@ -14,6 +14,7 @@ pub mod quantize;
 pub mod reduce;
 pub mod registry;
 pub mod requantize;
+pub mod rescale;
 pub mod scale;
 
 pub use params::Rows;
@@ -26,6 +27,7 @@ pub fn rows() -> impl Iterator<Item = RowInfo> {
     quantize::rows()
         .chain(dequantize::rows())
         .chain(requantize::rows())
+        .chain(rescale::rows())
         .chain(convert::rows())
         .chain(reduce::rows())
         .chain(scale::rows())

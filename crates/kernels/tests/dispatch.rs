@@ -1,7 +1,7 @@
 //! The tables: names, order, and which row each CPU would run, asked of any CPU on any host.
 
 use fewbit_kernels::registry::{Row, RowInfo, best, bind, select};
-use fewbit_kernels::{convert, dequantize, quantize, reduce, requantize};
+use fewbit_kernels::{convert, dequantize, quantize, reduce, requantize, rescale};
 use fewbit_simd::{Isa, IsaSet, Supported};
 use std::collections::HashSet;
 
@@ -77,6 +77,8 @@ fn every_table_is_listed() {
         .chain(names(requantize::S32_U8))
         .chain(names(requantize::S32_S8_FIXED))
         .chain(names(requantize::S32_U8_FIXED))
+        .chain(names(rescale::S8_S8))
+        .chain(names(rescale::U8_U8))
         .chain(names(convert::F32_F16))
         .chain(names(convert::F32_F16_SATURATE))
         .chain(names(convert::F32_BF16))

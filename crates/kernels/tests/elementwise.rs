@@ -11,6 +11,7 @@ use fewbit_kernels::quantize::{self, QuantizeArgs};
 use fewbit_kernels::reduce;
 use fewbit_kernels::registry::Row;
 use fewbit_kernels::requantize::{self, RequantizeArgs, RequantizeFixedArgs};
+use fewbit_kernels::rescale::{self, RescaleArgs};
 use fewbit_scheme::{
     FixedMultiplier, FixedRounding, IntFormat, QuantParams, QuantizeMode, Quotient, Rounding,
 };
@@ -420,6 +421,70 @@ fn conversion_rows_to_f32() {
     let all_bytes = [(0..N).map(|i| i as u8).collect()];
     conversion(convert::F8E4M3FN_F32, &all_bytes, fp8::e4m3fn_to_f32);
     conversion(convert::F8E5M2_F32, &all_bytes, fp8::e5m2_to_f32);
+    report();
+}
+
+#[test]
+fn rescale_rows() {
+    let mut arenas = Arenas::new();
+    let tables = [(rescale::S8_S8, IntFormat::S8), (rescale::U8_U8, IntFormat::U8)];
+    let src: Vec<u8> = (0..N).map(|i| i as u8).collect();
+    for (table, format) in tables {
+        let (qmin, qmax) = (format.qmin(), format.qmax());
+        for row in runnable(table) {
+            let (name, run) = (row.name(), row.run());
+            let mut calls = 0;
+            for (i, quotient) in
+                [1.0, 0.5, 0.25, 0.1, 3.3, 1e-40, 1e30, 0.0].into_iter().enumerate()
+            {
+                let zero = |i: usize| [qmin, qmax, qmin + 100, qmin + 7 * i as i32][i % 4];
+                // Scales with that quotient, where there are any.
+                let (from, to) = match quotient {
+                    0.0 => (QuantParams { scale: 1e-38, zero_point: zero(i) }, 1e38),
+                    1e30 => (QuantParams { scale: f32::MAX, zero_point: zero(i) }, 1e-38),
+                    _ => (QuantParams { scale: quotient, zero_point: zero(i) }, 1.0),
+                };
+                let to = QuantParams { scale: to, zero_point: zero(i + 1) };
+                let code = |byte: u8| match format {
+                    IntFormat::S8 => i32::from(byte as i8),
+                    _ => i32::from(byte),
+                };
+                let want: Vec<u8> = src
+                    .iter()
+                    .map(|&byte| fewbit_scheme::rescale(code(byte), from, to, format) as u8)
+                    .collect();
+                let case = Case {
+                    label: format!("{name} {from:?} {to:?}"),
+                    src_size: 1,
+                    src: &src,
+                    dst_size: 1,
+                    want: &want,
+                };
+                let args = RescaleArgs {
+                    src: std::ptr::null(),
+                    src_stride: 1,
+                    dst: std::ptr::null_mut(),
+                    dst_stride: 1,
+                    n: 0,
+                    from_zero_point: from.zero_point,
+                    multiplier: from.scale / to.scale,
+                    zero_point: to.zero_point,
+                };
+                calls += arenas.check(&case, &mut |src, src_stride, dst, dst_stride, n| {
+                    let args = RescaleArgs { src, src_stride, dst, dst_stride, n, ..args };
+                    // SAFETY: the row is bound; the arenas hold the run.
+                    unsafe { run(&args) }
+                });
+                // In place.
+                let mut codes = src.clone();
+                let at = codes.as_mut_ptr();
+                // SAFETY: as above, in the same places.
+                unsafe { run(&RescaleArgs { src: at, dst: at, n: codes.len(), ..args }) };
+                assert_eq!(codes, want, "{name} in place");
+            }
+            count(table, row, calls);
+        }
+    }
     report();
 }
 

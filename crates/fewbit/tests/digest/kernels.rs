@@ -12,6 +12,7 @@ use fewbit::kernels::registry::{Row, bind};
 use fewbit::kernels::requantize::{
     self, RequantizeArgs, RequantizeFixedArgs, RequantizeFixedFn, RequantizeFn,
 };
+use fewbit::kernels::rescale::{self, RescaleArgs, RescaleFn};
 use fewbit::kernels::scale::{self, ScaleArgs, ScaleFn};
 use fewbit::scheme::{FixedMultiplier, FixedRounding, IntFormat};
 use fewbit_testkit::{Rng, limited, missing};
@@ -99,8 +100,32 @@ pub(crate) fn enter(book: &mut Book) {
     for (table, columns) in [(reduce::ROW_RANGES, false), (reduce::COLUMN_RANGES, true)] {
         each(book, table, |run, digest| digest_ranges(run, columns, digest));
     }
+    for (table, format) in [(rescale::S8_S8, IntFormat::S8), (rescale::U8_U8, IntFormat::U8)] {
+        each(book, table, |run, digest| digest_rescale(run, format, digest));
+    }
     each(book, scale::S32_F32, digest_scale);
     digest_tiles(book);
+}
+
+fn digest_rescale(run: RescaleFn, format: IntFormat, digest: &mut Digest) {
+    let mut rng = Rng::new(7);
+    let codes: Vec<u8> = (0..=u8::MAX).chain(rng.bytes(45)).collect();
+    for multiplier in [0.0, 0.5, 1.0, 0.013, 3.7, 1e30, f32::INFINITY] {
+        let mut out = vec![0u8; codes.len()];
+        let args = RescaleArgs {
+            src: codes.as_ptr(),
+            src_stride: 1,
+            dst: out.as_mut_ptr(),
+            dst_stride: 1,
+            n: codes.len(),
+            from_zero_point: zero_point(&mut rng, format),
+            multiplier,
+            zero_point: zero_point(&mut rng, format),
+        };
+        // SAFETY: as many codes on both sides.
+        unsafe { run(&args) };
+        digest.bytes(&out);
+    }
 }
 
 fn digest_ranges(run: RangesFn, columns: bool, digest: &mut Digest) {

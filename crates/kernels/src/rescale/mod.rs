@@ -1,0 +1,128 @@
+//! Codes to codes of other parameters: `clamp(round_half_even(f32(q - from_zero_point) * multiplier) +
+//! zero_point, qmin, qmax)`, as [`fewbit_scheme::rescale`] defines it; the multiplier is the quotient of
+//! the scales.
+
+use crate::elementwise::{Step, rows, run};
+use crate::infos;
+use crate::registry::RowInfo;
+use fewbit_simd::Lanes;
+
+/// A run of codes to rescale. Strides are in elements.
+#[derive(Clone, Copy, Debug)]
+pub struct RescaleArgs {
+    /// The codes.
+    pub src: *const u8,
+    /// Distance of consecutive codes, in elements.
+    pub src_stride: usize,
+    /// The other codes: elsewhere, or in the same places as the codes themselves.
+    pub dst: *mut u8,
+    /// Distance of consecutive codes, in elements.
+    pub dst_stride: usize,
+    /// The number of elements.
+    pub n: usize,
+    /// The zero point of the codes.
+    pub from_zero_point: i32,
+    /// `from.scale / to.scale`, not negative; infinity is possible.
+    pub multiplier: f32,
+    /// The zero point of the other codes, in their range.
+    pub zero_point: i32,
+}
+
+/// A kernel of this op.
+///
+/// # Safety
+/// For `i < n`, `src + i * src_stride` can be read and `dst + i * dst_stride` written; `dst` is `src`
+/// with the same stride, or does not overlap it. With `n = 0` no pointer is used.
+pub type RescaleFn = unsafe fn(&RescaleArgs);
+
+rows! {
+    /// s8 to s8.
+    S8_S8: RescaleFn = "rescale_s8s8", |args: &RescaleArgs|, rescale::<V, true>(args)
+}
+
+rows! {
+    /// u8 to u8.
+    U8_U8: RescaleFn = "rescale_u8u8", |args: &RescaleArgs|, rescale::<V, false>(args)
+}
+
+/// The rows of this op's tables.
+pub fn rows() -> impl Iterator<Item = RowInfo> {
+    infos(S8_S8).chain(infos(U8_U8))
+}
+
+/// # Safety
+/// As [`RescaleFn`], within an entry compiled for `V`.
+#[inline(always)]
+unsafe fn rescale<V: Lanes, const SIGNED: bool>(args: &RescaleArgs) {
+    let RescaleArgs { src, src_stride, dst, dst_stride, n, .. } = *args;
+    let RescaleArgs { from_zero_point, multiplier, zero_point, .. } = *args;
+    let (qmin, qmax) = if SIGNED { (-128, 127) } else { (0, 255) };
+    let bound = |q: i32| q.wrapping_sub(zero_point) as f32;
+    let (low, high) = (bound(qmin), bound(qmax));
+    // SAFETY: by this function's contract.
+    unsafe {
+        let op = Rescale::<V, SIGNED> {
+            from_zero_point: V::splat_i32(from_zero_point),
+            multiplier: V::splat_f32(multiplier),
+            low: V::splat_f32(low),
+            high: V::splat_f32(high),
+            zero_point: V::splat_i32(zero_point),
+        };
+        run(&op, src, src_stride, dst, dst_stride, n, false);
+    }
+}
+
+struct Rescale<V: Lanes, const SIGNED: bool> {
+    from_zero_point: V::I32,
+    multiplier: V::F32,
+    low: V::F32,
+    high: V::F32,
+    zero_point: V::I32,
+}
+
+impl<V: Lanes, const SIGNED: bool> Rescale<V, SIGNED> {
+    /// # Safety
+    /// As [`Step::step`].
+    #[inline(always)]
+    unsafe fn codes(&self, src: *const u8, n: usize) -> V::I32 {
+        // SAFETY: by this function's contract.
+        unsafe {
+            let q = if SIGNED { V::load_i8(src.cast(), n) } else { V::load_u8(src, n) };
+            let steps = V::f32_from_i32(V::sub_i32(q, self.from_zero_point));
+            // 0 * inf; the contract takes it for the zero point.
+            let t = V::replace_nan(V::mul(steps, self.multiplier), V::splat_f32(0.0));
+            let t = V::round_half_even(V::min(V::max(t, self.low), self.high));
+            V::add_i32(V::i32_from_f32(t), self.zero_point)
+        }
+    }
+}
+
+impl<V: Lanes, const SIGNED: bool> Step for Rescale<V, SIGNED> {
+    type Src = u8;
+    type Dst = u8;
+    const LANES: usize = V::LANES;
+
+    #[inline(always)]
+    unsafe fn step(&self, src: *const u8, dst: *mut u8, _first: usize, n: usize) {
+        // SAFETY: by the contract of `Step::step`.
+        unsafe { V::store_u8(dst, self.codes(src, n), n) }
+    }
+
+    #[inline(always)]
+    unsafe fn step_4(&self, src: *const u8, dst: *mut u8, _first: usize) {
+        // SAFETY: by the contract of `Step::step_4`. All is read before anything is written.
+        unsafe {
+            let codes = [
+                self.codes(src, V::LANES),
+                self.codes(src.add(V::LANES), V::LANES),
+                self.codes(src.add(2 * V::LANES), V::LANES),
+                self.codes(src.add(3 * V::LANES), V::LANES),
+            ];
+            if SIGNED {
+                V::store_s8_of_4(dst.cast(), codes);
+            } else {
+                V::store_u8_of_4(dst, codes);
+            }
+        }
+    }
+}
