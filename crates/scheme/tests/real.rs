@@ -10,8 +10,11 @@ fn same(got: f32, want: f32) -> bool {
 }
 
 fn check_fma(a: f32, b: f32, c: f32) {
-    let (got, want) = (real::fma(a, b, c), a.mul_add(b, c));
-    assert!(same(got, want), "fma({a:e}, {b:e}, {c:e}) = {got:e}, std {want:e}");
+    let got = real::fma(a, b, c);
+    if fewbit_testkit::fma_is_an_instruction() {
+        let want = a.mul_add(b, c);
+        assert!(same(got, want), "fma({a:e}, {b:e}, {c:e}) = {got:e}, std {want:e}");
+    }
     if a.is_finite() && b.is_finite() && c.is_finite() {
         let want = fused(a, b, c);
         assert!(same(got, want), "fma({a:e}, {b:e}, {c:e}) = {got:e}, integers {want:e}");

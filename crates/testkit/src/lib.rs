@@ -49,6 +49,15 @@ pub fn limited() -> Supported {
     }
 }
 
+/// Whether `f32::mul_add` is an instruction here. Where it is not, it is the C library's, which rounds some
+/// subnormal results twice (glibc 2.36 gives 2^-126 for `fma(2^-24 + 2^-47, 2^-126 - 2^-149, 2^-126 -
+/// 2^-149)`): no witness.
+pub fn fma_is_an_instruction() -> bool {
+    static FMA: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
+    cfg!(target_arch = "aarch64")
+        || *FMA.get_or_init(|| Supported::detect().has(Isa::Avx2.closure()))
+}
+
 /// The name of a set for reports: its most specific features, or `scalar`.
 pub fn set_name(set: IsaSet) -> String {
     let names: Vec<&str> = set
