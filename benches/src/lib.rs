@@ -10,7 +10,7 @@ mod traffic;
 pub use buffer::Buffer;
 pub use traffic::Traffic;
 
-use fewbit_testkit::Rng;
+use fewbit_testkit::{Rng, limited, set_name};
 
 /// Sizes of arrays, in elements: those that fit the first cache, the second, the third, and none.
 pub const SIZES: [(&str, usize); 4] =
@@ -27,6 +27,14 @@ pub fn id(op: &str, row: &str) -> String {
     let kernel = row.strip_prefix(op).unwrap_or(row).trim_start_matches('_');
     let (op, types) = parts(op);
     format!("{op}/{types}/{kernel}")
+}
+
+/// The CPU at hand and the instruction sets that benches may use on it, in words.
+pub fn machine() -> String {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let model = model.map_or(std::env::consts::ARCH, |(_, model)| model.trim());
+    format!("{model}; instruction sets: {}", set_name(limited().set()))
 }
 
 /// A layer of a file in `shapes/`: a name and numbers.

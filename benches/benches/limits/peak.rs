@@ -49,13 +49,13 @@ macro_rules! peak {
 
 /// Functions that give a value back as if it had been computed, without an instruction.
 macro_rules! hide {
-    ($($name:ident: $v:ty, $class:ident, $features:literal;)*) => {$(
+    ($($name:ident: $v:ty, $class:ident, $features:literal, $template:literal;)*) => {$(
         #[inline]
         #[target_feature(enable = $features)]
         unsafe fn $name(mut v: $v) -> $v {
             // SAFETY: no instruction.
             unsafe {
-                core::arch::asm!("/* {0} */", inout($class) v,
+                core::arch::asm!($template, inout($class) v,
                     options(nomem, nostack, preserves_flags));
             }
             v
@@ -69,10 +69,10 @@ mod arch {
     use core::arch::x86_64::*;
 
     hide! {
-        any_512: __m512, zmm_reg, "avx512f";
-        any_512i: __m512i, zmm_reg, "avx512f";
-        any_256: __m256, ymm_reg, "avx2";
-        any_256i: __m256i, ymm_reg, "avx2";
+        any_512: __m512, zmm_reg, "avx512f", "/* {0} */";
+        any_512i: __m512i, zmm_reg, "avx512f", "/* {0} */";
+        any_256: __m256, ymm_reg, "avx2", "/* {0} */";
+        any_256i: __m256i, ymm_reg, "avx2", "/* {0} */";
     }
 
     pub fn peaks() -> Vec<Peak> {
@@ -169,8 +169,8 @@ mod arch {
     use core::arch::asm;
 
     hide! {
-        any_f32: float32x4_t, vreg, "neon";
-        any_s32: int32x4_t, vreg, "neon";
+        any_f32: float32x4_t, vreg, "neon", "/* {0:v} */";
+        any_s32: int32x4_t, vreg, "neon", "/* {0:v} */";
     }
 
     /// The intrinsic is unstable.
