@@ -15,18 +15,14 @@ use fewbit::kernels::scale::{self, ScaleArgs, ScaleFn};
 use fewbit::scheme::{FixedMultiplier, FixedRounding, IntFormat, QuantizeMode};
 use fewbit_benches::{Buffer, SIZES, Traffic, activations, codes, id, parts};
 use fewbit_testkit::limited;
-use std::cell::LazyCell;
 
 const LARGEST: usize = SIZES[SIZES.len() - 1].1;
-
-type Lazy = LazyCell<Buffer>;
-type Sums = LazyCell<Vec<i32>>;
 
 /// What all tables share: the results, and the ops that were timed.
 struct Tables<'a> {
     c: &'a mut Criterion,
     /// The kernel's result and the portable one.
-    results: LazyCell<[Buffer; 2]>,
+    results: [Buffer; 2],
     timed: Vec<&'static str>,
 }
 
@@ -53,8 +49,7 @@ impl Tables<'_> {
                 let (results, mut checked) = (&mut self.results, false);
                 // Criterion calls this several times, but only for ids that were asked for.
                 group.bench_function(size, |b| {
-                    let [dst, want] =
-                        LazyCell::force_mut(results).each_mut().map(Buffer::bytes_mut);
+                    let [dst, want] = results.each_mut().map(Buffer::bytes_mut);
                     if !checked {
                         let bytes = run(portable.run(), n, want);
                         assert_eq!(run(kernel.run(), n, dst), bytes);
@@ -70,7 +65,7 @@ impl Tables<'_> {
     }
 }
 
-fn quantize_row(x: &Lazy, format: IntFormat) -> impl Fn(QuantizeFn, usize, &mut [u8]) -> usize {
+fn quantize_row(x: &Buffer, format: IntFormat) -> impl Fn(QuantizeFn, usize, &mut [u8]) -> usize {
     let width = if format == IntFormat::S16 { 2 } else { 1 };
     let zero_point = match format {
         IntFormat::B1 => 0,
@@ -96,7 +91,7 @@ fn quantize_row(x: &Lazy, format: IntFormat) -> impl Fn(QuantizeFn, usize, &mut 
     }
 }
 
-fn dequantize_row(q: &Lazy, width: usize) -> impl Fn(DequantizeFn, usize, &mut [u8]) -> usize {
+fn dequantize_row(q: &Buffer, width: usize) -> impl Fn(DequantizeFn, usize, &mut [u8]) -> usize {
     move |run, n, dst| {
         let args = DequantizeArgs {
             src: q.bytes()[..n * width].as_ptr(),
@@ -115,7 +110,7 @@ fn dequantize_row(q: &Lazy, width: usize) -> impl Fn(DequantizeFn, usize, &mut [
     }
 }
 
-fn requantize_row(acc: &Sums) -> impl Fn(RequantizeFn, usize, &mut [u8]) -> usize {
+fn requantize_row(acc: &[i32]) -> impl Fn(RequantizeFn, usize, &mut [u8]) -> usize {
     move |run, n, dst| {
         let args = RequantizeArgs {
             src: acc[..n].as_ptr(),
@@ -135,7 +130,7 @@ fn requantize_row(acc: &Sums) -> impl Fn(RequantizeFn, usize, &mut [u8]) -> usiz
     }
 }
 
-fn requantize_fixed_row(acc: &Sums) -> impl Fn(RequantizeFixedFn, usize, &mut [u8]) -> usize {
+fn requantize_fixed_row(acc: &[i32]) -> impl Fn(RequantizeFixedFn, usize, &mut [u8]) -> usize {
     let multiplier = FixedMultiplier::from_real(0.001).expect("a multiplier");
     move |run, n, dst| {
         let args = RequantizeFixedArgs {
@@ -157,7 +152,7 @@ fn requantize_fixed_row(acc: &Sums) -> impl Fn(RequantizeFixedFn, usize, &mut [u
 }
 
 fn convert_row(
-    src: &Lazy,
+    src: &Buffer,
     from: usize,
     to: usize,
 ) -> impl Fn(ConvertFn, usize, &mut [u8]) -> usize {
@@ -176,7 +171,7 @@ fn convert_row(
 }
 
 /// Ranges of a square matrix of `n` elements, by row or by column.
-fn ranges(x: &Lazy) -> impl Fn(RangesFn, usize, &mut [u8]) -> usize {
+fn ranges(x: &Buffer) -> impl Fn(RangesFn, usize, &mut [u8]) -> usize {
     move |run, n, dst| {
         let side = n.isqrt();
         assert_eq!(side * side, n);
@@ -198,7 +193,7 @@ fn ranges(x: &Lazy) -> impl Fn(RangesFn, usize, &mut [u8]) -> usize {
     }
 }
 
-fn min_max(x: &Lazy) -> impl Fn(MinMaxFn, usize, &mut [u8]) -> usize {
+fn min_max(x: &Buffer) -> impl Fn(MinMaxFn, usize, &mut [u8]) -> usize {
     move |run, n, dst| {
         // SAFETY: `n` values.
         let (min, max) = unsafe { run(x.floats()[..n].as_ptr(), 1, n) };
@@ -208,7 +203,7 @@ fn min_max(x: &Lazy) -> impl Fn(MinMaxFn, usize, &mut [u8]) -> usize {
     }
 }
 
-fn scale_row(acc: &Sums, x: &Lazy) -> impl Fn(ScaleFn, usize, &mut [u8]) -> usize {
+fn scale_row(acc: &[i32], x: &Buffer) -> impl Fn(ScaleFn, usize, &mut [u8]) -> usize {
     move |run, n, dst| {
         let args = ScaleArgs {
             src: acc[..n].as_ptr(),
@@ -227,14 +222,13 @@ fn scale_row(acc: &Sums, x: &Lazy) -> impl Fn(ScaleFn, usize, &mut [u8]) -> usiz
 }
 
 pub fn bench(c: &mut Criterion) {
-    // Large, so each is made when it is first asked for.
-    let x: &Lazy = &LazyCell::new(|| activations(LARGEST));
-    let q: &Lazy = &LazyCell::new(|| Buffer::repeated(&codes(1 << 20), 2 * LARGEST));
-    let acc: &Sums = &LazyCell::new(|| {
-        activations(LARGEST).floats().iter().map(|x| (x * 50_000.0) as i32).collect()
-    });
-    let results: fn() -> _ = || [Buffer::new(4 * LARGEST), Buffer::new(4 * LARGEST)];
-    let mut t = Tables { c, results: LazyCell::new(results), timed: Vec::new() };
+    // Not made on first use: criterion would count that as time spent on the first id.
+    let x = &activations(LARGEST);
+    let q = &Buffer::repeated(&codes(1 << 20), 2 * LARGEST);
+    let acc: Vec<i32> = x.floats().iter().map(|x| (x * 50_000.0) as i32).collect();
+    let acc = acc.as_slice();
+    let results = [Buffer::new(4 * LARGEST), Buffer::new(4 * LARGEST)];
+    let mut t = Tables { c, results, timed: Vec::new() };
 
     t.table(quantize::F32_S8, quantize_row(x, IntFormat::S8));
     t.table(quantize::F32_U8, quantize_row(x, IntFormat::U8));

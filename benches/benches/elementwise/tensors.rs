@@ -10,7 +10,6 @@ use fewbit::simd::Supported;
 use fewbit::tensor::{TensorParams, TensorQuant, code_bytes, param_count};
 use fewbit_benches::{Buffer, Traffic, activations};
 use fewbit_testkit::supported_sets;
-use std::cell::LazyCell;
 
 use Granularity::{PerAxis, PerBlock, PerTensor};
 use IntFormat::{S4, S8};
@@ -67,7 +66,7 @@ fn data() -> Data {
 }
 
 pub fn bench(c: &mut Criterion) {
-    let mut data: LazyCell<Data> = LazyCell::new(data);
+    let mut data = data();
     for (name, dims, granularity, formats) in CASES {
         for &format in formats {
             let code = if format == S4 { "s4" } else { "s8" };
@@ -86,8 +85,7 @@ pub fn bench(c: &mut Criterion) {
                     group.throughput(Throughput::Bytes(traffic.bytes(n))).sample_size(10);
                     let id = BenchmarkId::from_parameter(name);
                     group.bench_function(id, |b| {
-                        let data = LazyCell::force_mut(&mut data);
-                        b.iter(|| run(data));
+                        b.iter(|| run(&mut data));
                     });
                     group.finish();
                 };

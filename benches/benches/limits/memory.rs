@@ -5,7 +5,6 @@ use criterion::{Criterion, SamplingMode, Throughput};
 use fewbit::simd::Isa;
 use fewbit_benches::{Buffer, SIZES, Traffic, codes};
 use fewbit_testkit::limited;
-use std::cell::LazyCell;
 use std::hint::black_box;
 
 /// The size of the tensors in the elementwise benches, beside those of the arrays.
@@ -260,8 +259,8 @@ pub fn bench(c: &mut Criterion) {
     let largest = sizes.iter().map(|&(_, n)| n).max().unwrap_or(0);
     // Of the limit that reads most, and of that which writes most. No zeros: caches may treat them
     // apart.
-    let src = LazyCell::new(|| Buffer::repeated(&codes(1 << 16), 8 * largest));
-    let mut dst = LazyCell::new(|| Buffer::new(4 * largest));
+    let src = Buffer::repeated(&codes(1 << 16), 8 * largest);
+    let mut dst = Buffer::new(4 * largest);
     for machine in arch::machines() {
         if !limited().has(machine.isa.closure()) {
             continue;
@@ -280,7 +279,7 @@ pub fn bench(c: &mut Criterion) {
                     }
                     group.bench_function(size, |b| {
                         let src = src.bytes().as_ptr();
-                        let dst = LazyCell::force_mut(&mut dst).bytes_mut().as_mut_ptr();
+                        let dst = dst.bytes_mut().as_mut_ptr();
                         // SAFETY: the CPU has the features; the buffers hold the largest size, and
                         // begin on pages.
                         b.iter(|| unsafe { pass(src, dst, steps) });
