@@ -1,19 +1,40 @@
 //! What the benches share: ids, shapes of real layers, and the corpus.
 //!
 //! An id is `<op>/<types>/<kernel>/<shape>`, so `cargo bench --bench gemm -- avx2` times the AVX2
-//! kernels and `-- bert` one network's layers. Every row that the CPU can run within `FEWBIT_ISA` is
+//! kernels, `-- /64Ki` one size and `-- bert` one network's layers. Every row that the CPU can run within `FEWBIT_ISA` is
 //! timed, on one thread, after its result was compared with the portable row's.
 
-use fewbit_testkit::Rng;
+mod buffer;
+mod traffic;
+
+pub use buffer::Buffer;
+pub use traffic::Traffic;
+
+use fewbit_testkit::{Rng, limited, set_name};
+
+/// Sizes of arrays, in elements: those that fit the first cache, the second, the third, and none.
+pub const SIZES: [(&str, usize); 4] =
+    [("4Ki", 1 << 12), ("64Ki", 1 << 16), ("1Mi", 1 << 20), ("64Mi", 1 << 26)];
+
+/// An op and its types: `quantize` and `f32s8` of `quantize_f32s8`.
+pub fn parts(op: &str) -> (&str, &str) {
+    op.rsplit_once('_').unwrap_or((op, ""))
+}
 
 /// `<op>/<types>/<kernel>` of a row's name and its op's: `quantize_f32s8_avx2` of `quantize_f32s8` is
 /// `quantize/f32s8/avx2`.
 pub fn id(op: &str, row: &str) -> String {
     let kernel = row.strip_prefix(op).unwrap_or(row).trim_start_matches('_');
-    match op.rsplit_once('_') {
-        Some((op, types)) => format!("{op}/{types}/{kernel}"),
-        None => format!("{op}/{kernel}"),
-    }
+    let (op, types) = parts(op);
+    format!("{op}/{types}/{kernel}")
+}
+
+/// The CPU at hand and the instruction sets that benches may use on it, in words.
+pub fn machine() -> String {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let model = model.map_or(std::env::consts::ARCH, |(_, model)| model.trim());
+    format!("{model}; instruction sets: {}", set_name(limited().set()))
 }
 
 /// A layer of a file in `shapes/`: a name and numbers.
@@ -42,10 +63,14 @@ pub fn shapes(text: &'static str, count: usize) -> Vec<Shape> {
         .collect()
 }
 
+/// Numbers that [`activations`] draws before it repeats them: too many for a branch predictor.
+const DRAWN: usize = 1 << 18;
+
 /// Normally distributed numbers, as activations are.
-pub fn activations(n: usize) -> Vec<f32> {
+pub fn activations(n: usize) -> Buffer {
     let mut rng = Rng::new(1);
-    (0..n).map(|_| rng.normal()).collect()
+    let drawn: Vec<u8> = (0..DRAWN.min(n)).flat_map(|_| rng.normal().to_ne_bytes()).collect();
+    Buffer::repeated(&drawn, 4 * n)
 }
 
 /// Any codes.

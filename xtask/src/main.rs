@@ -1,6 +1,7 @@
 //! The workspace's own tasks: `cargo xtask <task>`. One module a task; none of them needs more than
 //! Rust and a C compiler unless its help says so.
 
+mod bench_report;
 mod demo;
 mod digest;
 mod headers;
@@ -31,6 +32,7 @@ const TASKS: &[Task] = &[
     Task { name: "symbols", help: symbols::HELP, run: symbols::run },
     Task { name: "isa-table", help: isa_table::HELP, run: isa_table::run },
     Task { name: "digest", help: digest::HELP, run: digest::run },
+    Task { name: "bench-report", help: bench_report::HELP, run: bench_report::run },
     Task { name: "nostd", help: nostd::HELP, run: nostd::run },
 ];
 

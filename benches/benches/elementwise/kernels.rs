@@ -1,0 +1,265 @@
+//! Every row of the registry but the products', on contiguous arrays that share a parameter. An op is a
+//! line in [`bench`]; its rows and bytes follow from the registry, and an op without a line is an error.
+
+use criterion::{Criterion, SamplingMode, Throughput};
+use fewbit::kernels::Rows;
+use fewbit::kernels::convert::{self, ConvertArgs, ConvertFn};
+use fewbit::kernels::dequantize::{self, DequantizeArgs, DequantizeFn};
+use fewbit::kernels::quantize::{self, QuantizeArgs, QuantizeFn};
+use fewbit::kernels::reduce::{self, MinMaxFn, RangesArgs, RangesFn};
+use fewbit::kernels::registry::{Row, bind};
+use fewbit::kernels::requantize::{
+    self, RequantizeArgs, RequantizeFixedArgs, RequantizeFixedFn, RequantizeFn,
+};
+use fewbit::kernels::scale::{self, ScaleArgs, ScaleFn};
+use fewbit::scheme::{FixedMultiplier, FixedRounding, IntFormat, QuantizeMode};
+use fewbit_benches::{Buffer, SIZES, Traffic, activations, codes, id, parts};
+use fewbit_testkit::limited;
+
+const LARGEST: usize = SIZES[SIZES.len() - 1].1;
+
+/// What all tables share: the results, and the ops that were timed.
+struct Tables<'a> {
+    c: &'a mut Criterion,
+    /// The kernel's result and the portable one.
+    results: [Buffer; 2],
+    timed: Vec<&'static str>,
+}
+
+impl Tables<'_> {
+    /// Times all rows of a table: `run(kernel, n, dst)` makes `n` elements in `dst` and returns how
+    /// many bytes it wrote.
+    fn table<F: Copy>(
+        &mut self,
+        rows: &'static [Row<F>],
+        run: impl Fn(F, usize, &mut [u8]) -> usize,
+    ) {
+        let portable = rows.last().and_then(|row| bind(row, limited())).expect("a portable row");
+        let op = portable.name().trim_end_matches("_scalar");
+        self.timed.push(op);
+        let traffic = parts(op);
+        let traffic = Traffic::of(traffic.0, traffic.1).expect(op);
+        for kernel in rows.iter().filter_map(|row| bind(row, limited())) {
+            let mut group = self.c.benchmark_group(id(op, kernel.name()));
+            for (size, n) in SIZES {
+                group.throughput(Throughput::Bytes(traffic.bytes(n)));
+                if n > 1 << 20 {
+                    group.sampling_mode(SamplingMode::Flat).sample_size(10);
+                }
+                let (results, mut checked) = (&mut self.results, false);
+                // Criterion calls this several times, but only for ids that were asked for.
+                group.bench_function(size, |b| {
+                    let [dst, want] = results.each_mut().map(Buffer::bytes_mut);
+                    if !checked {
+                        let bytes = run(portable.run(), n, want);
+                        assert_eq!(run(kernel.run(), n, dst), bytes);
+                        let same = dst[..bytes] == want[..bytes];
+                        assert!(same, "{} differs from {}", kernel.name(), portable.name());
+                        checked = true;
+                    }
+                    b.iter(|| run(kernel.run(), n, dst));
+                });
+            }
+            group.finish();
+        }
+    }
+}
+
+fn quantize_row(x: &Buffer, format: IntFormat) -> impl Fn(QuantizeFn, usize, &mut [u8]) -> usize {
+    let width = if format == IntFormat::S16 { 2 } else { 1 };
+    let zero_point = match format {
+        IntFormat::B1 => 0,
+        _ => (format.qmin() + format.qmax()) / 2 + 3,
+    };
+    move |run, n, dst| {
+        let args = QuantizeArgs {
+            src: x.floats()[..n].as_ptr(),
+            src_stride: 1,
+            dst: dst[..n * width].as_mut_ptr(),
+            dst_stride: 1,
+            n,
+            scales: &0.03,
+            zero_points: &zero_point,
+            param_step: 0,
+            rows: Rows::ONE,
+            mode: QuantizeMode::default(),
+            clamp: (format.qmin(), format.qmax()),
+        };
+        // SAFETY: `n` values, `n` codes of the width, one parameter.
+        unsafe { run(&args) };
+        n * width
+    }
+}
+
+fn dequantize_row(q: &Buffer, width: usize) -> impl Fn(DequantizeFn, usize, &mut [u8]) -> usize {
+    move |run, n, dst| {
+        let args = DequantizeArgs {
+            src: q.bytes()[..n * width].as_ptr(),
+            src_stride: 1,
+            dst: dst[..4 * n].as_mut_ptr().cast(),
+            dst_stride: 1,
+            n,
+            scales: &0.03,
+            zero_points: &3,
+            param_step: 0,
+            rows: Rows::ONE,
+        };
+        // SAFETY: `n` codes of the width, `n` values, one parameter.
+        unsafe { run(&args) };
+        4 * n
+    }
+}
+
+fn requantize_row(acc: &[i32]) -> impl Fn(RequantizeFn, usize, &mut [u8]) -> usize {
+    move |run, n, dst| {
+        let args = RequantizeArgs {
+            src: acc[..n].as_ptr(),
+            src_stride: 1,
+            dst: dst[..n].as_mut_ptr(),
+            dst_stride: 1,
+            n,
+            multipliers: &0.001,
+            zero_points: &3,
+            param_step: 0,
+            rows: Rows::ONE,
+            clamp: (0, 127),
+        };
+        // SAFETY: `n` sums, `n` codes, one parameter.
+        unsafe { run(&args) };
+        n
+    }
+}
+
+fn requantize_fixed_row(acc: &[i32]) -> impl Fn(RequantizeFixedFn, usize, &mut [u8]) -> usize {
+    let multiplier = FixedMultiplier::from_real(0.001).expect("a multiplier");
+    move |run, n, dst| {
+        let args = RequantizeFixedArgs {
+            src: acc[..n].as_ptr(),
+            src_stride: 1,
+            dst: dst[..n].as_mut_ptr(),
+            dst_stride: 1,
+            n,
+            multipliers: &multiplier,
+            zero_points: &3,
+            param_step: 0,
+            clamp: (0, 127),
+            rounding: FixedRounding::Single,
+        };
+        // SAFETY: `n` sums, `n` codes, one parameter.
+        unsafe { run(&args) };
+        n
+    }
+}
+
+fn convert_row(
+    src: &Buffer,
+    from: usize,
+    to: usize,
+) -> impl Fn(ConvertFn, usize, &mut [u8]) -> usize {
+    move |run, n, dst| {
+        let args = ConvertArgs {
+            src: src.bytes()[..n * from].as_ptr(),
+            src_stride: 1,
+            dst: dst[..n * to].as_mut_ptr(),
+            dst_stride: 1,
+            n,
+        };
+        // SAFETY: `n` elements on both sides.
+        unsafe { run(&args) };
+        n * to
+    }
+}
+
+/// Ranges of a square matrix of `n` elements, by row or by column.
+fn ranges(x: &Buffer) -> impl Fn(RangesFn, usize, &mut [u8]) -> usize {
+    move |run, n, dst| {
+        let side = n.isqrt();
+        assert_eq!(side * side, n);
+        let ends = &mut dst[..8 * side];
+        // Columns continue the ranges that they find.
+        ends[..4 * side].as_chunks_mut().0.fill(f32::INFINITY.to_ne_bytes());
+        ends[4 * side..].as_chunks_mut().0.fill(f32::NEG_INFINITY.to_ne_bytes());
+        let args = RangesArgs {
+            src: x.floats()[..n].as_ptr(),
+            n: side,
+            rows: side,
+            row_stride: side,
+            low: ends.as_mut_ptr().cast(),
+            high: ends[4 * side..].as_mut_ptr().cast(),
+        };
+        // SAFETY: a square of values, and as many ranges as it has rows and columns.
+        unsafe { run(&args) };
+        8 * side
+    }
+}
+
+fn min_max(x: &Buffer) -> impl Fn(MinMaxFn, usize, &mut [u8]) -> usize {
+    move |run, n, dst| {
+        // SAFETY: `n` values.
+        let (min, max) = unsafe { run(x.floats()[..n].as_ptr(), 1, n) };
+        dst[..4].copy_from_slice(&min.to_ne_bytes());
+        dst[4..8].copy_from_slice(&max.to_ne_bytes());
+        8
+    }
+}
+
+fn scale_row(acc: &[i32], x: &Buffer) -> impl Fn(ScaleFn, usize, &mut [u8]) -> usize {
+    move |run, n, dst| {
+        let args = ScaleArgs {
+            src: acc[..n].as_ptr(),
+            dst: dst[..4 * n].as_mut_ptr().cast(),
+            dst_stride: 1,
+            n,
+            row_factor: 0.02,
+            factors: x.floats()[..n].as_ptr(),
+            bias: std::ptr::null(),
+            relu: false,
+        };
+        // SAFETY: `n` sums, factors and results.
+        unsafe { run(&args) };
+        4 * n
+    }
+}
+
+pub fn bench(c: &mut Criterion) {
+    // Not made on first use: criterion would count that as time spent on the first id.
+    let x = &activations(LARGEST);
+    let q = &Buffer::repeated(&codes(1 << 20), 2 * LARGEST);
+    let acc: Vec<i32> = x.floats().iter().map(|x| (x * 50_000.0) as i32).collect();
+    let acc = acc.as_slice();
+    let results = [Buffer::new(4 * LARGEST), Buffer::new(4 * LARGEST)];
+    let mut t = Tables { c, results, timed: Vec::new() };
+
+    t.table(quantize::F32_S8, quantize_row(x, IntFormat::S8));
+    t.table(quantize::F32_U8, quantize_row(x, IntFormat::U8));
+    t.table(quantize::F32_S16, quantize_row(x, IntFormat::S16));
+    t.table(quantize::F32_B1, quantize_row(x, IntFormat::B1));
+    t.table(dequantize::S8_F32, dequantize_row(q, 1));
+    t.table(dequantize::U8_F32, dequantize_row(q, 1));
+    t.table(dequantize::S16_F32, dequantize_row(q, 2));
+    t.table(requantize::S32_S8, requantize_row(acc));
+    t.table(requantize::S32_U8, requantize_row(acc));
+    t.table(requantize::S32_S8_FIXED, requantize_fixed_row(acc));
+    t.table(requantize::S32_U8_FIXED, requantize_fixed_row(acc));
+    t.table(convert::F32_F16, convert_row(x, 4, 2));
+    t.table(convert::F32_F16_SATURATE, convert_row(x, 4, 2));
+    t.table(convert::F32_BF16, convert_row(x, 4, 2));
+    t.table(convert::F32_BF16_SATURATE, convert_row(x, 4, 2));
+    t.table(convert::F16_F32, convert_row(q, 2, 4));
+    t.table(convert::BF16_F32, convert_row(q, 2, 4));
+    t.table(convert::F32_F8E4M3FN, convert_row(x, 4, 1));
+    t.table(convert::F32_F8E4M3FN_SATURATE, convert_row(x, 4, 1));
+    t.table(convert::F32_F8E5M2, convert_row(x, 4, 1));
+    t.table(convert::F32_F8E5M2_SATURATE, convert_row(x, 4, 1));
+    t.table(convert::F8E4M3FN_F32, convert_row(q, 1, 4));
+    t.table(convert::F8E5M2_F32, convert_row(q, 1, 4));
+    t.table(reduce::MIN_MAX, min_max(x));
+    t.table(reduce::ROW_RANGES, ranges(x));
+    t.table(reduce::COLUMN_RANGES, ranges(x));
+    t.table(scale::S32_F32, scale_row(acc, x));
+
+    // The products are `gemm.rs`.
+    let known = |op: &&str| t.timed.contains(op) || op.starts_with("gemm_");
+    let forgotten = fewbit::kernels::rows().map(|row| row.op).find(|op| !known(op));
+    assert_eq!(forgotten, None, "no line here times this op of the registry");
+}

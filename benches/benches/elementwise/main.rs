@@ -1,0 +1,24 @@
+//! Ops that work element by element: every row of the registry on arrays (`kernels`), tensors of every
+//! granularity through the Rust API (`tensors`), and what a call of the C ABI costs (`calls`).
+#![allow(missing_docs, reason = "criterion's macros write undocumented functions")]
+
+mod calls;
+mod kernels;
+mod tensors;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use std::time::Duration;
+
+fn short() -> Criterion {
+    Criterion::default()
+        .warm_up_time(Duration::from_millis(200))
+        .measurement_time(Duration::from_millis(800))
+        .sample_size(20)
+}
+
+criterion_group!(
+    name = benches;
+    config = short();
+    targets = kernels::bench, tensors::bench, calls::bench
+);
+criterion_main!(benches);
