@@ -11,6 +11,7 @@ use fewbit::kernels::registry::{Row, bind};
 use fewbit::kernels::requantize::{
     self, RequantizeArgs, RequantizeFixedArgs, RequantizeFixedFn, RequantizeFn,
 };
+use fewbit::kernels::rescale::{self, RescaleArgs, RescaleFn};
 use fewbit::kernels::scale::{self, ScaleArgs, ScaleFn};
 use fewbit::scheme::{FixedMultiplier, FixedRounding, IntFormat, QuantizeMode};
 use fewbit_benches::{Buffer, SIZES, Traffic, activations, codes, id, parts};
@@ -130,6 +131,24 @@ fn requantize_row(acc: &[i32]) -> impl Fn(RequantizeFn, usize, &mut [u8]) -> usi
     }
 }
 
+fn rescale_row(q: &Buffer) -> impl Fn(RescaleFn, usize, &mut [u8]) -> usize {
+    move |run, n, dst| {
+        let args = RescaleArgs {
+            src: q.bytes()[..n].as_ptr(),
+            src_stride: 1,
+            dst: dst[..n].as_mut_ptr(),
+            dst_stride: 1,
+            n,
+            from_zero_point: 7,
+            multiplier: 0.83,
+            zero_point: 3,
+        };
+        // SAFETY: `n` codes on both sides.
+        unsafe { run(&args) };
+        n
+    }
+}
+
 fn requantize_fixed_row(acc: &[i32]) -> impl Fn(RequantizeFixedFn, usize, &mut [u8]) -> usize {
     let multiplier = FixedMultiplier::from_real(0.001).expect("a multiplier");
     move |run, n, dst| {
@@ -241,6 +260,8 @@ pub fn bench(c: &mut Criterion) {
     t.table(requantize::S32_U8, requantize_row(acc));
     t.table(requantize::S32_S8_FIXED, requantize_fixed_row(acc));
     t.table(requantize::S32_U8_FIXED, requantize_fixed_row(acc));
+    t.table(rescale::S8_S8, rescale_row(q));
+    t.table(rescale::U8_U8, rescale_row(q));
     t.table(convert::F32_F16, convert_row(x, 4, 2));
     t.table(convert::F32_F16_SATURATE, convert_row(x, 4, 2));
     t.table(convert::F32_BF16, convert_row(x, 4, 2));
