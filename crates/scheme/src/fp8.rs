@@ -18,7 +18,7 @@ pub enum Overflow {
 
 /// Rounds a magnitude (f32 bits without sign, not NaN) to a format of `MANTISSA` bits and exponent
 /// bias `BIAS`, without a limit above: the result's bits, in order of magnitude.
-fn round_magnitude<const MANTISSA: u32, const BIAS: u32>(magnitude: u32) -> u32 {
+pub(crate) fn round_magnitude<const MANTISSA: u32, const BIAS: u32>(magnitude: u32) -> u32 {
     let drop = 23 - MANTISSA;
     let rebias = (127 - BIAS) << 23;
     if magnitude >= rebias + (1 << 23) {
@@ -64,7 +64,7 @@ pub fn f32_to_e5m2(x: f32, overflow: Overflow) -> u8 {
 }
 
 /// The number of a magnitude without its special codes.
-fn widen<const MANTISSA: u32, const BIAS: u32>(magnitude: u32) -> f32 {
+pub(crate) const fn widen<const MANTISSA: u32, const BIAS: u32>(magnitude: u32) -> f32 {
     if magnitude >> MANTISSA == 0 {
         let step = f32::from_bits((127 + 1 - BIAS - MANTISSA) << 23);
         magnitude as f32 * step

@@ -9,6 +9,7 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod block;
 pub mod float16;
 mod format;
 pub mod fp8;

@@ -1,0 +1,211 @@
+//! Blocks of GGUF files, byte for byte as the `gguf` package for Python makes them (`gguf/quants.py`),
+//! which is the C reference of ggml in numpy.
+//!
+//! | format | bytes | stored |
+//! |---|---|---|
+//! | `Q8_0` | 34 | f16 `d`; 32 codes -127..=127 |
+//! | `Q4_0` | 18 | f16 `d`; 32 codes 0..=15 |
+//! | `Q4_1` | 20 | f16 `d`, f16 `m`; 32 codes 0..=15 |
+//! | `Q5_0` | 22 | f16 `d`; the codes' fifth bits; their low bits as in `Q4_0` |
+//! | `Q5_1` | 24 | f16 `d`, f16 `m`; the codes' fifth bits; their low bits |
+//!
+//! Words are little-endian. Byte `j` of the 16 with nibbles holds code `j` in its low nibble and code
+//! `j + 16` in its high one. Bit `i` of the fifth bits, a 32-bit word, is code `i`'s.
+//!
+//! Every operation is one rounded f32 operation. `d` is rounded to f16 only when it is stored: codes
+//! come from the f32. `id = 1 / d`, or 0 where `d` is 0.
+
+use super::BLOCK;
+use crate::float16;
+use crate::real::{canonical, max, min, round_half_away};
+
+/// A block format of GGUF.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Gguf {
+    /// `d = amax / 127`, `q = round_half_away(x * id)`, `x = d * q`.
+    Q8_0,
+    /// `d = extreme / -8`, `q = min(trunc(x * id + 8.5), 15)`, `x = d * (q - 8)`. The extreme is the
+    /// number of the largest magnitude with its sign, the first of several.
+    Q4_0,
+    /// `d = (max - min) / 15`, `m = min`, `q = min(trunc((x - m) * id + 0.5), 15)`, `x = d * q + m`.
+    Q4_1,
+    /// As `Q4_0`, with `d = extreme / -16` and codes up to 31: `trunc(x * id + 16.5)`.
+    Q5_0,
+    /// As `Q4_1`, with `d = (max - min) / 31` and codes up to 31.
+    Q5_1,
+}
+
+impl Gguf {
+    /// Every format.
+    pub const ALL: [Gguf; 5] = [Gguf::Q8_0, Gguf::Q4_0, Gguf::Q4_1, Gguf::Q5_0, Gguf::Q5_1];
+
+    /// Bytes of a block.
+    pub const fn block_bytes(self) -> usize {
+        match self {
+            Gguf::Q8_0 => 34,
+            Gguf::Q4_0 => 18,
+            Gguf::Q4_1 => 20,
+            Gguf::Q5_0 => 22,
+            Gguf::Q5_1 => 24,
+        }
+    }
+
+    /// Whether a block has a minimum `m`.
+    const fn has_min(self) -> bool {
+        matches!(self, Gguf::Q4_1 | Gguf::Q5_1)
+    }
+
+    /// Whether codes have a fifth bit.
+    const fn has_fifth(self) -> bool {
+        matches!(self, Gguf::Q5_0 | Gguf::Q5_1)
+    }
+}
+
+/// Quantizes whole blocks; stops at the end of the shorter side.
+///
+/// - A product `x * id` that is not finite gives the code 0, as it does in the reference on x86-64:
+///   with an infinite or NaN `x`, or where `d` is below 2^-128, so that `id` is infinite (and `d`,
+///   as f16, is 0).
+/// - A NaN anywhere in a block makes `d` and `m` the f16 NaN 0x7E00 and all codes 0: it is read as NaN.
+/// - An infinity makes `d` infinite, and so does the rounding of a `d` beyond 65504 to f16: the block is
+///   read as infinities and NaN. What is NaN without a NaN in the block (`max - min` of infinities) is
+///   stored as 0x7E00.
+/// - Of zeros the smallest is -0, for the sign of `m`.
+pub fn quantize(format: Gguf, x: &[f32], blocks: &mut [u8]) {
+    let (numbers, _) = x.as_chunks::<BLOCK>();
+    for (x, block) in numbers.iter().zip(blocks.chunks_exact_mut(format.block_bytes())) {
+        let (d, m, codes) = encode(format, x);
+        let head = [Some(d), if format.has_min() { Some(m) } else { None }];
+        let mut rest = block;
+        for word in head.into_iter().flatten() {
+            let word = if word.is_nan() { 0x7E00 } else { float16::f32_to_f16(word) };
+            rest = put(rest, word.to_le_bytes());
+        }
+        if format == Gguf::Q8_0 {
+            put(rest, codes);
+            continue;
+        }
+        if format.has_fifth() {
+            rest = put(rest, fifth_bits(&codes).to_le_bytes());
+        }
+        let (low, high) = codes.split_at(BLOCK / 2);
+        for ((byte, low), high) in rest.iter_mut().zip(low).zip(high) {
+            *byte = (low & 0xF) | high << 4;
+        }
+    }
+}
+
+/// `d`, `m` and the codes of a block.
+fn encode(format: Gguf, x: &[f32; BLOCK]) -> (f32, f32, [u8; BLOCK]) {
+    if x.iter().any(|x| x.is_nan()) {
+        return (f32::NAN, f32::NAN, [0; BLOCK]);
+    }
+    let (largest, smallest) = (
+        x.iter().copied().fold(f32::NEG_INFINITY, max),
+        x.iter().copied().fold(f32::INFINITY, min),
+    );
+    match format {
+        Gguf::Q8_0 => {
+            let d = extreme(x).abs() / 127.0;
+            let id = inverse(d);
+            (d, 0.0, x.map(|x| round_half_away(finite(x * id)) as i8 as u8))
+        }
+        Gguf::Q4_0 => centred(x, extreme(x) / -8.0, 8.5, 15.0),
+        Gguf::Q5_0 => centred(x, extreme(x) / -16.0, 16.5, 31.0),
+        Gguf::Q4_1 => between(x, smallest, (largest - smallest) / 15.0, 15.0),
+        Gguf::Q5_1 => between(x, smallest, (largest - smallest) / 31.0, 31.0),
+    }
+}
+
+fn centred(x: &[f32; BLOCK], d: f32, offset: f32, qmax: f32) -> (f32, f32, [u8; BLOCK]) {
+    let id = inverse(d);
+    (d, 0.0, x.map(|x| code(x * id, offset, qmax)))
+}
+
+fn between(x: &[f32; BLOCK], m: f32, d: f32, qmax: f32) -> (f32, f32, [u8; BLOCK]) {
+    let id = inverse(d);
+    (d, m, x.map(|x| code((x - m) * id, 0.5, qmax)))
+}
+
+/// The sum is never negative: a product is at least -8 (-16) but for its rounding.
+fn code(product: f32, offset: f32, qmax: f32) -> u8 {
+    if product.is_finite() { (product + offset).min(qmax) as u8 } else { 0 }
+}
+
+fn inverse(d: f32) -> f32 {
+    if d == 0.0 { 0.0 } else { 1.0 / d }
+}
+
+/// The number, or 0 in the place of infinities and NaN.
+fn finite(x: f32) -> f32 {
+    if x.is_finite() { x } else { 0.0 }
+}
+
+/// The number of the largest magnitude, the first of several.
+fn extreme(x: &[f32; BLOCK]) -> f32 {
+    let mut x = x.iter().copied();
+    let first = x.next().unwrap_or(0.0);
+    x.fold(first, |most, x| if x.abs() > most.abs() { x } else { most })
+}
+
+/// Bit 4 of each code, the first one lowest.
+fn fifth_bits(codes: &[u8; BLOCK]) -> u32 {
+    codes.iter().rev().fold(0, |bits, code| bits << 1 | u32::from(code >> 4 & 1))
+}
+
+/// Writes the bytes and gives what is behind them.
+fn put<const N: usize>(to: &mut [u8], bytes: [u8; N]) -> &mut [u8] {
+    match to.split_first_chunk_mut::<N>() {
+        Some((head, rest)) => {
+            *head = bytes;
+            rest
+        }
+        None => &mut [],
+    }
+}
+
+/// Takes bytes off the front.
+fn take<'a, const N: usize>(from: &mut &'a [u8]) -> &'a [u8; N] {
+    match from.split_first_chunk::<N>() {
+        Some((head, rest)) => {
+            *from = rest;
+            head
+        }
+        None => &[0; N],
+    }
+}
+
+/// Dequantizes whole blocks; stops at the end of the shorter side. `d * q` is exact, the sum with `m`
+/// rounded once; NaN becomes the canonical one.
+pub fn dequantize(format: Gguf, blocks: &[u8], x: &mut [f32]) {
+    let (numbers, _) = x.as_chunks_mut::<BLOCK>();
+    for (mut block, x) in blocks.chunks_exact(format.block_bytes()).zip(numbers) {
+        let d = float16::f16_to_f32(u16::from_le_bytes(*take(&mut block)));
+        if format == Gguf::Q8_0 {
+            for (x, &q) in x.iter_mut().zip(block) {
+                *x = canonical(f32::from(q as i8) * d);
+            }
+            continue;
+        }
+        let m = if format.has_min() {
+            Some(float16::f16_to_f32(u16::from_le_bytes(*take(&mut block))))
+        } else {
+            None
+        };
+        let fifth = if format.has_fifth() { u32::from_le_bytes(*take(&mut block)) } else { 0 };
+        let zero = match format {
+            Gguf::Q4_0 => 8,
+            Gguf::Q5_0 => 16,
+            _ => 0,
+        };
+        let (low, high) = x.split_at_mut(BLOCK / 2);
+        for (j, ((&byte, low), high)) in block.iter().zip(low).zip(high).enumerate() {
+            let j = j as u32 & 15;
+            for (x, nibble, bit) in [(low, byte & 0xF, j), (high, byte >> 4, j + 16)] {
+                let q = i32::from(nibble) + (fifth >> bit & 1) as i32 * 16;
+                let product = (q - zero) as f32 * d;
+                *x = canonical(m.map_or(product, |m| product + m));
+            }
+        }
+    }
+}
