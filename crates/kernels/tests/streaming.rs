@@ -1,5 +1,6 @@
 //! Runs so large that their results go around the caches: the same bytes as piece by piece, for every
-//! row that does so (the x86 ones), at destinations that do and do not begin with a line.
+//! row that does so (the x86 ones), at destinations that do and do not begin with a line: one a run, all in the
+//! full tier.
 
 mod common;
 
@@ -10,7 +11,7 @@ use fewbit_kernels::dequantize::{self, DequantizeArgs};
 use fewbit_kernels::quantize::{self, QuantizeArgs};
 use fewbit_kernels::registry::{Bound, Row};
 use fewbit_scheme::QuantizeMode;
-use fewbit_testkit::{Rng, report, seed};
+use fewbit_testkit::{Rng, report, sampled, seed};
 
 /// Bytes of source and destination: more than from which on results are streamed.
 const TOTAL: usize = 33 << 20;
@@ -37,7 +38,7 @@ fn check<F: Copy>(
             continue;
         }
         // A line's start, and places before and behind one; elements stay aligned.
-        for offset in [0, dst_size, 64 - dst_size] {
+        for offset in sampled("offsets", 3, [0, dst_size, 64 - dst_size].into_iter()) {
             whole.fill(0xA5A5_A5A5);
             let base = whole.as_mut_ptr().cast::<u8>();
             let to = base.align_offset(64) + offset;
@@ -133,7 +134,7 @@ fn large_runs_of_blocks_are_the_same_codes() {
         let rows = |count| Rows { count, src_stride: n, dst_stride: n, param_stride: 1 };
         for row in runnable(dequantize::U8_F32).into_iter().filter(|row| row.name().contains("avx"))
         {
-            for offset in [0, 1, 4, 8, 15] {
+            for offset in sampled("offsets", 5, [1, 4, 8, 15, 0].into_iter()) {
                 let base = whole.as_mut_ptr().cast::<u8>();
                 let at = base.align_offset(64) / 4 + offset;
                 let run = |first: usize, count: usize, dst: *mut f32| {
@@ -161,7 +162,7 @@ fn large_runs_of_blocks_are_the_same_codes() {
             }
         }
         for row in runnable(quantize::F32_U8).into_iter().filter(|row| row.name().contains("avx")) {
-            for offset in [0, 1, 16, 31, 63] {
+            for offset in sampled("offsets", 5, [1, 16, 31, 63, 0].into_iter()) {
                 let base = whole.as_mut_ptr().cast::<u8>();
                 let at = base.align_offset(64) + offset;
                 let run = |first: usize, count: usize, dst: *mut u8| {
