@@ -86,8 +86,9 @@ impl<V: Lanes, P: Params<V>> Step for Sign<V, P> {
                 Quotient::Divide => V::div(x, scale),
                 Quotient::Multiply => V::mul(x, V::div(V::splat_f32(1.0), scale)),
             };
-            // What is not less than 0 becomes +0 here, NaN too, so that a sign bit means -1.
-            let negative = V::bits(V::min(t, V::splat_f32(0.0)));
+            // Without NaN, and with -0 made +0 by the addition, a sign bit means -1.
+            let zero = V::splat_f32(0.0);
+            let negative = V::bits(V::add(V::replace_nan(t, zero), zero));
             let sign = V::and_i32(negative, V::splat_i32(i32::MIN));
             V::store_u8(dst, V::add_i32(V::max_i32(sign, V::splat_i32(-2)), V::splat_i32(1)), n);
         }
