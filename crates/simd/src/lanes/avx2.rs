@@ -336,6 +336,26 @@ unsafe impl Lanes for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn min_across_i32(a: __m256i) -> i32 {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe {
+            let four = _mm_min_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256::<1>(a));
+            let two = _mm_min_epi32(four, _mm_shuffle_epi32::<0b00_00_11_10>(four));
+            _mm_cvtsi128_si32(_mm_min_epi32(two, _mm_shuffle_epi32::<1>(two)))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn max_across_i32(a: __m256i) -> i32 {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe {
+            let four = _mm_max_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256::<1>(a));
+            let two = _mm_max_epi32(four, _mm_shuffle_epi32::<0b00_00_11_10>(four));
+            _mm_cvtsi128_si32(_mm_max_epi32(two, _mm_shuffle_epi32::<1>(two)))
+        }
+    }
+
+    #[inline(always)]
     unsafe fn store_s8_of_4(to: *mut i8, v: [__m256i; 4]) {
         // SAFETY: features and elements by the contract of `Lanes`.
         unsafe { _mm256_storeu_si256(to.cast(), s8_of_4(v)) }

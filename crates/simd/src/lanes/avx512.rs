@@ -268,6 +268,18 @@ unsafe impl Lanes for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn min_across_i32(a: __m512i) -> i32 {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm512_reduce_min_epi32(a) }
+    }
+
+    #[inline(always)]
+    unsafe fn max_across_i32(a: __m512i) -> i32 {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm512_reduce_max_epi32(a) }
+    }
+
+    #[inline(always)]
     unsafe fn store_s8_of_4(to: *mut i8, v: [__m512i; 4]) {
         // SAFETY: features and elements by the contract of `Lanes`.
         unsafe { _mm512_storeu_si512(to.cast(), s8_of_4(v)) }

@@ -91,7 +91,7 @@ pub unsafe trait Lanes: Copy + 'static {
     /// unspecified.
     unsafe fn round_half_away(a: Self::F32) -> Self::F32;
 
-    /// The i32 of that value; lanes hold integers within i32, or the lane is unspecified.
+    /// The integer towards zero; lanes hold numbers within i32, or the lane is unspecified.
     unsafe fn i32_from_f32(a: Self::F32) -> Self::I32;
     /// The nearest f32, ties to even.
     unsafe fn f32_from_i32(a: Self::I32) -> Self::F32;
@@ -125,6 +125,10 @@ pub unsafe trait Lanes: Copy + 'static {
     unsafe fn min_across(a: Self::F32) -> f32;
     /// The largest lane; no lane is NaN. Of zeros, any.
     unsafe fn max_across(a: Self::F32) -> f32;
+    /// The smallest lane.
+    unsafe fn min_across_i32(a: Self::I32) -> i32;
+    /// The largest lane.
+    unsafe fn max_across_i32(a: Self::I32) -> i32;
     /// Stores four vectors as bytes one behind the other, each lane the nearest s8.
     unsafe fn store_s8_of_4(to: *mut i8, v: [Self::I32; 4]);
     /// Stores four vectors as bytes one behind the other, each lane the nearest u8.
@@ -176,6 +180,7 @@ pub unsafe trait HalfLanes: Lanes {
 }
 
 /// The f32 whose [`Lanes::order_key`] is `key`.
+#[inline(always)]
 pub const fn f32_of_order_key(key: i32) -> f32 {
     f32::from_bits((key ^ ((key >> 31) as u32 >> 1) as i32) as u32)
 }

@@ -303,6 +303,18 @@ unsafe impl Lanes for Neon {
     }
 
     #[inline(always)]
+    unsafe fn min_across_i32(a: int32x4_t) -> i32 {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { vminvq_s32(a) }
+    }
+
+    #[inline(always)]
+    unsafe fn max_across_i32(a: int32x4_t) -> i32 {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { vmaxvq_s32(a) }
+    }
+
+    #[inline(always)]
     unsafe fn store_s8_of_4(to: *mut i8, [a, b, c, d]: [int32x4_t; 4]) {
         // SAFETY: features and elements by the contract of `Lanes`.
         unsafe {

@@ -199,6 +199,16 @@ unsafe impl Lanes for Scalar {
     }
 
     #[inline(always)]
+    unsafe fn min_across_i32(a: i32) -> i32 {
+        a
+    }
+
+    #[inline(always)]
+    unsafe fn max_across_i32(a: i32) -> i32 {
+        a
+    }
+
+    #[inline(always)]
     unsafe fn store_s8_of_4(to: *mut i8, v: [i32; 4]) {
         // SAFETY: four elements by the contract of `Lanes`.
         unsafe { to.cast::<[i8; 4]>().write(v.map(|v| v.clamp(-128, 127) as i8)) }
