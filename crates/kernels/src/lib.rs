@@ -5,6 +5,7 @@
 //! ([`fewbit_simd::with_default_env`]).
 #![no_std]
 
+pub mod block;
 pub mod convert;
 pub mod dequantize;
 mod elementwise;
@@ -29,6 +30,7 @@ pub fn rows() -> impl Iterator<Item = RowInfo> {
         .chain(requantize::rows())
         .chain(rescale::rows())
         .chain(convert::rows())
+        .chain(block::rows())
         .chain(reduce::rows())
         .chain(scale::rows())
         .chain(gemm::rows())

@@ -1,7 +1,8 @@
 //! The tables: names, order, and which row each CPU would run, asked of any CPU on any host.
 
 use fewbit_kernels::registry::{Row, RowInfo, best, bind, select};
-use fewbit_kernels::{convert, dequantize, quantize, reduce, requantize, rescale};
+use fewbit_kernels::{block, convert, dequantize, quantize, reduce, requantize, rescale};
+use fewbit_scheme::block::{gguf::Gguf, mx::Mx};
 use fewbit_simd::{Isa, IsaSet, Supported};
 use std::collections::HashSet;
 
@@ -94,6 +95,11 @@ fn every_table_is_listed() {
         .chain(names(reduce::MIN_MAX))
         .chain(names(reduce::ROW_RANGES))
         .chain(names(reduce::COLUMN_RANGES));
+    let blocks = Gguf::ALL.map(block::gguf).into_iter();
+    let blocks = blocks.flat_map(|(to, from)| names(to).chain(names(from)));
+    let scaled = Mx::ALL.map(block::mx).into_iter();
+    let scaled = scaled.flat_map(|(to, from)| names(to).chain(names(from)));
+    let tables = tables.chain(blocks).chain(scaled);
     for name in tables {
         assert!(listed.contains(name), "{name}");
     }

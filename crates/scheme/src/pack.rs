@@ -140,7 +140,8 @@ fn unpack_groups<const N: usize>(
 const ONES: u64 = 0x0101_0101_0101_0101;
 
 /// The low 4 bits of 8 bytes, one behind the other: neighbours meet, then pairs, then fours.
-const fn fold4(x: u64) -> u64 {
+#[inline(always)]
+pub const fn fold4(x: u64) -> u64 {
     let x = x & 0x0F0F_0F0F_0F0F_0F0F;
     let x = (x | x >> 4) & 0x00FF_00FF_00FF_00FF;
     let x = (x | x >> 8) & 0x0000_FFFF_0000_FFFF;
@@ -166,7 +167,9 @@ const fn positive(x: u64) -> u64 {
     (low_bits & !x) >> 7 & ONES
 }
 
-const fn unfold4(x: u64) -> u64 {
+/// The 8 nibbles of the low 32 bits, a byte each: the inverse of [`fold4`].
+#[inline(always)]
+pub const fn unfold4(x: u64) -> u64 {
     let x = (x | x << 16) & 0x0000_FFFF_0000_FFFF;
     let x = (x | x << 8) & 0x00FF_00FF_00FF_00FF;
     (x | x << 4) & 0x0F0F_0F0F_0F0F_0F0F

@@ -1,13 +1,13 @@
 //! Between f32 and the 8-bit float formats, in integers: the steps of [`fewbit_scheme::fp8`], branches
-//! turned into selections.
+//! turned into selections. The elements of blocks ([`crate::block`]) are such floats too.
 
 use super::ConvertArgs;
 use crate::elementwise::{Step, run};
 use core::marker::PhantomData;
 use fewbit_simd::HalfLanes;
 
-/// An 8-bit float format.
-pub(super) trait Float8 {
+/// A float format of 8 bits or less.
+pub(crate) trait Float8 {
     /// Mantissa bits.
     const MANTISSA: u32;
     /// Exponent bias.
@@ -24,6 +24,16 @@ pub(super) trait Float8 {
     /// Within an entry compiled for `V`.
     unsafe fn drop<V: HalfLanes>(v: V::I32) -> V::I32;
 
+    /// The sign's place in the code, of f32 bits.
+    ///
+    /// # Safety
+    /// Within an entry compiled for `V`.
+    #[inline(always)]
+    unsafe fn sign<V: HalfLanes>(bits: V::I32) -> V::I32 {
+        // SAFETY: by this function's contract.
+        unsafe { V::and_i32(V::shr::<24>(bits), V::splat_i32(0x80)) }
+    }
+
     /// Codes, a lane each, to f32.
     ///
     /// # Safety
@@ -31,7 +41,7 @@ pub(super) trait Float8 {
     unsafe fn widen<V: HalfLanes>(codes: V::I32) -> V::F32;
 }
 
-pub(super) struct E4m3fn;
+pub(crate) struct E4m3fn;
 
 impl Float8 for E4m3fn {
     const MANTISSA: u32 = 3;
@@ -63,7 +73,7 @@ impl Float8 for E4m3fn {
     }
 }
 
-pub(super) struct E5m2;
+pub(crate) struct E5m2;
 
 impl Float8 for E5m2 {
     const MANTISSA: u32 = 2;
@@ -104,28 +114,37 @@ impl<V: HalfLanes, F: Float8, const SATURATE: bool> Step for Narrow<V, F, SATURA
 
     #[inline(always)]
     unsafe fn step(&self, src: *const f32, dst: *mut u8, _first: usize, n: usize) {
-        let rebias = (127 - F::BIAS) << 23;
-        let drop = 23 - F::MANTISSA;
-        // The number whose last place is the format's smallest step.
-        let anchor = f32::from_bits(((127 + 1 - F::BIAS + 23) as u32 - F::MANTISSA) << 23);
-        let limit = if SATURATE { F::LARGEST } else { F::BEYOND };
         // SAFETY: by the contract of `Step::step`.
-        unsafe {
-            let bits = V::bits(V::load_f32(src, n));
-            let magnitude = V::and_i32(bits, V::splat_i32(i32::MAX));
-            let sign = V::and_i32(V::shr::<24>(bits), V::splat_i32(0x80));
-            let odd = V::and_i32(F::drop::<V>(magnitude), V::splat_i32(1));
-            let half = V::splat_i32((1 << (drop - 1)) - 1 - rebias);
-            let normal = F::drop::<V>(V::add_i32(magnitude, V::add_i32(half, odd)));
-            let sum = V::add(V::from_bits(magnitude), V::splat_f32(anchor));
-            let subnormal = V::sub_i32(V::bits(sum), V::splat_i32(anchor.to_bits() as i32));
-            let least_normal = V::splat_i32(rebias + (1 << 23) - 1);
-            let code = V::select_gt(magnitude, least_normal, normal, subnormal);
-            let code = V::min_i32(code, V::splat_i32(limit));
-            let infinity = V::splat_i32(0x7F80_0000);
-            let code = V::select_gt(magnitude, infinity, V::splat_i32(F::NAN), code);
-            V::store_u8(dst, V::or_i32(code, sign), n);
-        }
+        unsafe { V::store_u8(dst, codes::<V, F, SATURATE>(V::load_f32(src, n)), n) }
+    }
+}
+
+/// The codes of numbers, a lane each.
+///
+/// # Safety
+/// Within an entry compiled for `V`.
+#[inline(always)]
+pub(crate) unsafe fn codes<V: HalfLanes, F: Float8, const SATURATE: bool>(x: V::F32) -> V::I32 {
+    let rebias = (127 - F::BIAS) << 23;
+    let drop = 23 - F::MANTISSA;
+    // The number whose last place is the format's smallest step.
+    let anchor = f32::from_bits(((127 + 1 - F::BIAS + 23) as u32 - F::MANTISSA) << 23);
+    let limit = if SATURATE { F::LARGEST } else { F::BEYOND };
+    // SAFETY: by this function's contract.
+    unsafe {
+        let bits = V::bits(x);
+        let magnitude = V::and_i32(bits, V::splat_i32(i32::MAX));
+        let odd = V::and_i32(F::drop::<V>(magnitude), V::splat_i32(1));
+        let half = V::splat_i32((1 << (drop - 1)) - 1 - rebias);
+        let normal = F::drop::<V>(V::add_i32(magnitude, V::add_i32(half, odd)));
+        let sum = V::add(V::from_bits(magnitude), V::splat_f32(anchor));
+        let subnormal = V::sub_i32(V::bits(sum), V::splat_i32(anchor.to_bits() as i32));
+        let least_normal = V::splat_i32(rebias + (1 << 23) - 1);
+        let code = V::select_gt(magnitude, least_normal, normal, subnormal);
+        let code = V::min_i32(code, V::splat_i32(limit));
+        let infinity = V::splat_i32(0x7F80_0000);
+        let code = V::select_gt(magnitude, infinity, V::splat_i32(F::NAN), code);
+        V::or_i32(code, F::sign::<V>(bits))
     }
 }
 

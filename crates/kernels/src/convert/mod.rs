@@ -2,7 +2,7 @@
 //! define it: nearest even, subnormals kept, a NaN keeps its sign and top payload bits and becomes
 //! quiet. Overflow goes to infinity, in the tables named `_SATURATE` to the largest finite number.
 
-mod float8;
+pub(crate) mod float8;
 
 use crate::elementwise::{Step, rows, run, streams};
 use crate::infos;

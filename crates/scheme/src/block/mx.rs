@@ -57,6 +57,7 @@ pub const fn scale_count(n: usize) -> usize {
 
 /// The scale of a block by its largest magnitude: the exponent `floor(log2(amax)) - emax`, at least
 /// -127, which a block of zeros has too. NaN if `amax` is NaN or infinite.
+#[inline(always)]
 pub fn scale_of(format: Mx, amax: f32) -> u8 {
     match amax.to_bits() >> 23 & 0xFF {
         0xFF => SCALE_NAN,
@@ -66,6 +67,7 @@ pub fn scale_of(format: Mx, amax: f32) -> u8 {
 }
 
 /// The number that a scale byte is.
+#[inline(always)]
 pub const fn scale_value(scale: u8) -> f32 {
     f32::from_bits(match scale {
         0 => 0x0040_0000,
@@ -75,7 +77,8 @@ pub const fn scale_value(scale: u8) -> f32 {
 }
 
 /// `1 / scale_value(scale)`, exact; 0 for NaN.
-const fn inverse(scale: u8) -> f32 {
+#[inline(always)]
+pub const fn scale_inverse(scale: u8) -> f32 {
     match 0xFE - scale as i32 {
         -1 => 0.0,
         0 => scale_value(0),
@@ -127,7 +130,7 @@ pub fn quantize(format: Mx, x: &[f32], scales: &mut [u8], elements: &mut [u8]) {
         let amax = x.iter().map(|x| x.to_bits() & 0x7FFF_FFFF).fold(0, u32::max);
         *scale = scale_of(format, f32::from_bits(amax));
         // A product with a power of two is exact, or so small that its element is 0 anyway.
-        let inverse = inverse(*scale);
+        let inverse = scale_inverse(*scale);
         let code = |x: &f32| if *scale == SCALE_NAN { 0 } else { element(format, x * inverse) };
         if format == Mx::Fp4E2m1 {
             for (pair, byte) in x.chunks(2).zip(elements) {

@@ -1,0 +1,296 @@
+//! The microscaling formats. A block at a time: the largest magnitude across lanes, the scale as a
+//! scalar, then a multiplication with its inverse, which is exact, and the elements of that.
+
+use super::gguf::canonical;
+use crate::convert::float8::{self, Float8};
+use core::marker::PhantomData;
+use fewbit_scheme::block::BLOCK;
+use fewbit_scheme::block::mx::{self, SCALE_NAN};
+use fewbit_scheme::pack::{fold4, unfold4};
+use fewbit_simd::HalfLanes;
+
+/// A format of elements.
+pub(super) trait Element {
+    /// The format.
+    const FORMAT: mx::Mx;
+    /// Bytes of a whole block's elements.
+    const BYTES: usize = Self::FORMAT.element_bytes(BLOCK);
+    /// Whether a byte holds two.
+    const PACKED: bool = Self::BYTES < BLOCK;
+
+    /// The codes of numbers over their scale, finite, a lane each.
+    ///
+    /// # Safety
+    /// Within an entry compiled for `V`.
+    unsafe fn codes<V: HalfLanes>(v: V::F32) -> V::I32;
+
+    /// Of codes, the low bits of a lane, their numbers.
+    ///
+    /// # Safety
+    /// Within an entry compiled for `V`.
+    unsafe fn values<V: HalfLanes>(codes: V::I32) -> V::F32;
+}
+
+/// Elements of an 8-bit float format.
+pub(super) struct Fp8<F>(PhantomData<F>);
+
+impl<F: Float8> Element for Fp8<F> {
+    const FORMAT: mx::Mx = if F::MANTISSA == 3 { mx::Mx::Fp8E4m3 } else { mx::Mx::Fp8E5m2 };
+
+    #[inline(always)]
+    unsafe fn codes<V: HalfLanes>(v: V::F32) -> V::I32 {
+        // SAFETY: by this function's contract.
+        unsafe { float8::codes::<V, F, true>(v) }
+    }
+
+    #[inline(always)]
+    unsafe fn values<V: HalfLanes>(codes: V::I32) -> V::F32 {
+        // SAFETY: by this function's contract.
+        unsafe { F::widen::<V>(codes) }
+    }
+}
+
+/// E2M1 as a float format: largest 6, no NaN.
+struct E2m1;
+
+impl Float8 for E2m1 {
+    const MANTISSA: u32 = 1;
+    const BIAS: i32 = 1;
+    const LARGEST: i32 = 7;
+    const BEYOND: i32 = 7;
+    const NAN: i32 = 7;
+
+    #[inline(always)]
+    unsafe fn drop<V: HalfLanes>(v: V::I32) -> V::I32 {
+        // SAFETY: by this function's contract.
+        unsafe { V::shr::<22>(v) }
+    }
+
+    #[inline(always)]
+    unsafe fn sign<V: HalfLanes>(bits: V::I32) -> V::I32 {
+        // SAFETY: by this function's contract.
+        unsafe { V::and_i32(V::shr::<28>(bits), V::splat_i32(8)) }
+    }
+
+    #[inline(always)]
+    unsafe fn widen<V: HalfLanes>(codes: V::I32) -> V::F32 {
+        // SAFETY: by this function's contract.
+        unsafe {
+            let magnitude = V::and_i32(codes, V::splat_i32(7));
+            let sign = V::shl::<28>(V::and_i32(codes, V::splat_i32(8)));
+            // Up to 1.5 they are halves; from 2 on exponent and mantissa go to their places. (Moving the
+            // subnormal one by a multiplication, as larger formats do, would be slow: it is frequent.)
+            let halves = V::mul(V::f32_from_i32(magnitude), V::splat_f32(0.5));
+            let placed = V::add_i32(V::shl::<22>(magnitude), V::splat_i32(126 << 23));
+            let bits = V::select_gt(magnitude, V::splat_i32(3), placed, V::bits(halves));
+            V::from_bits(V::or_i32(bits, sign))
+        }
+    }
+}
+
+/// Elements of E2M1, two in a byte.
+pub(super) struct Fp4;
+
+impl Element for Fp4 {
+    const FORMAT: mx::Mx = mx::Mx::Fp4E2m1;
+
+    #[inline(always)]
+    unsafe fn codes<V: HalfLanes>(v: V::F32) -> V::I32 {
+        // SAFETY: by this function's contract.
+        unsafe { float8::codes::<V, E2m1, true>(v) }
+    }
+
+    #[inline(always)]
+    unsafe fn values<V: HalfLanes>(codes: V::I32) -> V::F32 {
+        // SAFETY: by this function's contract.
+        unsafe { E2m1::widen::<V>(codes) }
+    }
+}
+
+/// Elements of 64ths.
+pub(super) struct Int8;
+
+impl Element for Int8 {
+    const FORMAT: mx::Mx = mx::Mx::Int8;
+
+    #[inline(always)]
+    unsafe fn codes<V: HalfLanes>(v: V::F32) -> V::I32 {
+        // SAFETY: by this function's contract.
+        unsafe {
+            let t = V::round_half_even(V::mul(v, V::splat_f32(64.0)));
+            let t = V::min(V::max(t, V::splat_f32(-127.0)), V::splat_f32(127.0));
+            V::i32_from_f32(t)
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn values<V: HalfLanes>(codes: V::I32) -> V::F32 {
+        // SAFETY: by this function's contract.
+        unsafe {
+            // Sign-extended: 128 and more are 256 less.
+            let (top, turn) = (V::splat_i32(127), V::splat_i32(256));
+            let q = V::select_gt(codes, top, V::sub_i32(codes, turn), codes);
+            V::mul(V::f32_from_i32(q), V::splat_f32(1.0 / 64.0))
+        }
+    }
+}
+
+/// # Safety
+/// As [`super::MxQuantizeFn`], within an entry compiled for `V`.
+#[inline(always)]
+pub(super) unsafe fn quantize<V: HalfLanes, E: Element>(
+    x: *const f32,
+    n: usize,
+    scales: *mut u8,
+    elements: *mut u8,
+) {
+    let (whole, rest) = (n / BLOCK, n % BLOCK);
+    // SAFETY: by this function's contract there are `n` numbers, a scale a block, and their elements.
+    unsafe {
+        for block in 0..whole {
+            let x = x.add(block * BLOCK);
+            quantize_block::<V, E>(x, BLOCK, scales.add(block), elements.add(block * E::BYTES));
+        }
+        if rest > 0 {
+            let x = x.add(whole * BLOCK);
+            quantize_block::<V, E>(x, rest, scales.add(whole), elements.add(whole * E::BYTES));
+        }
+    }
+}
+
+/// # Safety
+/// As [`quantize`], for a block of `1 <= n <= BLOCK`.
+#[inline(always)]
+unsafe fn quantize_block<V: HalfLanes, E: Element>(
+    x: *const f32,
+    n: usize,
+    scale: *mut u8,
+    elements: *mut u8,
+) {
+    let mut codes = [0_u8; BLOCK];
+    // SAFETY: `at + len <= n` throughout, by this function's contract; `codes` holds a block.
+    unsafe {
+        let mut largest = V::splat_i32(0);
+        let mut at = 0;
+        while at < n {
+            let bits = V::load_i32(x.add(at).cast(), V::LANES.min(n - at));
+            largest = V::max_i32(largest, V::and_i32(bits, V::splat_i32(i32::MAX)));
+            at += V::LANES;
+        }
+        let amax = f32::from_bits(V::max_across_i32(largest) as u32);
+        let byte = mx::scale_of(E::FORMAT, amax);
+        scale.write(byte);
+        let inverse = V::splat_f32(mx::scale_inverse(byte));
+        let to = if E::PACKED { codes.as_mut_ptr() } else { elements };
+        let mut at = 0;
+        while at < n {
+            let len = V::LANES.min(n - at);
+            let mut code = V::splat_i32(0);
+            if byte != SCALE_NAN {
+                code = E::codes::<V>(V::mul(V::load_f32(x.add(at), len), inverse));
+            }
+            V::store_u8(to.add(at), code, len);
+            at += V::LANES;
+        }
+        if E::PACKED {
+            store_nibbles(&codes, elements, n.div_ceil(2));
+        }
+    }
+}
+
+/// Stores the first `bytes` bytes of a block's nibbles.
+///
+/// # Safety
+/// They can be written, `bytes <= BLOCK / 2`.
+#[inline(always)]
+unsafe fn store_nibbles(codes: &[u8; BLOCK], to: *mut u8, bytes: usize) {
+    let mut at = 0;
+    // SAFETY: 8 codes are 4 bytes, and `at + 4 <= bytes`; what is left goes a byte at a time.
+    unsafe {
+        while at + 4 <= bytes {
+            let eight = codes.as_ptr().add(2 * at).cast::<u64>().read_unaligned();
+            let word = fold4(u64::from_le(eight)) as u32;
+            to.add(at).cast::<u32>().write_unaligned(word.to_le());
+            at += 4;
+        }
+        while at < bytes {
+            let (low, high) =
+                (codes.as_ptr().add(2 * at).read(), codes.as_ptr().add(2 * at + 1).read());
+            to.add(at).write(low | high << 4);
+            at += 1;
+        }
+    }
+}
+
+/// Loads the first `bytes` bytes of a block's nibbles, a byte a code, 0 behind them.
+///
+/// # Safety
+/// They can be read, `bytes <= BLOCK / 2`.
+#[inline(always)]
+unsafe fn load_nibbles(from: *const u8, bytes: usize) -> [u8; BLOCK] {
+    let mut codes = [0_u8; BLOCK];
+    let mut at = 0;
+    // SAFETY: as in `store_nibbles`.
+    unsafe {
+        while at + 4 <= bytes {
+            let word = u32::from_le(from.add(at).cast::<u32>().read_unaligned());
+            let eight = unfold4(u64::from(word)).to_le();
+            codes.as_mut_ptr().add(2 * at).cast::<u64>().write_unaligned(eight);
+            at += 4;
+        }
+        while at < bytes {
+            let byte = from.add(at).read();
+            codes.as_mut_ptr().add(2 * at).write(byte & 0xF);
+            codes.as_mut_ptr().add(2 * at + 1).write(byte >> 4);
+            at += 1;
+        }
+    }
+    codes
+}
+
+/// # Safety
+/// As [`super::MxDequantizeFn`], within an entry compiled for `V`.
+#[inline(always)]
+pub(super) unsafe fn dequantize<V: HalfLanes, E: Element>(
+    scales: *const u8,
+    elements: *const u8,
+    n: usize,
+    x: *mut f32,
+) {
+    let (whole, rest) = (n / BLOCK, n % BLOCK);
+    // SAFETY: by this function's contract there are `n` numbers, a scale a block, and their elements.
+    unsafe {
+        for block in 0..whole {
+            let x = x.add(block * BLOCK);
+            dequantize_block::<V, E>(scales.add(block), elements.add(block * E::BYTES), BLOCK, x);
+        }
+        if rest > 0 {
+            let x = x.add(whole * BLOCK);
+            dequantize_block::<V, E>(scales.add(whole), elements.add(whole * E::BYTES), rest, x);
+        }
+    }
+}
+
+/// # Safety
+/// As [`dequantize`], for a block of `1 <= n <= BLOCK`.
+#[inline(always)]
+unsafe fn dequantize_block<V: HalfLanes, E: Element>(
+    scale: *const u8,
+    elements: *const u8,
+    n: usize,
+    x: *mut f32,
+) {
+    // SAFETY: `at + len <= n` throughout, by this function's contract; `codes` holds a block.
+    unsafe {
+        let codes = if E::PACKED { load_nibbles(elements, n.div_ceil(2)) } else { [0; BLOCK] };
+        let from = if E::PACKED { codes.as_ptr() } else { elements };
+        let scale = V::splat_f32(mx::scale_value(scale.read()));
+        let mut at = 0;
+        while at < n {
+            let len = V::LANES.min(n - at);
+            let values = E::values::<V>(V::load_u8(from.add(at), len));
+            V::store_f32(x.add(at), canonical::<V>(V::mul(values, scale)), len);
+            at += V::LANES;
+        }
+    }
+}
