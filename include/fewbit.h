@@ -100,6 +100,51 @@
 #define FEWBIT_FIXED_SINGLE 1
 
 /**
+ * GGUF's Q4_0: 18 bytes for 32 numbers, an f16 scale and 4-bit codes. GGUF formats have ggml's numbers.
+ */
+#define FEWBIT_GGUF_Q4_0 2
+
+/**
+ * Q4_1: 20 bytes, with an f16 minimum.
+ */
+#define FEWBIT_GGUF_Q4_1 3
+
+/**
+ * Q5_0: 22 bytes, 5-bit codes.
+ */
+#define FEWBIT_GGUF_Q5_0 6
+
+/**
+ * Q5_1: 24 bytes, 5-bit codes, with an f16 minimum.
+ */
+#define FEWBIT_GGUF_Q5_1 7
+
+/**
+ * Q8_0: 34 bytes, 8-bit codes.
+ */
+#define FEWBIT_GGUF_Q8_0 8
+
+/**
+ * MXFP8 with elements of OCP E4M3, up to 448. 32 elements share a scale of the format E8M0, a power of two.
+ */
+#define FEWBIT_MXFP8_E4M3 1
+
+/**
+ * MXFP8 with elements of OCP E5M2, up to 57344.
+ */
+#define FEWBIT_MXFP8_E5M2 2
+
+/**
+ * MXFP4: elements of E2M1, 0, 0.5, 1, 1.5, 2, 3, 4 and 6 with a sign, two in a byte, low nibble first.
+ */
+#define FEWBIT_MXFP4 3
+
+/**
+ * MXINT8: elements are 64ths, q / 64 with q in -127..127 (-128 is read, but not written).
+ */
+#define FEWBIT_MXINT8 4
+
+/**
  * IEEE binary32.
  */
 #define FEWBIT_F32 1
@@ -1056,6 +1101,84 @@ fewbit_status fewbit_pack(const int8_t *codes, size_t n, int32_t dtype, int32_t 
  * @return As fewbit_pack.
  */
 fewbit_status fewbit_unpack(const uint8_t *packed, size_t n, int32_t dtype, int8_t *codes);
+
+/**
+ * The bytes of GGUF blocks.
+ *
+ * @param[in] format  FEWBIT_GGUF_Q8_0, FEWBIT_GGUF_Q4_0, FEWBIT_GGUF_Q4_1, FEWBIT_GGUF_Q5_0 or FEWBIT_GGUF_Q5_1.
+ * @param[in] n  The number of numbers, a multiple of 32.
+ * @param[out] bytes  One number.
+ * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_INVALID_ARGUMENT (format, n), FEWBIT_ERROR_MISALIGNED,
+ *         FEWBIT_ERROR_ISA.
+ */
+fewbit_status fewbit_gguf_size(int32_t format, size_t n, size_t *bytes);
+
+/**
+ * Quantizes f32 to GGUF blocks, byte for byte as the Python package gguf does: codes by the f32 scale d, which is then
+ * stored as f16; ties away from zero (Q8_0), up (the others). With a NaN a block is NaN; with an infinity, or beyond
+ * f16, its scale is infinite. docs/numerics.md has the formulas.
+ *
+ * @param[in] format  As fewbit_gguf_size.
+ * @param[in] x  n numbers.
+ * @param[in] n  A multiple of 32.
+ * @param[out] blocks  fewbit_gguf_size bytes, at any address; must not overlap x.
+ * @return FEWBIT_ERROR_NULL_POINTER (may be NULL if n is 0), FEWBIT_ERROR_INVALID_ARGUMENT (format, n),
+ *         FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP, FEWBIT_ERROR_ISA.
+ */
+fewbit_status fewbit_gguf_quantize(int32_t format, const float *x, size_t n, void *blocks);
+
+/**
+ * Dequantizes GGUF blocks to f32: d * q, d * (q - 8), d * (q - 16) or d * q + m. Exact, but for the sum; NaN is the
+ * canonical one.
+ *
+ * @param[in] format, n  As fewbit_gguf_quantize.
+ * @param[in] blocks  fewbit_gguf_size bytes, at any address.
+ * @param[out] x  n numbers; must not overlap blocks.
+ * @return As fewbit_gguf_quantize.
+ */
+fewbit_status fewbit_gguf_dequantize(int32_t format, const void *blocks, size_t n, float *x);
+
+/**
+ * The bytes of an OCP MX format: a scale for each 32 numbers, the last of which may be fewer, and the elements.
+ *
+ * @param[in] format  FEWBIT_MXFP8_E4M3, FEWBIT_MXFP8_E5M2, FEWBIT_MXFP4 or FEWBIT_MXINT8.
+ * @param[in] n  The number of numbers.
+ * @param[out] scales, elements  One number each.
+ * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_INVALID_ARGUMENT (format, n), FEWBIT_ERROR_MISALIGNED,
+ *         FEWBIT_ERROR_OVERLAP, FEWBIT_ERROR_ISA.
+ */
+fewbit_status fewbit_mx_size(int32_t format, size_t n, size_t *scales, size_t *elements);
+
+/**
+ * Quantizes f32 to an OCP MX format. A block's scale is 2^(floor(log2(largest magnitude)) - emax), at least 2^-127, with
+ * emax 8 (E4M3), 15 (E5M2), 2 (MXFP4), 0 (MXINT8); its elements are the numbers over the scale, to nearest, ties to
+ * even, saturating. A block with a NaN or an infinity has the scale 0xFF, NaN, and zeros for elements.
+ *
+ * @param[in] format  As fewbit_mx_size.
+ * @param[in] x  n numbers.
+ * @param[in] n  The number of numbers.
+ * @param[out] scales  ceil(n / 32) scales.
+ * @param[out] elements  n bytes, of MXFP4 ceil(n / 2). None of the three may overlap.
+ * @return FEWBIT_ERROR_NULL_POINTER (may be NULL if n is 0), FEWBIT_ERROR_INVALID_ARGUMENT (format, n),
+ *         FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP, FEWBIT_ERROR_ISA.
+ */
+fewbit_status fewbit_mx_quantize(int32_t format,
+                                 const float *x,
+                                 size_t n,
+                                 uint8_t *scales,
+                                 void *elements);
+
+/**
+ * Dequantizes an OCP MX format to f32: element times scale, exact, or infinite beyond f32. NaN, of either, is the
+ * canonical one.
+ *
+ * @param[in] format, n  As fewbit_mx_quantize.
+ * @param[in] scales  ceil(n / 32) scales.
+ * @param[in] elements  n bytes, of MXFP4 ceil(n / 2).
+ * @param[out] x  n numbers; must not overlap the others.
+ * @return As fewbit_mx_quantize.
+ */
+fewbit_status fewbit_mx_dequantize(int32_t format, const uint8_t *scales, const void *elements, size_t n, float *x);
 
 /**
  * Parameters for a range of real numbers.

@@ -58,6 +58,7 @@ fewbit_parallel_for parallel_for_of(harness_threads *threads);
 /* The parts. */
 void test_versions(void);
 void test_arrays(void);
+void test_block_formats(void);
 void test_tensors(void);
 void test_observers(void);
 void test_linear(void);

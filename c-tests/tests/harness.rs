@@ -15,6 +15,7 @@ const SOURCES: &[&str] = &[
     "second.c",
     "versions.c",
     "arrays.c",
+    "blocks.c",
     "tensors.c",
     "plans.c",
     "bad_arrays.c",

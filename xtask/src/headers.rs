@@ -122,6 +122,7 @@ const MODULES: &[&str] = &[
     "convert",
     "requantize",
     "pack",
+    "block",
     "tensors",
     "observe",
     "boundary",

@@ -15,6 +15,7 @@
 extern crate std;
 
 mod arrays;
+mod block;
 mod boundary;
 mod conv;
 mod convert;
@@ -28,6 +29,7 @@ mod tensors;
 mod version;
 
 pub use arrays::*;
+pub use block::*;
 pub use boundary::{fewbit_parallel_for, fewbit_task};
 pub use conv::*;
 pub use convert::*;

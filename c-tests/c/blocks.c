@@ -1,0 +1,166 @@
+/* Block formats: known bytes, all formats there and back, and every argument wrong. */
+#include "refused.h"
+
+#include <math.h>
+
+static const int32_t gguf_formats[] = {FEWBIT_GGUF_Q8_0, FEWBIT_GGUF_Q4_0, FEWBIT_GGUF_Q4_1, FEWBIT_GGUF_Q5_0,
+                                       FEWBIT_GGUF_Q5_1};
+static const size_t gguf_bytes[] = {34, 18, 20, 22, 24};
+/* The largest error of a number in -4..4, in hundredths: half a step, or a whole one at the far end. */
+static const int gguf_errors[] = {2, 51, 28, 26, 14};
+static const int32_t mx_formats[] = {FEWBIT_MXFP8_E4M3, FEWBIT_MXFP8_E5M2, FEWBIT_MXFP4, FEWBIT_MXINT8};
+/* The floats saturate from 3.5 (MXFP4: 3) on. */
+static const int mx_errors[] = {51, 51, 101, 4};
+
+static float numbers[96], back[96];
+static unsigned char bytes[256];
+static uint8_t scales[8];
+
+static void test_known(void) {
+    const uint8_t q4[] = {0x00, 0xBC, 0xF0, 0x86, 0x88}, want_scales[] = {127, 0xFF}, fp4[] = {0x26, 0xE8};
+    const uint8_t e4m3[] = {0x7E, 0x7E, 0x01};
+    size_t i;
+    memset(numbers, 0, sizeof numbers);
+    numbers[0] = 8.0f, numbers[1] = 2.5f, numbers[16] = -8.0f;
+    CHECK_OK(fewbit_gguf_quantize(FEWBIT_GGUF_Q4_0, numbers, 32, bytes));
+    CHECK_BYTES(q4, bytes, sizeof q4); /* the first of two extremes is -8 steps; a tie goes up */
+    CHECK_OK(fewbit_gguf_dequantize(FEWBIT_GGUF_Q4_0, bytes, 32, back));
+    CHECK(back[0] == 8.0f && back[1] == 2.0f && back[16] == -7.0f && back[31] == 0.0f);
+    numbers[0] = 4.0f, numbers[1] = 1.25f, numbers[2] = -0.25f, numbers[3] = -5.0f, numbers[16] = 0.0f;
+    numbers[33] = INFINITY;
+    CHECK_OK(fewbit_mx_quantize(FEWBIT_MXFP4, numbers, 35, scales, bytes));
+    CHECK_BYTES(want_scales, scales, sizeof want_scales);
+    CHECK_BYTES(fp4, bytes, sizeof fp4);
+    CHECK_OK(fewbit_mx_dequantize(FEWBIT_MXFP4, scales, bytes, 35, back));
+    CHECK(back[0] == 4.0f && back[1] == 1.0f && back[3] == -4.0f);
+    for (i = 32; i < 35; i++) {
+        CHECK(isnan(back[i]));
+    }
+    numbers[0] = 511.0f, numbers[1] = 464.0f, numbers[2] = 0x1.8p-10f;
+    CHECK_OK(fewbit_mx_quantize(FEWBIT_MXFP8_E4M3, numbers, 3, scales, bytes));
+    CHECK(scales[0] == 127);
+    CHECK_BYTES(e4m3, bytes, sizeof e4m3);
+}
+
+static void test_there_and_back(void) {
+    uint32_t state = 7;
+    size_t format, i, size = 0, count = 0;
+    for (i = 0; i < COUNT(numbers); i++) {
+        numbers[i] = random_real(&state, 4.0f);
+    }
+    for (format = 0; format < COUNT(gguf_formats); format++) {
+        CHECK_OK(fewbit_gguf_size(gguf_formats[format], COUNT(numbers), &size));
+        CHECK(size == 3 * gguf_bytes[format]);
+        memset(bytes, 0x5A, sizeof bytes);
+        /* At an odd address. */
+        CHECK_OK(fewbit_gguf_quantize(gguf_formats[format], numbers, COUNT(numbers), bytes + 1));
+        CHECK(bytes[0] == 0x5A && bytes[size + 1] == 0x5A);
+        CHECK_OK(fewbit_gguf_dequantize(gguf_formats[format], bytes + 1, COUNT(numbers), back));
+        for (i = 0; i < COUNT(numbers); i++) {
+            CHECK(fabsf(back[i] - numbers[i]) * 100.0f <= (float)gguf_errors[format]);
+        }
+    }
+    for (format = 0; format < COUNT(mx_formats); format++) {
+        CHECK_OK(fewbit_mx_size(mx_formats[format], 75, &count, &size));
+        CHECK(count == 3 && size == (mx_formats[format] == FEWBIT_MXFP4 ? 38u : 75u));
+        memset(bytes, 0x5A, sizeof bytes);
+        memset(scales, 0x5A, sizeof scales);
+        CHECK_OK(fewbit_mx_quantize(mx_formats[format], numbers, 75, scales, bytes + 1));
+        CHECK(bytes[0] == 0x5A && bytes[size + 1] == 0x5A && scales[3] == 0x5A);
+        CHECK_OK(fewbit_mx_dequantize(mx_formats[format], scales, bytes + 1, 75, back));
+        for (i = 0; i < 75; i++) {
+            CHECK(fabsf(back[i] - numbers[i]) * 100.0f <= (float)mx_errors[format]);
+        }
+    }
+}
+
+/* Not a multiple of 32; one that is; and ones whose bytes wrap around. */
+static const size_t huge[] = {SIZE_MAX, SIZE_MAX - 31, SIZE_MAX / 4 + 1, SIZE_MAX / 8 + 1};
+
+static void test_bad_gguf(int32_t format) {
+    size_t i;
+    NULL_REFUSED(fewbit_gguf_size, bytes, (format, 32, NULL));
+    ZERO_ACCEPTED(fewbit_gguf_size, n, (format, 0, &out.bytes));
+    CHECK(out.bytes == 0);
+    INVALID(fewbit_gguf_size, n, (format, 33, &out.bytes));
+    MISALIGNED(fewbit_gguf_size, bytes, (format, 32, ODD(size_t, out.room)));
+    NULL_REFUSED(fewbit_gguf_quantize, x, (format, NULL, 32, out.room));
+    NULL_REFUSED(fewbit_gguf_quantize, blocks, (format, numbers, 32, NULL));
+    ZERO_ACCEPTED(fewbit_gguf_quantize, n, (format, NULL, 0, NULL));
+    CHECK(outputs_untouched());
+    INVALID(fewbit_gguf_quantize, n, (format, numbers, 31, out.room));
+    MISALIGNED(fewbit_gguf_quantize, x, (format, ODD(float, numbers), 32, out.room));
+    OVERLAPPING(fewbit_gguf_quantize, blocks, (format, out.f32, 32, (unsigned char *)out.f32 + 127));
+    NULL_REFUSED(fewbit_gguf_dequantize, blocks, (format, NULL, 32, out.f32));
+    NULL_REFUSED(fewbit_gguf_dequantize, x, (format, bytes, 32, NULL));
+    ZERO_ACCEPTED(fewbit_gguf_dequantize, n, (format, NULL, 0, NULL));
+    CHECK(outputs_untouched());
+    INVALID(fewbit_gguf_dequantize, n, (format, bytes, 1, out.f32));
+    MISALIGNED(fewbit_gguf_dequantize, x, (format, bytes, 32, ODD(float, out.f32)));
+    OVERLAPPING(fewbit_gguf_dequantize, x, (format, out.f32, 32, out.f32 + 4));
+    for (i = 0; i < COUNT(huge); i++) {
+        HUGE_REFUSED(fewbit_gguf_size, n, (format, huge[i], &out.bytes));
+        HUGE_REFUSED(fewbit_gguf_quantize, n, (format, numbers, huge[i], out.room));
+        HUGE_REFUSED(fewbit_gguf_dequantize, n, (format, bytes, huge[i], out.f32));
+    }
+}
+
+static void test_bad_mx(int32_t format) {
+    size_t i;
+    NULL_REFUSED(fewbit_mx_size, scales, (format, 5, NULL, &out.bytes));
+    NULL_REFUSED(fewbit_mx_size, elements, (format, 5, &out.count, NULL));
+    ZERO_ACCEPTED(fewbit_mx_size, n, (format, 0, &out.count, &out.bytes));
+    CHECK(out.count == 0 && out.bytes == 0);
+    OVERLAPPING(fewbit_mx_size, elements, (format, 5, &out.bytes, &out.bytes));
+    NULL_REFUSED(fewbit_mx_quantize, x, (format, NULL, 5, out.u8, out.room));
+    NULL_REFUSED(fewbit_mx_quantize, scales, (format, numbers, 5, NULL, out.room));
+    NULL_REFUSED(fewbit_mx_quantize, elements, (format, numbers, 5, out.u8, NULL));
+    ZERO_ACCEPTED(fewbit_mx_quantize, n, (format, NULL, 0, NULL, NULL));
+    CHECK(outputs_untouched());
+    MISALIGNED(fewbit_mx_quantize, x, (format, ODD(float, numbers), 5, out.u8, out.room));
+    OVERLAPPING(fewbit_mx_quantize, scales, (format, out.f32, 5, (uint8_t *)out.f32, out.room));
+    OVERLAPPING(fewbit_mx_quantize, elements, (format, out.f32, 5, out.u8, out.f32 + 4));
+    OVERLAPPING(fewbit_mx_quantize, elements, (format, numbers, 33, out.u8, out.u8 + 1));
+    NULL_REFUSED(fewbit_mx_dequantize, scales, (format, NULL, bytes, 5, out.f32));
+    NULL_REFUSED(fewbit_mx_dequantize, elements, (format, scales, NULL, 5, out.f32));
+    NULL_REFUSED(fewbit_mx_dequantize, x, (format, scales, bytes, 5, NULL));
+    ZERO_ACCEPTED(fewbit_mx_dequantize, n, (format, NULL, NULL, 0, NULL));
+    CHECK(outputs_untouched());
+    MISALIGNED(fewbit_mx_dequantize, x, (format, scales, bytes, 5, ODD(float, out.f32)));
+    OVERLAPPING(fewbit_mx_dequantize, x, (format, (const uint8_t *)out.f32, bytes, 5, out.f32));
+    OVERLAPPING(fewbit_mx_dequantize, x, (format, scales, out.f32, 5, out.f32));
+    for (i = 0; i < COUNT(huge); i++) {
+        HUGE_REFUSED(fewbit_mx_size, n, (format, huge[i], &out.count, &out.bytes));
+        HUGE_REFUSED(fewbit_mx_quantize, n, (format, numbers, huge[i], out.u8, out.room));
+        HUGE_REFUSED(fewbit_mx_dequantize, n, (format, scales, bytes, huge[i], out.f32));
+    }
+}
+
+static void test_bad_formats(void) {
+    static const int32_t formats[] = {0, 1, 4, 5, 9, 10, -1, INT32_MAX, INT32_MIN};
+    static const int32_t of_mx[] = {0, 5, 8, -1, INT32_MAX, INT32_MIN};
+    size_t i;
+    for (i = 0; i < COUNT(formats); i++) {
+        INVALID(fewbit_gguf_size, format, (formats[i], 32, &out.bytes));
+        INVALID(fewbit_gguf_quantize, format, (formats[i], numbers, 32, out.room));
+        INVALID(fewbit_gguf_dequantize, format, (formats[i], bytes, 32, out.f32));
+    }
+    for (i = 0; i < COUNT(of_mx); i++) {
+        INVALID(fewbit_mx_size, format, (of_mx[i], 32, &out.count, &out.bytes));
+        INVALID(fewbit_mx_quantize, format, (of_mx[i], numbers, 32, out.u8, out.room));
+        INVALID(fewbit_mx_dequantize, format, (of_mx[i], scales, bytes, 32, out.f32));
+    }
+}
+
+void test_block_formats(void) {
+    size_t i;
+    test_known();
+    test_there_and_back();
+    for (i = 0; i < COUNT(gguf_formats); i++) {
+        test_bad_gguf(gguf_formats[i]);
+    }
+    for (i = 0; i < COUNT(mx_formats); i++) {
+        test_bad_mx(mx_formats[i]);
+    }
+    test_bad_formats();
+}

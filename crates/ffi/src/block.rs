@@ -1,0 +1,261 @@
+//! Level 1: arrays of block formats.
+
+use crate::arrays::kernel;
+use crate::boundary::{apart, array, float_entry, integer_entry, unknown};
+use crate::status::fewbit_status;
+use core::ffi::c_void;
+use fewbit::kernels::block;
+use fewbit::scheme::block::BLOCK;
+use fewbit::scheme::block::gguf::Gguf;
+use fewbit::scheme::block::mx::{Mx, scale_count};
+use fewbit::{Error, Result, Status};
+
+/// GGUF's Q4_0: 18 bytes for 32 numbers, an f16 scale and 4-bit codes. GGUF formats have ggml's numbers.
+pub const FEWBIT_GGUF_Q4_0: i32 = 2;
+/// Q4_1: 20 bytes, with an f16 minimum.
+pub const FEWBIT_GGUF_Q4_1: i32 = 3;
+/// Q5_0: 22 bytes, 5-bit codes.
+pub const FEWBIT_GGUF_Q5_0: i32 = 6;
+/// Q5_1: 24 bytes, 5-bit codes, with an f16 minimum.
+pub const FEWBIT_GGUF_Q5_1: i32 = 7;
+/// Q8_0: 34 bytes, 8-bit codes.
+pub const FEWBIT_GGUF_Q8_0: i32 = 8;
+/// MXFP8 with elements of OCP E4M3, up to 448. 32 elements share a scale of the format E8M0, a power of two.
+pub const FEWBIT_MXFP8_E4M3: i32 = 1;
+/// MXFP8 with elements of OCP E5M2, up to 57344.
+pub const FEWBIT_MXFP8_E5M2: i32 = 2;
+/// MXFP4: elements of E2M1, 0, 0.5, 1, 1.5, 2, 3, 4 and 6 with a sign, two in a byte, low nibble first.
+pub const FEWBIT_MXFP4: i32 = 3;
+/// MXINT8: elements are 64ths, q / 64 with q in -127..127 (-128 is read, but not written).
+pub const FEWBIT_MXINT8: i32 = 4;
+
+fn gguf_format(format: i32) -> Result<Gguf> {
+    match format {
+        FEWBIT_GGUF_Q4_0 => Ok(Gguf::Q4_0),
+        FEWBIT_GGUF_Q4_1 => Ok(Gguf::Q4_1),
+        FEWBIT_GGUF_Q5_0 => Ok(Gguf::Q5_0),
+        FEWBIT_GGUF_Q5_1 => Ok(Gguf::Q5_1),
+        FEWBIT_GGUF_Q8_0 => Ok(Gguf::Q8_0),
+        _ => Err(unknown("format", format)),
+    }
+}
+
+fn mx_format(format: i32) -> Result<Mx> {
+    match format {
+        FEWBIT_MXFP8_E4M3 => Ok(Mx::Fp8E4m3),
+        FEWBIT_MXFP8_E5M2 => Ok(Mx::Fp8E5m2),
+        FEWBIT_MXFP4 => Ok(Mx::Fp4E2m1),
+        FEWBIT_MXINT8 => Ok(Mx::Int8),
+        _ => Err(unknown("format", format)),
+    }
+}
+
+/// Refuses more numbers than memory holds, so that sizes of blocks do not overflow.
+fn count(n: usize) -> Result<usize> {
+    match n.checked_mul(size_of::<f32>()) {
+        Some(bytes) if bytes <= isize::MAX as usize => Ok(n),
+        _ => {
+            Err(Error::new(Status::InvalidArgument, "n", "is {}: more numbers than memory").with(n))
+        }
+    }
+}
+
+/// Whole blocks, and their bytes: at most 34 for the 128 of their numbers.
+fn gguf_blocks(format: Gguf, n: usize) -> Result<(usize, usize)> {
+    let blocks = count(n)? / BLOCK;
+    if blocks * BLOCK != n {
+        return Err(Error::new(
+            Status::InvalidArgument,
+            "n",
+            "is {}: blocks hold 32 numbers, and there are only whole ones",
+        )
+        .with(n));
+    }
+    Ok((blocks, blocks * format.block_bytes()))
+}
+
+/// The bytes of GGUF blocks.
+///
+/// @param[in] format  FEWBIT_GGUF_Q8_0, FEWBIT_GGUF_Q4_0, FEWBIT_GGUF_Q4_1, FEWBIT_GGUF_Q5_0 or FEWBIT_GGUF_Q5_1.
+/// @param[in] n  The number of numbers, a multiple of 32.
+/// @param[out] bytes  One number.
+/// @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_INVALID_ARGUMENT (format, n), FEWBIT_ERROR_MISALIGNED,
+///         FEWBIT_ERROR_ISA.
+///
+/// # Safety
+/// As documented.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fewbit_gguf_size(
+    format: i32,
+    n: usize,
+    bytes: *mut usize,
+) -> fewbit_status {
+    // SAFETY: no error to write; the rest is the documented contract.
+    unsafe {
+        integer_entry(core::ptr::null_mut(), |_| {
+            array("bytes", bytes, 1)?;
+            bytes.write(gguf_blocks(gguf_format(format)?, n)?.1);
+            Ok(())
+        })
+    }
+}
+
+/// Quantizes f32 to GGUF blocks, byte for byte as the Python package gguf does: codes by the f32 scale d, which is then
+/// stored as f16; ties away from zero (Q8_0), up (the others). With a NaN a block is NaN; with an infinity, or beyond
+/// f16, its scale is infinite. docs/numerics.md has the formulas.
+///
+/// @param[in] format  As fewbit_gguf_size.
+/// @param[in] x  n numbers.
+/// @param[in] n  A multiple of 32.
+/// @param[out] blocks  fewbit_gguf_size bytes, at any address; must not overlap x.
+/// @return FEWBIT_ERROR_NULL_POINTER (may be NULL if n is 0), FEWBIT_ERROR_INVALID_ARGUMENT (format, n),
+///         FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP, FEWBIT_ERROR_ISA.
+///
+/// # Safety
+/// As documented.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fewbit_gguf_quantize(
+    format: i32,
+    x: *const f32,
+    n: usize,
+    blocks: *mut c_void,
+) -> fewbit_status {
+    // SAFETY: no error to write; the rest is the documented contract.
+    unsafe {
+        float_entry(core::ptr::null_mut(), |supported| {
+            let (format, to) = (gguf_format(format)?, blocks.cast::<u8>());
+            let (blocks, bytes) = gguf_blocks(format, n)?;
+            apart(array("x", x, n)?, array("blocks", to, bytes)?)?;
+            kernel(block::gguf(format).0, supported)?.run()(x, to, blocks);
+            Ok(())
+        })
+    }
+}
+
+/// Dequantizes GGUF blocks to f32: d * q, d * (q - 8), d * (q - 16) or d * q + m. Exact, but for the sum; NaN is the
+/// canonical one.
+///
+/// @param[in] format, n  As fewbit_gguf_quantize.
+/// @param[in] blocks  fewbit_gguf_size bytes, at any address.
+/// @param[out] x  n numbers; must not overlap blocks.
+/// @return As fewbit_gguf_quantize.
+///
+/// # Safety
+/// As documented.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fewbit_gguf_dequantize(
+    format: i32,
+    blocks: *const c_void,
+    n: usize,
+    x: *mut f32,
+) -> fewbit_status {
+    // SAFETY: no error to write; the rest is the documented contract.
+    unsafe {
+        float_entry(core::ptr::null_mut(), |supported| {
+            let (format, from) = (gguf_format(format)?, blocks.cast::<u8>());
+            let (blocks, bytes) = gguf_blocks(format, n)?;
+            apart(array("blocks", from, bytes)?, array("x", x, n)?)?;
+            kernel(block::gguf(format).1, supported)?.run()(from, x, blocks);
+            Ok(())
+        })
+    }
+}
+
+/// The bytes of an OCP MX format: a scale for each 32 numbers, the last of which may be fewer, and the elements.
+///
+/// @param[in] format  FEWBIT_MXFP8_E4M3, FEWBIT_MXFP8_E5M2, FEWBIT_MXFP4 or FEWBIT_MXINT8.
+/// @param[in] n  The number of numbers.
+/// @param[out] scales, elements  One number each.
+/// @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_INVALID_ARGUMENT (format, n), FEWBIT_ERROR_MISALIGNED,
+///         FEWBIT_ERROR_OVERLAP, FEWBIT_ERROR_ISA.
+///
+/// # Safety
+/// As documented.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fewbit_mx_size(
+    format: i32,
+    n: usize,
+    scales: *mut usize,
+    elements: *mut usize,
+) -> fewbit_status {
+    // SAFETY: no error to write; the rest is the documented contract.
+    unsafe {
+        integer_entry(core::ptr::null_mut(), |_| {
+            apart(array("scales", scales, 1)?, array("elements", elements, 1)?)?;
+            let (format, n) = (mx_format(format)?, count(n)?);
+            scales.write(scale_count(n));
+            elements.write(format.element_bytes(n));
+            Ok(())
+        })
+    }
+}
+
+/// Quantizes f32 to an OCP MX format. A block's scale is 2^(floor(log2(largest magnitude)) - emax), at least 2^-127, with
+/// emax 8 (E4M3), 15 (E5M2), 2 (MXFP4), 0 (MXINT8); its elements are the numbers over the scale, to nearest, ties to
+/// even, saturating. A block with a NaN or an infinity has the scale 0xFF, NaN, and zeros for elements.
+///
+/// @param[in] format  As fewbit_mx_size.
+/// @param[in] x  n numbers.
+/// @param[in] n  The number of numbers.
+/// @param[out] scales  ceil(n / 32) scales.
+/// @param[out] elements  n bytes, of MXFP4 ceil(n / 2). None of the three may overlap.
+/// @return FEWBIT_ERROR_NULL_POINTER (may be NULL if n is 0), FEWBIT_ERROR_INVALID_ARGUMENT (format, n),
+///         FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP, FEWBIT_ERROR_ISA.
+///
+/// # Safety
+/// As documented.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fewbit_mx_quantize(
+    format: i32,
+    x: *const f32,
+    n: usize,
+    scales: *mut u8,
+    elements: *mut c_void,
+) -> fewbit_status {
+    // SAFETY: no error to write; the rest is the documented contract.
+    unsafe {
+        float_entry(core::ptr::null_mut(), |supported| {
+            let (format, elements) = (mx_format(format)?, elements.cast::<u8>());
+            let numbers = array("x", x, count(n)?)?;
+            let scale_bytes = array("scales", scales, scale_count(n))?;
+            let element_bytes = array("elements", elements, format.element_bytes(n))?;
+            apart(numbers, scale_bytes)?;
+            apart(numbers, element_bytes)?;
+            apart(scale_bytes, element_bytes)?;
+            kernel(block::mx(format).0, supported)?.run()(x, n, scales, elements);
+            Ok(())
+        })
+    }
+}
+
+/// Dequantizes an OCP MX format to f32: element times scale, exact, or infinite beyond f32. NaN, of either, is the
+/// canonical one.
+///
+/// @param[in] format, n  As fewbit_mx_quantize.
+/// @param[in] scales  ceil(n / 32) scales.
+/// @param[in] elements  n bytes, of MXFP4 ceil(n / 2).
+/// @param[out] x  n numbers; must not overlap the others.
+/// @return As fewbit_mx_quantize.
+///
+/// # Safety
+/// As documented.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fewbit_mx_dequantize(
+    format: i32,
+    scales: *const u8,
+    elements: *const c_void,
+    n: usize,
+    x: *mut f32,
+) -> fewbit_status {
+    // SAFETY: no error to write; the rest is the documented contract.
+    unsafe {
+        float_entry(core::ptr::null_mut(), |supported| {
+            let (format, elements) = (mx_format(format)?, elements.cast::<u8>());
+            let numbers = array("x", x, count(n)?)?;
+            apart(array("scales", scales, scale_count(n))?, numbers)?;
+            apart(array("elements", elements, format.element_bytes(n))?, numbers)?;
+            kernel(block::mx(format).1, supported)?.run()(scales, elements, n, x);
+            Ok(())
+        })
+    }
+}
