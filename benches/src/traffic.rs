@@ -11,7 +11,7 @@ pub struct Traffic {
 }
 
 /// Bits of the types as they stand in names, a type before any that begins it.
-const TYPES: [(&str, usize); 12] = [
+const TYPES: [(&str, usize); 21] = [
     ("f8e4m3fn", 8),
     ("f8e5m2", 8),
     ("f32", 32),
@@ -24,6 +24,16 @@ const TYPES: [(&str, usize); 12] = [
     ("b1", 8), // The kernels have a byte for each code; packing is their caller's.
     ("s4", 4),
     ("u4", 4),
+    // Blocks: their codes; the scales are parameters.
+    ("q80", 8),
+    ("q40", 4),
+    ("q41", 4),
+    ("q50", 5),
+    ("q51", 5),
+    ("mxfp8e4m3", 8),
+    ("mxfp8e5m2", 8),
+    ("mxfp4", 4),
+    ("mxint8", 8),
 ];
 
 impl Traffic {

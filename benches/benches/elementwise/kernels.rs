@@ -3,6 +3,9 @@
 
 use criterion::{Criterion, SamplingMode, Throughput};
 use fewbit::kernels::Rows;
+use fewbit::kernels::block::{
+    self, GgufDequantizeFn, GgufQuantizeFn, MxDequantizeFn, MxQuantizeFn,
+};
 use fewbit::kernels::convert::{self, ConvertArgs, ConvertFn};
 use fewbit::kernels::dequantize::{self, DequantizeArgs, DequantizeFn};
 use fewbit::kernels::quantize::{self, QuantizeArgs, QuantizeFn};
@@ -13,6 +16,7 @@ use fewbit::kernels::requantize::{
 };
 use fewbit::kernels::rescale::{self, RescaleArgs, RescaleFn};
 use fewbit::kernels::scale::{self, ScaleArgs, ScaleFn};
+use fewbit::scheme::block::{BLOCK, gguf::Gguf, mx::Mx};
 use fewbit::scheme::{FixedMultiplier, FixedRounding, IntFormat, QuantizeMode};
 use fewbit_benches::{Buffer, SIZES, Traffic, activations, codes, id, parts};
 use fewbit_testkit::limited;
@@ -240,6 +244,45 @@ fn scale_row(acc: &[i32], x: &Buffer) -> impl Fn(ScaleFn, usize, &mut [u8]) -> u
     }
 }
 
+fn to_gguf(format: Gguf, x: &Buffer) -> impl Fn(GgufQuantizeFn, usize, &mut [u8]) -> usize {
+    move |run, n, dst| {
+        let (count, bytes) = (n / BLOCK, n / BLOCK * format.block_bytes());
+        // SAFETY: `n` numbers and the bytes of their blocks.
+        unsafe { run(x.floats()[..n].as_ptr(), dst[..bytes].as_mut_ptr(), count) };
+        bytes
+    }
+}
+
+fn from_gguf(format: Gguf, q: &Buffer) -> impl Fn(GgufDequantizeFn, usize, &mut [u8]) -> usize {
+    move |run, n, dst| {
+        let (count, bytes) = (n / BLOCK, n / BLOCK * format.block_bytes());
+        // SAFETY: the bytes of `count` blocks, and their numbers.
+        unsafe { run(q.bytes()[..bytes].as_ptr(), dst[..4 * n].as_mut_ptr().cast(), count) };
+        4 * n
+    }
+}
+
+fn to_mx(format: Mx, x: &Buffer) -> impl Fn(MxQuantizeFn, usize, &mut [u8]) -> usize {
+    move |run, n, dst| {
+        let bytes = format.element_bytes(n);
+        let (scales, elements) = dst[..n / BLOCK + bytes].split_at_mut(n / BLOCK);
+        // SAFETY: `n` numbers, their scales and elements.
+        unsafe { run(x.floats()[..n].as_ptr(), n, scales.as_mut_ptr(), elements.as_mut_ptr()) };
+        n / BLOCK + bytes
+    }
+}
+
+fn from_mx(format: Mx, q: &Buffer) -> impl Fn(MxDequantizeFn, usize, &mut [u8]) -> usize {
+    move |run, n, dst| {
+        let bytes = format.element_bytes(n);
+        let (scales, elements) = q.bytes()[..n / BLOCK + bytes].split_at(n / BLOCK);
+        let to = dst[..4 * n].as_mut_ptr().cast();
+        // SAFETY: `n` elements with their scales, and room for their numbers.
+        unsafe { run(scales.as_ptr(), elements.as_ptr(), n, to) };
+        4 * n
+    }
+}
+
 pub fn bench(c: &mut Criterion) {
     // Not made on first use: criterion would count that as time spent on the first id.
     let x = &activations(LARGEST);
@@ -278,6 +321,16 @@ pub fn bench(c: &mut Criterion) {
     t.table(reduce::ROW_RANGES, ranges(x));
     t.table(reduce::COLUMN_RANGES, ranges(x));
     t.table(scale::S32_F32, scale_row(acc, x));
+    for format in Gguf::ALL {
+        let (to, from) = block::gguf(format);
+        t.table(to, to_gguf(format, x));
+        t.table(from, from_gguf(format, q));
+    }
+    for format in Mx::ALL {
+        let (to, from) = block::mx(format);
+        t.table(to, to_mx(format, x));
+        t.table(from, from_mx(format, q));
+    }
 
     // The products are `gemm.rs`.
     let known = |op: &&str| t.timed.contains(op) || op.starts_with("gemm_");

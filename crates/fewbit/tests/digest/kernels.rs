@@ -3,6 +3,7 @@
 use crate::values::{MODES, SCALES, floats, zero_point};
 use crate::{Book, Digest};
 use fewbit::kernels::Rows;
+use fewbit::kernels::block;
 use fewbit::kernels::convert::{self, ConvertArgs, ConvertFn};
 use fewbit::kernels::dequantize::{self, DequantizeArgs, DequantizeFn};
 use fewbit::kernels::gemm::{TILES, TileArgs, block_rows, pack_lhs_row, pack_rhs};
@@ -14,6 +15,7 @@ use fewbit::kernels::requantize::{
 };
 use fewbit::kernels::rescale::{self, RescaleArgs, RescaleFn};
 use fewbit::kernels::scale::{self, ScaleArgs, ScaleFn};
+use fewbit::scheme::block::{BLOCK, gguf::Gguf, mx, mx::Mx};
 use fewbit::scheme::{FixedMultiplier, FixedRounding, IntFormat};
 use fewbit_testkit::{Rng, limited, missing};
 
@@ -104,7 +106,58 @@ pub(crate) fn enter(book: &mut Book) {
         each(book, table, |run, digest| digest_rescale(run, format, digest));
     }
     each(book, scale::S32_F32, digest_scale);
+    digest_blocks(book);
     digest_tiles(book);
+}
+
+/// Blocks of every size of numbers, with zeros, ties, NaN and infinities; then any bytes as blocks.
+fn digest_blocks(book: &mut Book) {
+    let mut rng = Rng::new(8);
+    let mut x = floats(&mut rng, 1.0, 3000);
+    for exponent in 0..=254 {
+        let scale = f32::from_bits(exponent << 23);
+        x.extend((0..64).map(|_| (rng.below(255) as f32 - 127.0) * 0.5 * scale));
+        x.extend((0..64).map(|_| rng.normal() * scale));
+    }
+    x.truncate(x.len() / BLOCK * BLOCK);
+    let count = x.len() / BLOCK;
+    let any: Vec<u8> = (0..34 * count).map(|_| rng.next_u32() as u8).collect();
+    for format in Gguf::ALL {
+        let (quantize, dequantize) = block::gguf(format);
+        each(book, quantize, |run, digest| {
+            let mut blocks = vec![0; count * format.block_bytes()];
+            // SAFETY: as many blocks as the numbers make.
+            unsafe { run(x.as_ptr(), blocks.as_mut_ptr(), count) };
+            digest.bytes(&blocks);
+        });
+        each(book, dequantize, |run, digest| {
+            let mut back = vec![0f32; x.len()];
+            // SAFETY: no block has more than 34 bytes.
+            unsafe { run(any.as_ptr(), back.as_mut_ptr(), count) };
+            digest.f32s(&back);
+        });
+    }
+    for format in Mx::ALL {
+        let (quantize, dequantize) = block::mx(format);
+        each(book, quantize, |run, digest| {
+            for n in (1..BLOCK).chain([x.len()]) {
+                let mut scales = vec![0; mx::scale_count(n)];
+                let mut elements = vec![0; format.element_bytes(n)];
+                // SAFETY: `n` numbers, their scales and elements.
+                unsafe { run(x.as_ptr(), n, scales.as_mut_ptr(), elements.as_mut_ptr()) };
+                digest.bytes(&scales);
+                digest.bytes(&elements);
+            }
+        });
+        each(book, dequantize, |run, digest| {
+            for n in (1..BLOCK).chain([x.len() - 1]) {
+                let mut back = vec![0f32; n];
+                // SAFETY: there are more bytes than `n`, and a scale for each block of them.
+                unsafe { run(any.as_ptr(), any[count..].as_ptr(), n, back.as_mut_ptr()) };
+                digest.f32s(&back);
+            }
+        });
+    }
 }
 
 fn digest_rescale(run: RescaleFn, format: IntFormat, digest: &mut Digest) {
