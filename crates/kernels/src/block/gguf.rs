@@ -275,23 +275,20 @@ unsafe fn ends<V: HalfLanes>(x: *const f32) -> (f32, f32) {
 /// A block can be read; the other arguments are its [`ends`].
 #[inline(always)]
 unsafe fn extreme(x: *const f32, smallest: f32, largest: f32) -> f32 {
-    if largest > -smallest {
-        return largest;
-    }
-    if largest < -smallest {
-        return smallest;
-    }
-    // Of opposite signs, or zeros, or NaN.
-    let mut at = 0;
-    while at < BLOCK {
-        // SAFETY: by this function's contract.
-        let x = unsafe { x.add(at).read_unaligned() };
-        if x == largest || x == smallest {
-            return x;
+    // Opposite signs, or zeros; seldom, so that the other choice, which nothing can predict, is left
+    // without a branch.
+    if largest == -smallest {
+        let mut at = 0;
+        while at < BLOCK {
+            // SAFETY: by this function's contract.
+            let x = unsafe { x.add(at).read_unaligned() };
+            if x == largest || x == smallest {
+                return x;
+            }
+            at += 1;
         }
-        at += 1;
     }
-    largest
+    if largest > -smallest { largest } else { smallest }
 }
 
 /// # Safety
