@@ -384,7 +384,7 @@ typedef struct fewbit_quant_params {
 } fewbit_quant_params;
 
 /**
- * How a tensor is quantized. FEWBIT_TENSOR_QUANT_INIT: int8, affine, per tensor, half to even, division.
+ * How a tensor is quantized. FEWBIT_TENSOR_QUANT_INIT: int8, affine, per tensor, half to even, division, f32.
  */
 typedef struct fewbit_tensor_quant {
   /**
@@ -420,9 +420,9 @@ typedef struct fewbit_tensor_quant {
    */
   int32_t granularity;
   /**
-   * Must be 0.
+   * FEWBIT_F32, F16 or BF16: the real numbers on the other side of the codes.
    */
-  int32_t reserved;
+  int32_t real;
   /**
    * The axis of FEWBIT_PER_AXIS, _BLOCK and _BLOCK2.
    */
@@ -942,6 +942,45 @@ fewbit_status fewbit_dequantize_u8_f32(const uint8_t *q, size_t n, const struct 
 fewbit_status fewbit_min_max_f32(const float *x, size_t n, float *min, float *max);
 
 /**
+ * The largest magnitude of the numbers that are not NaN; 0 if there are none.
+ *
+ * @param[in] x  n numbers.
+ * @param[out] absmax  One number; must not overlap x.
+ * @return As fewbit_min_max_f32.
+ */
+fewbit_status fewbit_absmax_f32(const float *x, size_t n, float *absmax);
+
+/**
+ * The sum of each row, in f32 and in an order that does not depend on the CPU: of each 4096 numbers, number i is
+ * added to partial sum i mod 64, in the order of i; the 64 are folded by halves (s[i] += s[i + 32], then 16, ... 1);
+ * the results are added in order. NaN is the one of bits 0x7FC00000.
+ *
+ * @param[in] x  rows of n contiguous numbers, row_stride numbers apart.
+ * @param[in] rows, n  Rows, and numbers of a row.
+ * @param[in] row_stride  At least n.
+ * @param[out] sums  rows numbers; must not overlap x.
+ * @return As fewbit_min_max_f32; FEWBIT_ERROR_INVALID_ARGUMENT for row_stride too.
+ */
+fewbit_status fewbit_row_sums_f32(const float *x, size_t rows, size_t n, size_t row_stride, float *sums);
+
+/**
+ * The sum of each row of int8 codes, exact: what a zero point on the other side of a product multiplies.
+ *
+ * @param[in] q  rows of n contiguous codes, row_stride codes apart.
+ * @param[in] rows, n  Rows, and codes of a row; n at most 2^23.
+ * @param[in] row_stride  At least n.
+ * @param[out] sums  rows sums; must not overlap q.
+ * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_INVALID_ARGUMENT, FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP,
+ *         FEWBIT_ERROR_LIMIT_EXCEEDED (n), FEWBIT_ERROR_ISA.
+ */
+fewbit_status fewbit_row_sums_s8(const int8_t *q, size_t rows, size_t n, size_t row_stride, int32_t *sums);
+
+/**
+ * The sum of each row of uint8 codes; otherwise as fewbit_row_sums_s8.
+ */
+fewbit_status fewbit_row_sums_u8(const uint8_t *q, size_t rows, size_t n, size_t row_stride, int32_t *sums);
+
+/**
  * Converts f32 to IEEE binary16 bits: to nearest, ties to even; subnormals kept; beyond 65504 rounds to
  * infinity (65520 and more); NaN keeps its sign and top payload bits and becomes quiet.
  *
@@ -1220,9 +1259,9 @@ fewbit_status fewbit_param_count(const struct fewbit_shape *shape,
  * Chooses each parameter of a tensor from the smallest and largest of its elements, as
  * fewbit_params_from_range; NaN is ignored.
  *
- * @param[in] x  The tensor.
+ * @param[in] x  The tensor, of the type that spec.real says.
  * @param[in] x_shape  Its shape.
- * @param[in] spec  Format, scheme, granularity.
+ * @param[in] spec  Formats, scheme, granularity.
  * @param[out] scales  `count` scales, row-major over the grid of blocks.
  * @param[out] zero_points  `count` zero points; may be NULL for the symmetric scheme.
  * @param[in] count  As fewbit_param_count gives it.
@@ -1230,7 +1269,7 @@ fewbit_status fewbit_param_count(const struct fewbit_shape *shape,
  * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_INVALID_ARGUMENT, FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP,
  *         FEWBIT_ERROR_ISA.
  */
-fewbit_status fewbit_choose_params(const float *x,
+fewbit_status fewbit_choose_params(const void *x,
                                    const struct fewbit_shape *x_shape,
                                    const struct fewbit_tensor_quant *spec,
                                    float *scales,
@@ -1244,8 +1283,8 @@ fewbit_status fewbit_choose_params(const float *x,
  * FEWBIT_B1: +1 for x >= 0 (and NaN), otherwise -1. Packed codes: each innermost row starts on a byte, the rest
  * of its last byte is the code of zero.
  *
- * @param[in] x, x_shape  The tensor; any positive strides.
- * @param[in] spec  Format, scheme, granularity, rounding, quotient.
+ * @param[in] x, x_shape  The tensor, of the type that spec.real says; any positive strides.
+ * @param[in] spec  Formats, scheme, granularity, rounding, quotient.
  * @param[in] scales  `count` scales, finite and greater than 0.
  * @param[in] zero_points  `count` codes, all 0 for the symmetric scheme; NULL: all 0.
  * @param[in] count  As fewbit_param_count gives it.
@@ -1257,7 +1296,7 @@ fewbit_status fewbit_choose_params(const float *x,
  * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_INVALID_ARGUMENT, FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP,
  *         FEWBIT_ERROR_ISA. q is untouched then.
  */
-fewbit_status fewbit_quantize(const float *x,
+fewbit_status fewbit_quantize(const void *x,
                               const struct fewbit_shape *x_shape,
                               const struct fewbit_tensor_quant *spec,
                               const float *scales,
@@ -1281,7 +1320,7 @@ fewbit_status fewbit_quantize(const float *x,
  * @param[out] error  May be NULL.
  * @return As fewbit_quantize. Nothing is written then.
  */
-fewbit_status fewbit_quantize_dynamic(const float *x,
+fewbit_status fewbit_quantize_dynamic(const void *x,
                                       const struct fewbit_shape *x_shape,
                                       const struct fewbit_tensor_quant *spec,
                                       float *scales,
@@ -1293,8 +1332,8 @@ fewbit_status fewbit_quantize_dynamic(const float *x,
                                       struct fewbit_error *error);
 
 /**
- * Dequantizes a tensor: x = f32(q - zero_point) * scale, each element with its own parameter; FEWBIT_B1: -scale or
- * +scale. The arguments are those of fewbit_quantize, q the input and x the output.
+ * Dequantizes a tensor: x = (q - zero_point) * scale, each element with its own parameter, the product rounded once,
+ * to spec.real (to FEWBIT_F16 and FEWBIT_BF16 too), overflow to infinity; FEWBIT_B1: -scale or +scale. The arguments are those of fewbit_quantize, q the input and x the output.
  *
  * @param[in] q, q_shape  Codes.
  * @param[in] spec, scales, zero_points, count, parallel_for  As fewbit_quantize.
@@ -1309,9 +1348,30 @@ fewbit_status fewbit_dequantize(const void *q,
                                 const int32_t *zero_points,
                                 size_t count,
                                 const struct fewbit_parallel_for *parallel_for,
-                                float *x,
+                                void *x,
                                 const struct fewbit_shape *x_shape,
                                 struct fewbit_error *error);
+
+/**
+ * Quantizes and dequantizes a tensor in one pass, for training that is to see what quantization costs: y is what
+ * fewbit_dequantize makes of fewbit_quantize's codes, in the type of x. NaN gives 0.
+ *
+ * @param[in] x, x_shape, spec, scales, zero_points, count, parallel_for  As fewbit_quantize.
+ * @param[out] y  The tensor, of the same type; must not overlap the inputs.
+ * @param[in] y_shape  The same dimensions; elements must not overlap.
+ * @param[out] error  May be NULL.
+ * @return As fewbit_quantize. y is untouched then.
+ */
+fewbit_status fewbit_fake_quantize(const void *x,
+                                   const struct fewbit_shape *x_shape,
+                                   const struct fewbit_tensor_quant *spec,
+                                   const float *scales,
+                                   const int32_t *zero_points,
+                                   size_t count,
+                                   const struct fewbit_parallel_for *parallel_for,
+                                   void *y,
+                                   const struct fewbit_shape *y_shape,
+                                   struct fewbit_error *error);
 
 /**
  * Starts an observer: nothing seen.
@@ -1568,8 +1628,8 @@ fewbit_status fewbit_conv_info(const struct fewbit_conv *conv,
 
 /** A fewbit_shape to fill in. */
 #define FEWBIT_SHAPE_INIT { sizeof(fewbit_shape), 0, {0}, {0} }
-/** A fewbit_tensor_quant to fill in: int8, affine, per tensor, half to even, division. */
-#define FEWBIT_TENSOR_QUANT_INIT { sizeof(fewbit_tensor_quant), FEWBIT_S8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+/** A fewbit_tensor_quant to fill in: int8, affine, per tensor, half to even, division, f32. */
+#define FEWBIT_TENSOR_QUANT_INIT { sizeof(fewbit_tensor_quant), FEWBIT_S8, 0, 0, 0, 0, 0, 0, FEWBIT_F32, 0, 0, 0, 0 }
 /** A fewbit_linear_desc to fill in: int8 weights without zero points, int8 codes in, f32 out. */
 #define FEWBIT_LINEAR_DESC_INIT { sizeof(fewbit_linear_desc), 0, 0, \
     FEWBIT_WEIGHTS_INIT, FEWBIT_LAYOUT_NK, 0, 0, \

@@ -34,8 +34,8 @@ const HEAD: &str = "\
 const INIT: &str = "\
 /** A fewbit_shape to fill in. */
 #define FEWBIT_SHAPE_INIT { sizeof(fewbit_shape), 0, {0}, {0} }
-/** A fewbit_tensor_quant to fill in: int8, affine, per tensor, half to even, division. */
-#define FEWBIT_TENSOR_QUANT_INIT { sizeof(fewbit_tensor_quant), FEWBIT_S8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+/** A fewbit_tensor_quant to fill in: int8, affine, per tensor, half to even, division, f32. */
+#define FEWBIT_TENSOR_QUANT_INIT { sizeof(fewbit_tensor_quant), FEWBIT_S8, 0, 0, 0, 0, 0, 0, FEWBIT_F32, 0, 0, 0, 0 }
 /** A fewbit_linear_desc to fill in: int8 weights without zero points, int8 codes in, f32 out. */
 #define FEWBIT_LINEAR_DESC_INIT { sizeof(fewbit_linear_desc), 0, 0, \\
     FEWBIT_WEIGHTS_INIT, FEWBIT_LAYOUT_NK, 0, 0, \\
@@ -119,6 +119,7 @@ const MODULES: &[&str] = &[
     "status",
     "version",
     "arrays",
+    "reduce",
     "convert",
     "requantize",
     "pack",

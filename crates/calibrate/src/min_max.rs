@@ -59,7 +59,7 @@ impl MinMax {
         // The table's last row needs no feature, so there always is a kernel.
         let (min, max) = match best(reduce::MIN_MAX, supported) {
             // SAFETY: by this function's contract.
-            Some(kernel) => unsafe { kernel.run()(x, stride, n) },
+            Some(kernel) => unsafe { kernel.run()(x.cast(), stride, n) },
             None => (f32::INFINITY, f32::NEG_INFINITY),
         };
         self.merge(&MinMax { min, max, count: n as u64, nan_count });

@@ -1,13 +1,13 @@
 //! Data of tensors to ranges to parameters, each parameter from the elements that share it.
 
-use crate::tensor::{TensorQuant, kernel, layout_error, param_count};
+use crate::tensor::{Reals, TensorQuant, kernel, layout_error, param_count};
 use crate::{Error, Result, Status};
 use core::iter::once;
 use fewbit_calibrate::MinMax;
 use fewbit_granularity::{Granularity, Grid, Layout, Run, Walk};
 use fewbit_kernels::reduce::{self, MinMaxFn, RangesArgs, RangesFn};
 use fewbit_kernels::registry::Bound;
-use fewbit_scheme::{IntFormat, ParamSpec, QuantParams, Scheme, params_from_range};
+use fewbit_scheme::{IntFormat, ParamSpec, QuantParams, RealFormat, Scheme, params_from_range};
 use fewbit_simd::Supported;
 
 /// Chooses each parameter from the smallest and largest of its elements (NaN is ignored), by
@@ -23,7 +23,7 @@ use fewbit_simd::Supported;
 /// # Safety
 /// Every element of the layout can be read at `x`; it need not be aligned.
 pub unsafe fn choose_params(
-    x: *const f32,
+    x: Reals,
     layout: &Layout,
     quant: &TensorQuant,
     scales: &mut [f32],
@@ -35,7 +35,7 @@ pub unsafe fn choose_params(
     let spec = &quant.params;
     let (symmetric, zero_points) = places(spec, needed, zero_points)?;
     let walk = quant.granularity.walk([layout]).map_err(|error| layout_error(error, "x_shape"))?;
-    let kernels = Kernels::new(supported)?;
+    let kernels = Kernels::new(x.format, supported)?;
     if symmetric {
         let mut largest = Magnitudes(scales);
         largest.0.fill(0.0);
@@ -212,11 +212,20 @@ struct Kernels {
 }
 
 impl Kernels {
-    fn new(supported: Supported) -> Result<Kernels> {
+    fn new(format: RealFormat, supported: Supported) -> Result<Kernels> {
+        let (run, rows, columns) = match format {
+            RealFormat::F32 => (reduce::MIN_MAX, reduce::ROW_RANGES, reduce::COLUMN_RANGES),
+            RealFormat::F16 => {
+                (reduce::MIN_MAX_F16, reduce::ROW_RANGES_F16, reduce::COLUMN_RANGES_F16)
+            }
+            RealFormat::Bf16 => {
+                (reduce::MIN_MAX_BF16, reduce::ROW_RANGES_BF16, reduce::COLUMN_RANGES_BF16)
+            }
+        };
         Ok(Kernels {
-            run: kernel(reduce::MIN_MAX, supported)?,
-            rows: kernel(reduce::ROW_RANGES, supported)?,
-            columns: kernel(reduce::COLUMN_RANGES, supported)?,
+            run: kernel(run, supported)?,
+            rows: kernel(rows, supported)?,
+            columns: kernel(columns, supported)?,
         })
     }
 }
@@ -229,23 +238,20 @@ const GATHER: usize = 256;
 ///
 /// # Safety
 /// Every element of the walk can be read at `x`.
-unsafe fn track(x: *const f32, walk: Walk<1>, kernels: &Kernels, ranges: &mut impl Track) {
+unsafe fn track(x: Reals, walk: Walk<1>, kernels: &Kernels, ranges: &mut impl Track) {
     let (mut low, mut high) = ([0.0f32; GATHER], [0.0f32; GATHER]);
     for Grid { run, rows, row_strides: [row_stride], param_stride } in walk.grids() {
         let Run { offsets: [offset], strides: [stride], len, param, param_step } = run;
-        let first = x.wrapping_add(offset);
+        let first = x.from(offset);
         if stride != 1 {
             for row in 0..rows {
-                let first = first.wrapping_add(row * row_stride);
-                // SAFETY: the run's elements, by this function's contract.
-                let each = (0..len).map(|i| unsafe { first.add(i * stride).read_unaligned() });
+                let first = first.from(row * row_stride);
                 let param = param + row * param_stride;
-                if param_step == 0 {
-                    // SAFETY: as above.
-                    ranges.widen(param, once(unsafe { kernels.run.run()(first, stride, len) }));
-                } else {
-                    ranges.widen(param, each.map(|x| (x, x)));
-                }
+                // A range of all elements, or one of each.
+                let (pieces, n) = if param_step == 0 { (1, len) } else { (len, 1) };
+                // SAFETY: the run's elements, by this function's contract.
+                let range = |i| unsafe { kernels.run.run()(first.from(i * stride).at, stride, n) };
+                ranges.widen(param, (0..pieces).map(range));
             }
             continue;
         }
@@ -257,7 +263,7 @@ unsafe fn track(x: *const f32, walk: Walk<1>, kernels: &Kernels, ranges: &mut im
         };
         let repeats = if param_step == 1 && together == 1 { rows } else { 1 };
         for row in 0..repeats {
-            let first = first.wrapping_add(row * row_stride);
+            let first = first.from(row * row_stride);
             let param = param + row * param_stride;
             let mut begin = 0;
             while begin < count {
@@ -266,7 +272,7 @@ unsafe fn track(x: *const f32, walk: Walk<1>, kernels: &Kernels, ranges: &mut im
                 low.fill(f32::INFINITY);
                 high.fill(f32::NEG_INFINITY);
                 let args = RangesArgs {
-                    src: first,
+                    src: first.at,
                     n: len,
                     rows: n,
                     row_stride,
@@ -276,10 +282,10 @@ unsafe fn track(x: *const f32, walk: Walk<1>, kernels: &Kernels, ranges: &mut im
                 // SAFETY: the grid's elements, by this function's contract; `n` ranges have room.
                 unsafe {
                     if param_step == 0 {
-                        let src = first.wrapping_add(begin * row_stride);
+                        let src = first.from(begin * row_stride).at;
                         kernels.rows.run()(&RangesArgs { src, ..args });
                     } else {
-                        let src = first.wrapping_add(begin);
+                        let src = first.from(begin).at;
                         kernels.columns.run()(&RangesArgs { src, n, rows: together, ..args });
                     }
                 }

@@ -1,11 +1,10 @@
-//! Level 1: arrays without descriptions, one call each: quantize, dequantize, extremes.
+//! Level 1: arrays without descriptions, one call each: quantize, dequantize.
 
 use crate::boundary::{apart, array, float_entry, not_null};
 use crate::status::fewbit_status;
 use fewbit::kernels::Rows;
 use fewbit::kernels::dequantize::{self, DequantizeArgs, DequantizeFn};
 use fewbit::kernels::quantize::{self, QuantizeArgs, QuantizeFn};
-use fewbit::kernels::reduce;
 use fewbit::kernels::registry::{Bound, Row, best};
 use fewbit::scheme::{IntFormat, QuantParams, QuantizeMode};
 use fewbit::simd::Supported;
@@ -65,7 +64,7 @@ unsafe fn quantize_array(
             let params = checked_params("params", params, format)?;
             apart(array("x", x, n)?, array("q", q, n)?)?;
             kernel(rows, supported)?.run()(&QuantizeArgs {
-                src: x,
+                src: x.cast(),
                 src_stride: 1,
                 dst: q,
                 dst_stride: 1,
@@ -138,7 +137,7 @@ unsafe fn dequantize_array(
             kernel(rows, supported)?.run()(&DequantizeArgs {
                 src: q,
                 src_stride: 1,
-                dst: x,
+                dst: x.cast(),
                 dst_stride: 1,
                 n,
                 scales: &params.scale,
@@ -184,37 +183,4 @@ pub unsafe extern "C" fn fewbit_dequantize_u8_f32(
 ) -> fewbit_status {
     // SAFETY: the documented contract.
     unsafe { dequantize_array(dequantize::U8_F32, IntFormat::U8, q, n, params, x) }
-}
-
-/// The smallest and the largest of the numbers that are not NaN, with -0 less than +0; +infinity and
-/// -infinity if there are none.
-///
-/// @param[in] x  n numbers.
-/// @param[out] min, max  One number each; must not overlap x, nor each other.
-/// @return FEWBIT_ERROR_NULL_POINTER (x may be NULL if n is 0), FEWBIT_ERROR_INVALID_ARGUMENT (n),
-///         FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP, FEWBIT_ERROR_ISA.
-///
-/// # Safety
-/// As documented.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn fewbit_min_max_f32(
-    x: *const f32,
-    n: usize,
-    min: *mut f32,
-    max: *mut f32,
-) -> fewbit_status {
-    // SAFETY: no error to write; the rest is the documented contract.
-    unsafe {
-        float_entry(core::ptr::null_mut(), |supported| {
-            let x_range = array("x", x, n)?;
-            let (min_range, max_range) = (array("min", min, 1)?, array("max", max, 1)?);
-            apart(x_range, min_range)?;
-            apart(x_range, max_range)?;
-            apart(min_range, max_range)?;
-            let (low, high) = kernel(reduce::MIN_MAX, supported)?.run()(x, 1, n);
-            min.write(low);
-            max.write(high);
-            Ok(())
-        })
-    }
 }

@@ -23,6 +23,7 @@ mod linear;
 mod observe;
 mod pack;
 mod plans;
+mod reduce;
 mod requantize;
 mod status;
 mod tensors;

@@ -182,9 +182,11 @@ unsafe fn requantize_fixed_array(
                 dst: q,
                 dst_stride: 1,
                 n,
-                multipliers: &multiplier,
+                multipliers: &fixed.multiplier,
+                shifts: &fixed.shift,
                 zero_points: &zero_point,
                 param_step: 0,
+                rows: Rows::ONE,
                 clamp: (format.qmin(), format.qmax()),
                 rounding,
             });

@@ -9,10 +9,10 @@ use crate::status::{fewbit_error, fewbit_status};
 use core::ffi::c_void;
 use fewbit::granularity::{Granularity, Layout, MAX_RANK};
 use fewbit::scheme::{
-    IntFormat, ParamError, ParamSpec, QuantizeMode, Quotient, Rounding, Scheme, SymmetricRange,
-    params_from_range,
+    IntFormat, ParamError, ParamSpec, QuantizeMode, Quotient, RealFormat, Rounding, Scheme,
+    SymmetricRange, params_from_range,
 };
-use fewbit::tensor::{self, TensorParams, TensorQuant};
+use fewbit::tensor::{self, Reals, RealsMut, TensorParams, TensorQuant};
 use fewbit::{Error, Result, Status};
 
 /// IEEE binary32.
@@ -86,7 +86,7 @@ pub struct fewbit_shape {
     pub strides: [usize; 8],
 }
 
-/// How a tensor is quantized. FEWBIT_TENSOR_QUANT_INIT: int8, affine, per tensor, half to even, division.
+/// How a tensor is quantized. FEWBIT_TENSOR_QUANT_INIT: int8, affine, per tensor, half to even, division, f32.
 #[allow(non_camel_case_types, reason = "the name in C")]
 #[derive(Clone, Copy)]
 #[repr(C)]
@@ -107,8 +107,8 @@ pub struct fewbit_tensor_quant {
     pub quotient: i32,
     /// FEWBIT_PER_*.
     pub granularity: i32,
-    /// Must be 0.
-    pub reserved: i32,
+    /// FEWBIT_F32, F16 or BF16: the real numbers on the other side of the codes.
+    pub real: i32,
     /// The axis of FEWBIT_PER_AXIS, _BLOCK and _BLOCK2.
     pub axis: usize,
     /// Elements of a block along `axis`.
@@ -152,7 +152,7 @@ pub(crate) fn symmetric_range(name: &'static str, value: i32) -> Result<Symmetri
 
 /// # Safety
 /// `spec` is NULL or a description that can be read.
-unsafe fn tensor_quant(spec: *const fewbit_tensor_quant) -> Result<TensorQuant> {
+unsafe fn tensor_quant(spec: *const fewbit_tensor_quant) -> Result<(TensorQuant, RealFormat)> {
     // SAFETY: a plain struct of integers with a leading size; the rest by this function's contract.
     let spec = unsafe { description("spec", spec)? };
     let params = ParamSpec {
@@ -181,11 +181,26 @@ unsafe fn tensor_quant(spec: *const fewbit_tensor_quant) -> Result<TensorQuant> 
         },
         other => return Err(unknown("spec.granularity", other)),
     };
-    if spec.reserved != 0 {
-        return Err(Error::new(Status::InvalidArgument, "spec.reserved", "is {}, but must be 0")
-            .with(spec.reserved));
+    let real = match spec.real {
+        FEWBIT_F32 => RealFormat::F32,
+        FEWBIT_F16 => RealFormat::F16,
+        FEWBIT_BF16 => RealFormat::Bf16,
+        other => return Err(unknown("spec.real", other)),
+    };
+    Ok((TensorQuant { params, granularity, mode: QuantizeMode { rounding, quotient } }, real))
+}
+
+/// A tensor's real numbers, checked as far as a pointer and a layout go.
+fn reals(
+    name: &'static str,
+    x: *const c_void,
+    format: RealFormat,
+    layout: &Layout,
+) -> Result<Extent> {
+    match format {
+        RealFormat::F32 => array(name, x.cast::<f32>(), layout.extent()),
+        RealFormat::F16 | RealFormat::Bf16 => array(name, x.cast::<u16>(), layout.extent()),
     }
-    Ok(TensorQuant { params, granularity, mode: QuantizeMode { rounding, quotient } })
 }
 
 /// # Safety
@@ -242,7 +257,7 @@ pub unsafe extern "C" fn fewbit_params_from_range(
     // SAFETY: the documented contract.
     unsafe {
         float_entry(error, |_| {
-            let quant = tensor_quant(spec)?;
+            let (quant, _) = tensor_quant(spec)?;
             array("params", params, 1)?;
             let chosen =
                 params_from_range(min, max, &quant.params).map_err(|error| match error {
@@ -283,7 +298,7 @@ pub unsafe extern "C" fn fewbit_param_count(
     unsafe {
         integer_entry(error, |_| {
             let layout = layout("shape", shape, 1)?;
-            let quant = tensor_quant(spec)?;
+            let (quant, _) = tensor_quant(spec)?;
             array("count", count, 1)?;
             count.write(tensor::param_count(&layout, &quant)?);
             Ok(())
@@ -294,9 +309,9 @@ pub unsafe extern "C" fn fewbit_param_count(
 /// Chooses each parameter of a tensor from the smallest and largest of its elements, as
 /// fewbit_params_from_range; NaN is ignored.
 ///
-/// @param[in] x  The tensor.
+/// @param[in] x  The tensor, of the type that spec.real says.
 /// @param[in] x_shape  Its shape.
-/// @param[in] spec  Format, scheme, granularity.
+/// @param[in] spec  Formats, scheme, granularity.
 /// @param[out] scales  `count` scales, row-major over the grid of blocks.
 /// @param[out] zero_points  `count` zero points; may be NULL for the symmetric scheme.
 /// @param[in] count  As fewbit_param_count gives it.
@@ -308,7 +323,7 @@ pub unsafe extern "C" fn fewbit_param_count(
 /// As documented.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fewbit_choose_params(
-    x: *const f32,
+    x: *const c_void,
     x_shape: *const fewbit_shape,
     spec: *const fewbit_tensor_quant,
     scales: *mut f32,
@@ -320,10 +335,10 @@ pub unsafe extern "C" fn fewbit_choose_params(
     unsafe {
         float_entry(error, |supported| {
             let layout = layout("x_shape", x_shape, 1)?;
-            let quant = tensor_quant(spec)?;
+            let (quant, format) = tensor_quant(spec)?;
             let places = if zero_points.is_null() { 0 } else { count };
             let (x_range, scales_range, zeros_range) = (
-                array("x", x, layout.extent())?,
+                reals("x", x, format, &layout)?,
                 array("scales", scales, count)?,
                 array("zero_points", zero_points, places)?,
             );
@@ -334,6 +349,7 @@ pub unsafe extern "C" fn fewbit_choose_params(
             let none = zero_points.is_null() && count > 0;
             let zero_points = (!none).then(|| slice_mut(zero_points, count));
             let scales = slice_mut(scales, count);
+            let x = Reals { format, at: x.cast() };
             tensor::choose_params(x, &layout, &quant, scales, zero_points, supported)
         })
     }
@@ -342,6 +358,7 @@ pub unsafe extern "C" fn fewbit_choose_params(
 /// What quantize and dequantize check alike.
 struct Call {
     quant: TensorQuant,
+    real: RealFormat,
     x_layout: Layout,
     q_layout: Layout,
     x_range: Extent,
@@ -351,18 +368,19 @@ struct Call {
 /// # Safety
 /// Descriptions are NULL or can be read.
 unsafe fn call(
-    x: *const f32,
+    x: *const c_void,
     x_shape: *const fewbit_shape,
     spec: *const fewbit_tensor_quant,
     q: *const c_void,
     q_shape: *const fewbit_shape,
 ) -> Result<Call> {
     // SAFETY: by this function's contract.
-    let (quant, x_layout) = unsafe { (tensor_quant(spec)?, layout("x_shape", x_shape, 1)?) };
+    let ((quant, real), x_layout) =
+        unsafe { (tensor_quant(spec)?, layout("x_shape", x_shape, 1)?) };
     let format = quant.params.format;
     // SAFETY: by this function's contract.
     let q_layout = unsafe { layout("q_shape", q_shape, format.codes_per_byte())? };
-    let x_range = array("x", x, x_layout.extent())?;
+    let x_range = reals("x", x, real, &x_layout)?;
     let q_range = match format {
         IntFormat::S16 => array("q", q.cast::<i16>(), q_layout.extent())?,
         _ => {
@@ -370,7 +388,7 @@ unsafe fn call(
         }
     };
     apart(x_range, q_range)?;
-    Ok(Call { quant, x_layout, q_layout, x_range, q_range })
+    Ok(Call { quant, real, x_layout, q_layout, x_range, q_range })
 }
 
 /// # Safety
@@ -395,8 +413,8 @@ unsafe fn tensor_params<'a>(
 /// FEWBIT_B1: +1 for x >= 0 (and NaN), otherwise -1. Packed codes: each innermost row starts on a byte, the rest
 /// of its last byte is the code of zero.
 ///
-/// @param[in] x, x_shape  The tensor; any positive strides.
-/// @param[in] spec  Format, scheme, granularity, rounding, quotient.
+/// @param[in] x, x_shape  The tensor, of the type that spec.real says; any positive strides.
+/// @param[in] spec  Formats, scheme, granularity, rounding, quotient.
 /// @param[in] scales  `count` scales, finite and greater than 0.
 /// @param[in] zero_points  `count` codes, all 0 for the symmetric scheme; NULL: all 0.
 /// @param[in] count  As fewbit_param_count gives it.
@@ -412,7 +430,7 @@ unsafe fn tensor_params<'a>(
 /// As documented.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fewbit_quantize(
-    x: *const f32,
+    x: *const c_void,
     x_shape: *const fewbit_shape,
     spec: *const fewbit_tensor_quant,
     scales: *const f32,
@@ -429,7 +447,8 @@ pub unsafe extern "C" fn fewbit_quantize(
             let call = call(x, x_shape, spec, q, q_shape)?;
             let params = tensor_params(scales, zero_points, count, call.q_range)?;
             let threads = Threads::new(parallel_for)?;
-            let Call { quant, x_layout, q_layout, .. } = call;
+            let Call { quant, real, x_layout, q_layout, .. } = call;
+            let x = Reals { format: real, at: x.cast() };
             let (x, q) = ((x, &x_layout), (q.cast(), &q_layout));
             tensor::quantize(x, &quant, &params, q, &threads, supported)
         })
@@ -452,7 +471,7 @@ pub unsafe extern "C" fn fewbit_quantize(
 /// As documented.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fewbit_quantize_dynamic(
-    x: *const f32,
+    x: *const c_void,
     x_shape: *const fewbit_shape,
     spec: *const fewbit_tensor_quant,
     scales: *mut f32,
@@ -480,19 +499,20 @@ pub unsafe extern "C" fn fewbit_quantize_dynamic(
                 apart(a, b)?;
             }
             let threads = Threads::new(parallel_for)?;
-            let Call { quant, x_layout, q_layout, .. } = call;
+            let Call { quant, real, x_layout, q_layout, .. } = call;
             // Without parameters there is nothing to be NULL.
             let none = zero_points.is_null() && count > 0;
             let places = (!none).then(|| slice_mut(zero_points, count));
             let params = (slice_mut(scales, count), places);
+            let x = Reals { format: real, at: x.cast() };
             let (x, q) = ((x, &x_layout), (q.cast(), &q_layout));
             tensor::quantize_dynamic(x, &quant, params, q, &threads, supported)
         })
     }
 }
 
-/// Dequantizes a tensor: x = f32(q - zero_point) * scale, each element with its own parameter; FEWBIT_B1: -scale or
-/// +scale. The arguments are those of fewbit_quantize, q the input and x the output.
+/// Dequantizes a tensor: x = (q - zero_point) * scale, each element with its own parameter, the product rounded once,
+/// to spec.real (to FEWBIT_F16 and FEWBIT_BF16 too), overflow to infinity; FEWBIT_B1: -scale or +scale. The arguments are those of fewbit_quantize, q the input and x the output.
 ///
 /// @param[in] q, q_shape  Codes.
 /// @param[in] spec, scales, zero_points, count, parallel_for  As fewbit_quantize.
@@ -511,7 +531,7 @@ pub unsafe extern "C" fn fewbit_dequantize(
     zero_points: *const i32,
     count: usize,
     parallel_for: *const fewbit_parallel_for,
-    x: *mut f32,
+    x: *mut c_void,
     x_shape: *const fewbit_shape,
     error: *mut fewbit_error,
 ) -> fewbit_status {
@@ -521,9 +541,50 @@ pub unsafe extern "C" fn fewbit_dequantize(
             let call = call(x, x_shape, spec, q, q_shape)?;
             let params = tensor_params(scales, zero_points, count, call.x_range)?;
             let threads = Threads::new(parallel_for)?;
-            let Call { quant, x_layout, q_layout, .. } = call;
+            let Call { quant, real, x_layout, q_layout, .. } = call;
+            let x = RealsMut { format: real, at: x.cast() };
             let (q, x) = ((q.cast(), &q_layout), (x, &x_layout));
             tensor::dequantize(q, &quant, &params, x, &threads, supported)
+        })
+    }
+}
+
+/// Quantizes and dequantizes a tensor in one pass, for training that is to see what quantization costs: y is what
+/// fewbit_dequantize makes of fewbit_quantize's codes, in the type of x. NaN gives 0.
+///
+/// @param[in] x, x_shape, spec, scales, zero_points, count, parallel_for  As fewbit_quantize.
+/// @param[out] y  The tensor, of the same type; must not overlap the inputs.
+/// @param[in] y_shape  The same dimensions; elements must not overlap.
+/// @param[out] error  May be NULL.
+/// @return As fewbit_quantize. y is untouched then.
+///
+/// # Safety
+/// As documented.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fewbit_fake_quantize(
+    x: *const c_void,
+    x_shape: *const fewbit_shape,
+    spec: *const fewbit_tensor_quant,
+    scales: *const f32,
+    zero_points: *const i32,
+    count: usize,
+    parallel_for: *const fewbit_parallel_for,
+    y: *mut c_void,
+    y_shape: *const fewbit_shape,
+    error: *mut fewbit_error,
+) -> fewbit_status {
+    // SAFETY: the documented contract; extents are checked before anything is touched.
+    unsafe {
+        float_entry(error, |supported| {
+            let ((quant, format), x_layout) = (tensor_quant(spec)?, layout("x_shape", x_shape, 1)?);
+            let y_layout = layout("y_shape", y_shape, 1)?;
+            let x_range = reals("x", x, format, &x_layout)?;
+            let y_range = reals("y", y, format, &y_layout)?;
+            apart(x_range, y_range)?;
+            let params = tensor_params(scales, zero_points, count, y_range)?;
+            let threads = Threads::new(parallel_for)?;
+            let (x, y) = ((Reals { format, at: x.cast() }, &x_layout), (y.cast(), &y_layout));
+            tensor::fake_quantize(x, &quant, &params, y, &threads, supported)
         })
     }
 }

@@ -242,28 +242,4 @@ macro_rules! rows {
     };
 }
 
-/// Declares a table whose only row is portable code.
-macro_rules! scalar_row {
-    (
-        $(#[$doc:meta])*
-        $table:ident: $function:ty = $name:literal, |$($arg:ident: $arg_type:ty),+|, $body:expr
-    ) => {
-        $(#[$doc])*
-        pub static $table: &[$crate::registry::Row<$function>] = &[{
-            unsafe fn scalar($($arg: $arg_type),+) {
-                // SAFETY: portable code; the rest is this function's contract.
-                unsafe { $body }
-            }
-            // SAFETY: nothing is required.
-            unsafe {
-                $crate::registry::Row::new(
-                    concat!($name, "_scalar"),
-                    fewbit_simd::IsaSet::SCALAR,
-                    scalar,
-                )
-            }
-        }];
-    };
-}
-
-pub(crate) use {rows, scalar_row};
+pub(crate) use rows;

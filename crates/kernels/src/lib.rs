@@ -12,6 +12,7 @@ mod elementwise;
 pub mod gemm;
 mod params;
 pub mod quantize;
+mod real;
 pub mod reduce;
 pub mod registry;
 pub mod requantize;

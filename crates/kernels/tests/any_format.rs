@@ -3,11 +3,11 @@
 
 mod common;
 
-use common::inputs;
+use common::{inputs, real_bytes, stored};
 use fewbit_kernels::Rows;
 use fewbit_kernels::dequantize::{self, DequantizeArgs};
 use fewbit_kernels::quantize::{self, QuantizeArgs};
-use fewbit_scheme::{IntFormat, QuantParams, QuantizeMode, pack};
+use fewbit_scheme::{IntFormat, QuantParams, QuantizeMode, RealFormat, pack};
 use fewbit_testkit::{GuardedBuf, Rng, seed, supported_sets};
 
 /// More than is staged at a time.
@@ -57,7 +57,9 @@ fn codes_of_every_format_there_and_back() {
             (MOST, 3, 1),
         ] {
             for (param_step, set) in sets.iter().flat_map(|&set| [(0, set), (1, set)]) {
+                let real = RealFormat::ALL[n % 3];
                 let src: Vec<f32> = inputs(&mut rng, 0.05).into_iter().cycle().take(MOST).collect();
+                let (stored, src) = stored(&mut rng, real, &src);
                 let scales: Vec<f32> =
                     (0..MOST).map(|_| 0.01 + (rng.next_u32() >> 8) as f32 / 1e8).collect();
                 let zero_points: Vec<i32> = (0..MOST)
@@ -82,7 +84,7 @@ fn codes_of_every_format_there_and_back() {
                 let zero_points =
                     if with_zero_points { zero_points.as_ptr() } else { std::ptr::null() };
                 let args = QuantizeArgs {
-                    src: src.as_ptr(),
+                    src: stored.as_ptr(),
                     src_stride: 1,
                     dst: array,
                     dst_stride: stride,
@@ -95,7 +97,7 @@ fn codes_of_every_format_there_and_back() {
                     clamp: (format.qmin(), format.qmax()),
                 };
                 // SAFETY: the array holds the elements up to the last; there are `MOST` parameters.
-                unsafe { quantize::Any::new(format, set).unwrap().run(&args, first) };
+                unsafe { quantize::Any::new(real, format, set).unwrap().run(&args, first) };
                 // SAFETY: the array just placed.
                 let after = unsafe { std::slice::from_raw_parts(array, before.len()) };
                 let mut codes = vec![None; elements];
@@ -116,7 +118,7 @@ fn codes_of_every_format_there_and_back() {
                     assert_eq!(old >> used, new >> used, "{format:?}: the pad changed");
                 }
 
-                let dst = values.at_end(&vec![0.0_f32; n]);
+                let dst = values.at_end(&vec![0_u8; n * real.size()]);
                 let args = DequantizeArgs {
                     src: array,
                     src_stride: stride,
@@ -129,14 +131,13 @@ fn codes_of_every_format_there_and_back() {
                     rows: Rows::ONE,
                 };
                 // SAFETY: as above; `dst` has `n` elements.
-                let real = unsafe {
-                    dequantize::Any::new(format, set).unwrap().run(&args, first);
-                    std::slice::from_raw_parts(dst, n)
+                let written = unsafe {
+                    dequantize::Any::new(real, format, set).unwrap().run(&args, first);
+                    std::slice::from_raw_parts(dst, n * real.size())
                 };
-                for (i, x) in real.iter().enumerate() {
+                for (i, x) in written.chunks(real.size()).enumerate() {
                     let q = codes[first + i * stride].unwrap();
-                    let want = fewbit_scheme::dequantize(q, params(i));
-                    assert_eq!(x.to_bits(), want.to_bits(), "{format:?} element {i}");
+                    assert_eq!(x, real_bytes(real, q, params(i)), "{format:?} element {i}");
                 }
             }
         }

@@ -67,34 +67,80 @@ fn every_table_is_listed() {
         rows.iter().map(|row| row.name)
     }
     let listed: HashSet<&str> = fewbit_kernels::rows().map(|row| row.name).collect();
-    let tables = names(quantize::F32_S8)
-        .chain(names(quantize::F32_U8))
-        .chain(names(quantize::F32_S16))
-        .chain(names(quantize::F32_B1))
-        .chain(names(dequantize::S16_F32))
-        .chain(names(dequantize::S8_F32))
-        .chain(names(dequantize::U8_F32))
-        .chain(names(requantize::S32_S8))
-        .chain(names(requantize::S32_U8))
-        .chain(names(requantize::S32_S8_FIXED))
-        .chain(names(requantize::S32_U8_FIXED))
-        .chain(names(rescale::S8_S8))
-        .chain(names(rescale::U8_U8))
-        .chain(names(convert::F32_F16))
-        .chain(names(convert::F32_F16_SATURATE))
-        .chain(names(convert::F32_BF16))
-        .chain(names(convert::F32_BF16_SATURATE))
-        .chain(names(convert::F16_F32))
-        .chain(names(convert::BF16_F32))
-        .chain(names(convert::F32_F8E4M3FN))
-        .chain(names(convert::F32_F8E4M3FN_SATURATE))
-        .chain(names(convert::F32_F8E5M2))
-        .chain(names(convert::F32_F8E5M2_SATURATE))
-        .chain(names(convert::F8E4M3FN_F32))
-        .chain(names(convert::F8E5M2_F32))
-        .chain(names(reduce::MIN_MAX))
-        .chain(names(reduce::ROW_RANGES))
-        .chain(names(reduce::COLUMN_RANGES));
+    let tables = [
+        quantize::F32_S8,
+        quantize::F32_U8,
+        quantize::F32_S16,
+        quantize::F32_B1,
+        quantize::F16_S8,
+        quantize::F16_U8,
+        quantize::F16_S16,
+        quantize::F16_B1,
+        quantize::BF16_S8,
+        quantize::BF16_U8,
+        quantize::BF16_S16,
+        quantize::BF16_B1,
+        quantize::FAKE_F32,
+        quantize::FAKE_F32_B1,
+        quantize::FAKE_F16,
+        quantize::FAKE_F16_B1,
+        quantize::FAKE_BF16,
+        quantize::FAKE_BF16_B1,
+    ]
+    .into_iter()
+    .flat_map(names)
+    .chain(
+        [
+            dequantize::S8_F32,
+            dequantize::U8_F32,
+            dequantize::S16_F32,
+            dequantize::S8_F16,
+            dequantize::U8_F16,
+            dequantize::S16_F16,
+            dequantize::S8_BF16,
+            dequantize::U8_BF16,
+            dequantize::S16_BF16,
+        ]
+        .into_iter()
+        .flat_map(names),
+    )
+    .chain([requantize::S32_S8, requantize::S32_U8].into_iter().flat_map(names))
+    .chain([requantize::S32_S8_FIXED, requantize::S32_U8_FIXED].into_iter().flat_map(names))
+    .chain([rescale::S8_S8, rescale::U8_U8].into_iter().flat_map(names))
+    .chain(
+        [
+            convert::F32_F16,
+            convert::F32_F16_SATURATE,
+            convert::F32_BF16,
+            convert::F32_BF16_SATURATE,
+            convert::F16_F32,
+            convert::BF16_F32,
+            convert::F32_F8E4M3FN,
+            convert::F32_F8E4M3FN_SATURATE,
+            convert::F32_F8E5M2,
+            convert::F32_F8E5M2_SATURATE,
+            convert::F8E4M3FN_F32,
+            convert::F8E5M2_F32,
+        ]
+        .into_iter()
+        .flat_map(names),
+    )
+    .chain([reduce::MIN_MAX, reduce::MIN_MAX_F16, reduce::MIN_MAX_BF16].into_iter().flat_map(names))
+    .chain(
+        [
+            reduce::ROW_RANGES,
+            reduce::COLUMN_RANGES,
+            reduce::ROW_RANGES_F16,
+            reduce::COLUMN_RANGES_F16,
+            reduce::ROW_RANGES_BF16,
+            reduce::COLUMN_RANGES_BF16,
+        ]
+        .into_iter()
+        .flat_map(names),
+    )
+    .chain(names(reduce::ABSMAX))
+    .chain(names(reduce::ROW_SUMS))
+    .chain([reduce::ROW_SUMS_S8, reduce::ROW_SUMS_U8].into_iter().flat_map(names));
     let blocks = Gguf::ALL.map(block::gguf).into_iter();
     let blocks = blocks.flat_map(|(to, from)| names(to).chain(names(from)));
     let scaled = Mx::ALL.map(block::mx).into_iter();

@@ -3,17 +3,21 @@
 
 mod common;
 
-use common::{Arenas, Case, N, bytes, count, extremes, inputs, runnable};
+use common::{
+    Arenas, Case, DEQUANTIZERS, N, QUANTIZERS, bytes, count, extremes, inputs, quantized,
+    quantized_size, real_bytes, runnable, stored,
+};
 use fewbit_kernels::Rows;
 use fewbit_kernels::convert::{self, ConvertArgs, ConvertFn};
-use fewbit_kernels::dequantize::{self, DequantizeArgs};
-use fewbit_kernels::quantize::{self, QuantizeArgs};
+use fewbit_kernels::dequantize::DequantizeArgs;
+use fewbit_kernels::quantize::QuantizeArgs;
 use fewbit_kernels::reduce;
 use fewbit_kernels::registry::Row;
 use fewbit_kernels::requantize::{self, RequantizeArgs, RequantizeFixedArgs};
 use fewbit_kernels::rescale::{self, RescaleArgs};
 use fewbit_scheme::{
-    FixedMultiplier, FixedRounding, IntFormat, QuantParams, QuantizeMode, Quotient, Rounding,
+    FixedMultiplier, FixedRounding, IntFormat, QuantParams, QuantizeMode, Quotient, RealFormat,
+    Rounding,
 };
 use fewbit_scheme::{float16, fp8};
 use fewbit_testkit::{GuardedBuf, Rng, report, seed};
@@ -60,7 +64,7 @@ fn params(rng: &mut Rng, format: IntFormat) -> Vec<Params> {
     for (i, &scale) in SCALES.iter().enumerate() {
         let zero_point = match format {
             IntFormat::B1 => 0,
-            _ => [qmin, qmax, qmin + 100, (qmin + qmax) / 2][i % 4],
+            _ => [qmin, qmax, (qmin + 100).min(qmax), (qmin + qmax) / 2][i % 4],
         };
         all.push(Params { scales: vec![scale], zero_points: Some(vec![zero_point]), step: 0 });
     }
@@ -113,30 +117,31 @@ fn quantize_rows() {
     let mut arenas = Arenas::new();
     let mut placed = PlacedParams::new();
     let mut rng = Rng::new(seed() ^ 1);
-    for (table, format) in [
-        (quantize::F32_S8, IntFormat::S8),
-        (quantize::F32_U8, IntFormat::U8),
-        (quantize::F32_S16, IntFormat::S16),
-        (quantize::F32_B1, IntFormat::B1),
-    ] {
-        let size = format.bits().div_ceil(8) as usize;
+    for quantizer in QUANTIZERS {
+        let (table, real, format, fake) = quantizer;
         for row in runnable(table) {
             let (name, run) = (row.name(), row.run());
             let mut calls = 0;
-            for params in params(&mut rng, format) {
-                for mode in MODES {
-                    let src = inputs(&mut rng, params.scales[0].clamp(1e-30, 1e30));
+            for (i, params) in params(&mut rng, format).into_iter().enumerate() {
+                // What lies between the numbers' format and the codes' is the same code.
+                let all = real == RealFormat::F32 && !fake;
+                for mode in MODES.into_iter().skip(if all { 0 } else { i % 4 }).step_by(if all {
+                    1
+                } else {
+                    4
+                }) {
+                    let numbers = inputs(&mut rng, params.scales[0].clamp(1e-30, 1e30));
+                    let (src, numbers) = stored(&mut rng, real, &numbers);
                     let want: Vec<u8> = (0..N)
                         .flat_map(|i| {
-                            let q = fewbit_scheme::quantize(src[i], params.at(i), format, mode);
-                            (q as i16).to_le_bytes().into_iter().take(size)
+                            quantized(quantizer, (numbers[i], format.qmin()), params.at(i), mode)
                         })
                         .collect();
                     let case = Case {
-                        label: format!("{name} {mode:?} {:?}", params.at(0)),
-                        src_size: 4,
-                        src: bytes(&src),
-                        dst_size: size,
+                        label: format!("{name} {format:?} {mode:?} {:?}", params.at(0)),
+                        src_size: real.size(),
+                        src: &src,
+                        dst_size: quantized_size(quantizer),
                         want: &want,
                     };
                     calls += arenas.check(&case, &mut |src, src_stride, dst, dst_stride, n| {
@@ -144,7 +149,7 @@ fn quantize_rows() {
                         let (scales, zero_points) =
                             placed.place(&params.scales, zero_points, params.step, n);
                         let args = QuantizeArgs {
-                            src: src.cast(),
+                            src,
                             src_stride,
                             dst,
                             dst_stride,
@@ -172,12 +177,7 @@ fn dequantize_rows() {
     let mut arenas = Arenas::new();
     let mut placed = PlacedParams::new();
     let mut rng = Rng::new(seed() ^ 2);
-    let tables = [
-        (dequantize::S8_F32, IntFormat::S8),
-        (dequantize::U8_F32, IntFormat::U8),
-        (dequantize::S16_F32, IntFormat::S16),
-    ];
-    for (table, format) in tables {
+    for (table, real, format) in DEQUANTIZERS {
         // All codes of a byte, and one more; of two bytes, as many.
         let size = format.bits() as usize / 8;
         let src: Vec<u8> = match size {
@@ -188,22 +188,22 @@ fn dequantize_rows() {
             let (name, run) = (row.name(), row.run());
             let mut calls = 0;
             for params in params(&mut rng, format) {
-                let want: Vec<f32> = (0..N)
-                    .map(|i| {
+                let want: Vec<u8> = (0..N)
+                    .flat_map(|i| {
                         let q = match format {
                             IntFormat::S8 => i32::from(src[i] as i8),
                             IntFormat::U8 => i32::from(src[i]),
                             _ => i16::from_le_bytes([src[2 * i], src[2 * i + 1]]).into(),
                         };
-                        fewbit_scheme::dequantize(q, params.at(i))
+                        real_bytes(real, q, params.at(i))
                     })
                     .collect();
                 let case = Case {
                     label: format!("{name} {:?}", params.at(0)),
                     src_size: size,
                     src: &src,
-                    dst_size: 4,
-                    want: bytes(&want),
+                    dst_size: real.size(),
+                    want: &want,
                 };
                 calls += arenas.check(&case, &mut |src, src_stride, dst, dst_stride, n| {
                     let zero_points = params.zero_points.as_deref();
@@ -212,7 +212,7 @@ fn dequantize_rows() {
                     let args = DequantizeArgs {
                         src,
                         src_stride,
-                        dst: dst.cast(),
+                        dst,
                         dst_stride,
                         n,
                         scales,
@@ -303,6 +303,7 @@ fn requantize_rows() {
 fn requantize_fixed_rows() {
     let mut arenas = Arenas::new();
     let mut placed = PlacedParams::new();
+    let mut placed_shifts = GuardedBuf::new(4096);
     let mut rng = Rng::new(seed() ^ 4);
     let tables =
         [(requantize::S32_S8_FIXED, IntFormat::S8), (requantize::S32_U8_FIXED, IntFormat::U8)];
@@ -312,11 +313,21 @@ fn requantize_fixed_rows() {
             let mut calls = 0;
             for params in params(&mut rng, format) {
                 for rounding in [FixedRounding::Double, FixedRounding::Single] {
-                    let fixed = |scale: f32| {
-                        FixedMultiplier::from_real(f64::from(scale).clamp(1e-6, 1.0)).unwrap()
+                    // Multipliers of scales, and any that are valid.
+                    let any = |rng: &mut Rng| FixedMultiplier {
+                        multiplier: (rng.next_u32() >> 1) as i32,
+                        shift: rng.below(62) as i32 - 31,
                     };
-                    let multipliers: Vec<FixedMultiplier> =
-                        params.scales.iter().map(|&s| fixed(s)).collect();
+                    let fixed = |scale: f32| {
+                        FixedMultiplier::from_real(f64::from(scale).clamp(1e-6, 1e6)).unwrap()
+                    };
+                    let multipliers: Vec<FixedMultiplier> = params
+                        .scales
+                        .iter()
+                        .map(|&s| if rng.below(2) == 0 { any(&mut rng) } else { fixed(s) })
+                        .collect();
+                    let mantissas: Vec<i32> = multipliers.iter().map(|m| m.multiplier).collect();
+                    let shifts: Vec<i32> = multipliers.iter().map(|m| m.shift).collect();
                     let clamp = (format.qmin(), format.qmax() - 3);
                     let src = sums(&mut rng);
                     let want: Vec<u8> = (0..N)
@@ -341,7 +352,9 @@ fn requantize_fixed_rows() {
                     calls += arenas.check(&case, &mut |src, src_stride, dst, dst_stride, n| {
                         let zero_points = params.zero_points.as_deref();
                         let (multipliers, zero_points) =
-                            placed.place(&multipliers, zero_points, params.step, n);
+                            placed.place(&mantissas, zero_points, params.step, n);
+                        let count = if params.step == 0 { 1 } else { n };
+                        let shifts = placed_shifts.at_end(&shifts[..count]);
                         let args = RequantizeFixedArgs {
                             src: src.cast(),
                             src_stride,
@@ -349,8 +362,10 @@ fn requantize_fixed_rows() {
                             dst_stride,
                             n,
                             multipliers,
+                            shifts,
                             zero_points,
                             param_step: params.step,
+                            rows: Rows::ONE,
                             clamp,
                             rounding,
                         };
@@ -529,7 +544,7 @@ fn min_max_rows() {
                     let want = fewbit_scheme::reduce::min_max(&src[..n]);
                     let from = arena.at_end(&spread);
                     // SAFETY: the row is bound; the arena holds the run.
-                    let got = unsafe { run(from, stride, n) };
+                    let got = unsafe { run(from.cast(), stride, n) };
                     calls += 1;
                     assert_eq!(
                         (got.0.to_bits(), got.1.to_bits()),
@@ -540,6 +555,52 @@ fn min_max_rows() {
             }
         }
         count(reduce::MIN_MAX, row, calls);
+    }
+    report();
+}
+
+#[test]
+fn min_max_of_16_bits() {
+    let mut arena = GuardedBuf::new(40_960);
+    let mut rng = Rng::new(seed() ^ 9);
+    for (table, format) in
+        [(reduce::MIN_MAX_F16, RealFormat::F16), (reduce::MIN_MAX_BF16, RealFormat::Bf16)]
+    {
+        for row in runnable(table) {
+            let (name, run) = (row.name(), row.run());
+            for sign in [None, Some(0.0_f32), Some(-0.0)] {
+                // Any numbers, and those of one sign with a zero at the end.
+                let numbers = inputs(&mut rng, 1.0).into_iter().map(|x| match sign {
+                    None => x,
+                    Some(zero) => x.clamp(-1e-9, 1e-9).copysign(1.0) * zero.copysign(1.0),
+                });
+                let (bytes, numbers) = stored(&mut rng, format, &numbers.collect::<Vec<_>>());
+                for stride in [1, 3] {
+                    for n in 0..=N {
+                        let span = if n == 0 { 0 } else { (n - 1) * stride + 1 };
+                        // -infinity between the elements would be noticed.
+                        let mut spread: Vec<u8> = match format {
+                            RealFormat::F16 => 0xFC00_u16,
+                            _ => 0xFF80,
+                        }
+                        .to_ne_bytes()
+                        .repeat(span);
+                        for i in 0..n {
+                            spread[2 * i * stride..][..2].copy_from_slice(&bytes[2 * i..][..2]);
+                        }
+                        let want = fewbit_scheme::reduce::min_max(&numbers[..n]);
+                        // SAFETY: the row is bound; the arena holds the run.
+                        let got = unsafe { run(arena.at_end(&spread), stride, n) };
+                        assert_eq!(
+                            (got.0.to_bits(), got.1.to_bits()),
+                            (want.0.to_bits(), want.1.to_bits()),
+                            "{name}: n {n}, stride {stride}: {got:?}, not {want:?}"
+                        );
+                    }
+                }
+            }
+            count(table, row, 6 * (N + 1));
+        }
     }
     report();
 }

@@ -4,13 +4,15 @@
 
 mod common;
 
-use common::{count, runnable};
+use common::{
+    DEQUANTIZERS, QUANTIZERS, count, quantized, quantized_size, real_bytes, runnable, stored,
+};
 use fewbit_kernels::Rows;
-use fewbit_kernels::dequantize::{self, DequantizeArgs};
-use fewbit_kernels::quantize::{self, QuantizeArgs};
+use fewbit_kernels::dequantize::DequantizeArgs;
+use fewbit_kernels::quantize::QuantizeArgs;
 use fewbit_kernels::reduce::{self, RangesArgs};
 use fewbit_kernels::requantize::{self, RequantizeArgs};
-use fewbit_scheme::{IntFormat, QuantParams, QuantizeMode, Quotient, Rounding};
+use fewbit_scheme::{IntFormat, QuantParams, QuantizeMode, Quotient, RealFormat, Rounding};
 use fewbit_testkit::{GuardedBuf, Rng, report, seed};
 
 /// A grid of runs; strides in elements.
@@ -134,11 +136,11 @@ impl Arena {
     }
 
     /// Compares what was written with the elements' bytes; the rest must be untouched.
-    fn compare<const N: usize>(&mut self, label: &str, len: usize, want: &[(usize, [u8; N])]) {
+    fn compare(&mut self, label: &str, len: usize, size: usize, want: &[(usize, Vec<u8>)]) {
         let mut expected = vec![0xA5u8; self.dst.len()];
-        let base = expected.len() - len * N;
+        let base = expected.len() - len * size;
         for (at, bytes) in want {
-            expected[base + at * N..][..N].copy_from_slice(bytes);
+            expected[base + at * size..][..size].copy_from_slice(bytes);
         }
         let got = self.written();
         if got != expected {
@@ -162,12 +164,8 @@ fn zero_points(rng: &mut Rng, format: IntFormat, n: usize) -> Option<Vec<i32>> {
 #[test]
 fn quantize_grids() {
     let (mut arena, mut rng) = (Arena::new(), Rng::new(seed() ^ 71));
-    for (table, format) in [
-        (quantize::F32_S8, IntFormat::S8),
-        (quantize::F32_U8, IntFormat::U8),
-        (quantize::F32_S16, IntFormat::S16),
-        (quantize::F32_B1, IntFormat::B1),
-    ] {
+    for quantizer in QUANTIZERS {
+        let (table, real, format, _) = quantizer;
         for row in runnable(table) {
             for _ in 0..SHAPES {
                 let shape = Shape::any(&mut rng);
@@ -176,15 +174,17 @@ fn quantize_grids() {
                     quotient: rng.pick(&[Quotient::Divide, Quotient::Multiply]),
                 };
                 let x = reals(&mut rng, shape.src_len());
+                let (src, x) = stored(&mut rng, real, &x);
                 let scales = factors(&mut rng, shape.params());
                 let zeros = zero_points(&mut rng, format, shape.params());
-                let size = format.bits().div_ceil(8) as usize;
+                let size = quantized_size(quantizer);
                 // Now and then the codes of a narrower format.
-                let low = format.qmin() + if rng.below(3) == 0 { rng.below(9) as i32 } else { 0 };
+                let narrower = format.bits() >= 8 && rng.below(3) == 0;
+                let low = format.qmin() + if narrower { rng.below(9) as i32 } else { 0 };
                 let clamp = (low, format.qmax());
                 let dst = arena.place(size * shape.dst_len());
                 let args = QuantizeArgs {
-                    src: arena.src.at_end(&x),
+                    src: arena.src.at_end(&src),
                     src_stride: shape.src_stride,
                     dst,
                     dst_stride: shape.dst_stride,
@@ -200,20 +200,16 @@ fn quantize_grids() {
                 };
                 // SAFETY: the row is bound; the arena holds the grid and its parameters.
                 unsafe { row.run()(&args) };
-                let want = shape.elements().map(|(from, to, param)| {
-                    let zero_point = zeros.as_ref().map_or(0, |z| z[param]);
-                    let params = QuantParams { scale: scales[param], zero_point };
-                    let q = fewbit_scheme::quantize(x[from], params, format, mode);
-                    (to, if format == IntFormat::B1 { q } else { q.max(clamp.0) })
-                });
-                let label = format!("{} {shape:?} {mode:?}", row.name());
-                if size == 1 {
-                    let want: Vec<_> = want.map(|(to, q)| (to, [q as u8])).collect();
-                    arena.compare(&label, shape.dst_len(), &want);
-                } else {
-                    let want: Vec<_> = want.map(|(to, q)| (to, (q as i16).to_ne_bytes())).collect();
-                    arena.compare(&label, shape.dst_len(), &want);
-                }
+                let want: Vec<(usize, Vec<u8>)> = shape
+                    .elements()
+                    .map(|(from, to, param)| {
+                        let zero_point = zeros.as_ref().map_or(0, |z| z[param]);
+                        let params = QuantParams { scale: scales[param], zero_point };
+                        (to, quantized(quantizer, (x[from], clamp.0), params, mode))
+                    })
+                    .collect();
+                let label = format!("{} {format:?} {shape:?} {mode:?}", row.name());
+                arena.compare(&label, shape.dst_len(), size, &want);
             }
             count(table, row, SHAPES);
         }
@@ -224,12 +220,7 @@ fn quantize_grids() {
 #[test]
 fn dequantize_grids() {
     let (mut arena, mut rng) = (Arena::new(), Rng::new(seed() ^ 72));
-    let tables = [
-        (dequantize::S8_F32, IntFormat::S8),
-        (dequantize::U8_F32, IntFormat::U8),
-        (dequantize::S16_F32, IntFormat::S16),
-    ];
-    for (table, format) in tables {
+    for (table, real, format) in DEQUANTIZERS {
         for row in runnable(table) {
             for _ in 0..SHAPES {
                 let shape = Shape::any(&mut rng);
@@ -237,11 +228,11 @@ fn dequantize_grids() {
                 let q = rng.bytes(size * shape.src_len());
                 let scales = factors(&mut rng, shape.params());
                 let zeros = zero_points(&mut rng, format, shape.params());
-                let dst = arena.place(4 * shape.dst_len());
+                let dst = arena.place(real.size() * shape.dst_len());
                 let args = DequantizeArgs {
                     src: arena.src.at_end(&q),
                     src_stride: shape.src_stride,
-                    dst: dst.cast(),
+                    dst,
                     dst_stride: shape.dst_stride,
                     n: shape.n,
                     scales: arena.factors.at_end(&scales),
@@ -253,7 +244,7 @@ fn dequantize_grids() {
                 };
                 // SAFETY: as above.
                 unsafe { row.run()(&args) };
-                let want: Vec<(usize, [u8; 4])> = shape
+                let want: Vec<(usize, Vec<u8>)> = shape
                     .elements()
                     .map(|(from, to, param)| {
                         let zero_point = zeros.as_ref().map_or(0, |z| z[param]);
@@ -263,11 +254,11 @@ fn dequantize_grids() {
                             IntFormat::U8 => q[from].into(),
                             _ => i16::from_ne_bytes([q[2 * from], q[2 * from + 1]]).into(),
                         };
-                        (to, fewbit_scheme::dequantize(code, params).to_ne_bytes())
+                        (to, real_bytes(real, code, params))
                     })
                     .collect();
                 let label = format!("{} {shape:?}", row.name());
-                arena.compare(&label, shape.dst_len(), &want);
+                arena.compare(&label, shape.dst_len(), real.size(), &want);
             }
             count(table, row, SHAPES);
         }
@@ -306,7 +297,7 @@ fn requantize_grids() {
                 };
                 // SAFETY: as above.
                 unsafe { row.run()(&args) };
-                let want: Vec<(usize, [u8; 1])> = shape
+                let want: Vec<(usize, Vec<u8>)> = shape
                     .elements()
                     .map(|(from, to, param)| {
                         let zero_point = zeros.as_ref().map_or(0, |z| z[param]);
@@ -314,11 +305,11 @@ fn requantize_grids() {
                         let q = fewbit_scheme::requantize(
                             acc[from], multiplier, zero_point, format, clamp,
                         );
-                        (to, [q as u8])
+                        (to, vec![q as u8])
                     })
                     .collect();
                 let label = format!("{} {shape:?}", row.name());
-                arena.compare(&label, shape.dst_len(), &want);
+                arena.compare(&label, shape.dst_len(), 1, &want);
             }
             count(table, row, SHAPES);
         }
@@ -331,16 +322,25 @@ fn ranges_of_rows_and_columns() {
     let (mut src, mut low, mut high) =
         (GuardedBuf::new(1 << 16), GuardedBuf::new(4096), GuardedBuf::new(4096));
     let mut rng = Rng::new(seed() ^ 74);
-    for (table, columns) in [(reduce::ROW_RANGES, false), (reduce::COLUMN_RANGES, true)] {
+    let tables = [
+        (reduce::ROW_RANGES, RealFormat::F32, false),
+        (reduce::COLUMN_RANGES, RealFormat::F32, true),
+        (reduce::ROW_RANGES_F16, RealFormat::F16, false),
+        (reduce::COLUMN_RANGES_F16, RealFormat::F16, true),
+        (reduce::ROW_RANGES_BF16, RealFormat::Bf16, false),
+        (reduce::COLUMN_RANGES_BF16, RealFormat::Bf16, true),
+    ];
+    for (table, real, columns) in tables {
         for row in runnable(table) {
             for _ in 0..SHAPES {
                 let (n, rows) = (1 + rng.below(150), rng.below(40));
                 let row_stride = n + rng.below(3);
                 let x = reals(&mut rng, (rows.max(1) - 1) * row_stride + n);
+                let (stored, x) = stored(&mut rng, real, &x);
                 let ranges = if columns { n } else { rows };
                 let (lows, highs) = (vec![f32::INFINITY; ranges], vec![f32::NEG_INFINITY; ranges]);
                 let args = RangesArgs {
-                    src: src.at_end(&x),
+                    src: src.at_end(&stored),
                     n,
                     rows,
                     row_stride,

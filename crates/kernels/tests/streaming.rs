@@ -62,13 +62,18 @@ fn check<F: Copy>(
 #[test]
 fn large_runs_are_the_same_bytes() {
     for (table, clamp, size) in [
-        (quantize::F32_S8, (-128, 127), 1),
-        (quantize::F32_U8, (0, 255), 1),
-        (quantize::F32_S16, (-32_768, 32_767), 2),
+        (quantize::F32_S8, (-128, 127), (4, 1)),
+        (quantize::F32_U8, (0, 255), (4, 1)),
+        (quantize::F32_S16, (-32_768, 32_767), (4, 2)),
+        (quantize::F16_S8, (-128, 127), (2, 1)),
+        (quantize::BF16_U8, (0, 255), (2, 1)),
+        (quantize::FAKE_F32, (0, 255), (4, 4)),
+        (quantize::FAKE_F16, (0, 15), (2, 2)),
+        (quantize::FAKE_BF16, (0, 15), (2, 2)),
     ] {
-        check(table, (4, size), |row, src, dst, n| {
+        check(table, size, |row, src, dst, n| {
             let args = QuantizeArgs {
-                src: src.cast(),
+                src,
                 src_stride: 1,
                 dst,
                 dst_stride: 1,
@@ -84,14 +89,18 @@ fn large_runs_are_the_same_bytes() {
             unsafe { row.run()(&args) }
         });
     }
-    for (table, size) in
-        [(dequantize::S8_F32, 1), (dequantize::U8_F32, 1), (dequantize::S16_F32, 2)]
-    {
-        check(table, (size, 4), |row, src, dst, n| {
+    for (table, sizes) in [
+        (dequantize::S8_F32, (1, 4)),
+        (dequantize::U8_F32, (1, 4)),
+        (dequantize::S16_F32, (2, 4)),
+        (dequantize::S8_F16, (1, 2)),
+        (dequantize::U8_BF16, (1, 2)),
+    ] {
+        check(table, sizes, |row, src, dst, n| {
             let args = DequantizeArgs {
                 src,
                 src_stride: 1,
-                dst: dst.cast(),
+                dst,
                 dst_stride: 1,
                 n,
                 scales: &0.0173,
@@ -141,7 +150,7 @@ fn large_runs_of_blocks_are_the_same_codes() {
                     let args = DequantizeArgs {
                         src: q[first * n..].as_ptr(),
                         src_stride: 1,
-                        dst,
+                        dst: dst.cast(),
                         dst_stride: 1,
                         n,
                         scales: scales[first..].as_ptr(),
@@ -167,7 +176,7 @@ fn large_runs_of_blocks_are_the_same_codes() {
                 let at = base.align_offset(64) + offset;
                 let run = |first: usize, count: usize, dst: *mut u8| {
                     let args = QuantizeArgs {
-                        src: x[first * n..].as_ptr(),
+                        src: x[first * n..].as_ptr().cast(),
                         src_stride: 1,
                         dst,
                         dst_stride: 1,

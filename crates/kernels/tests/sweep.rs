@@ -133,7 +133,7 @@ fn quantizing(
     for row in runnable(table) {
         count(table, row, block.len());
         let args = QuantizeArgs {
-            src: block.as_ptr(),
+            src: block.as_ptr().cast(),
             src_stride: 1,
             dst: got.as_mut_ptr(),
             dst_stride: 1,

@@ -1,4 +1,28 @@
-//! Integer code formats.
+//! Formats of codes, and of the real numbers on the other side of them.
+
+/// A format of real numbers that become codes, and that codes become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RealFormat {
+    /// IEEE binary32.
+    F32,
+    /// IEEE binary16.
+    F16,
+    /// bfloat16.
+    Bf16,
+}
+
+impl RealFormat {
+    /// Every format.
+    pub const ALL: [RealFormat; 3] = [RealFormat::F32, RealFormat::F16, RealFormat::Bf16];
+
+    /// Bytes of a number.
+    pub const fn size(self) -> usize {
+        match self {
+            RealFormat::F32 => 4,
+            RealFormat::F16 | RealFormat::Bf16 => 2,
+        }
+    }
+}
 
 /// A format of integer codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

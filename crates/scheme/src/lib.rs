@@ -20,9 +20,12 @@ pub mod real;
 pub mod reduce;
 mod requantize;
 
-pub use format::IntFormat;
+pub use format::{IntFormat, RealFormat};
 pub use params::{ParamError, ParamSpec, QuantParams, Scheme, SymmetricRange, params_from_range};
-pub use quantize::{QuantizeMode, Quotient, Rounding, dequantize, quantize};
+pub use quantize::{
+    QuantizeMode, Quotient, Rounding, dequantize, dequantize_bf16, dequantize_f16, fake_quantize,
+    quantize,
+};
 pub use requantize::{
     FixedMultiplier, FixedRounding, requantize, requantize_fixed, rescale, rescale_fixed, scale,
 };

@@ -1,6 +1,6 @@
 //! Real numbers to codes and back.
 
-use crate::{IntFormat, QuantParams, real};
+use crate::{IntFormat, QuantParams, float16, real};
 
 /// How a quotient between two codes is rounded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -90,4 +90,38 @@ pub(crate) fn to_code(steps: f32, zero_point: i32, format: IntFormat, rounding: 
 /// rounds once.
 pub fn dequantize(q: i32, params: QuantParams) -> f32 {
     q.wrapping_sub(params.zero_point) as f32 * params.scale
+}
+
+/// As [`dequantize`], to the bits of an f16: the exact product, rounded once; overflow to infinity.
+pub fn dequantize_f16(q: i32, params: QuantParams) -> u16 {
+    float16::f32_to_f16(dequantize_odd(q, params))
+}
+
+/// As [`dequantize`], to the bits of a bf16: the exact product, rounded once; overflow to infinity.
+pub fn dequantize_bf16(q: i32, params: QuantParams) -> u16 {
+    float16::f32_to_bf16(dequantize_odd(q, params))
+}
+
+/// The product of [`dequantize`] rounded to odd: towards zero, and where that is not exact, the last
+/// bit set. Rounded again, to a format with at least two bits less, it gives what the exact product
+/// would (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums: proved algorithms using
+/// rounding to odd", 2008).
+fn dequantize_odd(q: i32, params: QuantParams) -> f32 {
+    // At most 32 and 24 bits, and no exponent beyond f64's.
+    let exact = q.wrapping_sub(params.zero_point) as f64 * params.scale as f64;
+    let nearest = exact as f32;
+    let bits = nearest.to_bits();
+    let widened = nearest as f64;
+    let odd = bits & 1 == 1;
+    if widened == exact || odd || exact.is_nan() {
+        return nearest;
+    }
+    // The neighbour on the other side is odd.
+    f32::from_bits(if widened.abs() > exact.abs() { bits - 1 } else { bits + 1 })
+}
+
+/// Quantization and its inverse at once, for training that is to see what it costs:
+/// `dequantize(quantize(x))`.
+pub fn fake_quantize(x: f32, params: QuantParams, format: IntFormat, mode: QuantizeMode) -> f32 {
+    dequantize(quantize(x, params, format, mode), params)
 }

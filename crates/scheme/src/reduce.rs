@@ -76,3 +76,13 @@ pub fn min_max(x: &[f32]) -> (f32, f32) {
         (real::min(low, v), real::max(high, v))
     })
 }
+
+/// The largest magnitude of the numbers that are not NaN, +0 if there are none.
+pub fn absmax(x: &[f32]) -> f32 {
+    x.iter().fold(0.0, |largest, v| real::max(largest, f32::from_bits(v.to_bits() & 0x7FFF_FFFF)))
+}
+
+/// The sum of codes.
+pub fn code_sum(codes: impl Iterator<Item = i32>) -> i64 {
+    codes.map(i64::from).sum()
+}

@@ -70,6 +70,19 @@ macro_rules! methods {
         let near = $V::or_xor($V::shl::<2>(by[1]), by[0], by[3]);
         $V::store_i32($to.cast(), $V::add_i32(near, by[2]), $V::LANES);
     }};
+    (@ ShiftEach $name:ident, $V:ident, $a:ident, $b:ident, $to:expr) => {{
+        let (a, b) = ($V::load_i32($a.cast(), $V::LANES), $V::load_i32($b.cast(), $V::LANES));
+        let n = $V::and_i32(b, $V::splat_i32(31));
+        $V::store_i32($to.cast(), $V::$name(a, n), $V::LANES);
+    }};
+    (@ ProductShift $name:ident, $V:ident, $a:ident, $b:ident, $to:expr) => {{
+        let (a, b) = ($V::load_i32($a.cast(), $V::LANES), $V::load_i32($b.cast(), $V::LANES));
+        // Not `i32::MIN`, and all distances: 1 to 62, by the other factor's bits.
+        let factor = $V::max_i32(b, $V::splat_i32(-i32::MAX));
+        let n = $V::and_i32($V::add_i32(a, $V::shr::<3>(b)), $V::splat_i32(63));
+        let n = $V::min_i32($V::max_i32(n, $V::splat_i32(1)), $V::splat_i32(62));
+        $V::store_i32($to.cast(), $V::$name(a, factor, n), $V::LANES);
+    }};
     (@ Select $name:ident, $V:ident, $a:ident, $b:ident, $to:expr) => {{
         let (a, b) = ($V::load_i32($a.cast(), $V::LANES), $V::load_i32($b.cast(), $V::LANES));
         let (c, d) = ($V::splat_i32(0x1234_5678), $V::add_i32(a, b));
@@ -151,6 +164,9 @@ enum Kind {
     BinaryInt,
     ThreeInt,
     Shift,
+    /// By as many places as the other operand says.
+    ShiftEach,
+    ProductShift,
     Select,
     /// Rounding: as numbers (the zero's sign is unspecified), where the contract covers `a`.
     Round,
@@ -197,6 +213,9 @@ methods! {
     bf16_to_f32: Widen,
     widen_i16: WidenInt,
     narrow_i32: NarrowInt,
+    shl_each: ShiftEach,
+    shr_each: ShiftEach,
+    mul_round_shr: ProductShift,
     f32_to_f16: Narrow,
     f32_to_bf16: Narrow,
     splat_f32: Splat,
@@ -212,7 +231,8 @@ struct Backend {
     store: unsafe fn(Element, *mut u8, usize, &[i32; N]),
     pack: unsafe fn(&[i32; 4 * N], *mut u8, bool) -> bool,
     across: unsafe fn(&[f32; N]) -> (f32, f32),
-    across_int: unsafe fn(&[i32; N]) -> (i32, i32),
+    across_int: unsafe fn(&[i32; N]) -> (i32, i32, i32),
+    add_bytes: unsafe fn(*const u8, i32, u8) -> i32,
 }
 
 /// What a load or store moves.
@@ -302,13 +322,23 @@ unsafe fn across<V: HalfLanes>(values: &[f32; N]) -> (f32, f32) {
     }
 }
 
-/// The smallest and the largest lane of integers.
+/// The smallest and the largest lane of integers, and their sum.
 #[inline(always)]
-unsafe fn across_int<V: HalfLanes>(values: &[i32; N]) -> (i32, i32) {
+unsafe fn across_int<V: HalfLanes>(values: &[i32; N]) -> (i32, i32, i32) {
     // SAFETY: within an entry compiled for `V`; the array is as long as any vector.
     unsafe {
         let v = V::load_i32(values.as_ptr(), V::LANES);
-        (V::min_across_i32(v), V::max_across_i32(v))
+        (V::min_across_i32(v), V::max_across_i32(v), V::sum_across_i32(v))
+    }
+}
+
+/// A number in each lane plus bytes: the sum of the lanes.
+#[inline(always)]
+unsafe fn add_bytes<V: HalfLanes>(from: *const u8, acc: i32, flip: u8) -> i32 {
+    // SAFETY: within an entry compiled for `V`; `4 * LANES` bytes can be read.
+    unsafe {
+        let flip = V::splat_i32(i32::from_ne_bytes([flip; 4]));
+        V::sum_across_i32(V::add_bytes(V::splat_i32(acc), from, flip))
     }
 }
 
@@ -340,9 +370,14 @@ macro_rules! backend {
             unsafe { across::<$V>(values) }
         }
         $(#[target_feature(enable = $features)])?
-        unsafe fn across_integers(values: &[i32; N]) -> (i32, i32) {
+        unsafe fn across_integers(values: &[i32; N]) -> (i32, i32, i32) {
             // SAFETY: compiled for the backend; the caller checked the CPU.
             unsafe { across_int::<$V>(values) }
+        }
+        $(#[target_feature(enable = $features)])?
+        unsafe fn add_many_bytes(from: *const u8, acc: i32, flip: u8) -> i32 {
+            // SAFETY: compiled for the backend; the caller checked the CPU and the pointer.
+            unsafe { add_bytes::<$V>(from, acc, flip) }
         }
         Backend {
             isa: $isa,
@@ -353,6 +388,7 @@ macro_rules! backend {
             pack: pack_four,
             across: across_lanes,
             across_int: across_integers,
+            add_bytes: add_many_bytes,
         }
     }};
 }
@@ -547,6 +583,13 @@ fn the_scalar_backend_is_the_standard_library() {
             assert_eq!(result("shr"), shifted([a, a >> 1, a >> 20, a >> 31]));
             let chosen = if i > j { 0x1234_5678 } else { a.wrapping_add(b) };
             assert_eq!(result("select_gt"), chosen);
+            assert_eq!(result("shl_each"), a << (b & 31));
+            assert_eq!(result("shr_each"), (i >> (b & 31)) as u32);
+            let n = (a.wrapping_add(b >> 3) & 63).clamp(1, 62);
+            let product = i128::from(i) * i128::from(j.max(-i32::MAX));
+            let rounded = (2 * product + (1_i128 << n)).div_euclid(2_i128 << n);
+            let nearest = rounded.clamp(i32::MIN.into(), i32::MAX.into()) as i32;
+            assert_eq!(result("mul_round_shr") as i32, nearest, "{i} {j} {n}");
             assert_eq!(result("bits"), a);
             assert_eq!(result("narrow_i32"), a & 0xFFFF);
             assert_eq!(result("widen_i16"), a as u16 as i16 as u32);
@@ -636,9 +679,32 @@ fn ends_across_lanes() {
                 _ => rng.next_u32() as i32,
             });
             let lanes = &values[..backend.lanes];
-            let want = (*lanes.iter().min().unwrap(), *lanes.iter().max().unwrap());
+            let sum = lanes.iter().fold(0_i32, |sum, &lane| sum.wrapping_add(lane));
+            let want = (*lanes.iter().min().unwrap(), *lanes.iter().max().unwrap(), sum);
             // SAFETY: the list holds what the CPU has.
             assert_eq!(unsafe { (backend.across_int)(&values) }, want);
+        }
+    }
+}
+
+#[test]
+fn bytes_added_to_lanes() {
+    let mut buffer = GuardedBuf::new(4 * N);
+    for (acc, flip) in [(0, 0), (0, 0x80), (-7, 0xFF), (i32::MAX, 0)] {
+        for round in 0..64_usize {
+            let bytes: Vec<u8> = match round {
+                0 => vec![255; 4 * N],
+                1 => vec![0; 4 * N],
+                _ => (0..4 * N).map(|i| ((i * 37 + round * 101) % 256) as u8).collect(),
+            };
+            for backend in vectors().into_iter().chain([scalar()]) {
+                let bytes = &bytes[..4 * backend.lanes];
+                let sum = bytes.iter().map(|&b| i32::from(b ^ flip)).sum::<i32>();
+                let want = acc.wrapping_mul(backend.lanes as i32).wrapping_add(sum);
+                // SAFETY: the list holds what the CPU has; the bytes end where the buffer does.
+                let got = unsafe { (backend.add_bytes)(buffer.at_end(bytes), acc, flip) };
+                assert_eq!(got, want);
+            }
         }
     }
 }

@@ -22,39 +22,11 @@ fn panicked(_: &core::panic::PanicInfo<'_>) -> ! {
     unsafe { fewbit_panic_is_reachable() }
 }
 
-/// Keeps every kernel of every table.
-#[repr(transparent)]
-pub struct Tables([*const (); 23]);
-// SAFETY: addresses of constants.
-unsafe impl Sync for Tables {}
-
-#[used]
+/// The number of kernels; with it, all of them are linked.
 #[unsafe(no_mangle)]
-pub static nostd_tables: Tables = Tables([
-    (&raw const quantize::F32_S8).cast(),
-    (&raw const quantize::F32_U8).cast(),
-    (&raw const dequantize::S8_F32).cast(),
-    (&raw const dequantize::U8_F32).cast(),
-    (&raw const requantize::S32_S8).cast(),
-    (&raw const requantize::S32_U8).cast(),
-    (&raw const requantize::S32_S8_FIXED).cast(),
-    (&raw const requantize::S32_U8_FIXED).cast(),
-    (&raw const convert::F32_F16).cast(),
-    (&raw const convert::F16_F32).cast(),
-    (&raw const convert::F32_BF16).cast(),
-    (&raw const convert::BF16_F32).cast(),
-    (&raw const convert::F32_F16_SATURATE).cast(),
-    (&raw const convert::F32_BF16_SATURATE).cast(),
-    (&raw const convert::F32_F8E4M3FN).cast(),
-    (&raw const convert::F32_F8E4M3FN_SATURATE).cast(),
-    (&raw const convert::F32_F8E5M2).cast(),
-    (&raw const convert::F32_F8E5M2_SATURATE).cast(),
-    (&raw const convert::F8E4M3FN_F32).cast(),
-    (&raw const convert::F8E5M2_F32).cast(),
-    (&raw const reduce::MIN_MAX).cast(),
-    (&raw const scale::S32_F32).cast(),
-    (&raw const gemm::TILES).cast(),
-]);
+pub extern "C" fn nostd_kernels() -> usize {
+    fewbit_kernels::rows().count()
+}
 
 /// Quantizes a matrix per row with the kernel for the given features, parameters from its rows'
 /// ranges. 0 if all is well.
@@ -89,12 +61,12 @@ pub unsafe extern "C" fn nostd_quantize_rows(
         let [stride] = run.strides;
         // SAFETY: a run lies within the layout, and there is a parameter for each row.
         unsafe {
-            let (min, max) = range.run()(x.add(at), stride, run.len);
+            let (min, max) = range.run()(x.add(at).cast(), stride, run.len);
             let Ok(params) = fewbit_scheme::params_from_range(min, max, &spec) else { return 1 };
             *scales.add(run.param) = params.scale;
             *zero_points.add(run.param) = params.zero_point;
             kernel.run()(&QuantizeArgs {
-                src: x.add(at),
+                src: x.add(at).cast(),
                 src_stride: stride,
                 dst: q.add(at).cast(),
                 dst_stride: stride,

@@ -307,7 +307,7 @@ impl Engine {
             Output::Codes(code, params) => {
                 let mut real = [0f32; MAX_NR];
                 let args = QuantizeArgs {
-                    src: real.as_ptr(),
+                    src: real.as_ptr().cast(),
                     src_stride: 1,
                     dst: to,
                     dst_stride: stride,

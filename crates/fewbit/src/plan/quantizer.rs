@@ -94,7 +94,7 @@ impl Quantizer {
                     (0..rows).fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), row| {
                         // SAFETY: row `row` of k values, by this function's contract.
                         let (l, h) =
-                            unsafe { self.min_max.run()(shared.x.add(row * stride), 1, k) };
+                            unsafe { self.min_max.run()(shared.x.add(row * stride).cast(), 1, k) };
                         (real::min(low, l), real::max(high, h))
                     });
                 Some(params_of(range, &spec))
@@ -110,7 +110,7 @@ impl Quantizer {
                 let from = shared.x.add(row * stride);
                 let params = match (whole, spec) {
                     (Some(params), _) => params,
-                    (None, Some(spec)) => params_of(self.min_max.run()(from, 1, k), &spec),
+                    (None, Some(spec)) => params_of(self.min_max.run()(from.cast(), 1, k), &spec),
                     (None, None) => return,
                 };
                 if self.is_dynamic() {
@@ -118,7 +118,7 @@ impl Quantizer {
                     shared.zero_points.add(row).write(params.zero_point);
                 }
                 self.quantize.run()(&QuantizeArgs {
-                    src: from,
+                    src: from.cast(),
                     src_stride: 1,
                     dst: shared.codes.add(row * k),
                     dst_stride: 1,

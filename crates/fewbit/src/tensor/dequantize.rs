@@ -1,7 +1,7 @@
 //! Codes to tensors.
 
 use super::{
-    NO_KERNEL, TensorParams, TensorQuant, at_param, check_packed, check_tensor_params,
+    NO_KERNEL, RealsMut, TensorParams, TensorQuant, at_param, check_packed, check_tensor_params,
     layout_error, share,
 };
 use crate::{Error, Parallel, Result, Status};
@@ -10,7 +10,8 @@ use fewbit_kernels::Rows;
 use fewbit_kernels::dequantize::{self, DequantizeArgs};
 use fewbit_simd::Supported;
 
-/// Dequantizes a tensor: each element as [`fewbit_scheme::dequantize`] with its own parameter.
+/// Dequantizes a tensor: each element as [`fewbit_scheme::dequantize`] (or as its siblings for the 16-bit
+/// formats) with its own parameter.
 ///
 /// # Errors
 /// As [`quantize`](super::quantize()), the roles exchanged.
@@ -21,7 +22,7 @@ pub unsafe fn dequantize(
     (q, q_layout): (*const u8, &Layout),
     quant: &TensorQuant,
     params: &TensorParams<'_>,
-    (x, x_layout): (*mut f32, &Layout),
+    (x, x_layout): (RealsMut, &Layout),
     parallel: &dyn Parallel,
     supported: Supported,
 ) -> Result<()> {
@@ -35,7 +36,7 @@ pub unsafe fn dequantize(
         .granularity
         .walk([q_layout, x_layout])
         .map_err(|error| layout_error(error, "x_shape"))?;
-    let kernel = dequantize::Any::new(format, supported).ok_or(NO_KERNEL)?;
+    let kernel = dequantize::Any::new(x.format, format, supported).ok_or(NO_KERNEL)?;
     let work = Dequantizing { q, x, params, kernel };
     // SAFETY: the part's elements by this function's contract, and no other part has them;
     // parameters and layouts were checked.
@@ -46,7 +47,7 @@ pub unsafe fn dequantize(
 /// Codes on their way to a tensor; everything was checked.
 struct Dequantizing<'a> {
     q: *const u8,
-    x: *mut f32,
+    x: RealsMut,
     params: &'a TensorParams<'a>,
     kernel: dequantize::Any,
 }
@@ -62,7 +63,7 @@ impl Dequantizing<'_> {
             let args = DequantizeArgs {
                 src: self.q,
                 src_stride,
-                dst: self.x.wrapping_add(to),
+                dst: self.x.from(to).at,
                 dst_stride,
                 n: run.len,
                 scales: at_param(self.params.scales, run.param),

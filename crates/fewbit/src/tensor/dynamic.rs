@@ -1,7 +1,7 @@
 //! Tensors to codes with parameters from their own data, in one go.
 
 use super::quantize::{check_codes, quantize};
-use super::{PART, TensorParams, TensorQuant, layout_error, param_count};
+use super::{PART, Reals, TensorParams, TensorQuant, layout_error, param_count};
 use crate::observe::{check_places, choose_params, places};
 use crate::plan::tasks;
 use crate::{Parallel, Result, Serial};
@@ -19,7 +19,7 @@ use fewbit_simd::Supported;
 /// # Safety
 /// As [`quantize()`].
 pub unsafe fn quantize_dynamic(
-    (x, x_layout): (*const f32, &Layout),
+    (x, x_layout): (Reals, &Layout),
     quant: &TensorQuant,
     (scales, mut zero_points): (&mut [f32], Option<&mut [i32]>),
     (q, q_layout): (*mut u8, &Layout),
@@ -71,8 +71,7 @@ pub unsafe fn quantize_dynamic(
             });
             let (x_part, q_part) = (x_layout.rows(count), q_layout.rows(count));
             let (Some(x_part), Some(q_part)) = (x_part, q_part) else { return };
-            let (x, q) =
-                (work.x.wrapping_add(first.wrapping_mul(row_stride)), work.q.wrapping_add(byte));
+            let (x, q) = (work.x.from(first.wrapping_mul(row_stride)), work.q.wrapping_add(byte));
             // Checked above for the whole tensor; a piece of it is never refused.
             let _ = piecewise(x, &x_part, quant, scales, zero_points, q, &q_part, supported);
         }
@@ -90,7 +89,7 @@ const CACHED: usize = 1 << 16;
 
 /// The pointers of [`quantize_dynamic`], for tasks.
 struct Dynamic {
-    x: *const f32,
+    x: Reals,
     q: *mut u8,
     scales: *mut f32,
     zero_points: *mut i32,
@@ -102,7 +101,7 @@ unsafe impl Sync for Dynamic {}
 /// As [`quantize_dynamic`].
 #[allow(clippy::too_many_arguments, reason = "one place uses it")]
 unsafe fn piecewise(
-    x: *const f32,
+    x: Reals,
     x_layout: &Layout,
     quant: &TensorQuant,
     scales: &mut [f32],

@@ -31,11 +31,15 @@ pub use crate::observe::choose_params;
 
 mod dequantize;
 mod dynamic;
+mod fake;
 mod quantize;
+mod real;
 
 pub use dequantize::dequantize;
 pub use dynamic::quantize_dynamic;
+pub use fake::fake_quantize;
 pub use quantize::quantize;
+pub use real::{Bf16, F16, Real, Reals, RealsMut};
 
 use crate::observe::{check_places, check_reach};
 use crate::plan::{check_params, tasks};
@@ -105,9 +109,9 @@ impl TensorQuant {
     ///
     /// # Errors
     /// As [`choose_params`], and [`Status::BufferTooSmall`] if the layout reaches beyond `x`.
-    pub fn choose_params(
+    pub fn choose_params<T: Real>(
         &self,
-        x: &[f32],
+        x: &[T],
         layout: &Layout,
         scales: &mut [f32],
         zero_points: Option<&mut [i32]>,
@@ -115,7 +119,7 @@ impl TensorQuant {
     ) -> Result<()> {
         check_reach("x", x.len(), layout.extent())?;
         // SAFETY: the slice covers the layout.
-        unsafe { choose_params(x.as_ptr(), layout, self, scales, zero_points, supported) }
+        unsafe { choose_params(Reals::of(x), layout, self, scales, zero_points, supported) }
     }
 
     /// Quantizes, as the function [`quantize()`]. Codes are bytes as they lie in memory: s8 codes as
@@ -123,9 +127,9 @@ impl TensorQuant {
     ///
     /// # Errors
     /// As [`quantize()`], and [`Status::BufferTooSmall`] if a layout reaches beyond its slice.
-    pub fn quantize(
+    pub fn quantize<T: Real>(
         &self,
-        x: &[f32],
+        x: &[T],
         x_layout: &Layout,
         params: &TensorParams<'_>,
         q: &mut [u8],
@@ -133,7 +137,7 @@ impl TensorQuant {
         supported: Supported,
     ) -> Result<()> {
         self.check_reach(x.len(), x_layout, q.len(), q_layout)?;
-        let (x, q) = ((x.as_ptr(), x_layout), (q.as_mut_ptr(), q_layout));
+        let (x, q) = ((Reals::of(x), x_layout), (q.as_mut_ptr(), q_layout));
         // SAFETY: the slices cover their layouts, and do not overlap.
         unsafe { quantize(x, self, params, q, &Serial, supported) }
     }
@@ -143,19 +147,39 @@ impl TensorQuant {
     ///
     /// # Errors
     /// As [`dequantize()`], and [`Status::BufferTooSmall`] if a layout reaches beyond its slice.
-    pub fn dequantize(
+    pub fn dequantize<T: Real>(
         &self,
         q: &[u8],
         q_layout: &Layout,
         params: &TensorParams<'_>,
-        x: &mut [f32],
+        x: &mut [T],
         x_layout: &Layout,
         supported: Supported,
     ) -> Result<()> {
         self.check_reach(x.len(), x_layout, q.len(), q_layout)?;
-        let (q, x) = ((q.as_ptr(), q_layout), (x.as_mut_ptr(), x_layout));
+        let (q, x) = ((q.as_ptr(), q_layout), (RealsMut::of(x), x_layout));
         // SAFETY: the slices cover their layouts, and do not overlap.
         unsafe { dequantize(q, self, params, x, &Serial, supported) }
+    }
+
+    /// Quantizes and dequantizes, as the function [`fake_quantize`].
+    ///
+    /// # Errors
+    /// As [`fake_quantize`], and [`Status::BufferTooSmall`] if a layout reaches beyond its slice.
+    pub fn fake_quantize<T: Real>(
+        &self,
+        x: &[T],
+        x_layout: &Layout,
+        params: &TensorParams<'_>,
+        y: &mut [T],
+        y_layout: &Layout,
+        supported: Supported,
+    ) -> Result<()> {
+        check_reach("x", x.len(), x_layout.extent())?;
+        check_reach("y", y.len(), y_layout.extent())?;
+        let (x, y) = ((Reals::of(x), x_layout), (y.as_mut_ptr().cast(), y_layout));
+        // SAFETY: the slices cover their layouts, and do not overlap.
+        unsafe { fake_quantize(x, self, params, y, &Serial, supported) }
     }
 
     fn check_reach(&self, x: usize, x_layout: &Layout, q: usize, q_layout: &Layout) -> Result<()> {

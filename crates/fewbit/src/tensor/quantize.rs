@@ -1,7 +1,7 @@
 //! Tensors to codes.
 
 use super::{
-    NO_KERNEL, TensorParams, TensorQuant, at_param, check_packed, check_tensor_params,
+    NO_KERNEL, Reals, TensorParams, TensorQuant, at_param, check_packed, check_tensor_params,
     layout_error, share,
 };
 use crate::{Error, Parallel, Result, Status};
@@ -24,7 +24,7 @@ use fewbit_simd::Supported;
 /// Every element of `x` can be read, every one of `q` written ([`code_bytes`](super::code_bytes) bytes reach to the last);
 /// the two do not overlap. Nothing need be aligned.
 pub unsafe fn quantize(
-    (x, x_layout): (*const f32, &Layout),
+    (x, x_layout): (Reals, &Layout),
     quant: &TensorQuant,
     params: &TensorParams<'_>,
     (q, q_layout): (*mut u8, &Layout),
@@ -38,7 +38,7 @@ pub unsafe fn quantize(
         .granularity
         .walk([x_layout, q_layout])
         .map_err(|error| layout_error(error, "q_shape"))?;
-    let kernel = quantize::Any::new(format, supported).ok_or(NO_KERNEL)?;
+    let kernel = quantize::Any::new(x.format, format, supported).ok_or(NO_KERNEL)?;
     let row = q_layout.dims().last().copied().unwrap_or(1);
     let packed = format.codes_per_byte() > 1;
     if packed {
@@ -65,7 +65,7 @@ pub(super) fn check_codes(layout: &Layout, format: IntFormat) -> Result<()> {
 
 /// A tensor on its way to codes; everything was checked.
 struct Quantizing<'a> {
-    x: *const f32,
+    x: Reals,
     q: *mut u8,
     quant: &'a TensorQuant,
     params: &'a TensorParams<'a>,
@@ -79,7 +79,7 @@ impl Quantizing<'_> {
         let Grid { run, rows, row_strides: [src_row, dst_row], param_stride } = *grid;
         let format = self.quant.params.format;
         QuantizeArgs {
-            src: self.x.wrapping_add(run.offsets[0]),
+            src: self.x.from(run.offsets[0]).at,
             src_stride: run.strides[0],
             dst: self.q,
             dst_stride: run.strides[1],

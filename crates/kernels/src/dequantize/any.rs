@@ -1,9 +1,12 @@
 //! Codes of any format, the packed ones among them.
 
-use super::{DequantizeArgs, DequantizeFn, S8_F32, S16_F32, U8_F32};
+use super::{
+    DequantizeArgs, DequantizeFn, S8_BF16, S8_F16, S8_F32, S16_BF16, S16_F16, S16_F32, U8_BF16,
+    U8_F16, U8_F32,
+};
 use crate::Rows;
 use crate::registry::{Bound, best};
-use fewbit_scheme::{IntFormat, pack};
+use fewbit_scheme::{IntFormat, RealFormat, pack};
 use fewbit_simd::Supported;
 
 /// Codes at a time on their way from packed bytes.
@@ -12,19 +15,25 @@ const STAGE: usize = 512;
 /// The kernels that read codes of a format: of a byte, of two, or, unpacked before, of less.
 #[derive(Clone, Copy)]
 pub struct Any {
+    real: RealFormat,
     format: IntFormat,
     kernel: Bound<DequantizeFn>,
 }
 
 impl Any {
-    /// The best kernel for a format.
-    pub fn new(format: IntFormat, supported: Supported) -> Option<Any> {
-        let table = match format {
-            IntFormat::S16 => S16_F32,
-            IntFormat::S8 | IntFormat::S4 | IntFormat::S2 | IntFormat::B1 => S8_F32,
-            IntFormat::U8 | IntFormat::U4 | IntFormat::U1 => U8_F32,
+    /// The best kernel from a format of codes to a format of real numbers.
+    pub fn new(real: RealFormat, format: IntFormat, supported: Supported) -> Option<Any> {
+        let [s8, u8, s16] = match real {
+            RealFormat::F32 => [S8_F32, U8_F32, S16_F32],
+            RealFormat::F16 => [S8_F16, U8_F16, S16_F16],
+            RealFormat::Bf16 => [S8_BF16, U8_BF16, S16_BF16],
         };
-        Some(Any { format, kernel: best(table, supported)? })
+        let table = match format {
+            IntFormat::S16 => s16,
+            IntFormat::S8 | IntFormat::S4 | IntFormat::S2 | IntFormat::B1 => s8,
+            IntFormat::U8 | IntFormat::U4 | IntFormat::U1 => u8,
+        };
+        Some(Any { real, format, kernel: best(table, supported)? })
     }
 
     /// The kernel's name.
@@ -90,7 +99,9 @@ impl Any {
                     self.kernel.run()(&DequantizeArgs {
                         src: codes.as_ptr().add(slot as usize).cast(),
                         src_stride: 1,
-                        dst: args.dst.add(row * dst_stride + done * args.dst_stride),
+                        dst: args
+                            .dst
+                            .add((row * dst_stride + done * args.dst_stride) * self.real.size()),
                         n,
                         scales: args.scales.add(param),
                         zero_points,

@@ -1,5 +1,5 @@
-//! Codes to f32: `x = f32(q - zero_point) * scale`, as [`fewbit_scheme::dequantize`] defines it. The
-//! difference is exact; the product rounds once.
+//! Codes to real numbers: `x = (q - zero_point) * scale`, as [`fewbit_scheme::dequantize`] and its
+//! siblings define it. The difference is exact; the product rounds once, to the format of the results.
 
 mod any;
 
@@ -8,6 +8,7 @@ pub use any::Any;
 use crate::elementwise::{Step, rows};
 use crate::infos;
 use crate::params::{ByVector, Each, Grid, Op, Params, Rows, Run, Uniform, grid};
+use crate::real::{Bf16, F16, F32, Real};
 use crate::registry::RowInfo;
 use core::marker::PhantomData;
 use fewbit_simd::HalfLanes;
@@ -19,8 +20,8 @@ pub struct DequantizeArgs {
     pub src: *const u8,
     /// Distance of consecutive codes, in elements.
     pub src_stride: usize,
-    /// The real values.
-    pub dst: *mut f32,
+    /// The real values, in the table's format.
+    pub dst: *mut u8,
     /// Distance of consecutive values, in elements.
     pub dst_stride: usize,
     /// The number of elements.
@@ -44,22 +45,63 @@ pub type DequantizeFn = unsafe fn(&DequantizeArgs);
 
 rows! {
     /// s8 to f32.
-    S8_F32: DequantizeFn = "dequantize_s8f32", |args: &DequantizeArgs|, dequantize::<V, S8>(args)
+    S8_F32: DequantizeFn = "dequantize_s8f32", |args: &DequantizeArgs|,
+    dequantize::<V, S8, F32>(args)
 }
 
 rows! {
     /// u8 to f32.
-    U8_F32: DequantizeFn = "dequantize_u8f32", |args: &DequantizeArgs|, dequantize::<V, U8>(args)
+    U8_F32: DequantizeFn = "dequantize_u8f32", |args: &DequantizeArgs|,
+    dequantize::<V, U8, F32>(args)
 }
 
 rows! {
     /// s16, two bytes each, to f32.
-    S16_F32: DequantizeFn = "dequantize_s16f32", |args: &DequantizeArgs|, dequantize::<V, S16>(args)
+    S16_F32: DequantizeFn = "dequantize_s16f32", |args: &DequantizeArgs|,
+    dequantize::<V, S16, F32>(args)
+}
+
+rows! {
+    /// s8 to f16.
+    S8_F16: DequantizeFn = "dequantize_s8f16", |args: &DequantizeArgs|,
+    dequantize::<V, S8, F16>(args)
+}
+
+rows! {
+    /// u8 to f16.
+    U8_F16: DequantizeFn = "dequantize_u8f16", |args: &DequantizeArgs|,
+    dequantize::<V, U8, F16>(args)
+}
+
+rows! {
+    /// s16, two bytes each, to f16.
+    S16_F16: DequantizeFn = "dequantize_s16f16", |args: &DequantizeArgs|,
+    dequantize::<V, S16, F16>(args)
+}
+
+rows! {
+    /// s8 to bf16.
+    S8_BF16: DequantizeFn = "dequantize_s8bf16", |args: &DequantizeArgs|,
+    dequantize::<V, S8, Bf16>(args)
+}
+
+rows! {
+    /// u8 to bf16.
+    U8_BF16: DequantizeFn = "dequantize_u8bf16", |args: &DequantizeArgs|,
+    dequantize::<V, U8, Bf16>(args)
+}
+
+rows! {
+    /// s16, two bytes each, to bf16.
+    S16_BF16: DequantizeFn = "dequantize_s16bf16", |args: &DequantizeArgs|,
+    dequantize::<V, S16, Bf16>(args)
 }
 
 /// The rows of this op's tables.
 pub fn rows() -> impl Iterator<Item = RowInfo> {
-    infos(S8_F32).chain(infos(U8_F32)).chain(infos(S16_F32))
+    [S8_F32, U8_F32, S16_F32, S8_F16, U8_F16, S16_F16, S8_BF16, U8_BF16, S16_BF16]
+        .into_iter()
+        .flat_map(infos)
 }
 
 /// How codes are stored.
@@ -113,39 +155,39 @@ impl Format for S16 {
 /// # Safety
 /// As [`DequantizeFn`], within an entry compiled for `V`.
 #[inline(always)]
-unsafe fn dequantize<V: HalfLanes, F: Format>(args: &DequantizeArgs) {
+unsafe fn dequantize<V: HalfLanes, F: Format, R: Real>(args: &DequantizeArgs) {
     let DequantizeArgs { src, src_stride, dst, dst_stride, n, .. } = *args;
     let DequantizeArgs { scales: factors, zero_points, param_step, rows, .. } = *args;
-    let src = src.cast();
+    let (src, dst) = (src.cast(), dst.cast());
     let runs = Grid { src, src_stride, dst, dst_stride, n, factors, zero_points, param_step, rows };
     // SAFETY: by this function's contract.
-    unsafe { grid::<V, _>(&ByRun::<F>(PhantomData), &runs) }
+    unsafe { grid::<V, _>(&ByRun::<F, R>(PhantomData), &runs) }
 }
 
 /// The op on runs.
-struct ByRun<F>(PhantomData<F>);
+struct ByRun<F, R>(PhantomData<(F, R)>);
 
-impl<V: HalfLanes, F: Format> Op<V> for ByRun<F> {
+impl<V: HalfLanes, F: Format, R: Real> Op<V> for ByRun<F, R> {
     type Src = F::Code;
-    type Dst = f32;
+    type Dst = R::Stored;
     type Tile = ();
 
     #[inline(always)]
-    unsafe fn shared(&self, params: Uniform<V>, run: Run<F::Code, f32>) {
+    unsafe fn shared(&self, params: Uniform<V>, run: Run<F::Code, R::Stored>) {
         // SAFETY: by the contract of `Op`.
-        unsafe { run.apply(&Dequantize::<V, _, F> { params, types: PhantomData }) }
+        unsafe { run.apply(&Dequantize::<V, _, F, R> { params, types: PhantomData }) }
     }
 
     #[inline(always)]
-    unsafe fn each(&self, params: Each<V>, run: Run<F::Code, f32>) {
+    unsafe fn each(&self, params: Each<V>, run: Run<F::Code, R::Stored>) {
         // SAFETY: by the contract of `Op`.
-        unsafe { run.apply(&Dequantize::<V, _, F> { params, types: PhantomData }) }
+        unsafe { run.apply(&Dequantize::<V, _, F, R> { params, types: PhantomData }) }
     }
 
     #[inline(always)]
-    unsafe fn by_vector(&self, params: ByVector<V>, _n: usize, run: Run<F::Code, f32>) {
+    unsafe fn by_vector(&self, params: ByVector<V>, _n: usize, run: Run<F::Code, R::Stored>) {
         // SAFETY: by the contract of `Op`.
-        unsafe { run.apply(&Dequantize::<V, _, F> { params, types: PhantomData }) }
+        unsafe { run.apply(&Dequantize::<V, _, F, R> { params, types: PhantomData }) }
     }
 
     #[inline(always)]
@@ -155,49 +197,56 @@ impl<V: HalfLanes, F: Format> Op<V> for ByRun<F> {
     unsafe fn prepare(&self, _tile: &mut (), _params: Each<V>, _n: usize) {}
 
     #[inline(always)]
-    unsafe fn tiled(&self, _tile: &(), params: Each<V>, run: Run<F::Code, f32>) {
+    unsafe fn tiled(&self, _tile: &(), params: Each<V>, run: Run<F::Code, R::Stored>) {
         // SAFETY: by the contract of `Op`.
         unsafe { self.each(params, run) }
     }
 }
 
-struct Dequantize<V, P, F> {
+struct Dequantize<V, P, F, R> {
     params: P,
-    types: PhantomData<(V, F)>,
+    types: PhantomData<(V, F, R)>,
 }
 
-impl<V: HalfLanes, P: Params<V>, F: Format> Dequantize<V, P, F> {
+impl<V: HalfLanes, P: Params<V>, F: Format, R: Real> Dequantize<V, P, F, R> {
+    /// The factors of the products.
+    ///
     /// # Safety
     /// As [`Step::step`].
     #[inline(always)]
-    unsafe fn real(&self, src: *const F::Code, first: usize, n: usize) -> V::F32 {
+    unsafe fn factors(&self, src: *const F::Code, first: usize, n: usize) -> (V::F32, V::F32) {
         // SAFETY: by this function's contract.
         unsafe {
             let (scale, zero_point) = self.params.at(first, n);
-            let steps = V::f32_from_i32(V::sub_i32(F::load::<V>(src, n), zero_point));
-            V::mul(steps, scale)
+            (V::f32_from_i32(V::sub_i32(F::load::<V>(src, n), zero_point)), scale)
         }
     }
 }
 
-impl<V: HalfLanes, P: Params<V>, F: Format> Step for Dequantize<V, P, F> {
+impl<V: HalfLanes, P: Params<V>, F: Format, R: Real> Step for Dequantize<V, P, F, R> {
     type Src = F::Code;
-    type Dst = f32;
+    type Dst = R::Stored;
     const LANES: usize = V::LANES;
     const STREAMS: bool = V::STREAMS;
 
     #[inline(always)]
-    unsafe fn step(&self, src: *const F::Code, dst: *mut f32, first: usize, n: usize) {
+    unsafe fn step(&self, src: *const F::Code, dst: *mut R::Stored, first: usize, n: usize) {
         // SAFETY: by the contract of `Step::step`.
-        unsafe { V::store_f32(dst, self.real(src, first, n), n) }
+        unsafe {
+            let (steps, scale) = self.factors(src, first, n);
+            R::store_product::<V>(dst, steps, scale, n);
+        }
     }
 
     #[inline(always)]
-    unsafe fn stream_4(&self, src: *const F::Code, dst: *mut f32, first: usize) {
+    unsafe fn stream_4(&self, src: *const F::Code, dst: *mut R::Stored, first: usize) {
         for i in 0..4 {
             let at = i * V::LANES;
             // SAFETY: by the contract of `Step::stream_4`.
-            unsafe { V::stream_f32(dst.add(at), self.real(src.add(at), first + at, V::LANES)) };
+            unsafe {
+                let (steps, scale) = self.factors(src.add(at), first + at, V::LANES);
+                R::stream_product::<V>(dst.add(at), steps, scale);
+            }
         }
     }
 }

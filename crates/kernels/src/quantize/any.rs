@@ -1,9 +1,13 @@
 //! Codes of any format, the packed ones among them.
 
-use super::{F32_B1, F32_S8, F32_S16, F32_U8, QuantizeArgs, QuantizeFn};
+use super::{
+    BF16_B1, BF16_S8, BF16_S16, BF16_U8, F16_B1, F16_S8, F16_S16, F16_U8, F32_B1, F32_S8, F32_S16,
+    F32_U8, FAKE_BF16, FAKE_BF16_B1, FAKE_F16, FAKE_F16_B1, FAKE_F32, FAKE_F32_B1, QuantizeArgs,
+    QuantizeFn,
+};
 use crate::Rows;
 use crate::registry::{Bound, best};
-use fewbit_scheme::{IntFormat, pack};
+use fewbit_scheme::{IntFormat, RealFormat, pack};
 use fewbit_simd::Supported;
 
 /// Codes at a time on their way to packed bytes.
@@ -12,20 +16,26 @@ const STAGE: usize = 512;
 /// The kernels that make codes of a format: of a byte, of two, or, packed afterwards, of less.
 #[derive(Clone, Copy)]
 pub struct Any {
+    real: RealFormat,
     format: IntFormat,
     kernel: Bound<QuantizeFn>,
 }
 
 impl Any {
-    /// The best kernel for a format.
-    pub fn new(format: IntFormat, supported: Supported) -> Option<Any> {
-        let table = match format {
-            IntFormat::S16 => F32_S16,
-            IntFormat::B1 => F32_B1,
-            IntFormat::S8 | IntFormat::S4 | IntFormat::S2 => F32_S8,
-            IntFormat::U8 | IntFormat::U4 | IntFormat::U1 => F32_U8,
+    /// The best kernel from a format of real numbers to a format of codes.
+    pub fn new(real: RealFormat, format: IntFormat, supported: Supported) -> Option<Any> {
+        let [s8, u8, s16, b1] = match real {
+            RealFormat::F32 => [F32_S8, F32_U8, F32_S16, F32_B1],
+            RealFormat::F16 => [F16_S8, F16_U8, F16_S16, F16_B1],
+            RealFormat::Bf16 => [BF16_S8, BF16_U8, BF16_S16, BF16_B1],
         };
-        Some(Any { format, kernel: best(table, supported)? })
+        let table = match format {
+            IntFormat::S16 => s16,
+            IntFormat::B1 => b1,
+            IntFormat::S8 | IntFormat::S4 | IntFormat::S2 => s8,
+            IntFormat::U8 | IntFormat::U4 | IntFormat::U1 => u8,
+        };
+        Some(Any { real, format, kernel: best(table, supported)? })
     }
 
     /// The kernel's name.
@@ -86,7 +96,9 @@ impl Any {
                         args.zero_points.add(param)
                     };
                     self.kernel.run()(&QuantizeArgs {
-                        src: args.src.add(row * src_stride + done * args.src_stride),
+                        src: args
+                            .src
+                            .add((row * src_stride + done * args.src_stride) * self.real.size()),
                         dst: codes.as_mut_ptr().cast(),
                         dst_stride: 1,
                         n,
@@ -102,6 +114,41 @@ impl Any {
                 done += n;
             }
         }
+    }
+}
+
+/// The kernels that quantize and dequantize at once.
+#[derive(Clone, Copy)]
+pub struct Fake {
+    format: IntFormat,
+    kernel: Bound<QuantizeFn>,
+}
+
+impl Fake {
+    /// The best kernel for a format of real numbers, by codes of a format.
+    pub fn new(real: RealFormat, format: IntFormat, supported: Supported) -> Option<Fake> {
+        let [codes, b1] = match real {
+            RealFormat::F32 => [FAKE_F32, FAKE_F32_B1],
+            RealFormat::F16 => [FAKE_F16, FAKE_F16_B1],
+            RealFormat::Bf16 => [FAKE_BF16, FAKE_BF16_B1],
+        };
+        let table = if format == IntFormat::B1 { b1 } else { codes };
+        Some(Fake { format, kernel: best(table, supported)? })
+    }
+
+    /// The kernel's name.
+    pub fn name(&self) -> &'static str {
+        self.kernel.name()
+    }
+
+    /// Runs the kernel; `clamp` is not used, but the format's.
+    ///
+    /// # Safety
+    /// As [`QuantizeFn`].
+    pub unsafe fn run(&self, args: &QuantizeArgs) {
+        let clamp = (self.format.qmin(), self.format.qmax());
+        // SAFETY: by this function's contract.
+        unsafe { self.kernel.run()(&QuantizeArgs { clamp, ..*args }) }
     }
 }
 

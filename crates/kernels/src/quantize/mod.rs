@@ -1,30 +1,33 @@
-//! f32 to codes: `q = clamp(round(x / scale) + zero_point, qmin, qmax)`, NaN to the zero point, as
+//! Real numbers to codes: `q = clamp(round(x / scale) + zero_point, qmin, qmax)`, NaN to the zero point, as
 //! [`fewbit_scheme::quantize`] defines it. Rounding and quotient are [`QuantizeMode`]'s. Narrow formats
-//! go through bytes: see [`Any`].
+//! go through bytes: see [`Any`]. In the `FAKE_` tables the codes become real numbers again.
 
 mod any;
 mod binary;
 mod bracket;
+mod format;
 
-pub use any::Any;
+pub use any::{Any, Fake};
 
 use crate::elementwise::{Step, rows};
 use crate::infos;
 use crate::params::{ByVector, Each, Grid, Op, Params, Rows, Run, Uniform, grid};
+use crate::real::{Bf16, F16, F32, Real};
 use crate::registry::RowInfo;
 use bracket::{Bracket, BracketTile, SharedBracket, TileBracket, VectorBracket, codes};
 use core::marker::PhantomData;
 use fewbit_scheme::{QuantizeMode, Quotient, Rounding};
 use fewbit_simd::HalfLanes;
+use format::{Faked, Format, S8, S16, U8};
 
 /// A run of elements to quantize. Strides are in elements; the buffers do not overlap.
 #[derive(Clone, Copy, Debug)]
 pub struct QuantizeArgs {
-    /// The real values.
-    pub src: *const f32,
+    /// The real values, in the table's format.
+    pub src: *const u8,
     /// Distance of consecutive values, in elements.
     pub src_stride: usize,
-    /// The codes, in the table's format.
+    /// The codes, or in `FAKE_` tables real values again, in the table's format.
     pub dst: *mut u8,
     /// Distance of consecutive codes, in elements.
     pub dst_stride: usize,
@@ -41,7 +44,7 @@ pub struct QuantizeArgs {
     /// Rounding and quotient.
     pub mode: QuantizeMode,
     /// The smallest and the largest code to store, within the table's format: all of it, or those of a
-    /// narrower format, whose parameters these are. (Not used for [`F32_B1`].)
+    /// narrower format, whose parameters these are. (Not used for b1.)
     pub clamp: (i32, i32),
 }
 
@@ -55,172 +58,158 @@ pub type QuantizeFn = unsafe fn(&QuantizeArgs);
 
 rows! {
     /// f32 to s8, -128..=127.
-    F32_S8: QuantizeFn = "quantize_f32s8", |args: &QuantizeArgs|, quantize::<V, S8>(args)
+    F32_S8: QuantizeFn = "quantize_f32s8", |args: &QuantizeArgs|, quantize::<V, F32, S8>(args)
 }
 
 rows! {
     /// f32 to u8, 0..=255.
-    F32_U8: QuantizeFn = "quantize_f32u8", |args: &QuantizeArgs|, quantize::<V, U8>(args)
+    F32_U8: QuantizeFn = "quantize_f32u8", |args: &QuantizeArgs|, quantize::<V, F32, U8>(args)
 }
 
 rows! {
     /// f32 to s16, -32768..=32767, two bytes each.
-    F32_S16: QuantizeFn = "quantize_f32s16", |args: &QuantizeArgs|, quantize::<V, S16>(args)
+    F32_S16: QuantizeFn = "quantize_f32s16", |args: &QuantizeArgs|, quantize::<V, F32, S16>(args)
 }
 
 rows! {
     /// f32 to the codes -1 and +1 of b1, a byte each.
-    F32_B1: QuantizeFn = "quantize_f32b1", |args: &QuantizeArgs|, binary::quantize::<V>(args)
+    F32_B1: QuantizeFn = "quantize_f32b1", |args: &QuantizeArgs|, binary::quantize::<V, F32, S8>(args)
+}
+
+rows! {
+    /// f16 to s8, -128..=127.
+    F16_S8: QuantizeFn = "quantize_f16s8", |args: &QuantizeArgs|, quantize::<V, F16, S8>(args)
+}
+
+rows! {
+    /// f16 to u8, 0..=255.
+    F16_U8: QuantizeFn = "quantize_f16u8", |args: &QuantizeArgs|, quantize::<V, F16, U8>(args)
+}
+
+rows! {
+    /// f16 to s16, -32768..=32767, two bytes each.
+    F16_S16: QuantizeFn = "quantize_f16s16", |args: &QuantizeArgs|, quantize::<V, F16, S16>(args)
+}
+
+rows! {
+    /// f16 to the codes -1 and +1 of b1, a byte each.
+    F16_B1: QuantizeFn = "quantize_f16b1", |args: &QuantizeArgs|, binary::quantize::<V, F16, S8>(args)
+}
+
+rows! {
+    /// bf16 to s8, -128..=127.
+    BF16_S8: QuantizeFn = "quantize_bf16s8", |args: &QuantizeArgs|, quantize::<V, Bf16, S8>(args)
+}
+
+rows! {
+    /// bf16 to u8, 0..=255.
+    BF16_U8: QuantizeFn = "quantize_bf16u8", |args: &QuantizeArgs|, quantize::<V, Bf16, U8>(args)
+}
+
+rows! {
+    /// bf16 to s16, -32768..=32767, two bytes each.
+    BF16_S16: QuantizeFn = "quantize_bf16s16", |args: &QuantizeArgs|, quantize::<V, Bf16, S16>(args)
+}
+
+rows! {
+    /// bf16 to the codes -1 and +1 of b1, a byte each.
+    BF16_B1: QuantizeFn = "quantize_bf16b1", |args: &QuantizeArgs|, binary::quantize::<V, Bf16, S8>(args)
+}
+
+rows! {
+    /// f32 to codes, which `clamp` bounds, and those to f32.
+    FAKE_F32: QuantizeFn = "fake_quantize_f32", |args: &QuantizeArgs|,
+    quantize::<V, F32, Faked<F32>>(args)
+}
+
+rows! {
+    /// f32 to the codes of b1, and those to f32.
+    FAKE_F32_B1: QuantizeFn = "fake_quantize_f32b1", |args: &QuantizeArgs|,
+    binary::quantize::<V, F32, Faked<F32>>(args)
+}
+
+rows! {
+    /// f16 to codes, which `clamp` bounds, and those to f16.
+    FAKE_F16: QuantizeFn = "fake_quantize_f16", |args: &QuantizeArgs|,
+    quantize::<V, F16, Faked<F16>>(args)
+}
+
+rows! {
+    /// f16 to the codes of b1, and those to f16.
+    FAKE_F16_B1: QuantizeFn = "fake_quantize_f16b1", |args: &QuantizeArgs|,
+    binary::quantize::<V, F16, Faked<F16>>(args)
+}
+
+rows! {
+    /// bf16 to codes, which `clamp` bounds, and those to bf16.
+    FAKE_BF16: QuantizeFn = "fake_quantize_bf16", |args: &QuantizeArgs|,
+    quantize::<V, Bf16, Faked<Bf16>>(args)
+}
+
+rows! {
+    /// bf16 to the codes of b1, and those to bf16.
+    FAKE_BF16_B1: QuantizeFn = "fake_quantize_bf16b1", |args: &QuantizeArgs|,
+    binary::quantize::<V, Bf16, Faked<Bf16>>(args)
 }
 
 /// The rows of this op's tables.
 pub fn rows() -> impl Iterator<Item = RowInfo> {
-    infos(F32_S8).chain(infos(F32_U8)).chain(infos(F32_S16)).chain(infos(F32_B1))
+    [
+        F32_S8,
+        F32_U8,
+        F32_S16,
+        F32_B1,
+        F16_S8,
+        F16_U8,
+        F16_S16,
+        F16_B1,
+        BF16_S8,
+        BF16_U8,
+        BF16_S16,
+        BF16_B1,
+        FAKE_F32,
+        FAKE_F32_B1,
+        FAKE_F16,
+        FAKE_F16_B1,
+        FAKE_BF16,
+        FAKE_BF16_B1,
+    ]
+    .into_iter()
+    .flat_map(infos)
 }
 
 /// # Safety
 /// As [`QuantizeFn`], within an entry compiled for `V`.
 #[inline(always)]
-unsafe fn quantize<V: HalfLanes, F: Format>(args: &QuantizeArgs) {
+unsafe fn quantize<V: HalfLanes, R: Real, F: Format>(args: &QuantizeArgs) {
     let QuantizeArgs { src, src_stride, dst, dst_stride, n, .. } = *args;
     let QuantizeArgs { scales: factors, zero_points, param_step, rows, mode, clamp, .. } = *args;
-    let dst = dst.cast();
+    let (src, dst) = (src.cast(), dst.cast());
     let runs = Grid { src, src_stride, dst, dst_stride, n, factors, zero_points, param_step, rows };
     // SAFETY: by this function's contract.
-    unsafe { grid::<V, _>(&Quantize::<F> { mode, clamp, format: PhantomData }, &runs) }
-}
-
-/// How codes are stored.
-trait Format {
-    /// A code as it is stored.
-    type Code: Copy;
-    /// The smallest and the largest code.
-    const RANGE: (i32, i32);
-
-    /// Stores `n` codes, which are in range.
-    ///
-    /// # Safety
-    /// Within an entry compiled for `V`; `n` codes can be written.
-    unsafe fn store<V: HalfLanes>(to: *mut Self::Code, codes: V::I32, n: usize);
-
-    /// Stores the codes in range that are nearest to four vectors' integers.
-    ///
-    /// # Safety
-    /// Within an entry compiled for `V`; `4 * LANES` codes can be written.
-    unsafe fn store_nearest<V: HalfLanes>(to: *mut Self::Code, integers: [V::I32; 4]);
-
-    /// As [`store_nearest`](Format::store_nearest), around the caches.
-    ///
-    /// # Safety
-    /// As [`store_nearest`](Format::store_nearest), where `to` is aligned to four vectors of codes, or to
-    /// 64 bytes.
-    unsafe fn stream_nearest<V: HalfLanes>(to: *mut Self::Code, integers: [V::I32; 4]);
-}
-
-struct S8;
-
-impl Format for S8 {
-    type Code = i8;
-    const RANGE: (i32, i32) = (-128, 127);
-
-    #[inline(always)]
-    unsafe fn store<V: HalfLanes>(to: *mut i8, codes: V::I32, n: usize) {
-        // SAFETY: by this function's contract.
-        unsafe { V::store_u8(to.cast(), codes, n) }
-    }
-
-    #[inline(always)]
-    unsafe fn store_nearest<V: HalfLanes>(to: *mut i8, integers: [V::I32; 4]) {
-        // SAFETY: by this function's contract.
-        unsafe { V::store_s8_of_4(to, integers) }
-    }
-
-    #[inline(always)]
-    unsafe fn stream_nearest<V: HalfLanes>(to: *mut i8, integers: [V::I32; 4]) {
-        // SAFETY: by this function's contract.
-        unsafe { V::stream_s8_of_4(to, integers) }
-    }
-}
-
-struct U8;
-
-impl Format for U8 {
-    type Code = u8;
-    const RANGE: (i32, i32) = (0, 255);
-
-    #[inline(always)]
-    unsafe fn store<V: HalfLanes>(to: *mut u8, codes: V::I32, n: usize) {
-        // SAFETY: by this function's contract.
-        unsafe { V::store_u8(to, codes, n) }
-    }
-
-    #[inline(always)]
-    unsafe fn store_nearest<V: HalfLanes>(to: *mut u8, integers: [V::I32; 4]) {
-        // SAFETY: by this function's contract.
-        unsafe { V::store_u8_of_4(to, integers) }
-    }
-
-    #[inline(always)]
-    unsafe fn stream_nearest<V: HalfLanes>(to: *mut u8, integers: [V::I32; 4]) {
-        // SAFETY: by this function's contract.
-        unsafe { V::stream_u8_of_4(to, integers) }
-    }
-}
-
-struct S16;
-
-impl Format for S16 {
-    type Code = u16;
-    const RANGE: (i32, i32) = (-32_768, 32_767);
-
-    #[inline(always)]
-    unsafe fn store<V: HalfLanes>(to: *mut u16, codes: V::I32, n: usize) {
-        // SAFETY: by this function's contract.
-        unsafe { V::store_u16(to, V::narrow_i32(codes), n) }
-    }
-
-    #[inline(always)]
-    unsafe fn store_nearest<V: HalfLanes>(to: *mut u16, [a, b, c, d]: [V::I32; 4]) {
-        // SAFETY: by this function's contract.
-        unsafe {
-            let (low, high) = (V::splat_i32(Self::RANGE.0), V::splat_i32(Self::RANGE.1));
-            Self::store::<V>(to, V::min_i32(V::max_i32(a, low), high), V::LANES);
-            let to = to.add(V::LANES);
-            Self::store::<V>(to, V::min_i32(V::max_i32(b, low), high), V::LANES);
-            let to = to.add(V::LANES);
-            Self::store::<V>(to, V::min_i32(V::max_i32(c, low), high), V::LANES);
-            let to = to.add(V::LANES);
-            Self::store::<V>(to, V::min_i32(V::max_i32(d, low), high), V::LANES);
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn stream_nearest<V: HalfLanes>(to: *mut u16, integers: [V::I32; 4]) {
-        // SAFETY: by this function's contract.
-        unsafe { Self::store_nearest::<V>(to, integers) }
-    }
+    unsafe { grid::<V, _>(&Quantize::<R, F> { mode, clamp, formats: PhantomData }, &runs) }
 }
 
 /// The op to codes of a format.
-struct Quantize<F> {
+struct Quantize<R, F> {
     mode: QuantizeMode,
     clamp: (i32, i32),
-    format: PhantomData<F>,
+    formats: PhantomData<(R, F)>,
 }
 
-impl<F> Quantize<F> {
-    fn exact<V, P>(&self, params: P) -> Exact<V, P, F> {
+impl<R, F> Quantize<R, F> {
+    fn exact<V, P>(&self, params: P) -> Exact<V, P, R, F> {
         Exact { params, mode: self.mode, clamp: self.clamp, types: PhantomData }
     }
 }
 
-impl<V: HalfLanes, F: Format> Op<V> for Quantize<F> {
-    type Src = f32;
+impl<V: HalfLanes, R: Real, F: Format> Op<V> for Quantize<R, F> {
+    type Src = R::Stored;
     type Dst = F::Code;
     type Tile = BracketTile;
 
     #[inline(always)]
-    unsafe fn shared(&self, params: Uniform<V>, run: Run<f32, F::Code>) {
+    unsafe fn shared(&self, params: Uniform<V>, run: Run<R::Stored, F::Code>) {
         let exact = self.exact::<V, _>(params);
         // SAFETY: by the contract of `Op`.
         unsafe {
@@ -234,7 +223,7 @@ impl<V: HalfLanes, F: Format> Op<V> for Quantize<F> {
     }
 
     #[inline(always)]
-    unsafe fn each(&self, params: Each<V>, run: Run<f32, F::Code>) {
+    unsafe fn each(&self, params: Each<V>, run: Run<R::Stored, F::Code>) {
         // SAFETY: by the contract of `Op`.
         unsafe { run.apply(&self.exact::<V, _>(params)) }
     }
@@ -251,7 +240,7 @@ impl<V: HalfLanes, F: Format> Op<V> for Quantize<F> {
     }
 
     #[inline(always)]
-    unsafe fn tiled(&self, tile: &BracketTile, params: Each<V>, run: Run<f32, F::Code>) {
+    unsafe fn tiled(&self, tile: &BracketTile, params: Each<V>, run: Run<R::Stored, F::Code>) {
         let exact = self.exact::<V, _>(params);
         // SAFETY: by the contract of `Op`.
         unsafe {
@@ -264,7 +253,7 @@ impl<V: HalfLanes, F: Format> Op<V> for Quantize<F> {
     }
 
     #[inline(always)]
-    unsafe fn by_vector(&self, params: ByVector<V>, n: usize, run: Run<f32, F::Code>) {
+    unsafe fn by_vector(&self, params: ByVector<V>, n: usize, run: Run<R::Stored, F::Code>) {
         let exact = self.exact::<V, _>(params);
         // SAFETY: by the contract of `Op`.
         unsafe {
@@ -281,24 +270,24 @@ impl<V: HalfLanes, F: Format> Op<V> for Quantize<F> {
 }
 
 /// The op as it is written in the contract, with a division.
-struct Exact<V, P, F> {
+struct Exact<V, P, R, F> {
     params: P,
     mode: QuantizeMode,
     clamp: (i32, i32),
-    types: PhantomData<(V, F)>,
+    types: PhantomData<(V, R, F)>,
 }
 
-impl<V: HalfLanes, P: Params<V>, F: Format> Step for Exact<V, P, F> {
-    type Src = f32;
+impl<V: HalfLanes, P: Params<V>, R: Real, F: Format> Step for Exact<V, P, R, F> {
+    type Src = R::Stored;
     type Dst = F::Code;
     const LANES: usize = V::LANES;
 
     #[inline(always)]
-    unsafe fn step(&self, src: *const f32, dst: *mut F::Code, first: usize, n: usize) {
+    unsafe fn step(&self, src: *const R::Stored, dst: *mut F::Code, first: usize, n: usize) {
         // SAFETY: by the contract of `Step::step`.
         unsafe {
             let (scale, zero_point) = self.params.at(first, n);
-            let x = V::load_f32(src, n);
+            let x = R::load::<V>(src, n);
             let t = match self.mode.quotient {
                 Quotient::Divide => V::div(x, scale),
                 Quotient::Multiply => V::mul(x, V::div(V::splat_f32(1.0), scale)),
@@ -312,7 +301,8 @@ impl<V: HalfLanes, P: Params<V>, F: Format> Step for Exact<V, P, F> {
                 Rounding::HalfEven => V::round_half_even(t),
                 Rounding::HalfAway => V::round_half_away(t),
             };
-            F::store::<V>(dst, V::add_i32(V::i32_from_f32(rounded), zero_point), n);
+            let code = V::add_i32(V::i32_from_f32(rounded), zero_point);
+            F::store::<V>(dst, code, (scale, zero_point), n);
         }
     }
 }
@@ -323,61 +313,60 @@ struct Quick<E, B> {
     bracket: B,
 }
 
-impl<V, P, B, F> Step for Quick<Exact<V, P, F>, B>
+impl<V, P, B, R, F> Step for Quick<Exact<V, P, R, F>, B>
 where
     V: HalfLanes,
     P: Params<V>,
     B: Bracket<V>,
+    R: Real,
     F: Format,
 {
-    type Src = f32;
+    type Src = R::Stored;
     type Dst = F::Code;
     const LANES: usize = V::LANES;
     const STREAMS: bool = V::STREAMS;
 
     #[inline(always)]
-    unsafe fn step(&self, src: *const f32, dst: *mut F::Code, first: usize, n: usize) {
+    unsafe fn step(&self, src: *const R::Stored, dst: *mut F::Code, first: usize, n: usize) {
         // SAFETY: by the contract of `Step::step`.
         unsafe { self.exact.step(src, dst, first, n) }
     }
 
     #[inline(always)]
-    unsafe fn step_4(&self, src: *const f32, dst: *mut F::Code, first: usize) {
+    unsafe fn step_4(&self, src: *const R::Stored, dst: *mut F::Code, first: usize) {
         // SAFETY: by the contract of `Step::step_4`.
         unsafe {
-            let x = [
-                V::load_f32(src, V::LANES),
-                V::load_f32(src.add(V::LANES), V::LANES),
-                V::load_f32(src.add(2 * V::LANES), V::LANES),
-                V::load_f32(src.add(3 * V::LANES), V::LANES),
-            ];
+            let x = load_4::<V, R>(src);
             match codes(&self.bracket, first, x) {
-                Some(codes) if self.exact.clamp == F::RANGE => F::store_nearest::<V>(dst, codes),
-                Some(codes) => F::store_nearest::<V>(dst, self.clamped(codes)),
+                Some(codes) if self.exact.clamp == F::RANGE => {
+                    F::store_nearest::<V, P>(dst, codes, &self.exact.params, first);
+                }
+                Some(codes) => {
+                    let codes = self.clamped(codes);
+                    F::store_nearest::<V, P>(dst, codes, &self.exact.params, first);
+                }
                 None => self.exact.step_4(src, dst, first),
             }
         }
     }
 
     #[inline(always)]
-    unsafe fn stream_4(&self, src: *const f32, dst: *mut F::Code, first: usize) {
+    unsafe fn stream_4(&self, src: *const R::Stored, dst: *mut F::Code, first: usize) {
         // SAFETY: by the contract of `Step::stream_4`.
         unsafe {
-            let x = [
-                V::load_f32(src, V::LANES),
-                V::load_f32(src.add(V::LANES), V::LANES),
-                V::load_f32(src.add(2 * V::LANES), V::LANES),
-                V::load_f32(src.add(3 * V::LANES), V::LANES),
-            ];
+            let x = load_4::<V, R>(src);
             match codes(&self.bracket, first, x) {
-                Some(codes) => F::stream_nearest::<V>(dst, self.clamped(codes)),
+                Some(codes) => {
+                    let codes = self.clamped(codes);
+                    F::stream_nearest::<V, P>(dst, codes, &self.exact.params, first);
+                }
                 None => self.exact.step_4(src, dst, first),
             }
         }
     }
 }
 
-impl<V: HalfLanes, P, B, F> Quick<Exact<V, P, F>, B> {
+impl<V: HalfLanes, P, B, R, F> Quick<Exact<V, P, R, F>, B> {
     /// # Safety
     /// Within an entry compiled for `V`.
     #[inline(always)]
@@ -393,5 +382,22 @@ impl<V: HalfLanes, P, B, F> Quick<Exact<V, P, F>, B> {
                 V::min_i32(V::max_i32(d, low), high),
             ]
         }
+    }
+}
+
+/// Four vectors.
+///
+/// # Safety
+/// Within an entry compiled for `V`; `4 * LANES` numbers can be read.
+#[inline(always)]
+unsafe fn load_4<V: HalfLanes, R: Real>(src: *const R::Stored) -> [V::F32; 4] {
+    // SAFETY: by this function's contract.
+    unsafe {
+        [
+            R::load::<V>(src, V::LANES),
+            R::load::<V>(src.add(V::LANES), V::LANES),
+            R::load::<V>(src.add(2 * V::LANES), V::LANES),
+            R::load::<V>(src.add(3 * V::LANES), V::LANES),
+        ]
     }
 }

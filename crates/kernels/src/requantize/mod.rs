@@ -1,13 +1,16 @@
 //! Sums of products to codes. Float mode: `clamp(round_half_even(f32(acc) * multiplier) +
-//! zero_point, qmin, qmax)`, as [`fewbit_scheme::requantize`] defines it. The fixed-point modes, for
-//! integers only, have portable rows.
+//! zero_point, qmin, qmax)`, as [`fewbit_scheme::requantize`] defines it. The fixed-point modes compute with
+//! integers only.
 
-use crate::elementwise::{Step, rows, scalar_row};
+mod fixed;
+
+pub use fixed::{RequantizeFixedArgs, RequantizeFixedFn, S32_S8_FIXED, S32_U8_FIXED};
+
+use crate::elementwise::{Step, rows};
 use crate::infos;
 use crate::params::{ByVector, Each, Grid, Op, Params, Rows, Run, Uniform, grid};
 use crate::registry::RowInfo;
 use core::marker::PhantomData;
-use fewbit_scheme::{FixedMultiplier, FixedRounding, IntFormat};
 use fewbit_simd::Lanes;
 
 /// A run of sums to requantize in float mode. Strides are in elements; the buffers do not overlap.
@@ -52,49 +55,6 @@ rows! {
 rows! {
     /// s32 to u8 in float mode.
     S32_U8: RequantizeFn = "requantize_s32u8", |args: &RequantizeArgs|, requantize::<V>(args)
-}
-
-/// A run of sums to requantize in a fixed-point mode; as [`RequantizeArgs`] but for the multipliers.
-#[derive(Clone, Copy, Debug)]
-pub struct RequantizeFixedArgs {
-    /// The sums.
-    pub src: *const i32,
-    /// Distance of consecutive sums, in elements.
-    pub src_stride: usize,
-    /// The codes, s8 or u8 as the table says.
-    pub dst: *mut u8,
-    /// Distance of consecutive codes, in elements.
-    pub dst_stride: usize,
-    /// The number of elements.
-    pub n: usize,
-    /// Multipliers: one, or `n` where `param_step` is 1.
-    pub multipliers: *const FixedMultiplier,
-    /// Zero points, in the range of the codes, as many as multipliers. NULL: all zero.
-    pub zero_points: *const i32,
-    /// 0: the whole run shares a parameter. Otherwise 1: element `i` has parameter `i`.
-    pub param_step: usize,
-    /// The smallest and the largest code to store, within the range of the codes.
-    pub clamp: (i32, i32),
-    /// How the product is rounded.
-    pub rounding: FixedRounding,
-}
-
-/// A kernel of the fixed-point modes.
-///
-/// # Safety
-/// As [`RequantizeFn`].
-pub type RequantizeFixedFn = unsafe fn(&RequantizeFixedArgs);
-
-scalar_row! {
-    /// s32 to s8 in the fixed-point modes.
-    S32_S8_FIXED: RequantizeFixedFn = "requantize_fixed_s32s8", |args: &RequantizeFixedArgs|,
-    requantize_fixed(args, IntFormat::S8)
-}
-
-scalar_row! {
-    /// s32 to u8 in the fixed-point modes.
-    S32_U8_FIXED: RequantizeFixedFn = "requantize_fixed_s32u8", |args: &RequantizeFixedArgs|,
-    requantize_fixed(args, IntFormat::U8)
 }
 
 /// The rows of this op's tables.
@@ -181,33 +141,6 @@ impl<V: Lanes, P: Params<V>> Step for Requantize<V, P> {
             let high = V::f32_from_i32(V::sub_i32(V::splat_i32(self.clamp.1), zero_point));
             let t = V::round_half_even(V::min(V::max(t, low), high));
             V::store_u8(dst, V::add_i32(V::i32_from_f32(t), zero_point), n);
-        }
-    }
-}
-
-/// # Safety
-/// As [`RequantizeFixedFn`].
-unsafe fn requantize_fixed(args: &RequantizeFixedArgs, format: IntFormat) {
-    for i in 0..args.n {
-        let param = i * args.param_step;
-        // SAFETY: element `i` and its parameter are the caller's.
-        unsafe {
-            let acc = args.src.add(i * args.src_stride).read_unaligned();
-            let multiplier = args.multipliers.add(param).read_unaligned();
-            let zero_point = if args.zero_points.is_null() {
-                0
-            } else {
-                args.zero_points.add(param).read_unaligned()
-            };
-            let q = fewbit_scheme::requantize_fixed(
-                acc,
-                multiplier,
-                args.rounding,
-                zero_point,
-                format,
-                args.clamp,
-            );
-            args.dst.add(i * args.dst_stride).write(q as u8);
         }
     }
 }

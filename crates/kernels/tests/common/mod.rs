@@ -2,7 +2,10 @@
 //! contract's bytes for every length, offset and stride and touches nothing else.
 #![allow(dead_code, reason = "each test program uses its part")]
 
+use fewbit_kernels::dequantize::{self, DequantizeFn};
+use fewbit_kernels::quantize::{self, QuantizeFn};
 use fewbit_kernels::registry::{Bound, Row, bind};
+use fewbit_scheme::{IntFormat, QuantParams, QuantizeMode, RealFormat, float16};
 use fewbit_testkit::{GuardedBuf, Rng, covered, limited, missing};
 
 /// Longest contiguous run tested, and the number of elements in the inputs.
@@ -183,4 +186,93 @@ pub fn inputs(rng: &mut Rng, scale: f32) -> Vec<f32> {
 pub fn bytes<T: Copy>(values: &[T]) -> &[u8] {
     // SAFETY: callers pass integers and floats, which have no padding.
     unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), size_of_val(values)) }
+}
+
+/// A table of quantization: its formats, and whether the codes become real numbers again.
+pub type Quantizer = (&'static [Row<QuantizeFn>], RealFormat, IntFormat, bool);
+
+/// Every table that quantizes; [`Quantizer`]'s fake ones with several formats of codes.
+pub const QUANTIZERS: [Quantizer; 24] = {
+    use RealFormat::*;
+    [
+        (quantize::F32_S8, F32, IntFormat::S8, false),
+        (quantize::F32_U8, F32, IntFormat::U8, false),
+        (quantize::F32_S16, F32, IntFormat::S16, false),
+        (quantize::F32_B1, F32, IntFormat::B1, false),
+        (quantize::F16_S8, F16, IntFormat::S8, false),
+        (quantize::F16_U8, F16, IntFormat::U8, false),
+        (quantize::F16_S16, F16, IntFormat::S16, false),
+        (quantize::F16_B1, F16, IntFormat::B1, false),
+        (quantize::BF16_S8, Bf16, IntFormat::S8, false),
+        (quantize::BF16_U8, Bf16, IntFormat::U8, false),
+        (quantize::BF16_S16, Bf16, IntFormat::S16, false),
+        (quantize::BF16_B1, Bf16, IntFormat::B1, false),
+        (quantize::FAKE_F32, F32, IntFormat::S8, true),
+        (quantize::FAKE_F32, F32, IntFormat::U4, true),
+        (quantize::FAKE_F32, F32, IntFormat::S16, true),
+        (quantize::FAKE_F32_B1, F32, IntFormat::B1, true),
+        (quantize::FAKE_F16, F16, IntFormat::U8, true),
+        (quantize::FAKE_F16, F16, IntFormat::S4, true),
+        (quantize::FAKE_F16, F16, IntFormat::S16, true),
+        (quantize::FAKE_F16_B1, F16, IntFormat::B1, true),
+        (quantize::FAKE_BF16, Bf16, IntFormat::S8, true),
+        (quantize::FAKE_BF16, Bf16, IntFormat::S2, true),
+        (quantize::FAKE_BF16, Bf16, IntFormat::S16, true),
+        (quantize::FAKE_BF16_B1, Bf16, IntFormat::B1, true),
+    ]
+};
+
+/// Every table that dequantizes.
+pub const DEQUANTIZERS: [(&[Row<DequantizeFn>], RealFormat, IntFormat); 9] = [
+    (dequantize::S8_F32, RealFormat::F32, IntFormat::S8),
+    (dequantize::U8_F32, RealFormat::F32, IntFormat::U8),
+    (dequantize::S16_F32, RealFormat::F32, IntFormat::S16),
+    (dequantize::S8_F16, RealFormat::F16, IntFormat::S8),
+    (dequantize::U8_F16, RealFormat::F16, IntFormat::U8),
+    (dequantize::S16_F16, RealFormat::F16, IntFormat::S16),
+    (dequantize::S8_BF16, RealFormat::Bf16, IntFormat::S8),
+    (dequantize::U8_BF16, RealFormat::Bf16, IntFormat::U8),
+    (dequantize::S16_BF16, RealFormat::Bf16, IntFormat::S16),
+];
+
+/// Numbers as they are stored in a format, and what is then read. In the 16-bit formats every third is
+/// any of the codes, as most numbers would overflow or be 0.
+pub fn stored(rng: &mut Rng, format: RealFormat, x: &[f32]) -> (Vec<u8>, Vec<f32>) {
+    let (narrow, widen): (fn(f32) -> u16, fn(u16) -> f32) = match format {
+        RealFormat::F32 => return (bytes(x).to_vec(), x.to_vec()),
+        RealFormat::F16 => (float16::f32_to_f16, float16::f16_to_f32),
+        RealFormat::Bf16 => (float16::f32_to_bf16, float16::bf16_to_f32),
+    };
+    let any = |(i, &x): (usize, &f32)| if i % 3 == 0 { rng.next_u32() as u16 } else { narrow(x) };
+    let codes: Vec<u16> = x.iter().enumerate().map(any).collect();
+    (bytes(&codes).to_vec(), codes.iter().map(|&code| widen(code)).collect())
+}
+
+/// A code's real number as it is stored in a format.
+pub fn real_bytes(format: RealFormat, q: i32, params: QuantParams) -> Vec<u8> {
+    match format {
+        RealFormat::F32 => fewbit_scheme::dequantize(q, params).to_ne_bytes().to_vec(),
+        RealFormat::F16 => fewbit_scheme::dequantize_f16(q, params).to_ne_bytes().to_vec(),
+        RealFormat::Bf16 => fewbit_scheme::dequantize_bf16(q, params).to_ne_bytes().to_vec(),
+    }
+}
+
+/// What a quantizer makes of a number, as bytes; codes are at least `low`.
+pub fn quantized(
+    (_, real, format, fake): Quantizer,
+    (x, low): (f32, i32),
+    params: QuantParams,
+    mode: QuantizeMode,
+) -> Vec<u8> {
+    let q = fewbit_scheme::quantize(x, params, format, mode).max(low);
+    match (fake, format) {
+        (true, _) => real_bytes(real, q, params),
+        (false, IntFormat::S16) => (q as i16).to_ne_bytes().to_vec(),
+        (false, _) => vec![q as u8],
+    }
+}
+
+/// Bytes of a quantizer's results.
+pub fn quantized_size((_, real, format, fake): Quantizer) -> usize {
+    if fake { real.size() } else { format.bits().div_ceil(8) as usize }
 }

@@ -67,6 +67,27 @@ unsafe fn u8_of_4([a, b, c, d]: [__m256i; 4]) -> __m256i {
     }
 }
 
+/// `floor(x / 2^n + 1/2)` of 64-bit lanes, the nearest i32 in the lower half of each; `n` in 1..=62.
+///
+/// # Safety
+/// See [`Lanes`].
+#[inline(always)]
+unsafe fn round_shr(x: __m256i, n: __m256i) -> __m256i {
+    // SAFETY: features by the contract of `Lanes`.
+    unsafe {
+        let one = _mm256_set1_epi64x(1);
+        let half = _mm256_sllv_epi64(one, _mm256_sub_epi64(n, one));
+        // There is no signed shift of 64 bits: of a number 2^63 larger the unsigned one is 2^(63 - n) larger.
+        let sign = _mm256_set1_epi64x(i64::MIN);
+        let biased = _mm256_xor_si256(_mm256_add_epi64(x, half), sign);
+        let y = _mm256_sub_epi64(_mm256_srlv_epi64(biased, n), _mm256_srlv_epi64(sign, n));
+        let (low, high) =
+            (_mm256_set1_epi64x(i32::MIN as i64), _mm256_set1_epi64x(i32::MAX as i64));
+        let y = _mm256_blendv_epi8(y, high, _mm256_cmpgt_epi64(y, high));
+        _mm256_blendv_epi8(y, low, _mm256_cmpgt_epi64(low, y))
+    }
+}
+
 // SAFETY: each method is its instruction; loads and stores of part of a vector use masked moves,
 // which do not access masked-off elements, or the pieces of `partial`.
 unsafe impl Lanes for Avx2 {
@@ -352,6 +373,51 @@ unsafe impl Lanes for Avx2 {
             let four = _mm_max_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256::<1>(a));
             let two = _mm_max_epi32(four, _mm_shuffle_epi32::<0b00_00_11_10>(four));
             _mm_cvtsi128_si32(_mm_max_epi32(two, _mm_shuffle_epi32::<1>(two)))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn shl_each(a: __m256i, n: __m256i) -> __m256i {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm256_sllv_epi32(a, n) }
+    }
+
+    #[inline(always)]
+    unsafe fn shr_each(a: __m256i, n: __m256i) -> __m256i {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm256_srav_epi32(a, n) }
+    }
+
+    #[inline(always)]
+    unsafe fn mul_round_shr(a: __m256i, b: __m256i, n: __m256i) -> __m256i {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe {
+            // Every second lane; then the others, moved to where these are.
+            let (a1, b1) = (_mm256_srli_epi64::<32>(a), _mm256_srli_epi64::<32>(b));
+            let n0 = _mm256_blend_epi32::<0b10_10_10_10>(n, _mm256_setzero_si256());
+            let even = round_shr(_mm256_mul_epi32(a, b), n0);
+            let odd = round_shr(_mm256_mul_epi32(a1, b1), _mm256_srli_epi64::<32>(n));
+            _mm256_blend_epi32::<0b10_10_10_10>(even, _mm256_slli_epi64::<32>(odd))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn sum_across_i32(a: __m256i) -> i32 {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe {
+            let four = _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256::<1>(a));
+            let two = _mm_add_epi32(four, _mm_shuffle_epi32::<0b00_00_11_10>(four));
+            _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32::<1>(two)))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn add_bytes(acc: __m256i, from: *const u8, flip: __m256i) -> __m256i {
+        // SAFETY: features and elements by the contract of `Lanes`.
+        unsafe {
+            let bytes = _mm256_xor_si256(_mm256_loadu_si256(from.cast()), flip);
+            // Sums of eight, in every second lane.
+            _mm256_add_epi32(acc, _mm256_sad_epu8(bytes, _mm256_setzero_si256()))
         }
     }
 

@@ -43,6 +43,22 @@ unsafe fn u8_of_4([a, b, c, d]: [__m512i; 4]) -> __m512i {
     }
 }
 
+/// `floor(x / 2^n + 1/2)` of 64-bit lanes, the nearest i32 in the lower half of each; `n` in 1..=62.
+///
+/// # Safety
+/// See [`Lanes`].
+#[inline(always)]
+unsafe fn round_shr(x: __m512i, n: __m512i) -> __m512i {
+    // SAFETY: features by the contract of `Lanes`.
+    unsafe {
+        let one = _mm512_set1_epi64(1);
+        let half = _mm512_sllv_epi64(one, _mm512_sub_epi64(n, one));
+        let y = _mm512_srav_epi64(_mm512_add_epi64(x, half), n);
+        let (low, high) = (_mm512_set1_epi64(i32::MIN as i64), _mm512_set1_epi64(i32::MAX as i64));
+        _mm512_min_epi64(_mm512_max_epi64(y, low), high)
+    }
+}
+
 // SAFETY: each method is its instruction; masked moves do not access masked-off elements.
 unsafe impl Lanes for Avx512 {
     type F32 = __m512;
@@ -277,6 +293,47 @@ unsafe impl Lanes for Avx512 {
     unsafe fn max_across_i32(a: __m512i) -> i32 {
         // SAFETY: features by the contract of `Lanes`.
         unsafe { _mm512_reduce_max_epi32(a) }
+    }
+
+    #[inline(always)]
+    unsafe fn shl_each(a: __m512i, n: __m512i) -> __m512i {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm512_sllv_epi32(a, n) }
+    }
+
+    #[inline(always)]
+    unsafe fn shr_each(a: __m512i, n: __m512i) -> __m512i {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm512_srav_epi32(a, n) }
+    }
+
+    #[inline(always)]
+    unsafe fn mul_round_shr(a: __m512i, b: __m512i, n: __m512i) -> __m512i {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe {
+            // Every second lane; then the others, moved to where these are.
+            let (a1, b1) = (_mm512_srli_epi64::<32>(a), _mm512_srli_epi64::<32>(b));
+            let n0 = _mm512_maskz_mov_epi32(0x5555, n);
+            let even = round_shr(_mm512_mul_epi32(a, b), n0);
+            let odd = round_shr(_mm512_mul_epi32(a1, b1), _mm512_srli_epi64::<32>(n));
+            _mm512_mask_mov_epi32(even, 0xAAAA, _mm512_slli_epi64::<32>(odd))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn sum_across_i32(a: __m512i) -> i32 {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm512_reduce_add_epi32(a) }
+    }
+
+    #[inline(always)]
+    unsafe fn add_bytes(acc: __m512i, from: *const u8, flip: __m512i) -> __m512i {
+        // SAFETY: features and elements by the contract of `Lanes`.
+        unsafe {
+            let bytes = _mm512_xor_si512(_mm512_loadu_si512(from.cast()), flip);
+            // Sums of eight, in every second lane.
+            _mm512_add_epi32(acc, _mm512_sad_epu8(bytes, _mm512_setzero_si512()))
+        }
     }
 
     #[inline(always)]

@@ -119,6 +119,13 @@ pub unsafe trait Lanes: Copy + 'static {
     unsafe fn shl<const N: u32>(a: Self::I32) -> Self::I32;
     /// `a >> N` of the unsigned value, `N < 32`.
     unsafe fn shr<const N: u32>(a: Self::I32) -> Self::I32;
+    /// `a << n`, each lane by its own `n`, 0..=31.
+    unsafe fn shl_each(a: Self::I32, n: Self::I32) -> Self::I32;
+    /// `a >> n` of the signed value, each lane by its own `n`, 0..=31.
+    unsafe fn shr_each(a: Self::I32, n: Self::I32) -> Self::I32;
+    /// `floor(a * b / 2^n + 1/2)` of the exact product, the nearest i32; each lane by its own `n`, 1..=62.
+    /// The product is at most 2^62 in magnitude less 2^31: not both are `i32::MIN`.
+    unsafe fn mul_round_shr(a: Self::I32, b: Self::I32, n: Self::I32) -> Self::I32;
     /// `if a > b { c } else { d }`, signed.
     unsafe fn select_gt(a: Self::I32, b: Self::I32, c: Self::I32, d: Self::I32) -> Self::I32;
     /// The smallest lane; no lane is NaN. Of zeros, any.
@@ -129,6 +136,11 @@ pub unsafe trait Lanes: Copy + 'static {
     unsafe fn min_across_i32(a: Self::I32) -> i32;
     /// The largest lane.
     unsafe fn max_across_i32(a: Self::I32) -> i32;
+    /// The sum of the lanes modulo 2^32.
+    unsafe fn sum_across_i32(a: Self::I32) -> i32;
+    /// Adds `4 * LANES` unsigned bytes, each first xored with that of `flip` that is in its place (all
+    /// lanes of it are the same), to lanes of `acc` modulo 2^32; which byte to which lane is unspecified.
+    unsafe fn add_bytes(acc: Self::I32, from: *const u8, flip: Self::I32) -> Self::I32;
     /// Stores four vectors as bytes one behind the other, each lane the nearest s8.
     unsafe fn store_s8_of_4(to: *mut i8, v: [Self::I32; 4]);
     /// Stores four vectors as bytes one behind the other, each lane the nearest u8.

@@ -315,6 +315,47 @@ unsafe impl Lanes for Neon {
     }
 
     #[inline(always)]
+    unsafe fn shl_each(a: int32x4_t, n: int32x4_t) -> int32x4_t {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { vshlq_s32(a, n) }
+    }
+
+    #[inline(always)]
+    unsafe fn shr_each(a: int32x4_t, n: int32x4_t) -> int32x4_t {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { vshlq_s32(a, vnegq_s32(n)) }
+    }
+
+    #[inline(always)]
+    unsafe fn mul_round_shr(a: int32x4_t, b: int32x4_t, n: int32x4_t) -> int32x4_t {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe {
+            // A rounding shift by a negative number is one to the right, ties upwards.
+            let by = vnegq_s32(n);
+            let low = vmull_s32(vget_low_s32(a), vget_low_s32(b));
+            let low = vrshlq_s64(low, vmovl_s32(vget_low_s32(by)));
+            let high = vrshlq_s64(vmull_high_s32(a, b), vmovl_high_s32(by));
+            vqmovn_high_s64(vqmovn_s64(low), high)
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn sum_across_i32(a: int32x4_t) -> i32 {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { vaddvq_s32(a) }
+    }
+
+    #[inline(always)]
+    unsafe fn add_bytes(acc: int32x4_t, from: *const u8, flip: int32x4_t) -> int32x4_t {
+        // SAFETY: features and elements by the contract of `Lanes`.
+        unsafe {
+            let bytes = veorq_u8(vld1q_u8(from), vreinterpretq_u8_s32(flip));
+            let acc = vreinterpretq_u32_s32(acc);
+            vreinterpretq_s32_u32(vpadalq_u16(acc, vpaddlq_u8(bytes)))
+        }
+    }
+
+    #[inline(always)]
     unsafe fn store_s8_of_4(to: *mut i8, [a, b, c, d]: [int32x4_t; 4]) {
         // SAFETY: features and elements by the contract of `Lanes`.
         unsafe {

@@ -209,6 +209,38 @@ unsafe impl Lanes for Scalar {
     }
 
     #[inline(always)]
+    unsafe fn shl_each(a: i32, n: i32) -> i32 {
+        a.wrapping_shl(n as u32)
+    }
+
+    #[inline(always)]
+    unsafe fn shr_each(a: i32, n: i32) -> i32 {
+        a.wrapping_shr(n as u32)
+    }
+
+    #[inline(always)]
+    unsafe fn mul_round_shr(a: i32, b: i32, n: i32) -> i32 {
+        let product = i64::from(a) * i64::from(b);
+        let half = 1_i64.wrapping_shl(n as u32 - 1);
+        let rounded = product.wrapping_add(half).wrapping_shr(n as u32);
+        rounded.max(i64::from(i32::MIN)).min(i64::from(i32::MAX)) as i32
+    }
+
+    #[inline(always)]
+    unsafe fn sum_across_i32(a: i32) -> i32 {
+        a
+    }
+
+    #[inline(always)]
+    unsafe fn add_bytes(acc: i32, from: *const u8, flip: i32) -> i32 {
+        // SAFETY: four bytes by the contract of `Lanes`.
+        let four = unsafe { from.cast::<u32>().read_unaligned() } ^ flip as u32;
+        // Neighbours, then pairs.
+        let pairs = (four & 0x00FF_00FF) + (four >> 8 & 0x00FF_00FF);
+        acc.wrapping_add(((pairs & 0xFFFF) + (pairs >> 16)) as i32)
+    }
+
+    #[inline(always)]
     unsafe fn store_s8_of_4(to: *mut i8, v: [i32; 4]) {
         // SAFETY: four elements by the contract of `Lanes`.
         unsafe { to.cast::<[i8; 4]>().write(v.map(|v| v.clamp(-128, 127) as i8)) }
