@@ -9,7 +9,9 @@ use fewbit::kernels::block::{
 use fewbit::kernels::convert::{self, ConvertArgs, ConvertFn};
 use fewbit::kernels::dequantize::{self, DequantizeArgs, DequantizeFn};
 use fewbit::kernels::quantize::{self, QuantizeArgs, QuantizeFn};
-use fewbit::kernels::reduce::{self, MinMaxFn, RangesArgs, RangesFn};
+use fewbit::kernels::reduce::{
+    self, AbsmaxFn, CodeSumsArgs, CodeSumsFn, MinMaxFn, RangesArgs, RangesFn, SumsArgs, SumsFn,
+};
 use fewbit::kernels::registry::{Row, bind};
 use fewbit::kernels::requantize::{
     self, RequantizeArgs, RequantizeFixedArgs, RequantizeFixedFn, RequantizeFn,
@@ -70,17 +72,22 @@ impl Tables<'_> {
     }
 }
 
-fn quantize_row(x: &Buffer, format: IntFormat) -> impl Fn(QuantizeFn, usize, &mut [u8]) -> usize {
-    let width = if format == IntFormat::S16 { 2 } else { 1 };
+/// From numbers of `from` bytes to results of `to` bytes: codes, or fake ones.
+fn quantize_row(
+    x: &Buffer,
+    format: IntFormat,
+    from: usize,
+    to: usize,
+) -> impl Fn(QuantizeFn, usize, &mut [u8]) -> usize {
     let zero_point = match format {
         IntFormat::B1 => 0,
         _ => (format.qmin() + format.qmax()) / 2 + 3,
     };
     move |run, n, dst| {
         let args = QuantizeArgs {
-            src: x.floats()[..n].as_ptr(),
+            src: x.bytes()[..n * from].as_ptr(),
             src_stride: 1,
-            dst: dst[..n * width].as_mut_ptr(),
+            dst: dst[..n * to].as_mut_ptr(),
             dst_stride: 1,
             n,
             scales: &0.03,
@@ -90,18 +97,23 @@ fn quantize_row(x: &Buffer, format: IntFormat) -> impl Fn(QuantizeFn, usize, &mu
             mode: QuantizeMode::default(),
             clamp: (format.qmin(), format.qmax()),
         };
-        // SAFETY: `n` values, `n` codes of the width, one parameter.
+        // SAFETY: `n` values, `n` results of the width, one parameter.
         unsafe { run(&args) };
-        n * width
+        n * to
     }
 }
 
-fn dequantize_row(q: &Buffer, width: usize) -> impl Fn(DequantizeFn, usize, &mut [u8]) -> usize {
+/// From codes of `from` bytes to numbers of `to` bytes.
+fn dequantize_row(
+    q: &Buffer,
+    from: usize,
+    to: usize,
+) -> impl Fn(DequantizeFn, usize, &mut [u8]) -> usize {
     move |run, n, dst| {
         let args = DequantizeArgs {
-            src: q.bytes()[..n * width].as_ptr(),
+            src: q.bytes()[..n * from].as_ptr(),
             src_stride: 1,
-            dst: dst[..4 * n].as_mut_ptr().cast(),
+            dst: dst[..n * to].as_mut_ptr(),
             dst_stride: 1,
             n,
             scales: &0.03,
@@ -109,9 +121,9 @@ fn dequantize_row(q: &Buffer, width: usize) -> impl Fn(DequantizeFn, usize, &mut
             param_step: 0,
             rows: Rows::ONE,
         };
-        // SAFETY: `n` codes of the width, `n` values, one parameter.
+        // SAFETY: `n` codes, `n` values, one parameter.
         unsafe { run(&args) };
-        4 * n
+        n * to
     }
 }
 
@@ -162,9 +174,11 @@ fn requantize_fixed_row(acc: &[i32]) -> impl Fn(RequantizeFixedFn, usize, &mut [
             dst: dst[..n].as_mut_ptr(),
             dst_stride: 1,
             n,
-            multipliers: &multiplier,
+            multipliers: &multiplier.multiplier,
+            shifts: &multiplier.shift,
             zero_points: &3,
             param_step: 0,
+            rows: Rows::ONE,
             clamp: (0, 127),
             rounding: FixedRounding::Single,
         };
@@ -194,7 +208,7 @@ fn convert_row(
 }
 
 /// Ranges of a square matrix of `n` elements, by row or by column.
-fn ranges(x: &Buffer) -> impl Fn(RangesFn, usize, &mut [u8]) -> usize {
+fn ranges(x: &Buffer, width: usize) -> impl Fn(RangesFn, usize, &mut [u8]) -> usize {
     move |run, n, dst| {
         let side = n.isqrt();
         assert_eq!(side * side, n);
@@ -203,7 +217,7 @@ fn ranges(x: &Buffer) -> impl Fn(RangesFn, usize, &mut [u8]) -> usize {
         ends[..4 * side].as_chunks_mut().0.fill(f32::INFINITY.to_ne_bytes());
         ends[4 * side..].as_chunks_mut().0.fill(f32::NEG_INFINITY.to_ne_bytes());
         let args = RangesArgs {
-            src: x.floats()[..n].as_ptr(),
+            src: x.bytes()[..n * width].as_ptr(),
             n: side,
             rows: side,
             row_stride: side,
@@ -216,13 +230,42 @@ fn ranges(x: &Buffer) -> impl Fn(RangesFn, usize, &mut [u8]) -> usize {
     }
 }
 
-fn min_max(x: &Buffer) -> impl Fn(MinMaxFn, usize, &mut [u8]) -> usize {
+fn min_max(x: &Buffer, width: usize) -> impl Fn(MinMaxFn, usize, &mut [u8]) -> usize {
     move |run, n, dst| {
         // SAFETY: `n` values.
-        let (min, max) = unsafe { run(x.floats()[..n].as_ptr(), 1, n) };
+        let (min, max) = unsafe { run(x.bytes()[..n * width].as_ptr(), 1, n) };
         dst[..4].copy_from_slice(&min.to_ne_bytes());
         dst[4..8].copy_from_slice(&max.to_ne_bytes());
         8
+    }
+}
+
+fn absmax(x: &Buffer) -> impl Fn(AbsmaxFn, usize, &mut [u8]) -> usize {
+    move |run, n, dst| {
+        // SAFETY: `n` values.
+        let absmax = unsafe { run(x.floats()[..n].as_ptr(), n) };
+        dst[..4].copy_from_slice(&absmax.to_ne_bytes());
+        4
+    }
+}
+
+fn row_sums(x: &Buffer) -> impl Fn(SumsFn, usize, &mut [u8]) -> usize {
+    move |run, n, dst| {
+        let side = n.isqrt();
+        let (src, sums) = (x.floats()[..n].as_ptr(), dst[..4 * side].as_mut_ptr().cast());
+        // SAFETY: a square of values, and as many sums as it has rows.
+        unsafe { run(&SumsArgs { src, n: side, rows: side, row_stride: side, sums }) };
+        4 * side
+    }
+}
+
+fn code_sums(q: &Buffer) -> impl Fn(CodeSumsFn, usize, &mut [u8]) -> usize {
+    move |run, n, dst| {
+        let side = n.isqrt();
+        let (src, sums) = (q.bytes()[..n].as_ptr(), dst[..4 * side].as_mut_ptr().cast());
+        // SAFETY: a square of codes, and as many sums as it has rows.
+        unsafe { run(&CodeSumsArgs { src, n: side, rows: side, row_stride: side, sums }) };
+        4 * side
     }
 }
 
@@ -289,16 +332,42 @@ pub fn bench(c: &mut Criterion) {
     let q = &Buffer::repeated(&codes(1 << 20), 2 * LARGEST);
     let acc: Vec<i32> = x.floats().iter().map(|x| (x * 50_000.0) as i32).collect();
     let acc = acc.as_slice();
+    // Numbers of ordinary size, read as f16; as bf16, which has the same bits, they are so too.
+    let halves: Vec<u8> = x.floats()[..1 << 20]
+        .iter()
+        .flat_map(|&x| fewbit::scheme::float16::f32_to_f16(x).to_ne_bytes())
+        .collect();
+    let halves = &Buffer::repeated(&halves, 2 * LARGEST);
     let results = [Buffer::new(4 * LARGEST), Buffer::new(4 * LARGEST)];
     let mut t = Tables { c, results, timed: Vec::new() };
 
-    t.table(quantize::F32_S8, quantize_row(x, IntFormat::S8));
-    t.table(quantize::F32_U8, quantize_row(x, IntFormat::U8));
-    t.table(quantize::F32_S16, quantize_row(x, IntFormat::S16));
-    t.table(quantize::F32_B1, quantize_row(x, IntFormat::B1));
-    t.table(dequantize::S8_F32, dequantize_row(q, 1));
-    t.table(dequantize::U8_F32, dequantize_row(q, 1));
-    t.table(dequantize::S16_F32, dequantize_row(q, 2));
+    t.table(quantize::F32_S8, quantize_row(x, IntFormat::S8, 4, 1));
+    t.table(quantize::F32_U8, quantize_row(x, IntFormat::U8, 4, 1));
+    t.table(quantize::F32_S16, quantize_row(x, IntFormat::S16, 4, 2));
+    t.table(quantize::F32_B1, quantize_row(x, IntFormat::B1, 4, 1));
+    t.table(quantize::FAKE_F32, quantize_row(x, IntFormat::S8, 4, 4));
+    t.table(quantize::FAKE_F32_B1, quantize_row(x, IntFormat::B1, 4, 4));
+    t.table(dequantize::S8_F32, dequantize_row(q, 1, 4));
+    t.table(dequantize::U8_F32, dequantize_row(q, 1, 4));
+    t.table(dequantize::S16_F32, dequantize_row(q, 2, 4));
+    t.table(quantize::F16_S8, quantize_row(halves, IntFormat::S8, 2, 1));
+    t.table(quantize::F16_U8, quantize_row(halves, IntFormat::U8, 2, 1));
+    t.table(quantize::F16_S16, quantize_row(halves, IntFormat::S16, 2, 2));
+    t.table(quantize::F16_B1, quantize_row(halves, IntFormat::B1, 2, 1));
+    t.table(quantize::FAKE_F16, quantize_row(halves, IntFormat::S8, 2, 2));
+    t.table(quantize::FAKE_F16_B1, quantize_row(halves, IntFormat::B1, 2, 2));
+    t.table(dequantize::S8_F16, dequantize_row(q, 1, 2));
+    t.table(dequantize::U8_F16, dequantize_row(q, 1, 2));
+    t.table(dequantize::S16_F16, dequantize_row(q, 2, 2));
+    t.table(quantize::BF16_S8, quantize_row(halves, IntFormat::S8, 2, 1));
+    t.table(quantize::BF16_U8, quantize_row(halves, IntFormat::U8, 2, 1));
+    t.table(quantize::BF16_S16, quantize_row(halves, IntFormat::S16, 2, 2));
+    t.table(quantize::BF16_B1, quantize_row(halves, IntFormat::B1, 2, 1));
+    t.table(quantize::FAKE_BF16, quantize_row(halves, IntFormat::S8, 2, 2));
+    t.table(quantize::FAKE_BF16_B1, quantize_row(halves, IntFormat::B1, 2, 2));
+    t.table(dequantize::S8_BF16, dequantize_row(q, 1, 2));
+    t.table(dequantize::U8_BF16, dequantize_row(q, 1, 2));
+    t.table(dequantize::S16_BF16, dequantize_row(q, 2, 2));
     t.table(requantize::S32_S8, requantize_row(acc));
     t.table(requantize::S32_U8, requantize_row(acc));
     t.table(requantize::S32_S8_FIXED, requantize_fixed_row(acc));
@@ -317,9 +386,19 @@ pub fn bench(c: &mut Criterion) {
     t.table(convert::F32_F8E5M2_SATURATE, convert_row(x, 4, 1));
     t.table(convert::F8E4M3FN_F32, convert_row(q, 1, 4));
     t.table(convert::F8E5M2_F32, convert_row(q, 1, 4));
-    t.table(reduce::MIN_MAX, min_max(x));
-    t.table(reduce::ROW_RANGES, ranges(x));
-    t.table(reduce::COLUMN_RANGES, ranges(x));
+    t.table(reduce::MIN_MAX, min_max(x, 4));
+    t.table(reduce::MIN_MAX_F16, min_max(halves, 2));
+    t.table(reduce::MIN_MAX_BF16, min_max(halves, 2));
+    t.table(reduce::ROW_RANGES, ranges(x, 4));
+    t.table(reduce::ROW_RANGES_F16, ranges(halves, 2));
+    t.table(reduce::ROW_RANGES_BF16, ranges(halves, 2));
+    t.table(reduce::COLUMN_RANGES, ranges(x, 4));
+    t.table(reduce::COLUMN_RANGES_F16, ranges(halves, 2));
+    t.table(reduce::COLUMN_RANGES_BF16, ranges(halves, 2));
+    t.table(reduce::ABSMAX, absmax(x));
+    t.table(reduce::ROW_SUMS, row_sums(x));
+    t.table(reduce::ROW_SUMS_S8, code_sums(q));
+    t.table(reduce::ROW_SUMS_U8, code_sums(q));
     t.table(scale::S32_F32, scale_row(acc, x));
     for format in Gguf::ALL {
         let (to, from) = block::gguf(format);

@@ -2,12 +2,13 @@
 //! `tensor_quantize/f32s8/avx512/per_row_4096x4096`. A case is a line of [`CASES`].
 
 use criterion::{BenchmarkId, Criterion, Throughput};
+use fewbit::Serial;
 use fewbit::granularity::{Granularity, Layout};
 use fewbit::kernels::quantize;
 use fewbit::kernels::registry::best;
 use fewbit::scheme::{IntFormat, ParamSpec, QuantizeMode};
 use fewbit::simd::Supported;
-use fewbit::tensor::{TensorParams, TensorQuant, code_bytes, param_count};
+use fewbit::tensor::{Reals, TensorParams, TensorQuant, code_bytes, param_count, quantize_dynamic};
 use fewbit_benches::{Buffer, Traffic, activations};
 use fewbit_testkit::supported_sets;
 
@@ -93,7 +94,7 @@ pub fn bench(c: &mut Criterion) {
                     let (x, scales) = (&x.floats()[..n], &mut scales[..count]);
                     quant.choose_params(x, &x_layout, scales, None, set).expect(name);
                 };
-                let quantize = |Data { x, codes, scales, .. }: &mut Data| {
+                let quantize_it = |Data { x, codes, scales, .. }: &mut Data| {
                     let params = TensorParams { scales: &scales[..count], zero_points: &[] };
                     let (x, q) = (&x.floats()[..n], &mut codes.bytes_mut()[..bytes]);
                     quant.quantize(x, &x_layout, &params, q, &q_layout, set).expect(name);
@@ -106,12 +107,20 @@ pub fn bench(c: &mut Criterion) {
                 if format == S8 {
                     time("tensor_choose_params", "f32".into(), &choose);
                 }
-                // Dynamic: parameters from the data, then codes; counted as if the data were read once.
-                time("tensor_dynamic", format!("f32{code}"), &|data| {
-                    choose(data);
-                    quantize(data);
-                });
-                time("tensor_quantize", format!("f32{code}"), &quantize);
+                // Parameters from the data, then codes; counted as if the data were read once.
+                time(
+                    "tensor_dynamic",
+                    format!("f32{code}"),
+                    &|Data { x, codes, scales, .. }| {
+                        let (x, q) = (Reals::of(&x.floats()[..n]), codes.bytes_mut().as_mut_ptr());
+                        let places = (&mut scales[..count], None);
+                        let (x, q) = ((x, &x_layout), (q, &q_layout));
+                        // SAFETY: the buffers cover the layouts.
+                        unsafe { quantize_dynamic(x, &quant, places, q, &Serial, set) }
+                            .expect(name);
+                    },
+                );
+                time("tensor_quantize", format!("f32{code}"), &quantize_it);
                 time("tensor_dequantize", format!("{code}f32"), &dequantize);
             }
         }

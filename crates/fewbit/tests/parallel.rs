@@ -6,7 +6,7 @@ mod common;
 use common::{Backwards, Threads};
 use fewbit::granularity::{Granularity, Layout};
 use fewbit::scheme::{IntFormat, ParamSpec, QuantizeMode, Scheme};
-use fewbit::tensor::{self, TensorParams, TensorQuant};
+use fewbit::tensor::{self, Reals, RealsMut, TensorParams, TensorQuant};
 use fewbit::{Parallel, Serial};
 use fewbit_testkit::{Rng, limited, seed};
 
@@ -69,15 +69,17 @@ fn threads_change_nothing() {
         for (way, parallel) in parallels.into_iter().enumerate() {
             let label = format!("{dims:?} {granularity:?} {format:?} {scheme:?} way {way}");
             let (mut got, mut own) = (new(), new());
-            let mut real = vec![f32::NAN; x.len()];
-            let from = (x.as_ptr(), &x_layout);
+            let (mut real, mut fake) = (vec![f32::NAN; x.len()], vec![f32::NAN; x.len()]);
+            let from = (Reals::of(&x), &x_layout);
             // SAFETY: the vectors cover their layouts.
             unsafe {
                 let to = (got.q.as_mut_ptr(), &q_layout);
                 tensor::quantize(from, &quant, &params, to, parallel, supported).unwrap();
                 let codes = (want.q.as_ptr(), &q_layout);
-                let to = (real.as_mut_ptr(), &x_layout);
+                let to = (RealsMut::of(&mut real), &x_layout);
                 tensor::dequantize(codes, &quant, &params, to, parallel, supported).unwrap();
+                let to = (fake.as_mut_ptr().cast(), &x_layout);
+                tensor::fake_quantize(from, &quant, &params, to, parallel, supported).unwrap();
                 let places = (&mut own.scales[..], Some(&mut own.zero_points[..]));
                 let to = (own.q.as_mut_ptr(), &q_layout);
                 tensor::quantize_dynamic(from, &quant, places, to, parallel, supported).unwrap();
@@ -85,6 +87,7 @@ fn threads_change_nothing() {
             assert!(got.q == want.q, "quantize: {label}");
             let same = |(a, b): (&f32, &f32)| a.to_bits() == b.to_bits();
             assert!(real.iter().zip(&back).all(same), "dequantize: {label}");
+            assert!(fake.iter().zip(&back).all(same), "fake quantize: {label}");
             assert!(own.scales == want.scales && own.zero_points == want.zero_points, "{label}");
             assert!(own.q == want.q, "dynamic: {label}");
         }

@@ -4,11 +4,11 @@
 use fewbit::calibrate::MinMax;
 use fewbit::granularity::{Granularity, Layout, MAX_RANK};
 use fewbit::scheme::{
-    IntFormat, ParamSpec, QuantParams, QuantizeMode, Quotient, Rounding, Scheme, SymmetricRange,
-    dequantize, pack, params_from_range, quantize, reduce,
+    IntFormat, ParamSpec, QuantParams, QuantizeMode, Quotient, RealFormat, Rounding, Scheme,
+    SymmetricRange, dequantize, pack, params_from_range, quantize, reduce,
 };
 use fewbit::simd::Supported;
-use fewbit::tensor::{self, TensorParams, TensorQuant};
+use fewbit::tensor::{self, Reals, RealsMut, TensorParams, TensorQuant};
 use fewbit::{Serial, Status, observe};
 use fewbit_testkit::{GuardedBuf, Rng, covered, is_full, report, seed, supported_sets};
 
@@ -287,7 +287,7 @@ fn nothing_beyond_the_elements_is_touched() {
                 let q = unsafe {
                     let (quant, params) = (&case.quant, case.params());
                     tensor::quantize(
-                        (x_at, &case.x_layout),
+                        (Reals { format: RealFormat::F32, at: x_at.cast() }, &case.x_layout),
                         quant,
                         &params,
                         (q_at, &case.q_layout),
@@ -299,7 +299,7 @@ fn nothing_beyond_the_elements_is_touched() {
                         (q_at, &case.q_layout),
                         quant,
                         &params,
-                        (x_at, &case.x_layout),
+                        (RealsMut { format: RealFormat::F32, at: x_at.cast() }, &case.x_layout),
                         &Serial,
                         supported,
                     )
@@ -410,12 +410,20 @@ fn tensors_without_elements() {
         assert_eq!(count, if granularity == Granularity::PerTensor { 1 } else { 3 });
         let (mut scales, mut zero_points) = (vec![0.0; count], vec![7; count]);
         quant
-            .choose_params(&[], &layout, &mut scales, Some(&mut zero_points), Supported::SCALAR)
+            .choose_params::<f32>(
+                &[],
+                &layout,
+                &mut scales,
+                Some(&mut zero_points),
+                Supported::SCALAR,
+            )
             .unwrap();
         assert!(scales == vec![1.0; count] && zero_points == vec![0; count]);
         let params = TensorParams { scales: &scales, zero_points: &zero_points };
-        quant.quantize(&[], &layout, &params, &mut [], &layout, Supported::SCALAR).unwrap();
-        quant.dequantize(&[], &layout, &params, &mut [], &layout, Supported::SCALAR).unwrap();
+        quant.quantize::<f32>(&[], &layout, &params, &mut [], &layout, Supported::SCALAR).unwrap();
+        quant
+            .dequantize::<f32>(&[], &layout, &params, &mut [], &layout, Supported::SCALAR)
+            .unwrap();
     }
 }
 

@@ -42,6 +42,7 @@ pub use plans::{
     FEWBIT_INPUT_DYNAMIC_PER_ROW, FEWBIT_INPUT_DYNAMIC_PER_TENSOR, FEWBIT_INPUT_STATIC,
     fewbit_allocator, fewbit_bias, fewbit_input, fewbit_output, fewbit_weights,
 };
+pub use reduce::*;
 pub use requantize::*;
 pub use status::{
     FEWBIT_ERROR_BUFFER_TOO_SMALL, FEWBIT_ERROR_INTERNAL, FEWBIT_ERROR_INVALID_ARGUMENT,

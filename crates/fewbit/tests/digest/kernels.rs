@@ -8,7 +8,7 @@ use fewbit::kernels::convert::{self, ConvertArgs, ConvertFn};
 use fewbit::kernels::dequantize::{self, DequantizeArgs, DequantizeFn};
 use fewbit::kernels::gemm::{TILES, TileArgs, block_rows, pack_lhs_row, pack_rhs};
 use fewbit::kernels::quantize::{self, QuantizeArgs, QuantizeFn};
-use fewbit::kernels::reduce::{self, RangesArgs, RangesFn};
+use fewbit::kernels::reduce::{self, CodeSumsArgs, RangesArgs, RangesFn, SumsArgs};
 use fewbit::kernels::registry::{Row, bind};
 use fewbit::kernels::requantize::{
     self, RequantizeArgs, RequantizeFixedArgs, RequantizeFixedFn, RequantizeFn,
@@ -16,7 +16,7 @@ use fewbit::kernels::requantize::{
 use fewbit::kernels::rescale::{self, RescaleArgs, RescaleFn};
 use fewbit::kernels::scale::{self, ScaleArgs, ScaleFn};
 use fewbit::scheme::block::{BLOCK, gguf::Gguf, mx, mx::Mx};
-use fewbit::scheme::{FixedMultiplier, FixedRounding, IntFormat};
+use fewbit::scheme::{FixedRounding, IntFormat, RealFormat, float16};
 use fewbit_testkit::{Rng, limited, missing};
 
 /// Strides of source and destination that every corpus is run with.
@@ -44,20 +44,55 @@ fn spread<T: Copy + Default>(values: &[T], stride: usize) -> Vec<T> {
 }
 
 pub(crate) fn enter(book: &mut Book) {
+    let f32s = RealFormat::F32;
     for (table, format) in [
         (quantize::F32_S8, IntFormat::S8),
         (quantize::F32_U8, IntFormat::U8),
         (quantize::F32_S16, IntFormat::S16),
         (quantize::F32_B1, IntFormat::B1),
     ] {
-        each(book, table, |run, digest| digest_quantize(run, format, digest));
+        let size = format.bits().div_ceil(8) as usize;
+        each(book, table, |run, digest| digest_quantize(run, f32s, format, size, digest));
     }
-    for (table, format) in [
-        (dequantize::S8_F32, IntFormat::S8),
-        (dequantize::U8_F32, IntFormat::U8),
-        (dequantize::S16_F32, IntFormat::S16),
+    for (real, tables) in [
+        (
+            RealFormat::F16,
+            [quantize::F16_S8, quantize::F16_U8, quantize::F16_S16, quantize::F16_B1],
+        ),
+        (
+            RealFormat::Bf16,
+            [quantize::BF16_S8, quantize::BF16_U8, quantize::BF16_S16, quantize::BF16_B1],
+        ),
     ] {
-        each(book, table, |run, digest| digest_dequantize(run, format, digest));
+        let formats = [IntFormat::S8, IntFormat::U8, IntFormat::S16, IntFormat::B1];
+        for (table, format) in tables.into_iter().zip(formats) {
+            let size = format.bits().div_ceil(8) as usize;
+            each(book, table, |run, digest| digest_quantize(run, real, format, size, digest));
+        }
+    }
+    for (real, fake, fake_b1) in [
+        (f32s, quantize::FAKE_F32, quantize::FAKE_F32_B1),
+        (RealFormat::F16, quantize::FAKE_F16, quantize::FAKE_F16_B1),
+        (RealFormat::Bf16, quantize::FAKE_BF16, quantize::FAKE_BF16_B1),
+    ] {
+        for (table, format) in [(fake, IntFormat::U8), (fake_b1, IntFormat::B1)] {
+            each(book, table, |run, digest| {
+                digest_quantize(run, real, format, real.size(), digest);
+            });
+        }
+    }
+    for (table, format, real) in [
+        (dequantize::S8_F32, IntFormat::S8, f32s),
+        (dequantize::U8_F32, IntFormat::U8, f32s),
+        (dequantize::S16_F32, IntFormat::S16, f32s),
+        (dequantize::S8_F16, IntFormat::S8, RealFormat::F16),
+        (dequantize::U8_F16, IntFormat::U8, RealFormat::F16),
+        (dequantize::S16_F16, IntFormat::S16, RealFormat::F16),
+        (dequantize::S8_BF16, IntFormat::S8, RealFormat::Bf16),
+        (dequantize::U8_BF16, IntFormat::U8, RealFormat::Bf16),
+        (dequantize::S16_BF16, IntFormat::S16, RealFormat::Bf16),
+    ] {
+        each(book, table, |run, digest| digest_dequantize(run, format, real, digest));
     }
     for (table, format) in
         [(requantize::S32_S8, IntFormat::S8), (requantize::S32_U8, IntFormat::U8)]
@@ -89,19 +124,34 @@ pub(crate) fn enter(book: &mut Book) {
     ] {
         each(book, table, |run, digest| digest_convert(run, src, sizes, digest));
     }
-    each(book, reduce::MIN_MAX, |run, digest| {
-        let values = floats(&mut Rng::new(5), 1.0, 500);
-        for stride in 1..4 {
-            for part in values.chunks(37 * stride) {
-                // SAFETY: every `stride`-th element of the part.
-                let (min, max) = unsafe { run(part.as_ptr(), stride, part.len() / stride) };
-                digest.f32s(&[min, max]);
+    for (table, real) in [
+        (reduce::MIN_MAX, f32s),
+        (reduce::MIN_MAX_F16, RealFormat::F16),
+        (reduce::MIN_MAX_BF16, RealFormat::Bf16),
+    ] {
+        each(book, table, |run, digest| {
+            let values = stored(real, &floats(&mut Rng::new(5), 1.0, 500));
+            for stride in 1..4 {
+                for part in values.chunks(37 * stride * real.size()) {
+                    let n = part.len() / real.size() / stride;
+                    // SAFETY: every `stride`-th element of the part.
+                    let (min, max) = unsafe { run(part.as_ptr(), stride, n) };
+                    digest.f32s(&[min, max]);
+                }
             }
-        }
-    });
-    for (table, columns) in [(reduce::ROW_RANGES, false), (reduce::COLUMN_RANGES, true)] {
-        each(book, table, |run, digest| digest_ranges(run, columns, digest));
+        });
     }
+    for (table, columns, real) in [
+        (reduce::ROW_RANGES, false, f32s),
+        (reduce::COLUMN_RANGES, true, f32s),
+        (reduce::ROW_RANGES_F16, false, RealFormat::F16),
+        (reduce::COLUMN_RANGES_F16, true, RealFormat::F16),
+        (reduce::ROW_RANGES_BF16, false, RealFormat::Bf16),
+        (reduce::COLUMN_RANGES_BF16, true, RealFormat::Bf16),
+    ] {
+        each(book, table, |run, digest| digest_ranges(run, columns, real, digest));
+    }
+    digest_sums(book);
     for (table, format) in [(rescale::S8_S8, IntFormat::S8), (rescale::U8_U8, IntFormat::U8)] {
         each(book, table, |run, digest| digest_rescale(run, format, digest));
     }
@@ -181,14 +231,63 @@ fn digest_rescale(run: RescaleFn, format: IntFormat, digest: &mut Digest) {
     }
 }
 
-fn digest_ranges(run: RangesFn, columns: bool, digest: &mut Digest) {
+/// Numbers as they are stored in a format.
+fn stored(format: RealFormat, x: &[f32]) -> Vec<u8> {
+    x.iter()
+        .flat_map(|&x| match format {
+            RealFormat::F32 => x.to_ne_bytes().to_vec(),
+            RealFormat::F16 => float16::f32_to_f16(x).to_ne_bytes().to_vec(),
+            RealFormat::Bf16 => float16::f32_to_bf16(x).to_ne_bytes().to_vec(),
+        })
+        .collect()
+}
+
+/// Rows of many lengths to their sums and largest magnitudes.
+fn digest_sums(book: &mut Book) {
+    let mut rng = Rng::new(9);
+    let x: Vec<f32> = (0..20_000).map(|_| rng.normal() * rng.pick(&[1e-3, 1.0, 1e4])).collect();
+    let q = rng.bytes(20_000);
+    const LENGTHS: [usize; 9] = [1, 7, 16, 37, 64, 100, 1000, 4096, 9999];
+    each(book, reduce::ROW_SUMS, |run, digest| {
+        for n in LENGTHS {
+            let rows = x.len() / n;
+            let mut sums = vec![0.0; rows];
+            let (src, sums_at) = (x.as_ptr(), sums.as_mut_ptr());
+            // SAFETY: `rows * n` values, `rows` sums.
+            unsafe { run(&SumsArgs { src, n, rows, row_stride: n, sums: sums_at }) };
+            digest.f32s(&sums);
+        }
+    });
+    each(book, reduce::ABSMAX, |run, digest| {
+        let values = floats(&mut Rng::new(5), 1.0, 500);
+        for n in LENGTHS {
+            // SAFETY: the part's values.
+            values.chunks(n).for_each(|x| digest.f32s(&[unsafe { run(x.as_ptr(), x.len()) }]));
+        }
+    });
+    for table in [reduce::ROW_SUMS_S8, reduce::ROW_SUMS_U8] {
+        each(book, table, |run, digest| {
+            for n in LENGTHS {
+                let rows = q.len() / n;
+                let mut sums = vec![0; rows];
+                let (src, sums_at) = (q.as_ptr(), sums.as_mut_ptr());
+                // SAFETY: `rows * n` codes, `rows` sums.
+                unsafe { run(&CodeSumsArgs { src, n, rows, row_stride: n, sums: sums_at }) };
+                digest.i32s(&sums);
+            }
+        });
+    }
+}
+
+fn digest_ranges(run: RangesFn, columns: bool, real: RealFormat, digest: &mut Digest) {
     let values = floats(&mut Rng::new(6), 1.0, 600);
+    let stored = stored(real, &values);
     for n in [1, 3, 16, 37, 100] {
         let rows = values.len() / n;
         let ranges = if columns { n } else { rows };
         let (mut low, mut high) = (vec![f32::INFINITY; ranges], vec![f32::NEG_INFINITY; ranges]);
         let args = RangesArgs {
-            src: values.as_ptr(),
+            src: stored.as_ptr(),
             n,
             rows,
             row_stride: n,
@@ -202,7 +301,13 @@ fn digest_ranges(run: RangesFn, columns: bool, digest: &mut Digest) {
     }
 }
 
-fn digest_quantize(run: QuantizeFn, format: IntFormat, digest: &mut Digest) {
+fn digest_quantize(
+    run: QuantizeFn,
+    real: RealFormat,
+    format: IntFormat,
+    size: usize,
+    digest: &mut Digest,
+) {
     let mut rng = Rng::new(1);
     for scale in SCALES {
         for mode in MODES {
@@ -213,8 +318,8 @@ fn digest_quantize(run: QuantizeFn, format: IntFormat, digest: &mut Digest) {
                 let scales: Vec<f32> =
                     scales.into_iter().map(|s| s.max(f32::from_bits(1))).collect();
                 let zero_points: Vec<i32> = (0..n).map(|_| zero_point(&mut rng, format)).collect();
-                let src = spread(&x, src_stride);
-                let mut dst = vec![0u8; n * dst_stride * format.bits().div_ceil(8) as usize];
+                let src = stored(real, &spread(&x, src_stride));
+                let mut dst = vec![0u8; n * dst_stride * size];
                 let args = QuantizeArgs {
                     src: src.as_ptr(),
                     src_stride,
@@ -237,7 +342,7 @@ fn digest_quantize(run: QuantizeFn, format: IntFormat, digest: &mut Digest) {
     }
 }
 
-fn digest_dequantize(run: DequantizeFn, format: IntFormat, digest: &mut Digest) {
+fn digest_dequantize(run: DequantizeFn, format: IntFormat, real: RealFormat, digest: &mut Digest) {
     let mut rng = Rng::new(2);
     for scale in SCALES {
         for ((src_stride, dst_stride), param_step) in STRIDES.into_iter().zip([0, 1, 1]) {
@@ -249,7 +354,7 @@ fn digest_dequantize(run: DequantizeFn, format: IntFormat, digest: &mut Digest) 
             let zero_points: Vec<i32> = (0..n).map(|_| zero_point(&mut rng, format)).collect();
             let wide = spread(&codes, src_stride);
             let narrow: Vec<u8> = wide.iter().map(|&q| q as u8).collect();
-            let mut dst = vec![0f32; n * dst_stride];
+            let mut dst = vec![0u8; n * dst_stride * real.size()];
             let args = DequantizeArgs {
                 src: if format == IntFormat::S16 { wide.as_ptr().cast() } else { narrow.as_ptr() },
                 src_stride,
@@ -263,7 +368,7 @@ fn digest_dequantize(run: DequantizeFn, format: IntFormat, digest: &mut Digest) 
             };
             // SAFETY: as for quantize.
             unsafe { run(&args) };
-            digest.f32s(&dst);
+            digest.bytes(&dst);
         }
     }
 }
@@ -312,12 +417,9 @@ fn digest_requantize_fixed(run: RequantizeFixedFn, format: IntFormat, digest: &m
         for shift in [-31, -20, -9, -1, 0, 1, 7] {
             let acc = sums(&mut rng);
             let n = acc.len();
-            let multipliers: Vec<FixedMultiplier> = (0..n)
-                .map(|_| FixedMultiplier {
-                    multiplier: (rng.next_u32() >> 2 | 1 << 30) as i32,
-                    shift,
-                })
-                .collect();
+            let multipliers: Vec<i32> =
+                (0..n).map(|_| (rng.next_u32() >> 2 | 1 << 30) as i32).collect();
+            let shifts = vec![shift; n];
             let zero_points: Vec<i32> = (0..n).map(|_| zero_point(&mut rng, format)).collect();
             let mut dst = vec![0u8; n];
             let args = RequantizeFixedArgs {
@@ -327,8 +429,10 @@ fn digest_requantize_fixed(run: RequantizeFixedFn, format: IntFormat, digest: &m
                 dst_stride: 1,
                 n,
                 multipliers: multipliers.as_ptr(),
+                shifts: shifts.as_ptr(),
                 zero_points: zero_points.as_ptr(),
                 param_step: 1,
+                rows: Rows::ONE,
                 clamp: (format.qmin(), format.qmax()),
                 rounding,
             };

@@ -6,7 +6,7 @@ use fewbit::Serial;
 use fewbit::granularity::{Granularity, Layout};
 use fewbit::scheme::{IntFormat, ParamSpec, Scheme, SymmetricRange};
 use fewbit::simd::Supported;
-use fewbit::tensor::{self, TensorParams, TensorQuant};
+use fewbit::tensor::{self, Reals, RealsMut, TensorParams, TensorQuant};
 use fewbit_testkit::{Rng, supported_sets};
 
 const DIMS: [usize; 3] = [3, 10, 37];
@@ -80,7 +80,7 @@ fn digest(
     let zero_points = if symmetric { None } else { Some(&mut zeros[..]) };
     // SAFETY: `x` covers its layout.
     unsafe {
-        tensor::choose_params(x.as_ptr(), &x_layout, quant, &mut scales, zero_points, supported)
+        tensor::choose_params(Reals::of(&x), &x_layout, quant, &mut scales, zero_points, supported)
     }
     .unwrap();
     params.f32s(&scales);
@@ -93,7 +93,7 @@ fn digest(
     // SAFETY: `x`, `q` and `back` cover their layouts; `q` is aligned to 2.
     unsafe {
         tensor::quantize(
-            (x.as_ptr(), &x_layout),
+            (Reals::of(&x), &x_layout),
             quant,
             &chosen,
             (bytes, &q_layout),
@@ -101,7 +101,7 @@ fn digest(
             supported,
         )
         .unwrap();
-        let to = back.as_mut_ptr();
+        let to = RealsMut::of(&mut back);
         let from = (bytes.cast_const(), &q_layout);
         tensor::dequantize(from, quant, &chosen, (to, &x_layout), &Serial, supported).unwrap();
     }

@@ -118,37 +118,37 @@ rows! {
 
 rows! {
     /// f32 to codes, which `clamp` bounds, and those to f32.
-    FAKE_F32: QuantizeFn = "fake_quantize_f32", |args: &QuantizeArgs|,
+    FAKE_F32: QuantizeFn = "fake_quantize_f32f32", |args: &QuantizeArgs|,
     quantize::<V, F32, Faked<F32>>(args)
 }
 
 rows! {
     /// f32 to the codes of b1, and those to f32.
-    FAKE_F32_B1: QuantizeFn = "fake_quantize_f32b1", |args: &QuantizeArgs|,
+    FAKE_F32_B1: QuantizeFn = "fake_quantize_b1_f32f32", |args: &QuantizeArgs|,
     binary::quantize::<V, F32, Faked<F32>>(args)
 }
 
 rows! {
     /// f16 to codes, which `clamp` bounds, and those to f16.
-    FAKE_F16: QuantizeFn = "fake_quantize_f16", |args: &QuantizeArgs|,
+    FAKE_F16: QuantizeFn = "fake_quantize_f16f16", |args: &QuantizeArgs|,
     quantize::<V, F16, Faked<F16>>(args)
 }
 
 rows! {
     /// f16 to the codes of b1, and those to f16.
-    FAKE_F16_B1: QuantizeFn = "fake_quantize_f16b1", |args: &QuantizeArgs|,
+    FAKE_F16_B1: QuantizeFn = "fake_quantize_b1_f16f16", |args: &QuantizeArgs|,
     binary::quantize::<V, F16, Faked<F16>>(args)
 }
 
 rows! {
     /// bf16 to codes, which `clamp` bounds, and those to bf16.
-    FAKE_BF16: QuantizeFn = "fake_quantize_bf16", |args: &QuantizeArgs|,
+    FAKE_BF16: QuantizeFn = "fake_quantize_bf16bf16", |args: &QuantizeArgs|,
     quantize::<V, Bf16, Faked<Bf16>>(args)
 }
 
 rows! {
     /// bf16 to the codes of b1, and those to bf16.
-    FAKE_BF16_B1: QuantizeFn = "fake_quantize_bf16b1", |args: &QuantizeArgs|,
+    FAKE_BF16_B1: QuantizeFn = "fake_quantize_b1_bf16bf16", |args: &QuantizeArgs|,
     binary::quantize::<V, Bf16, Faked<Bf16>>(args)
 }
 
