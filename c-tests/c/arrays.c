@@ -135,7 +135,28 @@ static void test_pack(void) {
     CHECK_BYTES(b1, codes, sizeof b1);
 }
 
+static void test_reduce(void) {
+    const float x[] = {1.0f, -8.5f, 3.0f, 0.25f, -2.0f, 0.5f};
+    const int8_t s8[] = {-128, -128, 127, 1, 2, 3};
+    const uint8_t u8[] = {255, 255, 7, 1, 2, 3};
+    float absmax = -1.0f, sums[2];
+    int32_t totals[2];
+    CHECK_OK(fewbit_absmax_f32(x, 6, &absmax));
+    CHECK(absmax == 8.5f);
+    CHECK_OK(fewbit_absmax_f32(NULL, 0, &absmax));
+    CHECK(absmax == 0.0f);
+    CHECK_OK(fewbit_row_sums_f32(x, 2, 2, 4, sums)); /* rows of 2, 4 apart */
+    CHECK(sums[0] == -7.5f && sums[1] == -1.5f);
+    CHECK_OK(fewbit_row_sums_f32(NULL, 2, 0, 0, sums));
+    CHECK(sums[0] == 0.0f && sums[1] == 0.0f);
+    CHECK_OK(fewbit_row_sums_s8(s8, 2, 3, 3, totals));
+    CHECK(totals[0] == -129 && totals[1] == 6);
+    CHECK_OK(fewbit_row_sums_u8(u8, 2, 2, 4, totals));
+    CHECK(totals[0] == 510 && totals[1] == 5);
+}
+
 void test_arrays(void) {
+    test_reduce();
     test_quantize();
     test_convert();
     test_min_max();

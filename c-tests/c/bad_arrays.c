@@ -60,6 +60,23 @@ static const fewbit_quant_params good = {0.5f, 3};
         HUGE_REFUSED(f, n, (in, WRAPS middle, to));                \
     } while (0)
 
+/* Functions of (matrix, rows, n, row_stride, sums). */
+#define MATRIX(f, in_name, in, to)                                                                        \
+    do {                                                                                                  \
+        NULL_REFUSED(f, in_name, (NULL, 2, 3, 3, to));                                                    \
+        NULL_REFUSED(f, sums, (in, 2, 3, 3, NULL));                                                       \
+        ZERO_ACCEPTED(f, rows, (NULL, 0, 3, 3, NULL));                                                    \
+        CHECK(outputs_untouched());                                                                       \
+        ZERO_ACCEPTED(f, n, (NULL, 2, 0, 3, to));                                                         \
+        outputs_reset();                                                                                  \
+        REFUSED("zero", f, row_stride, FEWBIT_ERROR_INVALID_ARGUMENT, (in, 2, 3, 0, to));                 \
+        INVALID(f, row_stride, (in, 2, 3, 2, to));                                                        \
+        HUGE_REFUSED(f, rows, (in, HUGE_N, 3, 3, to));                                                    \
+        HUGE_REFUSED(f, rows, (in, WRAPS, 1, 4, to));                                                     \
+        HUGE_REFUSED(f, n, (in, 2, HUGE_N, HUGE_N, to));                                                  \
+        HUGE_REFUSED(f, row_stride, (in, 3, 3, HUGE_N / 2, to));                                          \
+    } while (0)
+
 #define NOTHING
 #define SATURATE , 1
 #define FLOAT_MODE , 0.5f, 3
@@ -169,6 +186,24 @@ static void test_the_rest(void) {
     OVERLAPPING(fewbit_min_max_f32, min, (out.f32, 4, &out.f32[3], &out.high));
     OVERLAPPING(fewbit_min_max_f32, max, (x, 4, &out.low, &out.low));
     MISALIGNED(fewbit_min_max_f32, x, (ODD(float, x), 4, &out.low, &out.high));
+
+    NULL_REFUSED(fewbit_absmax_f32, x, (NULL, 4, &out.low));
+    NULL_REFUSED(fewbit_absmax_f32, absmax, (x, 4, NULL));
+    ZERO_ACCEPTED(fewbit_absmax_f32, n, (NULL, 0, &out.low));
+    HUGE_REFUSED(fewbit_absmax_f32, n, (x, WRAPS, &out.low));
+    OVERLAPPING(fewbit_absmax_f32, absmax, (out.f32, 4, &out.f32[3]));
+    MISALIGNED(fewbit_absmax_f32, x, (ODD(float, x), 4, &out.low));
+
+    MATRIX(fewbit_row_sums_f32, x, x, out.f32);
+    MATRIX(fewbit_row_sums_s8, q, codes, out.s32);
+    MATRIX(fewbit_row_sums_u8, q, bytes, out.s32);
+    OVERLAPPING(fewbit_row_sums_f32, sums, (out.f32, 2, 4, 4, &out.f32[7]));
+    OVERLAPPING(fewbit_row_sums_s8, sums, (out.s8, 1, 4, 4, (int32_t *)(void *)out.s8));
+    OVERLAPPING(fewbit_row_sums_u8, sums, (out.u8, 1, 4, 4, (int32_t *)(void *)out.u8));
+    MISALIGNED(fewbit_row_sums_f32, x, (ODD(float, x), 2, 4, 4, out.f32));
+    MISALIGNED(fewbit_row_sums_s8, sums, (codes, 1, 4, 4, ODD(int32_t, out.s32)));
+    REFUSED("limit", fewbit_row_sums_s8, n, FEWBIT_ERROR_LIMIT_EXCEEDED,
+            (codes, 1, ((size_t)1 << 23) + 1, ((size_t)1 << 23) + 1, out.s32));
 
     NULL_REFUSED(fewbit_pack, codes, (NULL, 4, FEWBIT_S4, 0, out.u8));
     NULL_REFUSED(fewbit_pack, packed, (codes, 4, FEWBIT_S4, 0, NULL));

@@ -29,7 +29,8 @@ static int8_t q[24];
         SPEC_INVALID(f, rounding, 2, args);                        \
         SPEC_INVALID(f, quotient, 2, args);                        \
         SPEC_INVALID(f, granularity, 4, args);                     \
-        SPEC_INVALID(f, reserved, 1, args);                        \
+        SPEC_INVALID(f, real, 0, args);                            \
+        SPEC_INVALID(f, real, FEWBIT_F8E5M2, args);                \
     } while (0)
 
 static void test_descriptions(void) {
@@ -44,6 +45,7 @@ static void test_descriptions(void) {
     SPEC_FIELDS(fewbit_choose_params, (x, &shape, &spec, out.f32, out.s32, 4, &err));
     SPEC_FIELDS(fewbit_quantize, (x, &shape, &spec, scales, zero_points, 4, NULL, out.s8, &shape, &err));
     SPEC_FIELDS(fewbit_quantize_dynamic, (x, &shape, &spec, out.f32, out.s32, 4, NULL, out.s8, &shape, &err));
+    SPEC_FIELDS(fewbit_fake_quantize, (x, &shape, &spec, scales, zero_points, 4, NULL, out.f32, &shape, &err));
     SPEC_FIELDS(fewbit_dequantize, (q, &shape, &spec, scales, zero_points, 4, NULL, out.f32, &shape, &err));
 
     /* A newer header's description: fine while what is new is zero. */
@@ -188,6 +190,28 @@ static void test_calls(void) {
     OVERLAPPING(fewbit_dequantize, x_shape, (q, &shape, &spec, scales, zero_points, 4, NULL, out.f32, &folded, &err));
     NULL_ACCEPTED(fewbit_dequantize, parallel_for, (q, &shape, &spec, scales, zero_points, 4, NULL, out.f32, &shape, &err));
     INVALID(fewbit_dequantize, parallel_for, (q, &shape, &spec, scales, zero_points, 4, &nobody, out.f32, &shape, &err));
+
+    NULL_EXPLAINED(fewbit_fake_quantize, x, (NULL, &shape, &spec, scales, zero_points, 4, NULL, out.f32, &shape, &err));
+    NULL_EXPLAINED(fewbit_fake_quantize, x_shape, (x, NULL, &spec, scales, zero_points, 4, NULL, out.f32, &shape, &err));
+    NULL_EXPLAINED(fewbit_fake_quantize, spec, (x, &shape, NULL, scales, zero_points, 4, NULL, out.f32, &shape, &err));
+    NULL_EXPLAINED(fewbit_fake_quantize, scales, (x, &shape, &spec, NULL, zero_points, 4, NULL, out.f32, &shape, &err));
+    NULL_ACCEPTED(fewbit_fake_quantize, zero_points, (x, &shape, &spec, scales, NULL, 4, NULL, out.f32, &shape, &err));
+    NULL_EXPLAINED(fewbit_fake_quantize, y, (x, &shape, &spec, scales, zero_points, 4, NULL, NULL, &shape, &err));
+    NULL_EXPLAINED(fewbit_fake_quantize, y_shape, (x, &shape, &spec, scales, zero_points, 4, NULL, out.f32, NULL, &err));
+    NULL_ACCEPTED(fewbit_fake_quantize, error, (x, &shape, &spec, scales, zero_points, 4, NULL, out.f32, &shape, NULL));
+    REFUSED("zero", fewbit_fake_quantize, count, FEWBIT_ERROR_INVALID_ARGUMENT,
+            (x, &shape, &spec, scales, zero_points, 0, NULL, out.f32, &shape, &err));
+    HUGE_REFUSED(fewbit_fake_quantize, count,
+                 (x, &shape, &spec, scales, zero_points, SIZE_MAX, NULL, out.f32, &shape, &err));
+    OVERLAPPING(fewbit_fake_quantize, y, (out.f32, &shape, &spec, scales, zero_points, 4, NULL, out.f32, &shape, &err));
+    OVERLAPPING(fewbit_fake_quantize, y_shape, (x, &shape, &spec, scales, zero_points, 4, NULL, out.f32, &folded, &err));
+    INVALID(fewbit_fake_quantize, y_shape, (x, &shape, &spec, scales, zero_points, 4, NULL, out.f32, &other, &err));
+    NULL_ACCEPTED(fewbit_fake_quantize, parallel_for,
+                  (x, &shape, &spec, scales, zero_points, 4, NULL, out.f32, &shape, &err));
+    INVALID(fewbit_fake_quantize, parallel_for,
+            (x, &shape, &spec, scales, zero_points, 4, &nobody, out.f32, &shape, &err));
+    s16.real = FEWBIT_BF16;
+    MISALIGNED(fewbit_quantize, x, ((char *)x + 1, &shape, &s16, scales, zero_points, 4, NULL, out.room, &shape, &err));
 
     NULL_EXPLAINED(fewbit_quantize_dynamic, x, (NULL, &shape, &spec, out.f32, out.s32, 4, NULL, out.s8, &shape, &err));
     NULL_EXPLAINED(fewbit_quantize_dynamic, x_shape, (x, NULL, &spec, out.f32, out.s32, 4, NULL, out.s8, &shape, &err));

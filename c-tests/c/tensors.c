@@ -136,6 +136,50 @@ static void test_packed_rows(void) {
     CHECK_BYTES(x, y, sizeof x);
 }
 
+/* f16 and bf16 on the other side of codes, and codes that become real numbers at once. */
+static void test_halves(int32_t real) {
+    float x[ROWS * COLUMNS], wide[ROWS * COLUMNS], scales[ROWS], wide_scales[ROWS];
+    uint16_t half[ROWS * COLUMNS], back[ROWS * COLUMNS], fake[ROWS * COLUMNS];
+    int32_t zero_points[ROWS], wide_zero_points[ROWS];
+    int8_t q[ROWS * COLUMNS], wide_q[ROWS * COLUMNS], own[ROWS * COLUMNS];
+    const fewbit_shape shape = shape2(ROWS, COLUMNS);
+    const fewbit_tensor_quant of_wide = spec_of(FEWBIT_S8, FEWBIT_SCHEME_AFFINE, FEWBIT_PER_AXIS, 0, 0);
+    fewbit_tensor_quant of_half = of_wide;
+    size_t i;
+    of_half.real = real;
+    fill(x, COUNT(x));
+    if (real == FEWBIT_F16) {
+        CHECK_OK(fewbit_convert_f32_f16(x, COUNT(x), half));
+        CHECK_OK(fewbit_convert_f16_f32(half, COUNT(x), wide));
+    } else {
+        CHECK_OK(fewbit_convert_f32_bf16(x, COUNT(x), half));
+        CHECK_OK(fewbit_convert_bf16_f32(half, COUNT(x), wide));
+    }
+    CHECK_OK(fewbit_choose_params(wide, &shape, &of_wide, wide_scales, wide_zero_points, ROWS, NULL));
+    CHECK_OK(fewbit_choose_params(half, &shape, &of_half, scales, zero_points, ROWS, NULL));
+    CHECK_BYTES(wide_scales, scales, sizeof scales);
+    CHECK_BYTES(wide_zero_points, zero_points, sizeof zero_points);
+    CHECK_OK(fewbit_quantize(wide, &shape, &of_wide, scales, zero_points, ROWS, NULL, wide_q, &shape, NULL));
+    CHECK_OK(fewbit_quantize(half, &shape, &of_half, scales, zero_points, ROWS, NULL, q, &shape, NULL));
+    CHECK_BYTES(wide_q, q, sizeof q);
+    CHECK_OK(fewbit_quantize_dynamic(half, &shape, &of_half, scales, zero_points, ROWS, NULL, own, &shape, NULL));
+    CHECK_BYTES(q, own, sizeof q);
+    CHECK_OK(fewbit_dequantize(q, &shape, &of_half, scales, zero_points, ROWS, NULL, back, &shape, NULL));
+    CHECK_OK(fewbit_fake_quantize(half, &shape, &of_half, scales, zero_points, ROWS, NULL, fake, &shape, NULL));
+    CHECK_BYTES(back, fake, sizeof back);
+    /* A code's number, rounded once: near the one of f32. */
+    CHECK_OK(fewbit_dequantize(q, &shape, &of_wide, scales, zero_points, ROWS, NULL, x, &shape, NULL));
+    for (i = 0; i < COUNT(x); i++) {
+        float number;
+        if (real == FEWBIT_F16) {
+            CHECK_OK(fewbit_convert_f16_f32(&back[i], 1, &number));
+        } else {
+            CHECK_OK(fewbit_convert_bf16_f32(&back[i], 1, &number));
+        }
+        CHECK((number > x[i] ? number - x[i] : x[i] - number) <= (x[i] > 0.0f ? x[i] : -x[i]) / 250.0f);
+    }
+}
+
 static void test_empty(void) {
     const fewbit_shape shape = shape2(0, COLUMNS);
     const fewbit_tensor_quant spec = spec_of(FEWBIT_S8, FEWBIT_SCHEME_AFFINE, FEWBIT_PER_TENSOR, 0, 0);
@@ -156,6 +200,8 @@ void test_tensors(void) {
     test_strides();
     test_blocks();
     test_packed_rows();
+    test_halves(FEWBIT_F16);
+    test_halves(FEWBIT_BF16);
     test_empty();
 }
 

@@ -131,11 +131,11 @@ unsafe fn code_sums(
     unsafe {
         integer_entry(core::ptr::null_mut(), |supported| {
             let extent = matrix("q", rows, n, row_stride)?;
-            apart(array("q", q, extent)?, array("sums", sums, rows)?)?;
             if n > MAX_COLUMNS {
                 let text = "is {}, but sums of more than {} codes could overflow";
                 return Err(Error::new(Status::LimitExceeded, "n", text).with(n).with(MAX_COLUMNS));
             }
+            apart(array("q", q, extent)?, array("sums", sums, rows)?)?;
             kernel(table, supported)?.run()(&CodeSumsArgs { src: q, n, rows, row_stride, sums });
             Ok(())
         })
