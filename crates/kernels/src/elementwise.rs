@@ -22,17 +22,20 @@ pub(crate) trait Step {
     /// elements, and the op's parameters for the elements `first..first + n`.
     unsafe fn step(&self, src: *const Self::Src, dst: *mut Self::Dst, first: usize, n: usize);
 
-    /// Four whole steps at once; an op that can share work between them has its own.
+    /// Four whole steps at once, or nothing: whether it did them, or leaves them to
+    /// [`step`](Step::step). An op that can share work between steps, or has another way for most
+    /// elements, has its own.
     ///
     /// # Safety
     /// As [`step`](Step::step), for `4 * LANES` elements.
     #[inline(always)]
-    unsafe fn step_4(&self, src: *const Self::Src, dst: *mut Self::Dst, first: usize) {
+    unsafe fn step_4(&self, src: *const Self::Src, dst: *mut Self::Dst, first: usize) -> bool {
         for i in 0..4 {
             let at = i * Self::LANES;
             // SAFETY: by this function's contract.
             unsafe { self.step(src.add(at), dst.add(at), first + at, Self::LANES) };
         }
+        true
     }
 
     /// As [`step_4`](Step::step_4), around the caches; followed by a fence before others may look.
@@ -41,7 +44,7 @@ pub(crate) trait Step {
     /// As [`step_4`](Step::step_4), where `dst` is aligned to what the op stores at once: the first call's
     /// to a line, each following one's by as much as four vectors of results further.
     #[inline(always)]
-    unsafe fn stream_4(&self, src: *const Self::Src, dst: *mut Self::Dst, first: usize) {
+    unsafe fn stream_4(&self, src: *const Self::Src, dst: *mut Self::Dst, first: usize) -> bool {
         // SAFETY: by this function's contract.
         unsafe { self.step_4(src, dst, first) }
     }
@@ -83,10 +86,7 @@ pub(crate) unsafe fn run<S: Step>(
     stream: bool,
 ) {
     let in_place = src_stride == 1 && dst_stride == 1;
-    if S::STREAMS && stream && in_place && dst.is_aligned() {
-        // SAFETY: by this function's contract; the destination is aligned to its elements.
-        return unsafe { streamed(op, src, dst, n) };
-    }
+    let stream = S::STREAMS && stream && in_place && dst.is_aligned();
     let mut gathered = [MaybeUninit::<S::Src>::uninit(); GATHER];
     let mut scattered = [MaybeUninit::<S::Dst>::uninit(); GATHER];
     let mut first = 0;
@@ -95,7 +95,8 @@ pub(crate) unsafe fn run<S: Step>(
         // SAFETY: `first + len <= n`, so all elements touched are the caller's or the buffers'
         // first `len <= GATHER`; the gathered ones are initialised before they are read, and the
         // steps initialise the scattered ones. `first * stride` cannot wrap, as it is the offset
-        // of an element that exists.
+        // of an element that exists. Streamed results lie at a line and at multiples of four vectors
+        // of them behind it.
         unsafe {
             let from = if src_stride == 1 {
                 src.add(first)
@@ -106,17 +107,32 @@ pub(crate) unsafe fn run<S: Step>(
                 gathered.as_ptr().cast()
             };
             let to = if dst_stride == 1 { dst.add(first) } else { scattered.as_mut_ptr().cast() };
-            let mut at = 0;
-            while len - at >= 4 * S::LANES {
-                op.step_4(from.add(at), to.add(at), first + at);
-                at += 4 * S::LANES;
-            }
-            while len - at >= S::LANES {
-                op.step(from.add(at), to.add(at), first + at, S::LANES);
-                at += S::LANES;
-            }
-            if at < len {
-                op.step(from.add(at), to.add(at), first + at, len - at);
+            // One place for single steps, up to `end`: up to the first whole line where that matters,
+            // then what the fours leave.
+            let (mut at, mut end) = (0, if stream { line_head(dst).min(len) } else { 0 });
+            loop {
+                while at < end {
+                    let n = S::LANES.min(end - at);
+                    op.step(from.add(at), to.add(at), first + at, n);
+                    at += n;
+                }
+                if stream {
+                    while len - at >= 4 * S::LANES
+                        && op.stream_4(from.add(at), to.add(at), first + at)
+                    {
+                        at += 4 * S::LANES;
+                    }
+                } else {
+                    while len - at >= 4 * S::LANES
+                        && op.step_4(from.add(at), to.add(at), first + at)
+                    {
+                        at += 4 * S::LANES;
+                    }
+                }
+                if at == len {
+                    break;
+                }
+                end = len.min(at + 4 * S::LANES);
             }
             if dst_stride != 1 {
                 for (i, slot) in scattered.iter().enumerate().take(len) {
@@ -132,34 +148,6 @@ pub(crate) unsafe fn run<S: Step>(
 #[inline(always)]
 pub(crate) fn line_head<T>(pointer: *const T) -> usize {
     pointer.addr().wrapping_neg() % LINE / size_of::<T>()
-}
-
-/// [`run`] around the caches: up to the first whole line by steps, then by fours, then the rest.
-///
-/// # Safety
-/// As [`run`], for strides of 1 and a destination that is aligned to its elements.
-#[inline(always)]
-unsafe fn streamed<S: Step>(op: &S, src: *const S::Src, dst: *mut S::Dst, n: usize) {
-    let head = line_head(dst).min(n);
-    let mut at = 0;
-    // SAFETY: `at + len <= n` throughout; from `head` on, results lie at a
-    // line and at multiples of four vectors of them behind it.
-    unsafe {
-        while at < head {
-            let len = S::LANES.min(head - at);
-            op.step(src.add(at), dst.add(at), at, len);
-            at += len;
-        }
-        while n - at >= 4 * S::LANES {
-            op.stream_4(src.add(at), dst.add(at), at);
-            at += 4 * S::LANES;
-        }
-        while at < n {
-            let len = S::LANES.min(n - at);
-            op.step(src.add(at), dst.add(at), at, len);
-            at += len;
-        }
-    }
 }
 
 /// Declares an op's table: a public slice of rows, best first, and behind each row an entry

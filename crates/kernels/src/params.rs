@@ -147,30 +147,17 @@ pub(crate) unsafe fn grid<V: Lanes, O: Op<V>>(op: &O, grid: &Grid<O::Src, O::Dst
     unsafe {
         if param_step == 0 && short && n.is_multiple_of(V::LANES) && V::LANES > 1 {
             blocks(op, params, run, &rows);
-        } else if param_step == 0 && short {
-            expanded(op, params, run, &rows);
-        } else if param_step == 0 {
+        } else if param_step == 0 && !short {
             for row in 0..rows.count {
                 let shared = params.from(row * rows.param_stride).first();
                 op.shared(shared, run.row(&rows, row));
             }
-        } else if rows.param_stride != 0 || rows.count == 1 {
+        } else if param_step != 0 && (rows.param_stride != 0 || rows.count == 1) {
             for row in 0..rows.count {
                 op.each(params.from(row * rows.param_stride), run.row(&rows, row));
             }
-        } else if short {
-            repeated(op, params, run, rows.count);
         } else {
-            let (mut first, mut tile) = (0, O::tile());
-            while first < n {
-                let len = (n - first).min(TILE);
-                let params = params.from(first);
-                op.prepare(&mut tile, params, len);
-                for row in 0..rows.count {
-                    op.tiled(&tile, params, run.row(&rows, row).part(first, len));
-                }
-                first += len;
-            }
+            tiles(op, params, run, &rows, short, param_step == 0);
         }
         if stream {
             V::fence();
@@ -247,9 +234,8 @@ unsafe fn blocks<V: Lanes, O: Op<V>>(
             // Up to the first line there would be steps of other lengths than the vector's, and
             // vectors behind them that begin within a block.
             part.stream &= line_head(part.dst).is_multiple_of(V::LANES);
-            if direct {
-                let each = params.from(first);
-                op.by_vector(ByVector { each, shift: vectors.trailing_zeros() }, count, part);
+            let by_vector = if direct {
+                ByVector { each: params.from(first), shift: vectors.trailing_zeros() }
             } else {
                 for row in 0..count {
                     let shared = params.from((first + row) * rows.param_stride).first();
@@ -257,85 +243,86 @@ unsafe fn blocks<V: Lanes, O: Op<V>>(
                         written.put_one(row * vectors + i, shared.values());
                     }
                 }
-                let each = written.params();
-                op.by_vector(ByVector { each, shift: 0 }, count * vectors, part);
-            }
+                ByVector { each: written.params(), shift: 0 }
+            };
+            op.by_vector(by_vector, count * vectors >> by_vector.shift, part);
         }
         first += count;
     }
 }
 
-/// Short rows, one behind the other, of a parameter each (blocks along an axis, narrow rows): as many
-/// as fit into a tile at a time.
+/// Rows by tiles of parameters, each prepared once for all that use it.
+///
+/// Long rows with the same parameters in each: a tile of columns at a time, in all rows. Short rows, one
+/// behind the other: as many as fit into a tile together, their parameters written out; once for all
+/// where they are the same in all rows (few channels, innermost), for each tile where a row's elements
+/// are `shared`: have one parameter (blocks along an axis, narrow rows).
 ///
 /// # Safety
-/// As [`grid`], for rows that are joined and shorter than [`SHORT`].
+/// As [`grid`]; `short` rows are joined and shorter than [`SHORT`], others have the same parameters.
 #[inline(always)]
-unsafe fn expanded<V: Lanes, O: Op<V>>(
+unsafe fn tiles<V: Lanes, O: Op<V>>(
     op: &O,
     params: Each<V>,
     run: Run<O::Src, O::Dst>,
     rows: &Rows,
+    short: bool,
+    shared: bool,
 ) {
     let n = run.n;
-    let mut tile = O::tile();
     let mut written = Written::new();
+    let mut tile = O::tile();
+    // All elements, if they are taken together; rows of a tile; runs that use it.
+    let together = if short { n * rows.count } else { n };
+    let deep = if short { (TILE / n.max(1)).min(rows.count) } else { 1 };
+    let len = if short { deep * n } else { TILE };
+    // Elements that a tile serves before the next is prepared.
+    let serves = if short && !shared { together } else { len };
     let mut first = 0;
-    while first < rows.count {
-        let count = (TILE / n.max(1)).min(rows.count - first);
-        // SAFETY: rows and parameters exist; `count * n <= TILE` elements are written before they are
+    while first < together {
+        let prepared = len.min(together - first);
+        // SAFETY: rows and parameters exist; `prepared <= TILE` parameters are written before they are
         // read, each row's last vector reaching into the next row's place, which comes later.
         unsafe {
-            for row in 0..count {
-                let shared = params.from((first + row) * rows.param_stride).first();
-                let mut at = 0;
-                while at < n {
-                    written.put::<V>(row * n + at, shared.at(0, V::LANES));
-                    at += V::LANES;
+            let params = if short {
+                for row in 0..prepared / n.max(1) {
+                    let of_row = params.from((first / n.max(1) + row) * rows.param_stride);
+                    let mut at = 0;
+                    while at < n {
+                        let values = if shared {
+                            of_row.first().at(0, V::LANES)
+                        } else {
+                            of_row.at(at, V::LANES.min(n - at))
+                        };
+                        written.put::<V>(row * n + at, values);
+                        at += V::LANES;
+                    }
+                }
+                written.params()
+            } else {
+                params.from(first)
+            };
+            op.prepare(&mut tile, params, prepared);
+            let end = together.min(first + serves);
+            let mut row = 0;
+            let mut at = first;
+            loop {
+                let part = run.row(rows, row).part(at, prepared.min(end - at));
+                op.tiled(&tile, params, part);
+                if short {
+                    at += prepared;
+                    if at >= end {
+                        break;
+                    }
+                } else {
+                    row += 1;
+                    if row == rows.count {
+                        break;
+                    }
                 }
             }
-            let params = written.params();
-            op.prepare(&mut tile, params, count * n);
-            op.tiled(&tile, params, run.part(first * n, count * n));
         }
-        first += count;
-    }
-}
-
-/// Short rows, one behind the other, with the same parameters in each (few channels, innermost): the
-/// parameters are written out for as many as fit into a tile.
-///
-/// # Safety
-/// As [`grid`], for `rows` rows that are joined and shorter than [`SHORT`].
-#[inline(always)]
-unsafe fn repeated<V: Lanes, O: Op<V>>(
-    op: &O,
-    params: Each<V>,
-    run: Run<O::Src, O::Dst>,
-    rows: usize,
-) {
-    let n = run.n;
-    let mut written = Written::new();
-    let count = (TILE / n.max(1)).min(rows);
-    // SAFETY: as in `expanded`.
-    unsafe {
-        for row in 0..count {
-            let mut at = 0;
-            while at < n {
-                let values = params.at(at, V::LANES.min(n - at));
-                written.put::<V>(row * n + at, values);
-                at += V::LANES;
-            }
-        }
-        let params = written.params();
-        let mut tile = O::tile();
-        op.prepare(&mut tile, params, count * n);
-        let mut first = 0;
-        while first < rows {
-            let count = count.min(rows - first);
-            op.tiled(&tile, params, run.part(first * n, count * n));
-            first += count;
-        }
+        first += serves;
     }
 }
 
@@ -375,14 +362,19 @@ impl<V: Lanes> Params<V> for Uniform<V> {
 #[derive(Clone, Copy)]
 pub(crate) struct Each<V: Lanes> {
     factors: *const f32,
+    /// Where there are none, the factors: something that can be read.
     zero_points: *const i32,
+    /// All bits, or none where there are none. (A branch would double every loop.)
+    mask: i32,
     vectors: PhantomData<V>,
 }
 
 impl<V: Lanes> Each<V> {
     #[inline(always)]
     fn new(factors: *const f32, zero_points: *const i32) -> Self {
-        Each { factors, zero_points, vectors: PhantomData }
+        let (zero_points, mask) =
+            if zero_points.is_null() { (factors.cast(), 0) } else { (zero_points, -1) };
+        Each { factors, zero_points, mask, vectors: PhantomData }
     }
 
     /// The parameters from number `first` on.
@@ -393,11 +385,7 @@ impl<V: Lanes> Each<V> {
     unsafe fn from(self, first: usize) -> Self {
         // SAFETY: by this function's contract.
         unsafe {
-            let zero_points = if self.zero_points.is_null() {
-                self.zero_points
-            } else {
-                self.zero_points.add(first)
-            };
+            let zero_points = self.zero_points.add(first);
             Each { factors: self.factors.add(first), zero_points, ..self }
         }
     }
@@ -411,8 +399,7 @@ impl<V: Lanes> Each<V> {
         // SAFETY: by this function's contract.
         unsafe {
             let factor = self.factors.read_unaligned();
-            let zero_point =
-                if self.zero_points.is_null() { 0 } else { self.zero_points.read_unaligned() };
+            let zero_point = self.zero_points.read_unaligned() & self.mask;
             Uniform {
                 values: (factor, zero_point),
                 factor: V::splat_f32(factor),
@@ -428,12 +415,8 @@ impl<V: Lanes> Params<V> for Each<V> {
         // SAFETY: the elements are of the run, and there is a parameter for each.
         unsafe {
             let factor = V::load_f32(self.factors.add(first), n);
-            let zero_point = if self.zero_points.is_null() {
-                V::splat_i32(0)
-            } else {
-                V::load_i32(self.zero_points.add(first), n)
-            };
-            (factor, zero_point)
+            let zero_point = V::load_i32(self.zero_points.add(first), n);
+            (factor, V::and_i32(zero_point, V::splat_i32(self.mask)))
         }
     }
 }

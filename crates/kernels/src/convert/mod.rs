@@ -229,12 +229,13 @@ impl<V: HalfLanes, F: Format, const SATURATE: bool> Step for Narrow<V, F, SATURA
     }
 
     #[inline(always)]
-    unsafe fn stream_4(&self, src: *const f32, dst: *mut u16, _first: usize) {
+    unsafe fn stream_4(&self, src: *const f32, dst: *mut u16, _first: usize) -> bool {
         for i in 0..4 {
             let at = i * V::LANES;
             // SAFETY: by the contract of `Step::stream_4`.
             unsafe { V::stream_u16(dst.add(at), Self::narrowed(src.add(at), V::LANES)) };
         }
+        true
     }
 }
 
@@ -263,7 +264,7 @@ impl<V: HalfLanes, F: Format> Step for Widen<V, F> {
     }
 
     #[inline(always)]
-    unsafe fn stream_4(&self, src: *const u16, dst: *mut f32, _first: usize) {
+    unsafe fn stream_4(&self, src: *const u16, dst: *mut f32, _first: usize) -> bool {
         for i in 0..4 {
             let at = i * V::LANES;
             // SAFETY: by the contract of `Step::stream_4`.
@@ -271,5 +272,6 @@ impl<V: HalfLanes, F: Format> Step for Widen<V, F> {
                 V::stream_f32(dst.add(at), F::widen::<V>(V::load_u16(src.add(at), V::LANES)));
             }
         }
+        true
     }
 }

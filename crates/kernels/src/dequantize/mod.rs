@@ -239,7 +239,7 @@ impl<V: HalfLanes, P: Params<V>, F: Format, R: Real> Step for Dequantize<V, P, F
     }
 
     #[inline(always)]
-    unsafe fn stream_4(&self, src: *const F::Code, dst: *mut R::Stored, first: usize) {
+    unsafe fn stream_4(&self, src: *const F::Code, dst: *mut R::Stored, first: usize) -> bool {
         for i in 0..4 {
             let at = i * V::LANES;
             // SAFETY: by the contract of `Step::stream_4`.
@@ -248,5 +248,6 @@ impl<V: HalfLanes, P: Params<V>, F: Format, R: Real> Step for Dequantize<V, P, F
                 R::stream_product::<V>(dst.add(at), steps, scale);
             }
         }
+        true
     }
 }

@@ -1,7 +1,7 @@
 //! Real numbers to the two codes of b1: +1 where the quotient is not less than 0, or NaN.
 
-use super::QuantizeArgs;
 use super::format::Format;
+use super::{QuantizeArgs, quotient};
 use crate::elementwise::Step;
 use crate::params::{ByVector, Each, Grid, Op, Params, Run, Uniform, grid};
 use crate::real::Real;
@@ -86,10 +86,7 @@ impl<V: HalfLanes, P: Params<V>, R: Real, F: Format> Step for Sign<V, P, R, F> {
             let (scale, zero_point) = self.params.at(first, n);
             let x = R::load::<V>(src, n);
             // The quotient, not `x`: where it is rounded to 0, the code is +1.
-            let t = match self.quotient {
-                Quotient::Divide => V::div(x, scale),
-                Quotient::Multiply => V::mul(x, V::div(V::splat_f32(1.0), scale)),
-            };
+            let t = quotient::<V>(x, scale, self.quotient);
             // Without NaN, and with -0 made +0 by the addition, a sign bit means -1.
             let zero = V::splat_f32(0.0);
             let negative = V::bits(V::add(V::replace_nan(t, zero), zero));

@@ -40,6 +40,9 @@ const SCALES: (f32, f32) = (f32::MIN_POSITIVE, f32::MAX / 16.0);
 
 /// `r1`, `r2` and `M` of elements.
 pub(super) trait Bracket<V: Lanes> {
+    /// Whether there are any: whether the numbers are normal and fused operations instructions.
+    fn is_valid(&self) -> bool;
+
     /// Those of the vector from element `first` on.
     ///
     /// # Safety
@@ -58,6 +61,9 @@ pub(super) unsafe fn codes<V: Lanes, B: Bracket<V>>(
     first: usize,
     x: [V::F32; 4],
 ) -> Option<[V::I32; 4]> {
+    if !V::FUSED || !bracket.is_valid() {
+        return None;
+    }
     let [x0, x1, x2, x3] = x;
     // SAFETY: by this function's contract.
     unsafe {
@@ -105,35 +111,44 @@ unsafe fn integer<V: Lanes, B: Bracket<V>>(
 }
 
 /// One bracket for a whole run.
-pub(super) struct SharedBracket<V: Lanes>([V::F32; 3]);
+pub(super) struct SharedBracket<V: Lanes> {
+    values: [V::F32; 3],
+    valid: bool,
+}
 
 impl<V: Lanes> SharedBracket<V> {
-    /// The bracket, if its numbers are normal and fused operations are instructions.
+    /// The bracket, if it is worth while and its numbers are normal.
     ///
     /// # Safety
     /// Within an entry compiled for `V`.
     #[inline(always)]
-    pub(super) unsafe fn new(params: &Uniform<V>) -> Option<Self> {
+    pub(super) unsafe fn new(params: &Uniform<V>, worthwhile: bool) -> Self {
         let (scale, zero_point) = params.values();
-        if !V::FUSED || !(SCALES.0..=SCALES.1).contains(&scale) {
-            return None;
-        }
-        let inverse = (1.0 / scale).to_bits();
+        let valid = V::FUSED && worthwhile && (SCALES.0..=SCALES.1).contains(&scale);
+        let inverse = if valid { (1.0 / scale).to_bits() } else { 2 };
         // SAFETY: by this function's contract.
         unsafe {
-            Some(SharedBracket([
-                V::splat_f32(f32::from_bits(inverse.wrapping_sub(2))),
-                V::splat_f32(f32::from_bits(inverse.wrapping_add(2))),
-                V::splat_f32(MAGIC + zero_point as f32),
-            ]))
+            SharedBracket {
+                values: [
+                    V::splat_f32(f32::from_bits(inverse.wrapping_sub(2))),
+                    V::splat_f32(f32::from_bits(inverse.wrapping_add(2))),
+                    V::splat_f32(MAGIC + zero_point as f32),
+                ],
+                valid,
+            }
         }
     }
 }
 
 impl<V: Lanes> Bracket<V> for SharedBracket<V> {
     #[inline(always)]
+    fn is_valid(&self) -> bool {
+        self.valid
+    }
+
+    #[inline(always)]
     unsafe fn at(&self, _first: usize) -> [V::F32; 3] {
-        self.0
+        self.values
     }
 }
 
@@ -188,12 +203,6 @@ impl BracketTile {
             self.valid = V::is_zero(outside);
         }
     }
-
-    /// Whether all have a bracket.
-    #[inline(always)]
-    pub(super) fn is_valid(&self) -> bool {
-        self.valid
-    }
 }
 
 /// # Safety
@@ -204,13 +213,18 @@ unsafe fn put<V: Lanes>(array: &mut MaybeUninit<[f32; TILE]>, at: usize, v: V::F
     unsafe { V::store_f32(array.as_mut_ptr().cast::<f32>().add(at), v, V::LANES) }
 }
 
-/// The brackets of vectors, `2^shift` of which share one; all of them have one.
+/// The brackets of vectors, `2^shift` of which share one.
 pub(super) struct VectorBracket<'a> {
     pub tile: &'a BracketTile,
     pub shift: u32,
 }
 
 impl<V: Lanes> Bracket<V> for VectorBracket<'_> {
+    #[inline(always)]
+    fn is_valid(&self) -> bool {
+        self.tile.valid
+    }
+
     #[inline(always)]
     unsafe fn at(&self, first: usize) -> [V::F32; 3] {
         let BracketTile { low, high, magic, .. } = self.tile;
@@ -226,10 +240,15 @@ impl<V: Lanes> Bracket<V> for VectorBracket<'_> {
     }
 }
 
-/// The brackets of a tile's elements; all of them have one.
+/// The brackets of a tile's elements.
 pub(super) struct TileBracket<'a>(pub(super) &'a BracketTile);
 
 impl<V: Lanes> Bracket<V> for TileBracket<'_> {
+    #[inline(always)]
+    fn is_valid(&self) -> bool {
+        self.0.valid
+    }
+
     #[inline(always)]
     unsafe fn at(&self, first: usize) -> [V::F32; 3] {
         let BracketTile { low, high, magic, .. } = self.0;

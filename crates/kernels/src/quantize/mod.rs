@@ -214,11 +214,8 @@ impl<V: HalfLanes, R: Real, F: Format> Op<V> for Quantize<R, F> {
         // SAFETY: by the contract of `Op`.
         unsafe {
             // The bracket costs a division, as a vector does.
-            let bracket = if run.n >= 4 * V::LANES { SharedBracket::new(&params) } else { None };
-            match bracket {
-                Some(bracket) => run.apply(&Quick { exact, bracket }),
-                None => run.apply(&exact),
-            }
+            let bracket = SharedBracket::new(&params, run.n >= 4 * V::LANES);
+            run.apply(&Quick { exact, bracket });
         }
     }
 
@@ -243,13 +240,7 @@ impl<V: HalfLanes, R: Real, F: Format> Op<V> for Quantize<R, F> {
     unsafe fn tiled(&self, tile: &BracketTile, params: Each<V>, run: Run<R::Stored, F::Code>) {
         let exact = self.exact::<V, _>(params);
         // SAFETY: by the contract of `Op`.
-        unsafe {
-            if tile.is_valid() {
-                run.apply(&Quick { exact, bracket: TileBracket(tile) });
-            } else {
-                run.apply(&exact);
-            }
-        }
+        unsafe { run.apply(&Quick { exact, bracket: TileBracket(tile) }) }
     }
 
     #[inline(always)]
@@ -259,12 +250,8 @@ impl<V: HalfLanes, R: Real, F: Format> Op<V> for Quantize<R, F> {
         unsafe {
             let mut tile = BracketTile::new();
             tile.prepare(params.each, n);
-            if tile.is_valid() {
-                let bracket = VectorBracket { tile: &tile, shift: params.shift };
-                run.apply(&Quick { exact, bracket });
-            } else {
-                run.apply(&exact);
-            }
+            let bracket = VectorBracket { tile: &tile, shift: params.shift };
+            run.apply(&Quick { exact, bracket });
         }
     }
 }
@@ -288,26 +275,42 @@ impl<V: HalfLanes, P: Params<V>, R: Real, F: Format> Step for Exact<V, P, R, F> 
         unsafe {
             let (scale, zero_point) = self.params.at(first, n);
             let x = R::load::<V>(src, n);
-            let t = match self.mode.quotient {
-                Quotient::Divide => V::div(x, scale),
-                Quotient::Multiply => V::mul(x, V::div(V::splat_f32(1.0), scale)),
-            };
+            let t = quotient::<V>(x, scale, self.mode.quotient);
             // Clamped while still a float, so that huge values and infinities saturate.
             let low = V::f32_from_i32(V::sub_i32(V::splat_i32(self.clamp.0), zero_point));
             let high = V::f32_from_i32(V::sub_i32(V::splat_i32(self.clamp.1), zero_point));
             let t = V::replace_nan(t, V::splat_f32(0.0));
             let t = V::min(V::max(t, low), high);
-            let rounded = match self.mode.rounding {
-                Rounding::HalfEven => V::round_half_even(t),
-                Rounding::HalfAway => V::round_half_away(t),
-            };
-            let code = V::add_i32(V::i32_from_f32(rounded), zero_point);
+            // Both, without a branch, which would double every loop.
+            let even = V::i32_from_f32(V::round_half_even(t));
+            let away = V::i32_from_f32(V::round_half_away(t));
+            let is_away = V::splat_i32((self.mode.rounding == Rounding::HalfAway) as i32);
+            let rounded = V::select_gt(is_away, V::splat_i32(0), away, even);
+            let code = V::add_i32(rounded, zero_point);
             F::store::<V>(dst, code, (scale, zero_point), n);
         }
     }
 }
 
-/// The op without a division, four vectors at a time; whatever is not certain goes to `exact`.
+/// `x / scale`, or `x * (1 / scale)`: as `x * (1 / d) / e`, where either `d` or `e` is the scale and the
+/// other is 1, which changes nothing. (A branch would double every loop.)
+///
+/// # Safety
+/// Within an entry compiled for `V`.
+#[inline(always)]
+unsafe fn quotient<V: HalfLanes>(x: V::F32, scale: V::F32, quotient: Quotient) -> V::F32 {
+    // SAFETY: by this function's contract.
+    unsafe {
+        let multiply = V::splat_i32((quotient == Quotient::Multiply) as i32);
+        let (zero, one) = (V::splat_i32(0), V::splat_f32(1.0));
+        let (scale, unit) = (V::bits(scale), V::bits(one));
+        let d = V::from_bits(V::select_gt(multiply, zero, scale, unit));
+        let e = V::from_bits(V::select_gt(multiply, zero, unit, scale));
+        V::div(V::mul(x, V::div(one, d)), e)
+    }
+}
+
+/// The op without a division, four vectors at a time; whatever is not certain is left to `exact`.
 struct Quick<E, B> {
     exact: E,
     bracket: B,
@@ -333,36 +336,29 @@ where
     }
 
     #[inline(always)]
-    unsafe fn step_4(&self, src: *const R::Stored, dst: *mut F::Code, first: usize) {
+    unsafe fn step_4(&self, src: *const R::Stored, dst: *mut F::Code, first: usize) -> bool {
         // SAFETY: by the contract of `Step::step_4`.
         unsafe {
-            let x = load_4::<V, R>(src);
-            match codes(&self.bracket, first, x) {
-                Some(codes) if self.exact.clamp == F::RANGE => {
-                    F::store_nearest::<V, P>(dst, codes, &self.exact.params, first);
-                }
-                Some(codes) => {
-                    let codes = self.clamped(codes);
-                    F::store_nearest::<V, P>(dst, codes, &self.exact.params, first);
-                }
-                None => self.exact.step_4(src, dst, first),
-            }
+            let Some(codes) = codes(&self.bracket, first, load_4::<V, R>(src)) else {
+                return false;
+            };
+            let all = self.exact.clamp == F::RANGE;
+            let codes = if all { codes } else { self.clamped(codes) };
+            F::store_nearest::<V, P>(dst, codes, &self.exact.params, first);
         }
+        true
     }
 
     #[inline(always)]
-    unsafe fn stream_4(&self, src: *const R::Stored, dst: *mut F::Code, first: usize) {
+    unsafe fn stream_4(&self, src: *const R::Stored, dst: *mut F::Code, first: usize) -> bool {
         // SAFETY: by the contract of `Step::stream_4`.
         unsafe {
-            let x = load_4::<V, R>(src);
-            match codes(&self.bracket, first, x) {
-                Some(codes) => {
-                    let codes = self.clamped(codes);
-                    F::stream_nearest::<V, P>(dst, codes, &self.exact.params, first);
-                }
-                None => self.exact.step_4(src, dst, first),
-            }
+            let Some(codes) = codes(&self.bracket, first, load_4::<V, R>(src)) else {
+                return false;
+            };
+            F::stream_nearest::<V, P>(dst, self.clamped(codes), &self.exact.params, first);
         }
+        true
     }
 }
 

@@ -109,7 +109,7 @@ impl<V: Lanes, const SIGNED: bool> Step for Rescale<V, SIGNED> {
     }
 
     #[inline(always)]
-    unsafe fn step_4(&self, src: *const u8, dst: *mut u8, _first: usize) {
+    unsafe fn step_4(&self, src: *const u8, dst: *mut u8, _first: usize) -> bool {
         // SAFETY: by the contract of `Step::step_4`. All is read before anything is written.
         unsafe {
             let codes = [
@@ -124,5 +124,6 @@ impl<V: Lanes, const SIGNED: bool> Step for Rescale<V, SIGNED> {
                 V::store_u8_of_4(dst, codes);
             }
         }
+        true
     }
 }
