@@ -1,5 +1,7 @@
 //! The formats of real numbers on one side of codes: f32, f16, bf16. All arithmetic is in f32, which
-//! holds numbers of all three; a result is rounded to its format once.
+//! holds numbers of all three; a result is rounded to its format once. For the 16-bit formats the product is
+//! first rounded to odd, which a second rounding does not notice: see `dequantize_f16` of the scheme crate,
+//! which defines the result.
 
 use fewbit_simd::HalfLanes;
 
@@ -73,13 +75,13 @@ impl Real for F16 {
     #[inline(always)]
     unsafe fn store_product<V: HalfLanes>(to: *mut u16, steps: V::F32, scale: V::F32, n: usize) {
         // SAFETY: by this function's contract.
-        unsafe { V::store_u16(to, V::f32_to_f16(product_odd::<V>(steps, scale)), n) }
+        unsafe { V::store_u16(to, V::f32_to_f16(V::mul_odd(steps, scale)), n) }
     }
 
     #[inline(always)]
     unsafe fn stream_product<V: HalfLanes>(to: *mut u16, steps: V::F32, scale: V::F32) {
         // SAFETY: by this function's contract.
-        unsafe { V::stream_u16(to, V::f32_to_f16(product_odd::<V>(steps, scale))) }
+        unsafe { V::stream_u16(to, V::f32_to_f16(V::mul_odd(steps, scale))) }
     }
 }
 
@@ -97,41 +99,12 @@ impl Real for Bf16 {
     #[inline(always)]
     unsafe fn store_product<V: HalfLanes>(to: *mut u16, steps: V::F32, scale: V::F32, n: usize) {
         // SAFETY: by this function's contract.
-        unsafe { V::store_u16(to, V::f32_to_bf16(product_odd::<V>(steps, scale)), n) }
+        unsafe { V::store_u16(to, V::f32_to_bf16(V::mul_odd(steps, scale)), n) }
     }
 
     #[inline(always)]
     unsafe fn stream_product<V: HalfLanes>(to: *mut u16, steps: V::F32, scale: V::F32) {
         // SAFETY: by this function's contract.
-        unsafe { V::stream_u16(to, V::f32_to_bf16(product_odd::<V>(steps, scale))) }
-    }
-}
-
-/// The product rounded to odd, so that rounding it once more is as rounding the exact one: see
-/// `dequantize_f16` of the scheme crate, which defines the result.
-///
-/// What the product lost is one fused operation, exact: a factor is an integer, so that all of the product's
-/// bits are multiples of the other factor's last place, which f32 has. It has a sign if and only if the product
-/// was not exact; where the product's last bit is 0, the odd number is its neighbour to that side. (An
-/// overflow loses infinitely much, and becomes the largest number, which the 16-bit formats round to infinity
-/// again.)
-///
-/// # Safety
-/// Within an entry compiled for `V`.
-#[inline(always)]
-unsafe fn product_odd<V: HalfLanes>(steps: V::F32, scale: V::F32) -> V::F32 {
-    // SAFETY: by this function's contract.
-    unsafe {
-        let (zero, one) = (V::splat_i32(0), V::splat_i32(1));
-        let product = V::bits(V::mul(steps, scale));
-        let sign = V::splat_i32(i32::MIN);
-        let opposite = V::from_bits(V::or_xor(zero, product, sign));
-        let lost = V::bits(V::fma(steps, scale, opposite));
-        let towards = V::or_xor(zero, product, lost);
-        let step = V::select_gt(zero, towards, V::splat_i32(-1), one);
-        let inexact = V::select_gt(V::and_i32(lost, V::splat_i32(i32::MAX)), zero, step, zero);
-        // All bits where the last is 0.
-        let even = V::sub_i32(V::and_i32(product, one), one);
-        V::from_bits(V::add_i32(product, V::and_i32(inexact, even)))
+        unsafe { V::stream_u16(to, V::f32_to_bf16(V::mul_odd(steps, scale))) }
     }
 }

@@ -6,6 +6,8 @@
 /// if it was inexact and its last bit is 0, the neighbour towards the lost part is taken. A value
 /// rounded to odd with at least two more bits than the target rounds correctly to the target, also
 /// where that is subnormal (Boldo and Melquiond, "Emulation of a FMA and correctly rounded sums").
+// Dozens of operations, which portable kernels would have in every step of theirs.
+#[inline(never)]
 pub fn fma(a: f32, b: f32, c: f32) -> f32 {
     let product = a as f64 * b as f64;
     let addend = c as f64;

@@ -83,6 +83,13 @@ macro_rules! methods {
         let n = $V::min_i32($V::max_i32(n, $V::splat_i32(1)), $V::splat_i32(62));
         $V::store_i32($to.cast(), $V::$name(a, factor, n), $V::LANES);
     }};
+    (@ Odd $name:ident, $V:ident, $a:ident, $b:ident, $to:expr) => {{
+        // An integer of 17 bits, and a finite number.
+        let a = $V::shr_each($V::load_i32($a.cast(), $V::LANES), $V::splat_i32(15));
+        let b = $V::and_i32($V::load_i32($b.cast(), $V::LANES), $V::splat_i32(!0x0080_0000));
+        let product = $V::$name($V::f32_from_i32(a), $V::from_bits(b));
+        $V::store_f32($to.cast(), product, $V::LANES);
+    }};
     (@ Select $name:ident, $V:ident, $a:ident, $b:ident, $to:expr) => {{
         let (a, b) = ($V::load_i32($a.cast(), $V::LANES), $V::load_i32($b.cast(), $V::LANES));
         let (c, d) = ($V::splat_i32(0x1234_5678), $V::add_i32(a, b));
@@ -167,6 +174,8 @@ enum Kind {
     /// By as many places as the other operand says.
     ShiftEach,
     ProductShift,
+    /// A product rounded to odd.
+    Odd,
     Select,
     /// Rounding: as numbers (the zero's sign is unspecified), where the contract covers `a`.
     Round,
@@ -216,6 +225,7 @@ methods! {
     shl_each: ShiftEach,
     shr_each: ShiftEach,
     mul_round_shr: ProductShift,
+    mul_odd: Odd,
     f32_to_f16: Narrow,
     f32_to_bf16: Narrow,
     splat_f32: Splat,
@@ -590,6 +600,14 @@ fn the_scalar_backend_is_the_standard_library() {
             let rounded = (2 * product + (1_i128 << n)).div_euclid(2_i128 << n);
             let nearest = rounded.clamp(i32::MIN.into(), i32::MAX.into()) as i32;
             assert_eq!(result("mul_round_shr") as i32, nearest, "{i} {j} {n}");
+            let exact = f64::from(i >> 15) * f64::from(f32::from_bits(b & !0x0080_0000));
+            // Rounded towards zero.
+            let mut towards_zero = exact as f32;
+            if f64::from(towards_zero).abs() > exact.abs() {
+                towards_zero = f32::from_bits(towards_zero.to_bits() - 1);
+            }
+            let inexact = f64::from(towards_zero) != exact;
+            assert_eq!(result("mul_odd"), towards_zero.to_bits() | u32::from(inexact));
             assert_eq!(result("bits"), a);
             assert_eq!(result("narrow_i32"), a & 0xFFFF);
             assert_eq!(result("widen_i16"), a as u16 as i16 as u32);

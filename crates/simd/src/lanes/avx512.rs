@@ -384,6 +384,21 @@ unsafe impl Lanes for Avx512 {
 
 // SAFETY: as above.
 unsafe impl HalfLanes for Avx512 {
+    #[inline(always)]
+    unsafe fn mul_odd(a: __m512, b: __m512) -> __m512 {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe {
+            // Towards zero, and the last bit set if that is not all.
+            const ZERO: i32 = _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC;
+            let product = _mm512_mul_round_ps::<ZERO>(a, b);
+            let lost = _mm512_fmsub_ps(a, b, product);
+            let inexact = _mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(lost, _mm512_setzero_ps());
+            let bits = _mm512_castps_si512(product);
+            let one = _mm512_set1_epi32(1);
+            _mm512_castsi512_ps(_mm512_mask_or_epi32(bits, inexact, bits, one))
+        }
+    }
+
     type U16 = __m256i;
 
     #[inline(always)]

@@ -185,6 +185,29 @@ pub unsafe trait HalfLanes: Lanes {
     /// f32 to IEEE binary16: nearest even, subnormals kept, overflow to infinity; a NaN keeps its
     /// sign and top payload bits and becomes quiet.
     unsafe fn f32_to_f16(v: Self::F32) -> Self::U16;
+    /// `a * b`, rounded to odd: exact, or else, of the two nearest f32, the one whose last bit is set; beyond
+    /// the largest f32, that. One factor is an integer, the other finite.
+    ///
+    /// What the nearest f32 has lost is one fused operation, exact: since a factor is an integer, all bits
+    /// of the product are multiples of the other factor's last place, which f32 has. Where the nearest is
+    /// even, the odd one is its neighbour on the side of what was lost.
+    #[inline(always)]
+    unsafe fn mul_odd(a: Self::F32, b: Self::F32) -> Self::F32 {
+        // SAFETY: by the contract of `Lanes`.
+        unsafe {
+            let (zero, one) = (Self::splat_i32(0), Self::splat_i32(1));
+            let product = Self::bits(Self::mul(a, b));
+            let opposite = Self::or_xor(zero, product, Self::splat_i32(i32::MIN));
+            let lost = Self::bits(Self::fma(a, b, Self::from_bits(opposite)));
+            let side = Self::or_xor(zero, product, lost);
+            let step = Self::select_gt(zero, side, Self::splat_i32(-1), one);
+            let magnitude = Self::and_i32(lost, Self::splat_i32(i32::MAX));
+            let step = Self::select_gt(magnitude, zero, step, zero);
+            // All bits where the last is 0.
+            let even = Self::sub_i32(Self::and_i32(product, one), one);
+            Self::from_bits(Self::add_i32(product, Self::and_i32(step, even)))
+        }
+    }
     /// bfloat16 to f32: exact; a signalling NaN becomes quiet.
     unsafe fn bf16_to_f32(v: Self::U16) -> Self::F32;
     /// f32 to bfloat16: as [`HalfLanes::f32_to_f16`].
