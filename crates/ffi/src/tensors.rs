@@ -550,7 +550,7 @@ pub unsafe extern "C" fn fewbit_dequantize(
 }
 
 /// Quantizes and dequantizes a tensor in one pass, for training that is to see what quantization costs: y is what
-/// fewbit_dequantize makes of fewbit_quantize's codes, in the type of x. NaN gives 0.
+/// fewbit_dequantize makes of fewbit_quantize's codes, in the type of x. NaN gives 0 (FEWBIT_B1: scale).
 ///
 /// @param[in] x, x_shape, spec, scales, zero_points, count, parallel_for  As fewbit_quantize.
 /// @param[out] y  The tensor, of the same type; must not overlap the inputs.

@@ -4,7 +4,8 @@ mod common;
 
 use common::{beside, divide, extremes, multiply, rng};
 use fewbit_scheme::{
-    IntFormat, QuantParams, QuantizeMode, Quotient, Rounding, dequantize, quantize,
+    IntFormat, QuantParams, QuantizeMode, Quotient, Rounding, dequantize, dequantize_bf16,
+    dequantize_f16, fake_quantize, float16, quantize,
 };
 
 const MODES: [QuantizeMode; 4] = [
@@ -258,4 +259,85 @@ fn invalid_parameters_are_refused_and_do_not_panic() {
         }
     }
     assert!(QuantParams { scale: 1.0, zero_point: 1 }.check(IntFormat::B1).is_err());
+}
+
+/// The code of the 16-bit format nearest to a number, the even one of two: of the code that `narrow`
+/// gives for the number's f32 and its neighbours, by their distance. Beyond `limit` it is infinity.
+fn nearest_code(exact: f64, narrow: fn(f32) -> u16, widen: fn(u16) -> f32, limit: f64) -> u16 {
+    let magnitude = exact.abs();
+    let sign = if exact.is_sign_negative() { 0x8000 } else { 0 };
+    let near = narrow(magnitude as f32);
+    if magnitude >= limit {
+        return sign | narrow(f32::INFINITY);
+    }
+    let distance = |code: u16| (f64::from(widen(code)) - magnitude).abs();
+    let codes = [near.saturating_sub(1), near, near + 1];
+    let finite = codes.into_iter().filter(|&code| widen(code).is_finite());
+    // At equal distances, the even one.
+    let best =
+        finite.min_by(|&a, &b| distance(a).total_cmp(&distance(b)).then((a & 1).cmp(&(b & 1))));
+    sign | best.unwrap()
+}
+
+#[test]
+fn dequantize_to_16_bits_rounds_once() {
+    let mut rng = rng(41);
+    let mut twice = 0;
+    let f16_limit = 65520.0;
+    let bf16_limit = f64::from(f32::from_bits(0x7F7F_8000));
+    let mut check = |q: i32, zero_point: i32, scale: f32| {
+        let params = QuantParams { scale, zero_point };
+        let exact = f64::from(q - zero_point) * f64::from(scale);
+        let f16 = dequantize_f16(q, params);
+        let want = nearest_code(exact, float16::f32_to_f16, float16::f16_to_f32, f16_limit);
+        assert_eq!(f16, want, "f16 of {exact:e}");
+        let bf16 = dequantize_bf16(q, params);
+        let want = nearest_code(exact, float16::f32_to_bf16, float16::bf16_to_f32, bf16_limit);
+        assert_eq!(bf16, want, "bf16 of {exact:e}");
+        twice += usize::from(f16 != float16::f32_to_f16(dequantize(q, params)));
+        twice += usize::from(bf16 != float16::f32_to_bf16(dequantize(q, params)));
+    };
+    for i in 0..400_000_u32 {
+        let q = (rng.next_u32() >> 16) as i32 - 32_768;
+        let zero_point = if i % 2 == 0 { 0 } else { (rng.next_u32() >> 16) as i32 - 32_768 };
+        let steps = (q - zero_point).max(1);
+        let scale = match i % 4 {
+            // A product just beside the middle of two numbers of a format.
+            0 => {
+                let middle =
+                    float16::f16_to_f32(rng.next_u32() as u16 & 0x7BFF).to_bits() | 1 << 12;
+                f32::from_bits(middle) / steps as f32
+            }
+            1 => {
+                let middle = (rng.next_u32() & 0x7F7F_0000) | 1 << 15;
+                f32::from_bits(middle) / steps as f32
+            }
+            2 => f32::from_bits(1 + rng.next_u32() % 0x7F7F_FFFF),
+            _ => f32::from_bits(0x3300_0000 + rng.next_u32() % 0x1400_0000),
+        };
+        if scale > 0.0 && scale.is_finite() {
+            check(q, zero_point, scale);
+        }
+    }
+    assert!(twice > 100, "only {twice} cases where rounding twice would be wrong");
+}
+
+#[test]
+fn fake_quantization_is_both() {
+    let mut rng = rng(42);
+    for format in IntFormat::ALL {
+        let zero_point = if format == IntFormat::B1 { 0 } else { format.qmax() - 1 };
+        let params = QuantParams { scale: 0.37, zero_point };
+        for mode in MODES {
+            for x in extremes().into_iter().chain((0..200).map(|_| f32::from_bits(rng.next_u32())))
+            {
+                let want = dequantize(quantize(x, params, format, mode), params);
+                let fake = fake_quantize(x, params, format, mode);
+                assert_eq!(fake.to_bits(), want.to_bits());
+            }
+        }
+    }
+    let params = QuantParams { scale: 0.5, zero_point: 7 };
+    let fake = |x| fake_quantize(x, params, IntFormat::S8, QuantizeMode::default());
+    assert_eq!([fake(1.3), fake(1e9), fake(f32::NAN)], [1.5, 60.0, 0.0]);
 }

@@ -3,6 +3,7 @@
 mod common;
 
 use common::{extremes, rng};
+use fewbit_scheme::reduce::{absmax, code_sum};
 use fewbit_scheme::{real, reduce};
 
 /// The shape, written out once more: blocks of 4096, 64 lanes, a tree, blocks in order.
@@ -79,4 +80,15 @@ fn extremes_do_not_depend_on_the_order() {
         let (a, b) = (reduce::min_max(a), reduce::min_max(b));
         assert_eq!((real::min(a.0, b.0), real::max(a.1, b.1)), want);
     }
+}
+
+#[test]
+fn magnitudes_and_sums_of_codes() {
+    assert_eq!(absmax(&[]).to_bits(), 0);
+    assert_eq!(absmax(&[f32::NAN, -f32::NAN]).to_bits(), 0);
+    assert_eq!(absmax(&[-0.0]).to_bits(), 0);
+    assert_eq!(absmax(&[1.0, f32::NAN, -2.5, 2.0]), 2.5);
+    assert_eq!(absmax(&[1.0, f32::NEG_INFINITY]), f32::INFINITY);
+    assert_eq!(code_sum([255; 3].into_iter()), 765);
+    assert_eq!(code_sum([-128, 127].into_iter()), -1);
 }

@@ -293,7 +293,8 @@ impl<V: HalfLanes, P: Params<V>, R: Real, F: Format> Step for Exact<V, P, R, F> 
 }
 
 /// `x / scale`, or `x * (1 / scale)`: as `x * (1 / d) / e`, where either `d` or `e` is the scale and the
-/// other is 1, which changes nothing. (A branch would double every loop.)
+/// other is 1, which changes nothing. (A branch would double every loop; portable code has one, as its
+/// divisions are all there is.)
 ///
 /// # Safety
 /// Within an entry compiled for `V`.
@@ -301,6 +302,9 @@ impl<V: HalfLanes, P: Params<V>, R: Real, F: Format> Step for Exact<V, P, R, F> 
 unsafe fn quotient<V: HalfLanes>(x: V::F32, scale: V::F32, quotient: Quotient) -> V::F32 {
     // SAFETY: by this function's contract.
     unsafe {
+        if V::LANES == 1 && quotient == Quotient::Divide {
+            return V::div(x, scale);
+        }
         let multiply = V::splat_i32((quotient == Quotient::Multiply) as i32);
         let (zero, one) = (V::splat_i32(0), V::splat_f32(1.0));
         let (scale, unit) = (V::bits(scale), V::bits(one));
