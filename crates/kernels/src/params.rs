@@ -245,7 +245,7 @@ unsafe fn blocks<V: Lanes, O: Op<V>>(
                 }
                 ByVector { each: written.params(), shift: 0 }
             };
-            op.by_vector(by_vector, count * vectors >> by_vector.shift, part);
+            op.by_vector(by_vector, (count * vectors) >> by_vector.shift, part);
         }
         first += count;
     }

@@ -7,7 +7,7 @@ use fewbit_kernels::Rows;
 use fewbit_granularity::{Granularity, Layout};
 use fewbit_kernels::quantize::{self, QuantizeArgs};
 use fewbit_kernels::registry::best;
-use fewbit_kernels::{convert, dequantize, gemm, reduce, requantize, scale};
+use fewbit_kernels::reduce;
 use fewbit_scheme::{
     FixedMultiplier, FixedRounding, IntFormat, ParamSpec, QuantizeMode, Scheme, SymmetricRange,
 };

@@ -238,11 +238,12 @@ pub const DEQUANTIZERS: [(&[Row<DequantizeFn>], RealFormat, IntFormat); 9] = [
 /// Numbers as they are stored in a format, and what is then read. In the 16-bit formats every third is
 /// any of the codes, as most numbers would overflow or be 0.
 pub fn stored(rng: &mut Rng, format: RealFormat, x: &[f32]) -> (Vec<u8>, Vec<f32>) {
-    let (narrow, widen): (fn(f32) -> u16, fn(u16) -> f32) = match format {
-        RealFormat::F32 => return (bytes(x).to_vec(), x.to_vec()),
-        RealFormat::F16 => (float16::f32_to_f16, float16::f16_to_f32),
-        RealFormat::Bf16 => (float16::f32_to_bf16, float16::bf16_to_f32),
-    };
+    if format == RealFormat::F32 {
+        return (bytes(x).to_vec(), x.to_vec());
+    }
+    let half = format == RealFormat::F16;
+    let narrow = if half { float16::f32_to_f16 } else { float16::f32_to_bf16 };
+    let widen = if half { float16::f16_to_f32 } else { float16::bf16_to_f32 };
     let any = |(i, &x): (usize, &f32)| if i % 3 == 0 { rng.next_u32() as u16 } else { narrow(x) };
     let codes: Vec<u16> = x.iter().enumerate().map(any).collect();
     (bytes(&codes).to_vec(), codes.iter().map(|&code| widen(code)).collect())
