@@ -9,6 +9,7 @@ mod isa_table;
 mod lib_build;
 mod nostd;
 mod symbols;
+mod witnesses;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -34,6 +35,7 @@ const TASKS: &[Task] = &[
     Task { name: "digest", help: digest::HELP, run: digest::run },
     Task { name: "bench-report", help: bench_report::HELP, run: bench_report::run },
     Task { name: "nostd", help: nostd::HELP, run: nostd::run },
+    Task { name: "witnesses", help: witnesses::HELP, run: witnesses::run },
 ];
 
 fn main() -> ExitCode {

@@ -114,7 +114,8 @@ struct Arena {
 
 impl Arena {
     fn new() -> Arena {
-        let new = || GuardedBuf::new(1 << 17);
+        // 60 rows of 200 elements of 4 bytes, 3 apart, and gaps.
+        let new = || GuardedBuf::new(1 << 18);
         Arena { src: new(), dst: new(), factors: new(), zero_points: new() }
     }
 
