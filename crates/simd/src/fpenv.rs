@@ -14,6 +14,13 @@ mod state {
     /// Nearest-even, subnormals kept, exceptions masked, no flag raised.
     pub(super) const DEFAULT: State = State(0x1F80);
 
+    impl State {
+        /// Whether arithmetic gives what it does by default; flags raised before change nothing.
+        pub(super) fn computes_as_default(self) -> bool {
+            self.0 & !0x3F == DEFAULT.0
+        }
+    }
+
     pub(super) fn read() -> State {
         let mut mxcsr = 0_u32;
         // SAFETY: stores four bytes to the local; SSE is part of x86-64.
@@ -47,6 +54,13 @@ mod state {
     /// Nearest-even, subnormals kept, IEEE half precision, traps off, no flag raised.
     pub(super) const DEFAULT: State = State { control: 0, status: 0 };
 
+    impl State {
+        /// Whether arithmetic gives what it does by default; flags raised before change nothing.
+        pub(super) fn computes_as_default(self) -> bool {
+            self.control == DEFAULT.control
+        }
+    }
+
     pub(super) fn read() -> State {
         let (control, status): (u64, u64);
         // SAFETY: both registers are readable by user code wherever there is floating point.
@@ -79,6 +93,12 @@ mod state {
 
     pub(super) const DEFAULT: State = State;
 
+    impl State {
+        pub(super) fn computes_as_default(self) -> bool {
+            true
+        }
+    }
+
     pub(super) fn read() -> State {
         DEFAULT
     }
@@ -108,7 +128,8 @@ impl FpEnv {
     /// Puts the default environment in place.
     pub fn enter() -> FpEnv {
         let before = state::read();
-        if before != state::DEFAULT {
+        // Writing costs more than a small array's arithmetic, and hosts have mostly raised a flag.
+        if !before.computes_as_default() {
             state::write(state::DEFAULT);
         }
         FpEnv { before, thread: PhantomData }
