@@ -125,6 +125,9 @@ fn quantize_rows() {
             for (i, params) in params(&mut rng, format).into_iter().enumerate() {
                 // What lies between the numbers' format and the codes' is the same code.
                 let all = real == RealFormat::F32 && !fake;
+                if !all && i % 3 != 0 {
+                    continue;
+                }
                 for mode in MODES.into_iter().skip(if all { 0 } else { i % 4 }).step_by(if all {
                     1
                 } else {
