@@ -11,7 +11,7 @@ pub(crate) trait Step {
     type Dst: Copy;
     /// Elements a step.
     const LANES: usize;
-    /// Whether [`stream_4`](Step::stream_4) goes around the caches.
+    /// Whether [`step_4`](Step::step_4) can go around the caches.
     const STREAMS: bool = false;
 
     /// Makes `n` elements at `dst` of the `n` at `src`, `1 <= n <= LANES`, both contiguous. They are
@@ -24,29 +24,26 @@ pub(crate) trait Step {
 
     /// Four whole steps at once, or nothing: whether it did them, or leaves them to
     /// [`step`](Step::step). An op that can share work between steps, or has another way for most
-    /// elements, has its own.
+    /// elements, has its own. With `STREAM` the results go around the caches; a fence follows before others
+    /// may look.
     ///
     /// # Safety
-    /// As [`step`](Step::step), for `4 * LANES` elements.
+    /// As [`step`](Step::step), for `4 * LANES` elements. With `STREAM`, `dst` is aligned to what the op stores
+    /// at once: the first call's to a line, each following one's by as much as four vectors of results
+    /// further.
     #[inline(always)]
-    unsafe fn step_4(&self, src: *const Self::Src, dst: *mut Self::Dst, first: usize) -> bool {
+    unsafe fn step_4<const STREAM: bool>(
+        &self,
+        src: *const Self::Src,
+        dst: *mut Self::Dst,
+        first: usize,
+    ) -> bool {
         for i in 0..4 {
             let at = i * Self::LANES;
             // SAFETY: by this function's contract.
             unsafe { self.step(src.add(at), dst.add(at), first + at, Self::LANES) };
         }
         true
-    }
-
-    /// As [`step_4`](Step::step_4), around the caches; followed by a fence before others may look.
-    ///
-    /// # Safety
-    /// As [`step_4`](Step::step_4), where `dst` is aligned to what the op stores at once: the first call's
-    /// to a line, each following one's by as much as four vectors of results further.
-    #[inline(always)]
-    unsafe fn stream_4(&self, src: *const Self::Src, dst: *mut Self::Dst, first: usize) -> bool {
-        // SAFETY: by this function's contract.
-        unsafe { self.step_4(src, dst, first) }
     }
 }
 
@@ -118,13 +115,13 @@ pub(crate) unsafe fn run<S: Step>(
                 }
                 if stream {
                     while len - at >= 4 * S::LANES
-                        && op.stream_4(from.add(at), to.add(at), first + at)
+                        && op.step_4::<true>(from.add(at), to.add(at), first + at)
                     {
                         at += 4 * S::LANES;
                     }
                 } else {
                     while len - at >= 4 * S::LANES
-                        && op.step_4(from.add(at), to.add(at), first + at)
+                        && op.step_4::<false>(from.add(at), to.add(at), first + at)
                     {
                         at += 4 * S::LANES;
                     }

@@ -126,6 +126,56 @@ pub(crate) trait Op<V: Lanes> {
     unsafe fn tiled(&self, tile: &Self::Tile, params: Each<V>, run: Run<Self::Src, Self::Dst>);
 }
 
+/// An op whose steps need nothing but their elements' parameters.
+pub(crate) trait Plain<V: Lanes> {
+    /// An element of the source.
+    type Src: Copy;
+    /// An element of the destination.
+    type Dst: Copy;
+
+    /// The step with parameters.
+    fn with<P: Params<V>>(&self, params: P) -> impl Step<Src = Self::Src, Dst = Self::Dst>;
+}
+
+/// A [`Plain`] op as an [`Op`].
+pub(crate) struct ByRun<T>(pub T);
+
+impl<V: Lanes, T: Plain<V>> Op<V> for ByRun<T> {
+    type Src = T::Src;
+    type Dst = T::Dst;
+    type Tile = ();
+
+    #[inline(always)]
+    unsafe fn shared(&self, params: Uniform<V>, run: Run<T::Src, T::Dst>) {
+        // SAFETY: by the contract of `Op`.
+        unsafe { run.apply(&self.0.with(params)) }
+    }
+
+    #[inline(always)]
+    unsafe fn each(&self, params: Each<V>, run: Run<T::Src, T::Dst>) {
+        // SAFETY: by the contract of `Op`.
+        unsafe { run.apply(&self.0.with(params)) }
+    }
+
+    #[inline(always)]
+    unsafe fn by_vector(&self, params: ByVector<V>, _n: usize, run: Run<T::Src, T::Dst>) {
+        // SAFETY: by the contract of `Op`.
+        unsafe { run.apply(&self.0.with(params)) }
+    }
+
+    #[inline(always)]
+    fn tile() {}
+
+    #[inline(always)]
+    unsafe fn prepare(&self, _tile: &mut (), _params: Each<V>, _n: usize) {}
+
+    #[inline(always)]
+    unsafe fn tiled(&self, _tile: &(), params: Each<V>, run: Run<T::Src, T::Dst>) {
+        // SAFETY: by the contract of `Op`.
+        unsafe { self.each(params, run) }
+    }
+}
+
 /// Applies an op to runs.
 ///
 /// # Safety
@@ -203,6 +253,39 @@ impl Written {
         }
     }
 
+    /// Writes the parameters of `count` rows of `n` elements one behind the other: a parameter for each
+    /// element of a row, or one that they share.
+    ///
+    /// # Safety
+    /// Within an entry compiled for `V`; the rows' parameters can be read, `count * n <= TILE`.
+    #[inline(always)]
+    unsafe fn put_rows<V: Lanes>(
+        &mut self,
+        params: Each<V>,
+        stride: usize,
+        count: usize,
+        n: usize,
+        shared: bool,
+    ) {
+        for row in 0..count {
+            let mut at = 0;
+            while at < n {
+                // SAFETY: by this function's contract. Each row's last vector reaches into the next row's
+                // place, which comes later.
+                unsafe {
+                    let of_row = params.from(row * stride);
+                    let values = if shared {
+                        of_row.first().at(0, V::LANES)
+                    } else {
+                        of_row.at(at, V::LANES.min(n - at))
+                    };
+                    self.put::<V>(row * n + at, values);
+                }
+                at += V::LANES;
+            }
+        }
+    }
+
     fn params<V: Lanes>(&self) -> Each<V> {
         Each::new(self.factors.as_ptr().cast(), self.zero_points.as_ptr().cast())
     }
@@ -270,59 +353,44 @@ unsafe fn tiles<V: Lanes, O: Op<V>>(
     shared: bool,
 ) {
     let n = run.n;
+    let elements = n * rows.count;
+    let tile_len = if short { (TILE / n).min(rows.count) * n } else { TILE };
+    // Short rows become longer ones: one of them all where each tile has its own parameters, otherwise
+    // one a tile, of which the last may be shorter.
+    let width = match (short, shared) {
+        (true, true) => elements,
+        (true, false) => tile_len,
+        (false, _) => n,
+    };
+    let wide = if short {
+        let count = elements.div_ceil(width);
+        Rows { count, src_stride: width, dst_stride: width, param_stride: 0 }
+    } else {
+        *rows
+    };
     let mut written = Written::new();
     let mut tile = O::tile();
-    // All elements, if they are taken together; rows of a tile; runs that use it.
-    let together = if short { n * rows.count } else { n };
-    let deep = if short { (TILE / n.max(1)).min(rows.count) } else { 1 };
-    let len = if short { deep * n } else { TILE };
-    // Elements that a tile serves before the next is prepared.
-    let serves = if short && !shared { together } else { len };
     let mut first = 0;
-    while first < together {
-        let prepared = len.min(together - first);
-        // SAFETY: rows and parameters exist; `prepared <= TILE` parameters are written before they are
-        // read, each row's last vector reaching into the next row's place, which comes later.
+    while first < width {
+        let len = tile_len.min(width - first);
+        // SAFETY: rows and parameters exist; `len <= TILE` parameters are written before they are read.
         unsafe {
             let params = if short {
-                for row in 0..prepared / n.max(1) {
-                    let of_row = params.from((first / n.max(1) + row) * rows.param_stride);
-                    let mut at = 0;
-                    while at < n {
-                        let values = if shared {
-                            of_row.first().at(0, V::LANES)
-                        } else {
-                            of_row.at(at, V::LANES.min(n - at))
-                        };
-                        written.put::<V>(row * n + at, values);
-                        at += V::LANES;
-                    }
-                }
+                let first_row = first / n;
+                let of_rows = params.from(first_row * rows.param_stride);
+                written.put_rows(of_rows, rows.param_stride, len / n, n, shared);
                 written.params()
             } else {
                 params.from(first)
             };
-            op.prepare(&mut tile, params, prepared);
-            let end = together.min(first + serves);
-            let mut row = 0;
-            let mut at = first;
-            loop {
-                let part = run.row(rows, row).part(at, prepared.min(end - at));
+            op.prepare(&mut tile, params, len);
+            for row in 0..wide.count {
+                let left = if short { elements - row * width } else { n };
+                let part = run.row(&wide, row).part(first, len.min(left - first));
                 op.tiled(&tile, params, part);
-                if short {
-                    at += prepared;
-                    if at >= end {
-                        break;
-                    }
-                } else {
-                    row += 1;
-                    if row == rows.count {
-                        break;
-                    }
-                }
             }
         }
-        first += serves;
+        first += len;
     }
 }
 

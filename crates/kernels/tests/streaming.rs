@@ -61,7 +61,7 @@ fn check<F: Copy>(
 
 #[test]
 fn large_runs_are_the_same_bytes() {
-    for (table, clamp, size) in [
+    let quantizers = [
         (quantize::F32_S8, (-128, 127), (4, 1)),
         (quantize::F32_U8, (0, 255), (4, 1)),
         (quantize::F32_S16, (-32_768, 32_767), (4, 2)),
@@ -70,7 +70,8 @@ fn large_runs_are_the_same_bytes() {
         (quantize::FAKE_F32, (0, 255), (4, 4)),
         (quantize::FAKE_F16, (0, 15), (2, 2)),
         (quantize::FAKE_BF16, (0, 15), (2, 2)),
-    ] {
+    ];
+    for (table, clamp, size) in sampled("quantizers", 1, quantizers.into_iter()) {
         check(table, size, |row, src, dst, n| {
             let args = QuantizeArgs {
                 src,
@@ -89,13 +90,14 @@ fn large_runs_are_the_same_bytes() {
             unsafe { row.run()(&args) }
         });
     }
-    for (table, sizes) in [
+    let dequantizers = [
         (dequantize::S8_F32, (1, 4)),
         (dequantize::U8_F32, (1, 4)),
         (dequantize::S16_F32, (2, 4)),
         (dequantize::S8_F16, (1, 2)),
         (dequantize::U8_BF16, (1, 2)),
-    ] {
+    ];
+    for (table, sizes) in sampled("dequantizers", 1, dequantizers.into_iter()) {
         check(table, sizes, |row, src, dst, n| {
             let args = DequantizeArgs {
                 src,
@@ -112,13 +114,14 @@ fn large_runs_are_the_same_bytes() {
             unsafe { row.run()(&args) }
         });
     }
-    for (table, sizes) in [
+    let conversions = [
         (convert::F32_F16, (4, 2)),
         (convert::F32_F16_SATURATE, (4, 2)),
         (convert::F32_BF16, (4, 2)),
         (convert::F16_F32, (2, 4)),
         (convert::BF16_F32, (2, 4)),
-    ] {
+    ];
+    for (table, sizes) in sampled("conversions", 1, conversions.into_iter()) {
         check(table, sizes, |row, src, dst, n| {
             let args = ConvertArgs { src, src_stride: 1, dst, dst_stride: 1, n };
             // SAFETY: as above.
@@ -138,7 +141,7 @@ fn large_runs_of_blocks_are_the_same_codes() {
     let scales: Vec<f32> = (0..most / 16).map(|i| 0.01 * (1 + i % 5) as f32).collect();
     let zero_points: Vec<i32> = (0..most / 16).map(|i| (i % 7) as i32).collect();
     let (mut whole, mut pieces) = (vec![0u32; most + 64], vec![0u32; most + 64]);
-    for n in [16, 32, 48, 64] {
+    for n in sampled("block lengths", 1, [16, 32, 48, 64].into_iter()) {
         let count = TOTAL / 5 / n + 1;
         let rows = |count| Rows { count, src_stride: n, dst_stride: n, param_stride: 1 };
         for row in runnable(dequantize::U8_F32).into_iter().filter(|row| row.name().contains("avx"))

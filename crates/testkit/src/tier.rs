@@ -1,5 +1,5 @@
-//! Two tiers of the same tests: everyday runs take a seeded, rotating sample of each large grid;
-//! `FEWBIT_TEST_FULL=1` takes all of it.
+//! Tiers of the same tests: everyday runs take a seeded, rotating sample of each large grid;
+//! `FEWBIT_TEST_FULL=1` takes all of it, `FEWBIT_TEST_THIN=n` an n-th of the sample (for emulators).
 
 use std::sync::OnceLock;
 
@@ -24,10 +24,25 @@ pub fn seed() -> u64 {
     })
 }
 
+/// What an everyday sample is divided by.
+///
+/// # Panics
+/// If `FEWBIT_TEST_THIN` is not a number above 0.
+fn thin() -> usize {
+    match std::env::var("FEWBIT_TEST_THIN") {
+        Ok(text) => {
+            let n: usize = text.parse().expect("FEWBIT_TEST_THIN is a number");
+            assert!(n > 0, "FEWBIT_TEST_THIN is above 0");
+            n
+        }
+        Err(_) => 1,
+    }
+}
+
 /// The share of a grid that an everyday run takes: 1 in `stride`, or all of it in the full tier.
 /// Prints the share under the grid's name.
 pub fn fraction(grid: &str, stride: usize) -> usize {
-    let stride = if is_full() { 1 } else { stride.max(1) };
+    let stride = if is_full() { 1 } else { stride.max(1) * thin() };
     println!("grid {grid}: 1 of {stride}, seed {}", seed());
     stride
 }
@@ -39,14 +54,14 @@ pub fn sweep(name: &str, stride: u32) -> (u32, u32) {
     let stride = match std::env::var("FEWBIT_EXHAUSTIVE") {
         Ok(value) if value == "1" => 1,
         _ if is_full() => stride.min(61),
-        _ => stride | 1,
+        _ => (stride * thin() as u32) | 1,
     };
     println!("sweep {name}: 1 of {stride} f32, seed {}", seed());
     ((seed() % u64::from(stride)) as u32, stride)
 }
 
-/// The items of a grid that this run takes: every `stride`-th from an offset that the seed rotates,
-/// or all of them in the full tier.
+/// The items of a grid that this run takes: every `stride`-th from an offset that the seed rotates, one at
+/// least, or all of them in the full tier.
 pub fn sampled<T>(
     grid: &str,
     stride: usize,
@@ -55,8 +70,11 @@ pub fn sampled<T>(
     rotated(items, fraction(grid, stride), seed())
 }
 
+/// At least one of a grid that is smaller than the stride.
 fn rotated<T>(items: impl Iterator<Item = T>, stride: usize, seed: u64) -> impl Iterator<Item = T> {
-    items.skip((seed % stride as u64) as usize).step_by(stride)
+    let items: Vec<T> = items.collect();
+    let stride = stride.clamp(1, items.len().max(1));
+    items.into_iter().skip((seed % stride as u64) as usize).step_by(stride)
 }
 
 #[cfg(test)]
@@ -69,5 +87,9 @@ mod tests {
         all.sort_unstable();
         assert_eq!(all, Vec::from_iter(0..43));
         assert_eq!(rotated(0..43, 1, 9).count(), 43);
+        let mut few: Vec<u32> = (7..10).flat_map(|seed| rotated(0..3, 12, seed)).collect();
+        few.sort_unstable();
+        assert_eq!(few, [0, 1, 2]);
+        assert_eq!(rotated(0..0, 12, 1).count(), 0);
     }
 }

@@ -1,6 +1,7 @@
 //! Blocks of GGUF. A block at a time: its ends across lanes, the parameters as scalars, then its codes a
 //! vector at a time. The two divisions are once a block; blocks do not wait for each other.
 
+use super::largest_magnitude;
 use fewbit_scheme::block::BLOCK;
 use fewbit_simd::{HalfLanes, f32_of_order_key};
 
@@ -60,16 +61,7 @@ pub(super) unsafe fn quantize_q8_0<V: HalfLanes>(x: *const f32, blocks: *mut u8,
         // divide it.
         unsafe {
             let (x, to) = (x.add(block * BLOCK), blocks.add(block * 34));
-            let mut largest = V::splat_i32(0);
-            let mut at = 0;
-            while at < BLOCK {
-                let magnitude =
-                    V::and_i32(V::load_i32(x.add(at).cast(), V::LANES), V::splat_i32(i32::MAX));
-                largest = V::max_i32(largest, magnitude);
-                at += V::LANES;
-            }
-            // NaN is above all numbers.
-            let d = f32::from_bits(V::max_across_i32(largest) as u32) / 127.0;
+            let d = largest_magnitude::<V>(x, BLOCK) / 127.0;
             store_half::<V>(to, d);
             let (codes, inverse) = (to.add(2), V::splat_f32(inverse(d)));
             let mut at = 0;
@@ -81,7 +73,7 @@ pub(super) unsafe fn quantize_q8_0<V: HalfLanes>(x: *const f32, blocks: *mut u8,
                         rounded::<V>(x.add(at + 2 * V::LANES), inverse),
                         rounded::<V>(x.add(at + 3 * V::LANES), inverse),
                     ];
-                    V::store_s8_of_4(codes.add(at).cast(), four);
+                    V::store_s8_of_4::<false>(codes.add(at).cast(), four);
                     at += 4 * V::LANES;
                 }
             }

@@ -8,6 +8,7 @@ use crate::infos;
 use crate::registry::{Row, RowInfo};
 use fewbit_scheme::block::gguf::Gguf;
 use fewbit_scheme::block::mx::Mx;
+use fewbit_simd::HalfLanes;
 
 /// A kernel that makes blocks of GGUF: of `count * 32` numbers, `count` blocks.
 ///
@@ -149,6 +150,25 @@ rows! {
     MXINT8_F32: MxDequantizeFn = "dequantize_mxint8f32",
     |scales: *const u8, elements: *const u8, n: usize, x: *mut f32|,
     mx::dequantize::<V, mx::Int8>(scales, elements, n, x)
+}
+
+/// The largest magnitude of `n` numbers, NaN above all others.
+///
+/// # Safety
+/// Within an entry compiled for `V`; the numbers can be read.
+#[inline(always)]
+unsafe fn largest_magnitude<V: HalfLanes>(x: *const f32, n: usize) -> f32 {
+    // SAFETY: `at + len <= n` throughout, by this function's contract.
+    unsafe {
+        let mut largest = V::splat_i32(0);
+        let mut at = 0;
+        while at < n {
+            let bits = V::load_i32(x.add(at).cast(), V::LANES.min(n - at));
+            largest = V::max_i32(largest, V::and_i32(bits, V::splat_i32(i32::MAX)));
+            at += V::LANES;
+        }
+        f32::from_bits(V::max_across_i32(largest) as u32)
+    }
 }
 
 /// The table that makes blocks of a format, and the one that reads them.

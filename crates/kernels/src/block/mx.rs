@@ -2,6 +2,7 @@
 //! scalar, then a multiplication with its inverse, which is exact, and the elements of that.
 
 use super::gguf::canonical;
+use super::largest_magnitude;
 use crate::convert::float8::{self, Float8};
 use core::marker::PhantomData;
 use fewbit_scheme::block::BLOCK;
@@ -117,9 +118,8 @@ impl Element for Int8 {
     unsafe fn codes<V: HalfLanes>(v: V::F32) -> V::I32 {
         // SAFETY: by this function's contract.
         unsafe {
-            let t = V::round_half_even(V::mul(v, V::splat_f32(64.0)));
-            let t = V::min(V::max(t, V::splat_f32(-127.0)), V::splat_f32(127.0));
-            V::i32_from_f32(t)
+            let t = V::mul(v, V::splat_f32(64.0));
+            V::nearest_i32(V::min(V::max(t, V::splat_f32(-127.0)), V::splat_f32(127.0)))
         }
     }
 
@@ -144,6 +144,7 @@ pub(super) unsafe fn quantize<V: HalfLanes, E: Element>(
     scales: *mut u8,
     elements: *mut u8,
 ) {
+    // Whole blocks apart: their length is a constant to the compiler.
     let (whole, rest) = (n / BLOCK, n % BLOCK);
     // SAFETY: by this function's contract there are `n` numbers, a scale a block, and their elements.
     unsafe {
@@ -170,15 +171,7 @@ unsafe fn quantize_block<V: HalfLanes, E: Element>(
     let mut codes = [0_u8; BLOCK];
     // SAFETY: `at + len <= n` throughout, by this function's contract; `codes` holds a block.
     unsafe {
-        let mut largest = V::splat_i32(0);
-        let mut at = 0;
-        while at < n {
-            let bits = V::load_i32(x.add(at).cast(), V::LANES.min(n - at));
-            largest = V::max_i32(largest, V::and_i32(bits, V::splat_i32(i32::MAX)));
-            at += V::LANES;
-        }
-        let amax = f32::from_bits(V::max_across_i32(largest) as u32);
-        let byte = mx::scale_of(E::FORMAT, amax);
+        let byte = mx::scale_of(E::FORMAT, largest_magnitude::<V>(x, n));
         scale.write(byte);
         let inverse = V::splat_f32(mx::scale_inverse(byte));
         let to = if E::PACKED { codes.as_mut_ptr() } else { elements };
@@ -257,6 +250,7 @@ pub(super) unsafe fn dequantize<V: HalfLanes, E: Element>(
     n: usize,
     x: *mut f32,
 ) {
+    // Whole blocks apart: their length is a constant to the compiler.
     let (whole, rest) = (n / BLOCK, n % BLOCK);
     // SAFETY: by this function's contract there are `n` numbers, a scale a block, and their elements.
     unsafe {

@@ -6,6 +6,7 @@ pub(crate) mod float8;
 
 use crate::elementwise::{Step, rows, run, streams};
 use crate::infos;
+use crate::real::{Bf16, F16, F32, Real};
 use crate::registry::RowInfo;
 use core::marker::PhantomData;
 use fewbit_simd::HalfLanes;
@@ -36,34 +37,34 @@ pub type ConvertFn = unsafe fn(&ConvertArgs);
 
 rows! {
     /// f32 to f16; overflow to infinity.
-    F32_F16: ConvertFn = "convert_f32f16", |args: &ConvertArgs|, narrow::<V, F16, false>(args)
+    F32_F16: ConvertFn = "convert_f32f16", |args: &ConvertArgs|, convert::<V, F32, F16, false>(args)
 }
 
 rows! {
     /// f32 to f16; overflow to ±65504.
     F32_F16_SATURATE: ConvertFn = "convert_f32f16sat", |args: &ConvertArgs|,
-    narrow::<V, F16, true>(args)
+    convert::<V, F32, F16, true>(args)
 }
 
 rows! {
     /// f32 to bf16; overflow to infinity.
-    F32_BF16: ConvertFn = "convert_f32bf16", |args: &ConvertArgs|, narrow::<V, Bf16, false>(args)
+    F32_BF16: ConvertFn = "convert_f32bf16", |args: &ConvertArgs|, convert::<V, F32, Bf16, false>(args)
 }
 
 rows! {
     /// f32 to bf16; overflow to the largest finite bf16.
     F32_BF16_SATURATE: ConvertFn = "convert_f32bf16sat", |args: &ConvertArgs|,
-    narrow::<V, Bf16, true>(args)
+    convert::<V, F32, Bf16, true>(args)
 }
 
 rows! {
     /// f16 to f32, exact.
-    F16_F32: ConvertFn = "convert_f16f32", |args: &ConvertArgs|, widen::<V, F16>(args)
+    F16_F32: ConvertFn = "convert_f16f32", |args: &ConvertArgs|, convert::<V, F16, F32, false>(args)
 }
 
 rows! {
     /// bf16 to f32, exact.
-    BF16_F32: ConvertFn = "convert_bf16f32", |args: &ConvertArgs|, widen::<V, Bf16>(args)
+    BF16_F32: ConvertFn = "convert_bf16f32", |args: &ConvertArgs|, convert::<V, Bf16, F32, false>(args)
 }
 
 rows! {
@@ -117,160 +118,72 @@ pub fn rows() -> impl Iterator<Item = RowInfo> {
         .chain(infos(F8E5M2_F32))
 }
 
-/// A 16-bit float format.
-trait Format {
-    /// The largest finite number.
-    const LARGEST: f32;
-    /// See [`HalfLanes`].
-    unsafe fn narrow<V: HalfLanes>(v: V::F32) -> V::U16;
-    /// See [`HalfLanes`].
-    unsafe fn widen<V: HalfLanes>(v: V::U16) -> V::F32;
-}
-
-struct F16;
-
-impl Format for F16 {
-    const LARGEST: f32 = 65504.0;
-
-    #[inline(always)]
-    unsafe fn narrow<V: HalfLanes>(v: V::F32) -> V::U16 {
-        // SAFETY: within an entry compiled for `V`.
-        unsafe { V::f32_to_f16(v) }
-    }
-
-    #[inline(always)]
-    unsafe fn widen<V: HalfLanes>(v: V::U16) -> V::F32 {
-        // SAFETY: within an entry compiled for `V`.
-        unsafe { V::f16_to_f32(v) }
-    }
-}
-
-struct Bf16;
-
-impl Format for Bf16 {
-    const LARGEST: f32 = f32::from_bits(0x7F7F_0000);
-
-    #[inline(always)]
-    unsafe fn narrow<V: HalfLanes>(v: V::F32) -> V::U16 {
-        // SAFETY: within an entry compiled for `V`.
-        unsafe { V::f32_to_bf16(v) }
-    }
-
-    #[inline(always)]
-    unsafe fn widen<V: HalfLanes>(v: V::U16) -> V::F32 {
-        // SAFETY: within an entry compiled for `V`.
-        unsafe { V::bf16_to_f32(v) }
-    }
-}
-
-/// [`run`], around the caches if the run is large.
-///
 /// # Safety
-/// As [`run`].
+/// As [`ConvertFn`], within an entry compiled for `V`.
 #[inline(always)]
-unsafe fn apply<V: HalfLanes, S: Step>(
-    op: &S,
-    src: *const S::Src,
-    src_stride: usize,
-    dst: *mut S::Dst,
-    dst_stride: usize,
-    n: usize,
-) {
-    let stream = V::STREAMS && streams::<S::Src, S::Dst>(n);
+unsafe fn convert<V: HalfLanes, S: Real, D: Real, const SATURATE: bool>(args: &ConvertArgs) {
+    let ConvertArgs { src, src_stride, dst, dst_stride, n } = *args;
+    let stream = V::STREAMS && streams::<S::Stored, D::Stored>(n);
+    let op = Convert::<V, S, D, SATURATE>(PhantomData);
     // SAFETY: by this function's contract.
     unsafe {
-        run(op, src, src_stride, dst, dst_stride, n, stream);
+        run(&op, src.cast(), src_stride, dst.cast(), dst_stride, n, stream);
         if stream {
             V::fence();
         }
     }
 }
 
-/// # Safety
-/// As [`ConvertFn`], within an entry compiled for `V`.
-#[inline(always)]
-unsafe fn narrow<V: HalfLanes, F: Format, const SATURATE: bool>(args: &ConvertArgs) {
-    let ConvertArgs { src, src_stride, dst, dst_stride, n } = *args;
-    let op = Narrow::<V, F, SATURATE>(PhantomData);
-    // SAFETY: by this function's contract.
-    unsafe { apply::<V, _>(&op, src.cast(), src_stride, dst.cast(), dst_stride, n) }
-}
+struct Convert<V, S, D, const SATURATE: bool>(PhantomData<(V, S, D)>);
 
-struct Narrow<V, F, const SATURATE: bool>(PhantomData<(V, F)>);
-
-impl<V: HalfLanes, F: Format, const SATURATE: bool> Narrow<V, F, SATURATE> {
+impl<V: HalfLanes, S: Real, D: Real, const SATURATE: bool> Convert<V, S, D, SATURATE> {
+    /// Numbers, within the destination's if asked to.
+    ///
     /// # Safety
     /// As [`Step::step`].
     #[inline(always)]
-    unsafe fn narrowed(src: *const f32, n: usize) -> V::U16 {
+    unsafe fn load(src: *const S::Stored, n: usize) -> V::F32 {
         // SAFETY: by this function's contract.
         unsafe {
-            let mut v = V::load_f32(src, n);
-            if SATURATE {
-                // In this order of operands a NaN passes through both.
-                v = V::max(V::splat_f32(-F::LARGEST), v);
-                v = V::min(V::splat_f32(F::LARGEST), v);
+            let v = S::load::<V>(src, n);
+            if !SATURATE {
+                return v;
             }
-            F::narrow::<V>(v)
+            // In this order of operands a NaN passes through both.
+            let v = V::max(V::splat_f32(-D::LARGEST), v);
+            V::min(V::splat_f32(D::LARGEST), v)
         }
     }
 }
 
-impl<V: HalfLanes, F: Format, const SATURATE: bool> Step for Narrow<V, F, SATURATE> {
-    type Src = f32;
-    type Dst = u16;
+impl<V: HalfLanes, S: Real, D: Real, const SATURATE: bool> Step for Convert<V, S, D, SATURATE> {
+    type Src = S::Stored;
+    type Dst = D::Stored;
     const LANES: usize = V::LANES;
     const STREAMS: bool = V::STREAMS;
 
     #[inline(always)]
-    unsafe fn step(&self, src: *const f32, dst: *mut u16, _first: usize, n: usize) {
+    unsafe fn step(&self, src: *const S::Stored, dst: *mut D::Stored, _first: usize, n: usize) {
         // SAFETY: by the contract of `Step::step`.
-        unsafe { V::store_u16(dst, Self::narrowed(src, n), n) }
+        unsafe { D::store::<V>(dst, Self::load(src, n), n) }
     }
 
     #[inline(always)]
-    unsafe fn stream_4(&self, src: *const f32, dst: *mut u16, _first: usize) -> bool {
-        for i in 0..4 {
-            let at = i * V::LANES;
-            // SAFETY: by the contract of `Step::stream_4`.
-            unsafe { V::stream_u16(dst.add(at), Self::narrowed(src.add(at), V::LANES)) };
-        }
-        true
-    }
-}
-
-/// # Safety
-/// As [`ConvertFn`], within an entry compiled for `V`.
-#[inline(always)]
-unsafe fn widen<V: HalfLanes, F: Format>(args: &ConvertArgs) {
-    let ConvertArgs { src, src_stride, dst, dst_stride, n } = *args;
-    let op = Widen::<V, F>(PhantomData);
-    // SAFETY: by this function's contract.
-    unsafe { apply::<V, _>(&op, src.cast(), src_stride, dst.cast(), dst_stride, n) }
-}
-
-struct Widen<V, F>(PhantomData<(V, F)>);
-
-impl<V: HalfLanes, F: Format> Step for Widen<V, F> {
-    type Src = u16;
-    type Dst = f32;
-    const LANES: usize = V::LANES;
-    const STREAMS: bool = V::STREAMS;
-
-    #[inline(always)]
-    unsafe fn step(&self, src: *const u16, dst: *mut f32, _first: usize, n: usize) {
-        // SAFETY: by the contract of `Step::step`.
-        unsafe { V::store_f32(dst, F::widen::<V>(V::load_u16(src, n)), n) }
-    }
-
-    #[inline(always)]
-    unsafe fn stream_4(&self, src: *const u16, dst: *mut f32, _first: usize) -> bool {
-        for i in 0..4 {
-            let at = i * V::LANES;
-            // SAFETY: by the contract of `Step::stream_4`.
-            unsafe {
-                V::stream_f32(dst.add(at), F::widen::<V>(V::load_u16(src.add(at), V::LANES)));
-            }
+    unsafe fn step_4<const STREAM: bool>(
+        &self,
+        src: *const S::Stored,
+        dst: *mut D::Stored,
+        _first: usize,
+    ) -> bool {
+        // SAFETY: by the contract of `Step::step_4`.
+        unsafe {
+            let v = [
+                Self::load(src, V::LANES),
+                Self::load(src.add(V::LANES), V::LANES),
+                Self::load(src.add(2 * V::LANES), V::LANES),
+                Self::load(src.add(3 * V::LANES), V::LANES),
+            ];
+            D::store_4::<V, STREAM>(dst, v);
         }
         true
     }

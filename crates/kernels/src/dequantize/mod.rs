@@ -7,7 +7,7 @@ pub use any::Any;
 
 use crate::elementwise::{Step, rows};
 use crate::infos;
-use crate::params::{ByVector, Each, Grid, Op, Params, Rows, Run, Uniform, grid};
+use crate::params::{ByRun, Grid, Params, Plain, Rows, grid};
 use crate::real::{Bf16, F16, F32, Real};
 use crate::registry::RowInfo;
 use core::marker::PhantomData;
@@ -161,45 +161,19 @@ unsafe fn dequantize<V: HalfLanes, F: Format, R: Real>(args: &DequantizeArgs) {
     let (src, dst) = (src.cast(), dst.cast());
     let runs = Grid { src, src_stride, dst, dst_stride, n, factors, zero_points, param_step, rows };
     // SAFETY: by this function's contract.
-    unsafe { grid::<V, _>(&ByRun::<F, R>(PhantomData), &runs) }
+    unsafe { grid::<V, _>(&ByRun(From::<F, R>(PhantomData)), &runs) }
 }
 
-/// The op on runs.
-struct ByRun<F, R>(PhantomData<(F, R)>);
+/// The op from codes of a format.
+struct From<F, R>(PhantomData<(F, R)>);
 
-impl<V: HalfLanes, F: Format, R: Real> Op<V> for ByRun<F, R> {
+impl<V: HalfLanes, F: Format, R: Real> Plain<V> for From<F, R> {
     type Src = F::Code;
     type Dst = R::Stored;
-    type Tile = ();
 
     #[inline(always)]
-    unsafe fn shared(&self, params: Uniform<V>, run: Run<F::Code, R::Stored>) {
-        // SAFETY: by the contract of `Op`.
-        unsafe { run.apply(&Dequantize::<V, _, F, R> { params, types: PhantomData }) }
-    }
-
-    #[inline(always)]
-    unsafe fn each(&self, params: Each<V>, run: Run<F::Code, R::Stored>) {
-        // SAFETY: by the contract of `Op`.
-        unsafe { run.apply(&Dequantize::<V, _, F, R> { params, types: PhantomData }) }
-    }
-
-    #[inline(always)]
-    unsafe fn by_vector(&self, params: ByVector<V>, _n: usize, run: Run<F::Code, R::Stored>) {
-        // SAFETY: by the contract of `Op`.
-        unsafe { run.apply(&Dequantize::<V, _, F, R> { params, types: PhantomData }) }
-    }
-
-    #[inline(always)]
-    fn tile() {}
-
-    #[inline(always)]
-    unsafe fn prepare(&self, _tile: &mut (), _params: Each<V>, _n: usize) {}
-
-    #[inline(always)]
-    unsafe fn tiled(&self, _tile: &(), params: Each<V>, run: Run<F::Code, R::Stored>) {
-        // SAFETY: by the contract of `Op`.
-        unsafe { self.each(params, run) }
+    fn with<P: Params<V>>(&self, params: P) -> impl Step<Src = F::Code, Dst = R::Stored> {
+        Dequantize::<V, P, F, R> { params, types: PhantomData }
     }
 }
 
@@ -234,19 +208,25 @@ impl<V: HalfLanes, P: Params<V>, F: Format, R: Real> Step for Dequantize<V, P, F
         // SAFETY: by the contract of `Step::step`.
         unsafe {
             let (steps, scale) = self.factors(src, first, n);
-            R::store_product::<V>(dst, steps, scale, n);
+            R::store::<V>(dst, R::product::<V>(steps, scale), n);
         }
     }
 
     #[inline(always)]
-    unsafe fn stream_4(&self, src: *const F::Code, dst: *mut R::Stored, first: usize) -> bool {
-        for i in 0..4 {
-            let at = i * V::LANES;
-            // SAFETY: by the contract of `Step::stream_4`.
-            unsafe {
-                let (steps, scale) = self.factors(src.add(at), first + at, V::LANES);
-                R::stream_product::<V>(dst.add(at), steps, scale);
-            }
+    unsafe fn step_4<const STREAM: bool>(
+        &self,
+        src: *const F::Code,
+        dst: *mut R::Stored,
+        first: usize,
+    ) -> bool {
+        // SAFETY: by the contract of `Step::step_4`.
+        unsafe {
+            let at = |i: usize| i * V::LANES;
+            let (a, s0) = self.factors(src, first, V::LANES);
+            let (b, s1) = self.factors(src.add(at(1)), first + at(1), V::LANES);
+            let (c, s2) = self.factors(src.add(at(2)), first + at(2), V::LANES);
+            let (d, s3) = self.factors(src.add(at(3)), first + at(3), V::LANES);
+            R::store_products_4::<V, STREAM>(dst, [a, b, c, d], [s0, s1, s2, s3]);
         }
         true
     }

@@ -3,7 +3,7 @@
 use super::format::Format;
 use super::{QuantizeArgs, quotient};
 use crate::elementwise::Step;
-use crate::params::{ByVector, Each, Grid, Op, Params, Run, Uniform, grid};
+use crate::params::{ByRun, Grid, Params, Plain, grid};
 use crate::real::Real;
 use core::marker::PhantomData;
 use fewbit_scheme::Quotient;
@@ -18,53 +18,25 @@ pub(super) unsafe fn quantize<V: HalfLanes, R: Real, F: Format>(args: &QuantizeA
     let (src, dst) = (src.cast(), dst.cast());
     let runs = Grid { src, src_stride, dst, dst_stride, n, factors, zero_points, param_step, rows };
     // SAFETY: by this function's contract.
-    unsafe { grid::<V, _>(&ByRun::<R, F> { quotient: mode.quotient, formats: PhantomData }, &runs) }
+    unsafe {
+        let op = Signs::<R, F> { quotient: mode.quotient, formats: PhantomData };
+        grid::<V, _>(&ByRun(op), &runs);
+    }
 }
 
-struct ByRun<R, F> {
+/// The op to codes of a format.
+struct Signs<R, F> {
     quotient: Quotient,
     formats: PhantomData<(R, F)>,
 }
 
-impl<R, F> ByRun<R, F> {
-    fn step<V, P>(&self, params: P) -> Sign<V, P, R, F> {
-        Sign { params, quotient: self.quotient, types: PhantomData }
-    }
-}
-
-impl<V: HalfLanes, R: Real, F: Format> Op<V> for ByRun<R, F> {
+impl<V: HalfLanes, R: Real, F: Format> Plain<V> for Signs<R, F> {
     type Src = R::Stored;
     type Dst = F::Code;
-    type Tile = ();
 
     #[inline(always)]
-    unsafe fn shared(&self, params: Uniform<V>, run: Run<R::Stored, F::Code>) {
-        // SAFETY: by the contract of `Op`.
-        unsafe { run.apply(&self.step::<V, _>(params)) }
-    }
-
-    #[inline(always)]
-    unsafe fn each(&self, params: Each<V>, run: Run<R::Stored, F::Code>) {
-        // SAFETY: by the contract of `Op`.
-        unsafe { run.apply(&self.step::<V, _>(params)) }
-    }
-
-    #[inline(always)]
-    unsafe fn by_vector(&self, params: ByVector<V>, _n: usize, run: Run<R::Stored, F::Code>) {
-        // SAFETY: by the contract of `Op`.
-        unsafe { run.apply(&self.step::<V, _>(params)) }
-    }
-
-    #[inline(always)]
-    fn tile() {}
-
-    #[inline(always)]
-    unsafe fn prepare(&self, _tile: &mut (), _params: Each<V>, _n: usize) {}
-
-    #[inline(always)]
-    unsafe fn tiled(&self, _tile: &(), params: Each<V>, run: Run<R::Stored, F::Code>) {
-        // SAFETY: by the contract of `Op`.
-        unsafe { self.each(params, run) }
+    fn with<P: Params<V>>(&self, params: P) -> impl Step<Src = R::Stored, Dst = F::Code> {
+        Sign::<V, P, R, F> { params, quotient: self.quotient, types: PhantomData }
     }
 }
 

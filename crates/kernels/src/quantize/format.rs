@@ -24,23 +24,12 @@ pub(super) trait Format {
     );
 
     /// Stores the codes in range that are nearest to four vectors' integers, which are those of the
-    /// elements from number `first` on.
+    /// elements from number `first` on; with `STREAM` around the caches.
     ///
     /// # Safety
-    /// Within an entry compiled for `V`; `4 * LANES` codes can be written, and have parameters.
-    unsafe fn store_nearest<V: HalfLanes, P: Params<V>>(
-        to: *mut Self::Code,
-        integers: [V::I32; 4],
-        params: &P,
-        first: usize,
-    );
-
-    /// As [`store_nearest`](Format::store_nearest), around the caches.
-    ///
-    /// # Safety
-    /// As [`store_nearest`](Format::store_nearest), where `to` is aligned to four vectors of codes, or to
-    /// 64 bytes.
-    unsafe fn stream_nearest<V: HalfLanes, P: Params<V>>(
+    /// Within an entry compiled for `V`; `4 * LANES` codes can be written, and have parameters. With
+    /// `STREAM`, `to` is aligned to four vectors of codes, or to 64 bytes.
+    unsafe fn store_4<V: HalfLanes, P: Params<V>, const STREAM: bool>(
         to: *mut Self::Code,
         integers: [V::I32; 4],
         params: &P,
@@ -48,123 +37,60 @@ pub(super) trait Format {
     );
 }
 
-pub(super) struct S8;
+/// A format whose codes are stored as they are: integers of the range, a byte or two each.
+macro_rules! stored {
+    (
+        $name:ident: $code:ty, $range:expr,
+        |$to:ident, $codes:ident, $n:ident| $store:expr,
+        |$to_4:ident, $codes_4:ident| $store_4:expr
+    ) => {
+        pub(super) struct $name;
 
-impl Format for S8 {
-    type Code = i8;
-    const RANGE: (i32, i32) = (-128, 127);
+        impl Format for $name {
+            type Code = $code;
+            const RANGE: (i32, i32) = $range;
 
-    #[inline(always)]
-    unsafe fn store<V: HalfLanes>(to: *mut i8, codes: V::I32, _params: (V::F32, V::I32), n: usize) {
-        // SAFETY: by this function's contract.
-        unsafe { V::store_u8(to.cast(), codes, n) }
-    }
+            #[inline(always)]
+            unsafe fn store<V: HalfLanes>(
+                $to: *mut $code,
+                $codes: V::I32,
+                _params: (V::F32, V::I32),
+                $n: usize,
+            ) {
+                // SAFETY: by this function's contract.
+                unsafe { $store }
+            }
 
-    #[inline(always)]
-    unsafe fn store_nearest<V: HalfLanes, P: Params<V>>(
-        to: *mut i8,
-        integers: [V::I32; 4],
-        _params: &P,
-        _first: usize,
-    ) {
-        // SAFETY: by this function's contract.
-        unsafe { V::store_s8_of_4(to, integers) }
-    }
-
-    #[inline(always)]
-    unsafe fn stream_nearest<V: HalfLanes, P: Params<V>>(
-        to: *mut i8,
-        integers: [V::I32; 4],
-        _params: &P,
-        _first: usize,
-    ) {
-        // SAFETY: by this function's contract.
-        unsafe { V::stream_s8_of_4(to, integers) }
-    }
-}
-
-pub(super) struct U8;
-
-impl Format for U8 {
-    type Code = u8;
-    const RANGE: (i32, i32) = (0, 255);
-
-    #[inline(always)]
-    unsafe fn store<V: HalfLanes>(to: *mut u8, codes: V::I32, _params: (V::F32, V::I32), n: usize) {
-        // SAFETY: by this function's contract.
-        unsafe { V::store_u8(to, codes, n) }
-    }
-
-    #[inline(always)]
-    unsafe fn store_nearest<V: HalfLanes, P: Params<V>>(
-        to: *mut u8,
-        integers: [V::I32; 4],
-        _params: &P,
-        _first: usize,
-    ) {
-        // SAFETY: by this function's contract.
-        unsafe { V::store_u8_of_4(to, integers) }
-    }
-
-    #[inline(always)]
-    unsafe fn stream_nearest<V: HalfLanes, P: Params<V>>(
-        to: *mut u8,
-        integers: [V::I32; 4],
-        _params: &P,
-        _first: usize,
-    ) {
-        // SAFETY: by this function's contract.
-        unsafe { V::stream_u8_of_4(to, integers) }
-    }
-}
-
-pub(super) struct S16;
-
-impl Format for S16 {
-    type Code = u16;
-    const RANGE: (i32, i32) = (-32_768, 32_767);
-
-    #[inline(always)]
-    unsafe fn store<V: HalfLanes>(
-        to: *mut u16,
-        codes: V::I32,
-        _params: (V::F32, V::I32),
-        n: usize,
-    ) {
-        // SAFETY: by this function's contract.
-        unsafe { V::store_u16(to, V::narrow_i32(codes), n) }
-    }
-
-    #[inline(always)]
-    unsafe fn store_nearest<V: HalfLanes, P: Params<V>>(
-        to: *mut u16,
-        [a, b, c, d]: [V::I32; 4],
-        _params: &P,
-        _first: usize,
-    ) {
-        // SAFETY: by this function's contract.
-        unsafe {
-            let (low, high) = (V::splat_i32(Self::RANGE.0), V::splat_i32(Self::RANGE.1));
-            V::store_u16(to, V::narrow_i32(V::min_i32(V::max_i32(a, low), high)), V::LANES);
-            let to = to.add(V::LANES);
-            V::store_u16(to, V::narrow_i32(V::min_i32(V::max_i32(b, low), high)), V::LANES);
-            let to = to.add(V::LANES);
-            V::store_u16(to, V::narrow_i32(V::min_i32(V::max_i32(c, low), high)), V::LANES);
-            let to = to.add(V::LANES);
-            V::store_u16(to, V::narrow_i32(V::min_i32(V::max_i32(d, low), high)), V::LANES);
+            #[inline(always)]
+            unsafe fn store_4<V: HalfLanes, P: Params<V>, const STREAM: bool>(
+                $to_4: *mut $code,
+                $codes_4: [V::I32; 4],
+                _params: &P,
+                _first: usize,
+            ) {
+                // SAFETY: by this function's contract.
+                unsafe { $store_4 }
+            }
         }
-    }
+    };
+}
 
-    #[inline(always)]
-    unsafe fn stream_nearest<V: HalfLanes, P: Params<V>>(
-        to: *mut u16,
-        integers: [V::I32; 4],
-        params: &P,
-        first: usize,
-    ) {
-        // SAFETY: by this function's contract.
-        unsafe { Self::store_nearest::<V, P>(to, integers, params, first) }
-    }
+stored! {
+    S8: i8, (-128, 127),
+    |to, codes, n| V::store_u8(to.cast(), codes, n),
+    |to, codes| V::store_s8_of_4::<STREAM>(to, codes)
+}
+
+stored! {
+    U8: u8, (0, 255),
+    |to, codes, n| V::store_u8(to, codes, n),
+    |to, codes| V::store_u8_of_4::<STREAM>(to, codes)
+}
+
+stored! {
+    S16: u16, (-32_768, 32_767),
+    |to, codes, n| V::store_u16(to, V::narrow_i32(codes), n),
+    |to, codes| V::store_s16_of_4::<STREAM>(to, codes)
 }
 
 /// Codes of any format, as the real numbers that they stand for.
@@ -185,43 +111,31 @@ impl<R: Real> Format for Faked<R> {
         // SAFETY: by this function's contract.
         unsafe {
             let steps = V::f32_from_i32(V::sub_i32(codes, zero_point));
-            R::store_product::<V>(to, steps, scale, n);
+            R::store::<V>(to, R::product::<V>(steps, scale), n);
         }
     }
 
     #[inline(always)]
-    unsafe fn store_nearest<V: HalfLanes, P: Params<V>>(
+    unsafe fn store_4<V: HalfLanes, P: Params<V>, const STREAM: bool>(
         to: *mut R::Stored,
         integers: [V::I32; 4],
         params: &P,
         first: usize,
     ) {
-        let mut at = 0;
-        for codes in integers {
-            // SAFETY: by this function's contract.
-            unsafe {
-                Self::store::<V>(to.add(at), codes, params.at(first + at, V::LANES), V::LANES);
-            }
-            at += V::LANES;
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn stream_nearest<V: HalfLanes, P: Params<V>>(
-        to: *mut R::Stored,
-        integers: [V::I32; 4],
-        params: &P,
-        first: usize,
-    ) {
-        let mut at = 0;
-        for codes in integers {
-            // SAFETY: by this function's contract.
-            unsafe {
-                let (scale, zero_point) = params.at(first + at, V::LANES);
-                let steps = V::f32_from_i32(V::sub_i32(codes, zero_point));
-                R::stream_product::<V>(to.add(at), steps, scale);
-            }
-            at += V::LANES;
+        let [a, b, c, d] = integers;
+        // SAFETY: by this function's contract.
+        unsafe {
+            let (s0, z0) = params.at(first, V::LANES);
+            let (s1, z1) = params.at(first + V::LANES, V::LANES);
+            let (s2, z2) = params.at(first + 2 * V::LANES, V::LANES);
+            let (s3, z3) = params.at(first + 3 * V::LANES, V::LANES);
+            let steps = [
+                V::f32_from_i32(V::sub_i32(a, z0)),
+                V::f32_from_i32(V::sub_i32(b, z1)),
+                V::f32_from_i32(V::sub_i32(c, z2)),
+                V::f32_from_i32(V::sub_i32(d, z3)),
+            ];
+            R::store_products_4::<V, STREAM>(to, steps, [s0, s1, s2, s3]);
         }
     }
 }

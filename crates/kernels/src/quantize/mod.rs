@@ -282,7 +282,7 @@ impl<V: HalfLanes, P: Params<V>, R: Real, F: Format> Step for Exact<V, P, R, F> 
             let t = V::replace_nan(t, V::splat_f32(0.0));
             let t = V::min(V::max(t, low), high);
             // Both, without a branch, which would double every loop.
-            let even = V::i32_from_f32(V::round_half_even(t));
+            let even = V::nearest_i32(t);
             let away = V::i32_from_f32(V::round_half_away(t));
             let is_away = V::splat_i32((self.mode.rounding == Rounding::HalfAway) as i32);
             let rounded = V::select_gt(is_away, V::splat_i32(0), away, even);
@@ -340,27 +340,21 @@ where
     }
 
     #[inline(always)]
-    unsafe fn step_4(&self, src: *const R::Stored, dst: *mut F::Code, first: usize) -> bool {
+    unsafe fn step_4<const STREAM: bool>(
+        &self,
+        src: *const R::Stored,
+        dst: *mut F::Code,
+        first: usize,
+    ) -> bool {
         // SAFETY: by the contract of `Step::step_4`.
         unsafe {
             let Some(codes) = codes(&self.bracket, first, load_4::<V, R>(src)) else {
                 return false;
             };
-            let all = self.exact.clamp == F::RANGE;
+            // Where results go around the caches the comparison would save nothing.
+            let all = !STREAM && self.exact.clamp == F::RANGE;
             let codes = if all { codes } else { self.clamped(codes) };
-            F::store_nearest::<V, P>(dst, codes, &self.exact.params, first);
-        }
-        true
-    }
-
-    #[inline(always)]
-    unsafe fn stream_4(&self, src: *const R::Stored, dst: *mut F::Code, first: usize) -> bool {
-        // SAFETY: by the contract of `Step::stream_4`.
-        unsafe {
-            let Some(codes) = codes(&self.bracket, first, load_4::<V, R>(src)) else {
-                return false;
-            };
-            F::stream_nearest::<V, P>(dst, self.clamped(codes), &self.exact.params, first);
+            F::store_4::<V, P, STREAM>(dst, codes, &self.exact.params, first);
         }
         true
     }

@@ -58,34 +58,35 @@ rows! {
 /// As [`RequantizeFixedFn`], within an entry compiled for `V`.
 #[inline(always)]
 unsafe fn requantize_fixed<V: Lanes>(args: &RequantizeFixedArgs) {
+    // SAFETY: by this function's contract.
+    unsafe {
+        match args.rounding {
+            FixedRounding::Single => runs::<V, Single>(args),
+            FixedRounding::Double => runs::<V, Double>(args),
+        }
+    }
+}
+
+/// # Safety
+/// As [`requantize_fixed`].
+#[inline(always)]
+unsafe fn runs<V: Lanes, R: Product>(args: &RequantizeFixedArgs) {
     let RequantizeFixedArgs { src, src_stride, dst, dst_stride, n, .. } = *args;
-    let RequantizeFixedArgs { param_step, rows, .. } = *args;
+    let RequantizeFixedArgs { param_step, rows, clamp, .. } = *args;
     if n == 0 {
         return;
     }
     for row in 0..rows.count {
-        let (src, dst) =
-            (src.wrapping_add(row * rows.src_stride), dst.wrapping_add(row * rows.dst_stride));
-        let params = Params::<V>::new(args, row * rows.param_stride);
         // SAFETY: rows, elements and parameters exist by this function's contract.
         unsafe {
-            match (args.rounding, param_step) {
-                (FixedRounding::Double, 0) => {
-                    let op = Double { params: params.first(), vectors: PhantomData };
-                    run(&op, src, src_stride, dst, dst_stride, n, false);
-                }
-                (FixedRounding::Double, _) => {
-                    let op = Double { params, vectors: PhantomData };
-                    run(&op, src, src_stride, dst, dst_stride, n, false);
-                }
-                (FixedRounding::Single, 0) => {
-                    let op = Single { params: params.first(), vectors: PhantomData };
-                    run(&op, src, src_stride, dst, dst_stride, n, false);
-                }
-                (FixedRounding::Single, _) => {
-                    let op = Single { params, vectors: PhantomData };
-                    run(&op, src, src_stride, dst, dst_stride, n, false);
-                }
+            let (src, dst) = (src.add(row * rows.src_stride), dst.add(row * rows.dst_stride));
+            let each = Each::<V>::new(args, row * rows.param_stride);
+            if param_step == 0 {
+                let op = Fixed::<V, _, R> { params: each.first(), clamp, types: PhantomData };
+                run(&op, src, src_stride, dst, dst_stride, n, false);
+            } else {
+                let op = Fixed::<V, _, R> { params: each, clamp, types: PhantomData };
+                run(&op, src, src_stride, dst, dst_stride, n, false);
             }
         }
     }
@@ -97,24 +98,6 @@ struct Vectors<V: Lanes> {
     multiplier: V::I32,
     shift: V::I32,
     zero_point: V::I32,
-    clamp: (i32, i32),
-}
-
-impl<V: Lanes> Vectors<V> {
-    /// The codes of rounded products: `clamp(product + zero_point)`, clamped before the addition, which
-    /// then stays within i32.
-    ///
-    /// # Safety
-    /// Within an entry compiled for `V`.
-    #[inline(always)]
-    unsafe fn code(&self, product: V::I32) -> V::I32 {
-        // SAFETY: by this function's contract.
-        unsafe {
-            let low = V::sub_i32(V::splat_i32(self.clamp.0), self.zero_point);
-            let high = V::sub_i32(V::splat_i32(self.clamp.1), self.zero_point);
-            V::add_i32(V::min_i32(V::max_i32(product, low), high), self.zero_point)
-        }
-    }
 }
 
 /// Where the parameters of vectors come from.
@@ -126,6 +109,7 @@ trait Source<V: Lanes> {
     unsafe fn at(&self, first: usize, n: usize) -> Vectors<V>;
 }
 
+/// The same for all.
 impl<V: Lanes> Source<V> for Vectors<V> {
     #[inline(always)]
     unsafe fn at(&self, _first: usize, _n: usize) -> Vectors<V> {
@@ -133,29 +117,36 @@ impl<V: Lanes> Source<V> for Vectors<V> {
     }
 }
 
-/// Parameters in memory. NULL zero points are all zero.
-struct Params<V> {
+/// Element `i` has parameter `i`.
+struct Each<V> {
     multipliers: *const i32,
     shifts: *const i32,
+    /// Where there are none, the shifts: something that can be read.
     zero_points: *const i32,
-    clamp: (i32, i32),
+    /// All bits, or none where there are none. (A branch would double every loop.)
+    mask: i32,
     vectors: PhantomData<V>,
 }
 
-impl<V: Lanes> Params<V> {
-    /// Those from number `first` on.
+impl<V: Lanes> Each<V> {
+    /// The parameters from number `first` on.
+    ///
+    /// # Safety
+    /// There is that parameter.
     #[inline(always)]
-    fn new(args: &RequantizeFixedArgs, first: usize) -> Self {
-        let zero_points = match args.zero_points.is_null() {
-            true => args.zero_points,
-            false => args.zero_points.wrapping_add(first),
-        };
-        Params {
-            multipliers: args.multipliers.wrapping_add(first),
-            shifts: args.shifts.wrapping_add(first),
-            zero_points,
-            clamp: args.clamp,
-            vectors: PhantomData,
+    unsafe fn new(args: &RequantizeFixedArgs, first: usize) -> Self {
+        let RequantizeFixedArgs { multipliers, shifts, zero_points, .. } = *args;
+        let (zero_points, mask) =
+            if zero_points.is_null() { (shifts, 0) } else { (zero_points, -1) };
+        // SAFETY: by this function's contract.
+        unsafe {
+            Each {
+                multipliers: multipliers.add(first),
+                shifts: shifts.add(first),
+                zero_points: zero_points.add(first),
+                mask,
+                vectors: PhantomData,
+            }
         }
     }
 
@@ -167,45 +158,38 @@ impl<V: Lanes> Params<V> {
     unsafe fn first(&self) -> Vectors<V> {
         // SAFETY: by this function's contract.
         unsafe {
-            let zero_point =
-                if self.zero_points.is_null() { 0 } else { self.zero_points.read_unaligned() };
             Vectors {
                 multiplier: V::splat_i32(self.multipliers.read_unaligned()),
                 shift: V::splat_i32(self.shifts.read_unaligned()),
-                zero_point: V::splat_i32(zero_point),
-                clamp: self.clamp,
+                zero_point: V::splat_i32(self.zero_points.read_unaligned() & self.mask),
             }
         }
     }
 }
 
-impl<V: Lanes> Source<V> for Params<V> {
+impl<V: Lanes> Source<V> for Each<V> {
     #[inline(always)]
     unsafe fn at(&self, first: usize, n: usize) -> Vectors<V> {
         // SAFETY: the elements are of the run, and there is a parameter for each.
         unsafe {
-            let zero_point = if self.zero_points.is_null() {
-                V::splat_i32(0)
-            } else {
-                V::load_i32(self.zero_points.add(first), n)
-            };
+            let zero_point = V::load_i32(self.zero_points.add(first), n);
             Vectors {
                 multiplier: V::load_i32(self.multipliers.add(first), n),
                 shift: V::load_i32(self.shifts.add(first), n),
-                zero_point,
-                clamp: self.clamp,
+                zero_point: V::and_i32(zero_point, V::splat_i32(self.mask)),
             }
         }
     }
 }
 
-/// [`FixedRounding::Single`]: one rounding of the whole product.
-struct Single<V, P> {
+/// The op with parameters from `P` and products by `R`.
+struct Fixed<V, P, R> {
     params: P,
-    vectors: PhantomData<V>,
+    clamp: (i32, i32),
+    types: PhantomData<(V, R)>,
 }
 
-impl<V: Lanes, P: Source<V>> Step for Single<V, P> {
+impl<V: Lanes, P: Source<V>, R: Product> Step for Fixed<V, P, R> {
     type Src = i32;
     type Dst = u8;
     const LANES: usize = V::LANES;
@@ -214,47 +198,61 @@ impl<V: Lanes, P: Source<V>> Step for Single<V, P> {
     unsafe fn step(&self, src: *const i32, dst: *mut u8, first: usize, n: usize) {
         // SAFETY: by the contract of `Step::step`.
         unsafe {
-            let params = self.params.at(first, n);
-            let shift = V::sub_i32(V::splat_i32(31), params.shift);
-            let product = V::mul_round_shr(V::load_i32(src, n), params.multiplier, shift);
-            V::store_u8(dst, params.code(product), n);
+            let Vectors { multiplier, shift, zero_point } = self.params.at(first, n);
+            let product = R::product::<V>(V::load_i32(src, n), multiplier, shift);
+            // Clamped before the addition, which then stays within i32.
+            let low = V::sub_i32(V::splat_i32(self.clamp.0), zero_point);
+            let high = V::sub_i32(V::splat_i32(self.clamp.1), zero_point);
+            let code = V::add_i32(V::min_i32(V::max_i32(product, low), high), zero_point);
+            V::store_u8(dst, code, n);
         }
+    }
+}
+
+/// How products are rounded.
+trait Product {
+    /// `acc * multiplier * 2^(shift - 31)`, rounded to i32.
+    ///
+    /// # Safety
+    /// Within an entry compiled for `V`; the parameters are in the ranges of [`RequantizeFixedArgs`].
+    unsafe fn product<V: Lanes>(acc: V::I32, multiplier: V::I32, shift: V::I32) -> V::I32;
+}
+
+/// [`FixedRounding::Single`]: one rounding of the whole product.
+struct Single;
+
+impl Product for Single {
+    #[inline(always)]
+    unsafe fn product<V: Lanes>(acc: V::I32, multiplier: V::I32, shift: V::I32) -> V::I32 {
+        // SAFETY: by this function's contract.
+        unsafe { V::mul_round_shr(acc, multiplier, V::sub_i32(V::splat_i32(31), shift)) }
     }
 }
 
 /// [`FixedRounding::Double`]: a saturating shift to the left, a product rounded upwards at ties, a shift
 /// to the right rounded away from zero at ties.
-struct Double<V, P> {
-    params: P,
-    vectors: PhantomData<V>,
-}
+struct Double;
 
-impl<V: Lanes, P: Source<V>> Step for Double<V, P> {
-    type Src = i32;
-    type Dst = u8;
-    const LANES: usize = V::LANES;
-
+impl Product for Double {
     #[inline(always)]
-    unsafe fn step(&self, src: *const i32, dst: *mut u8, first: usize, n: usize) {
-        // SAFETY: by the contract of `Step::step`.
+    unsafe fn product<V: Lanes>(acc: V::I32, multiplier: V::I32, shift: V::I32) -> V::I32 {
+        // SAFETY: by this function's contract.
         unsafe {
-            let params = self.params.at(first, n);
             let (zero, one) = (V::splat_i32(0), V::splat_i32(1));
             let (least, most) = (V::splat_i32(i32::MIN), V::splat_i32(i32::MAX));
-            let left = V::max_i32(params.shift, zero);
-            let right = V::sub_i32(left, params.shift);
-            let acc = V::load_i32(src, n);
+            let left = V::max_i32(shift, zero);
+            let right = V::sub_i32(left, shift);
             // What is beyond these would leave i32.
             let (low, high) = (V::shr_each(least, left), V::shr_each(most, left));
             let shifted = V::shl_each(acc, left);
             let shifted = V::select_gt(low, acc, least, shifted);
             let shifted = V::select_gt(acc, high, most, shifted);
-            let product = V::mul_round_shr(shifted, params.multiplier, V::splat_i32(31));
+            let product = V::mul_round_shr(shifted, multiplier, V::splat_i32(31));
             let mask = V::sub_i32(V::shl_each(one, right), one);
             let remainder = V::and_i32(product, mask);
             let half = V::add_i32(V::shr::<1>(mask), V::shr::<31>(product));
             let up = V::select_gt(remainder, half, one, zero);
-            V::store_u8(dst, params.code(V::add_i32(V::shr_each(product, right), up)), n);
+            V::add_i32(V::shr_each(product, right), up)
         }
     }
 }

@@ -8,7 +8,7 @@ pub use fixed::{RequantizeFixedArgs, RequantizeFixedFn, S32_S8_FIXED, S32_U8_FIX
 
 use crate::elementwise::{Step, rows};
 use crate::infos;
-use crate::params::{ByVector, Each, Grid, Op, Params, Rows, Run, Uniform, grid};
+use crate::params::{ByRun, Grid, Params, Plain, Rows, grid};
 use crate::registry::RowInfo;
 use core::marker::PhantomData;
 use fewbit_simd::Lanes;
@@ -70,50 +70,21 @@ unsafe fn requantize<V: Lanes>(args: &RequantizeArgs) {
     let RequantizeArgs { multipliers: factors, zero_points, param_step, rows, clamp, .. } = *args;
     let runs = Grid { src, src_stride, dst, dst_stride, n, factors, zero_points, param_step, rows };
     // SAFETY: by this function's contract.
-    unsafe { grid::<V, _>(&ByRun { clamp }, &runs) }
+    unsafe { grid::<V, _>(&ByRun(Within { clamp }), &runs) }
 }
 
-/// The op on runs.
-struct ByRun {
+/// The op within bounds.
+struct Within {
     clamp: (i32, i32),
 }
 
-impl<V: Lanes> Op<V> for ByRun {
+impl<V: Lanes> Plain<V> for Within {
     type Src = i32;
     type Dst = u8;
-    type Tile = ();
 
     #[inline(always)]
-    unsafe fn shared(&self, params: Uniform<V>, run: Run<i32, u8>) {
-        let op = Requantize::<V, _> { params, clamp: self.clamp, vectors: PhantomData };
-        // SAFETY: by the contract of `Op`.
-        unsafe { run.apply(&op) }
-    }
-
-    #[inline(always)]
-    unsafe fn each(&self, params: Each<V>, run: Run<i32, u8>) {
-        let op = Requantize::<V, _> { params, clamp: self.clamp, vectors: PhantomData };
-        // SAFETY: by the contract of `Op`.
-        unsafe { run.apply(&op) }
-    }
-
-    #[inline(always)]
-    unsafe fn by_vector(&self, params: ByVector<V>, _n: usize, run: Run<i32, u8>) {
-        let op = Requantize::<V, _> { params, clamp: self.clamp, vectors: PhantomData };
-        // SAFETY: by the contract of `Op`.
-        unsafe { run.apply(&op) }
-    }
-
-    #[inline(always)]
-    fn tile() {}
-
-    #[inline(always)]
-    unsafe fn prepare(&self, _tile: &mut (), _params: Each<V>, _n: usize) {}
-
-    #[inline(always)]
-    unsafe fn tiled(&self, _tile: &(), params: Each<V>, run: Run<i32, u8>) {
-        // SAFETY: by the contract of `Op`.
-        unsafe { self.each(params, run) }
+    fn with<P: Params<V>>(&self, params: P) -> impl Step<Src = i32, Dst = u8> {
+        Requantize::<V, P> { params, clamp: self.clamp, vectors: PhantomData }
     }
 }
 
@@ -133,14 +104,15 @@ impl<V: Lanes, P: Params<V>> Step for Requantize<V, P> {
         // SAFETY: by the contract of `Step::step`.
         unsafe {
             let (multiplier, zero_point) = self.params.at(first, n);
+            // Not infinity, which times 0 is no number, where the contract takes it for the zero point. All
+            // else is clamped with either.
+            let multiplier = V::min(multiplier, V::splat_f32(f32::MAX));
             let t = V::mul(V::f32_from_i32(V::load_i32(src, n)), multiplier);
-            // 0 * inf; the contract takes it for the zero point.
-            let t = V::replace_nan(t, V::splat_f32(0.0));
             // Rounding is monotone and keeps integers, so clamping the code is clamping here.
             let low = V::f32_from_i32(V::sub_i32(V::splat_i32(self.clamp.0), zero_point));
             let high = V::f32_from_i32(V::sub_i32(V::splat_i32(self.clamp.1), zero_point));
-            let t = V::round_half_even(V::min(V::max(t, low), high));
-            V::store_u8(dst, V::add_i32(V::i32_from_f32(t), zero_point), n);
+            let code = V::nearest_i32(V::min(V::max(t, low), high));
+            V::store_u8(dst, V::add_i32(code, zero_point), n);
         }
     }
 }

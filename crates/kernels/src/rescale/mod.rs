@@ -63,7 +63,9 @@ unsafe fn rescale<V: Lanes, const SIGNED: bool>(args: &RescaleArgs) {
     unsafe {
         let op = Rescale::<V, SIGNED> {
             from_zero_point: V::splat_i32(from_zero_point),
-            multiplier: V::splat_f32(multiplier),
+            // Not infinity, which times 0 is no number, where the contract takes it for the zero point. All
+            // else is clamped with either.
+            multiplier: V::splat_f32(multiplier.min(f32::MAX)),
             low: V::splat_f32(low),
             high: V::splat_f32(high),
             zero_point: V::splat_i32(zero_point),
@@ -89,10 +91,8 @@ impl<V: Lanes, const SIGNED: bool> Rescale<V, SIGNED> {
         unsafe {
             let q = if SIGNED { V::load_i8(src.cast(), n) } else { V::load_u8(src, n) };
             let steps = V::f32_from_i32(V::sub_i32(q, self.from_zero_point));
-            // 0 * inf; the contract takes it for the zero point.
-            let t = V::replace_nan(V::mul(steps, self.multiplier), V::splat_f32(0.0));
-            let t = V::round_half_even(V::min(V::max(t, self.low), self.high));
-            V::add_i32(V::i32_from_f32(t), self.zero_point)
+            let t = V::min(V::max(V::mul(steps, self.multiplier), self.low), self.high);
+            V::add_i32(V::nearest_i32(t), self.zero_point)
         }
     }
 }
@@ -109,7 +109,12 @@ impl<V: Lanes, const SIGNED: bool> Step for Rescale<V, SIGNED> {
     }
 
     #[inline(always)]
-    unsafe fn step_4(&self, src: *const u8, dst: *mut u8, _first: usize) -> bool {
+    unsafe fn step_4<const STREAM: bool>(
+        &self,
+        src: *const u8,
+        dst: *mut u8,
+        _first: usize,
+    ) -> bool {
         // SAFETY: by the contract of `Step::step_4`. All is read before anything is written.
         unsafe {
             let codes = [
@@ -119,9 +124,9 @@ impl<V: Lanes, const SIGNED: bool> Step for Rescale<V, SIGNED> {
                 self.codes(src.add(3 * V::LANES), V::LANES),
             ];
             if SIGNED {
-                V::store_s8_of_4(dst.cast(), codes);
+                V::store_s8_of_4::<STREAM>(dst.cast(), codes);
             } else {
-                V::store_u8_of_4(dst, codes);
+                V::store_u8_of_4::<STREAM>(dst, codes);
             }
         }
         true

@@ -67,6 +67,30 @@ unsafe fn u8_of_4([a, b, c, d]: [__m256i; 4]) -> __m256i {
     }
 }
 
+/// The high halves of two vectors' lanes, one behind the other.
+///
+/// # Safety
+/// See [`Lanes`].
+#[inline(always)]
+unsafe fn high_of_2(a: __m256i, b: __m256i) -> __m256i {
+    // SAFETY: features by the contract of `Lanes`.
+    unsafe {
+        // Packing works in halves: 4 of each vector, then 4 more.
+        let packed = _mm256_packus_epi32(_mm256_srli_epi32::<16>(a), _mm256_srli_epi32::<16>(b));
+        _mm256_permute4x64_epi64::<0b11_01_10_00>(packed)
+    }
+}
+
+/// Stores a vector, with `STREAM` around the caches, at an aligned address.
+///
+/// # Safety
+/// See [`Lanes`].
+#[inline(always)]
+unsafe fn store<const STREAM: bool>(to: *mut __m256i, v: __m256i) {
+    // SAFETY: features, elements and alignment by the contract of `Lanes`.
+    unsafe { if STREAM { _mm256_stream_si256(to, v) } else { _mm256_storeu_si256(to, v) } }
+}
+
 /// `floor(x / 2^n + 1/2)` of 64-bit lanes, the nearest i32 in the lower half of each; `n` in 1..=62.
 ///
 /// # Safety
@@ -247,6 +271,12 @@ unsafe impl Lanes for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn nearest_i32(a: __m256) -> __m256i {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm256_cvtps_epi32(a) }
+    }
+
+    #[inline(always)]
     unsafe fn f32_from_i32(a: __m256i) -> __m256 {
         // SAFETY: features by the contract of `Lanes`.
         unsafe { _mm256_cvtepi32_ps(a) }
@@ -304,6 +334,19 @@ unsafe impl Lanes for Avx2 {
     unsafe fn is_zero(a: __m256i) -> bool {
         // SAFETY: features by the contract of `Lanes`.
         unsafe { _mm256_testz_si256(a, a) == 1 }
+    }
+
+    #[inline(always)]
+    unsafe fn is_zero_without_nan(a: __m256i, [x0, x1, x2, x3]: [__m256; 4]) -> bool {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe {
+            let nan = _mm256_or_ps(
+                _mm256_cmp_ps::<_CMP_UNORD_Q>(x0, x1),
+                _mm256_cmp_ps::<_CMP_UNORD_Q>(x2, x3),
+            );
+            let any = _mm256_or_si256(a, _mm256_castps_si256(nan));
+            _mm256_testz_si256(any, any) == 1
+        }
     }
 
     #[inline(always)]
@@ -422,27 +465,15 @@ unsafe impl Lanes for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn store_s8_of_4(to: *mut i8, v: [__m256i; 4]) {
-        // SAFETY: features and elements by the contract of `Lanes`.
-        unsafe { _mm256_storeu_si256(to.cast(), s8_of_4(v)) }
-    }
-
-    #[inline(always)]
-    unsafe fn stream_s8_of_4(to: *mut i8, v: [__m256i; 4]) {
+    unsafe fn store_s8_of_4<const STREAM: bool>(to: *mut i8, v: [__m256i; 4]) {
         // SAFETY: features, elements and alignment by the contract of `Lanes`.
-        unsafe { _mm256_stream_si256(to.cast(), s8_of_4(v)) }
+        unsafe { store::<STREAM>(to.cast(), s8_of_4(v)) }
     }
 
     #[inline(always)]
-    unsafe fn store_u8_of_4(to: *mut u8, v: [__m256i; 4]) {
-        // SAFETY: features and elements by the contract of `Lanes`.
-        unsafe { _mm256_storeu_si256(to.cast(), u8_of_4(v)) }
-    }
-
-    #[inline(always)]
-    unsafe fn stream_u8_of_4(to: *mut u8, v: [__m256i; 4]) {
+    unsafe fn store_u8_of_4<const STREAM: bool>(to: *mut u8, v: [__m256i; 4]) {
         // SAFETY: features, elements and alignment by the contract of `Lanes`.
-        unsafe { _mm256_stream_si256(to.cast(), u8_of_4(v)) }
+        unsafe { store::<STREAM>(to.cast(), u8_of_4(v)) }
     }
 
     #[inline(always)]
@@ -502,6 +533,37 @@ unsafe impl HalfLanes for Avx2 {
     unsafe fn stream_u16(to: *mut u16, v: __m128i) {
         // SAFETY: features, elements and alignment by the contract of `Lanes`.
         unsafe { _mm_stream_si128(to.cast(), v) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_s16_of_4<const STREAM: bool>(to: *mut u16, [a, b, c, d]: [__m256i; 4]) {
+        // SAFETY: features, elements and alignment by the contract of `Lanes`.
+        unsafe {
+            // Packing works in halves: 4 of each vector, then 4 more.
+            let ab = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packs_epi32(a, b));
+            let cd = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packs_epi32(c, d));
+            store::<STREAM>(to.cast(), ab);
+            store::<STREAM>(to.add(16).cast(), cd);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_high_of_4<const STREAM: bool>(to: *mut u16, [a, b, c, d]: [__m256i; 4]) {
+        // SAFETY: features, elements and alignment by the contract of `Lanes`.
+        unsafe {
+            store::<STREAM>(to.cast(), high_of_2(a, b));
+            store::<STREAM>(to.add(16).cast(), high_of_2(c, d));
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn any_low_zero([a, b, c, d]: [__m256i; 4]) -> bool {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe {
+            let least = _mm256_min_epu16(_mm256_min_epu16(a, b), _mm256_min_epu16(c, d));
+            let zero = _mm256_cmpeq_epi16(least, _mm256_setzero_si256());
+            _mm256_testz_si256(zero, _mm256_set1_epi32(0xFFFF)) == 0
+        }
     }
 
     #[inline(always)]

@@ -43,6 +43,34 @@ unsafe fn u8_of_4([a, b, c, d]: [__m512i; 4]) -> __m512i {
     }
 }
 
+/// The high halves of two vectors' lanes, one behind the other.
+///
+/// # Safety
+/// See [`Lanes`].
+#[inline(always)]
+unsafe fn high_of_2(a: __m512i, b: __m512i) -> __m512i {
+    // SAFETY: features by the contract of `Lanes`.
+    unsafe {
+        // Word by word of each in turn, then put in order.
+        let mixed = _mm512_mask_blend_epi16(0xAAAA_AAAA, _mm512_srli_epi32::<16>(a), b);
+        let order = _mm512_set_epi16(
+            31, 29, 27, 25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1, 30, 28, 26, 24, 22, 20, 18,
+            16, 14, 12, 10, 8, 6, 4, 2, 0,
+        );
+        _mm512_permutexvar_epi16(order, mixed)
+    }
+}
+
+/// Stores a vector, with `STREAM` around the caches, at an aligned address.
+///
+/// # Safety
+/// See [`Lanes`].
+#[inline(always)]
+unsafe fn store<const STREAM: bool>(to: *mut __m512i, v: __m512i) {
+    // SAFETY: features, elements and alignment by the contract of `Lanes`.
+    unsafe { if STREAM { _mm512_stream_si512(to, v) } else { _mm512_storeu_si512(to, v) } }
+}
+
 /// `floor(x / 2^n + 1/2)` of 64-bit lanes, the nearest i32 in the lower half of each; `n` in 1..=62.
 ///
 /// # Safety
@@ -182,6 +210,12 @@ unsafe impl Lanes for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn nearest_i32(a: __m512) -> __m512i {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm512_cvtps_epi32(a) }
+    }
+
+    #[inline(always)]
     unsafe fn f32_from_i32(a: __m512i) -> __m512 {
         // SAFETY: features by the contract of `Lanes`.
         unsafe { _mm512_cvtepi32_ps(a) }
@@ -239,6 +273,16 @@ unsafe impl Lanes for Avx512 {
     unsafe fn is_zero(a: __m512i) -> bool {
         // SAFETY: features by the contract of `Lanes`.
         unsafe { _mm512_test_epi32_mask(a, a) == 0 }
+    }
+
+    #[inline(always)]
+    unsafe fn is_zero_without_nan(a: __m512i, [x0, x1, x2, x3]: [__m512; 4]) -> bool {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe {
+            let nan = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(x0, x1)
+                | _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(x2, x3);
+            _mm512_test_epi32_mask(a, a) | nan == 0
+        }
     }
 
     #[inline(always)]
@@ -337,27 +381,15 @@ unsafe impl Lanes for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn store_s8_of_4(to: *mut i8, v: [__m512i; 4]) {
-        // SAFETY: features and elements by the contract of `Lanes`.
-        unsafe { _mm512_storeu_si512(to.cast(), s8_of_4(v)) }
-    }
-
-    #[inline(always)]
-    unsafe fn stream_s8_of_4(to: *mut i8, v: [__m512i; 4]) {
+    unsafe fn store_s8_of_4<const STREAM: bool>(to: *mut i8, v: [__m512i; 4]) {
         // SAFETY: features, elements and alignment by the contract of `Lanes`.
-        unsafe { _mm512_stream_si512(to.cast(), s8_of_4(v)) }
+        unsafe { store::<STREAM>(to.cast(), s8_of_4(v)) }
     }
 
     #[inline(always)]
-    unsafe fn store_u8_of_4(to: *mut u8, v: [__m512i; 4]) {
-        // SAFETY: features and elements by the contract of `Lanes`.
-        unsafe { _mm512_storeu_si512(to.cast(), u8_of_4(v)) }
-    }
-
-    #[inline(always)]
-    unsafe fn stream_u8_of_4(to: *mut u8, v: [__m512i; 4]) {
+    unsafe fn store_u8_of_4<const STREAM: bool>(to: *mut u8, v: [__m512i; 4]) {
         // SAFETY: features, elements and alignment by the contract of `Lanes`.
-        unsafe { _mm512_stream_si512(to.cast(), u8_of_4(v)) }
+        unsafe { store::<STREAM>(to.cast(), u8_of_4(v)) }
     }
 
     #[inline(always)]
@@ -392,10 +424,12 @@ unsafe impl HalfLanes for Avx512 {
             const ZERO: i32 = _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC;
             let product = _mm512_mul_round_ps::<ZERO>(a, b);
             let lost = _mm512_fmsub_ps(a, b, product);
-            let inexact = _mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(lost, _mm512_setzero_ps());
-            let bits = _mm512_castps_si512(product);
-            let one = _mm512_set1_epi32(1);
-            _mm512_castsi512_ps(_mm512_mask_or_epi32(bits, inexact, bits, one))
+            // The lesser magnitude of what is lost and of the smallest number, whose bits are 1: 1 if
+            // anything is lost. (By way of a mask it would be three steps more.)
+            const LESSER_MAGNITUDE: i32 = 0b1010;
+            let one = _mm512_castsi512_ps(_mm512_set1_epi32(1));
+            let inexact = _mm512_range_ps::<LESSER_MAGNITUDE>(lost, one);
+            _mm512_or_ps(product, inexact)
         }
     }
 
@@ -417,6 +451,37 @@ unsafe impl HalfLanes for Avx512 {
     unsafe fn stream_u16(to: *mut u16, v: __m256i) {
         // SAFETY: features, elements and alignment by the contract of `Lanes`.
         unsafe { _mm256_stream_si256(to.cast(), v) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_s16_of_4<const STREAM: bool>(to: *mut u16, [a, b, c, d]: [__m512i; 4]) {
+        // SAFETY: features, elements and alignment by the contract of `Lanes`.
+        unsafe {
+            // Packing works in quarters: 4 of each vector, quarter by quarter.
+            let order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
+            let ab = _mm512_permutexvar_epi64(order, _mm512_packs_epi32(a, b));
+            let cd = _mm512_permutexvar_epi64(order, _mm512_packs_epi32(c, d));
+            store::<STREAM>(to.cast(), ab);
+            store::<STREAM>(to.add(32).cast(), cd);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_high_of_4<const STREAM: bool>(to: *mut u16, [a, b, c, d]: [__m512i; 4]) {
+        // SAFETY: features, elements and alignment by the contract of `Lanes`.
+        unsafe {
+            store::<STREAM>(to.cast(), high_of_2(a, b));
+            store::<STREAM>(to.add(32).cast(), high_of_2(c, d));
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn any_low_zero([a, b, c, d]: [__m512i; 4]) -> bool {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe {
+            let least = _mm512_min_epu16(_mm512_min_epu16(a, b), _mm512_min_epu16(c, d));
+            _mm512_testn_epi32_mask(least, _mm512_set1_epi32(0xFFFF)) != 0
+        }
     }
 
     #[inline(always)]

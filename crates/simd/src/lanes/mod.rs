@@ -93,6 +93,9 @@ pub unsafe trait Lanes: Copy + 'static {
 
     /// The integer towards zero; lanes hold numbers within i32, or the lane is unspecified.
     unsafe fn i32_from_f32(a: Self::F32) -> Self::I32;
+    /// The nearest integer, of two the even one; lanes hold numbers that round to an i32, or the lane is
+    /// unspecified.
+    unsafe fn nearest_i32(a: Self::F32) -> Self::I32;
     /// The nearest f32, ties to even.
     unsafe fn f32_from_i32(a: Self::I32) -> Self::F32;
     /// `a + b` modulo 2^32.
@@ -111,6 +114,8 @@ pub unsafe trait Lanes: Copy + 'static {
     unsafe fn and_i32(a: Self::I32, b: Self::I32) -> Self::I32;
     /// Whether all lanes are 0.
     unsafe fn is_zero(a: Self::I32) -> bool;
+    /// Whether all lanes of `a` are 0 and none of `x` is NaN.
+    unsafe fn is_zero_without_nan(a: Self::I32, x: [Self::F32; 4]) -> bool;
     /// The f32's bits.
     unsafe fn bits(a: Self::F32) -> Self::I32;
     /// The f32 of those bits.
@@ -141,16 +146,14 @@ pub unsafe trait Lanes: Copy + 'static {
     /// Adds `4 * LANES` unsigned bytes, each first xored with that of `flip` that is in its place (all
     /// lanes of it are the same), to lanes of `acc` modulo 2^32; which byte to which lane is unspecified.
     unsafe fn add_bytes(acc: Self::I32, from: *const u8, flip: Self::I32) -> Self::I32;
-    /// Stores four vectors as bytes one behind the other, each lane the nearest s8.
-    unsafe fn store_s8_of_4(to: *mut i8, v: [Self::I32; 4]);
-    /// Stores four vectors as bytes one behind the other, each lane the nearest u8.
-    unsafe fn store_u8_of_4(to: *mut u8, v: [Self::I32; 4]);
+    /// Stores four vectors as bytes one behind the other, each lane the nearest s8. With `STREAM` around the
+    /// caches, at an address aligned to 64 bytes or to the vector.
+    unsafe fn store_s8_of_4<const STREAM: bool>(to: *mut i8, v: [Self::I32; 4]);
+    /// Stores four vectors as bytes one behind the other, each lane the nearest u8. With `STREAM` as
+    /// [`store_s8_of_4`](Lanes::store_s8_of_4).
+    unsafe fn store_u8_of_4<const STREAM: bool>(to: *mut u8, v: [Self::I32; 4]);
     /// Stores a vector around the caches, at an address aligned to 64 bytes or to the vector.
     unsafe fn stream_f32(to: *mut f32, v: Self::F32);
-    /// As [`store_s8_of_4`](Lanes::store_s8_of_4), likewise.
-    unsafe fn stream_s8_of_4(to: *mut i8, v: [Self::I32; 4]);
-    /// As [`store_u8_of_4`](Lanes::store_u8_of_4), likewise.
-    unsafe fn stream_u8_of_4(to: *mut u8, v: [Self::I32; 4]);
     /// Orders what was streamed before other stores that follow.
     unsafe fn fence();
     /// An integer that orders as the f32 does, with -0 before +0: the bits, all but the sign
@@ -176,6 +179,14 @@ pub unsafe trait HalfLanes: Lanes {
     unsafe fn store_u16(to: *mut u16, v: Self::U16, n: usize);
     /// Stores a vector around the caches, at an address aligned to 64 bytes or to the vector.
     unsafe fn stream_u16(to: *mut u16, v: Self::U16);
+    /// Stores four vectors as 16-bit integers one behind the other, each lane the nearest s16. With `STREAM`
+    /// around the caches, at an address aligned to 64 bytes or to the vector.
+    unsafe fn store_s16_of_4<const STREAM: bool>(to: *mut u16, v: [Self::I32; 4]);
+    /// Stores the high halves of four vectors' 32-bit lanes, one behind the other. With `STREAM` around the
+    /// caches, at an address aligned to 64 bytes or to the vector.
+    unsafe fn store_high_of_4<const STREAM: bool>(to: *mut u16, v: [Self::I32; 4]);
+    /// Whether the low half of any 32-bit lane is 0.
+    unsafe fn any_low_zero(v: [Self::I32; 4]) -> bool;
     /// The low halves of 32-bit lanes.
     unsafe fn narrow_i32(v: Self::I32) -> Self::U16;
     /// Sign-extended.

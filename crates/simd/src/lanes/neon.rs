@@ -199,6 +199,12 @@ unsafe impl Lanes for Neon {
     }
 
     #[inline(always)]
+    unsafe fn nearest_i32(a: float32x4_t) -> int32x4_t {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { vcvtnq_s32_f32(a) }
+    }
+
+    #[inline(always)]
     unsafe fn f32_from_i32(a: int32x4_t) -> float32x4_t {
         // SAFETY: features by the contract of `Lanes`.
         unsafe { vcvtq_f32_s32(a) }
@@ -256,6 +262,16 @@ unsafe impl Lanes for Neon {
     unsafe fn is_zero(a: int32x4_t) -> bool {
         // SAFETY: features by the contract of `Lanes`.
         unsafe { vmaxvq_u32(vreinterpretq_u32_s32(a)) == 0 }
+    }
+
+    #[inline(always)]
+    unsafe fn is_zero_without_nan(a: int32x4_t, [x0, x1, x2, x3]: [float32x4_t; 4]) -> bool {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe {
+            // The maximum is NaN if any is.
+            let most = vmaxq_f32(vmaxq_f32(x0, x1), vmaxq_f32(x2, x3));
+            vmaxvq_u32(vornq_u32(vreinterpretq_u32_s32(a), vceqq_f32(most, most))) == 0
+        }
     }
 
     #[inline(always)]
@@ -356,7 +372,7 @@ unsafe impl Lanes for Neon {
     }
 
     #[inline(always)]
-    unsafe fn store_s8_of_4(to: *mut i8, [a, b, c, d]: [int32x4_t; 4]) {
+    unsafe fn store_s8_of_4<const STREAM: bool>(to: *mut i8, [a, b, c, d]: [int32x4_t; 4]) {
         // SAFETY: features and elements by the contract of `Lanes`.
         unsafe {
             let ab = vqmovn_s16(vqmovn_high_s32(vqmovn_s32(a), b));
@@ -366,7 +382,7 @@ unsafe impl Lanes for Neon {
     }
 
     #[inline(always)]
-    unsafe fn store_u8_of_4(to: *mut u8, [a, b, c, d]: [int32x4_t; 4]) {
+    unsafe fn store_u8_of_4<const STREAM: bool>(to: *mut u8, [a, b, c, d]: [int32x4_t; 4]) {
         // SAFETY: features and elements by the contract of `Lanes`.
         unsafe {
             let ab = vqmovun_s16(vqmovn_high_s32(vqmovn_s32(a), b));
@@ -379,18 +395,6 @@ unsafe impl Lanes for Neon {
     unsafe fn stream_f32(to: *mut f32, v: float32x4_t) {
         // SAFETY: features, elements and alignment by the contract of `Lanes`.
         unsafe { Self::store_f32(to, v, Self::LANES) }
-    }
-
-    #[inline(always)]
-    unsafe fn stream_s8_of_4(to: *mut i8, v: [int32x4_t; 4]) {
-        // SAFETY: features, elements and alignment by the contract of `Lanes`.
-        unsafe { Self::store_s8_of_4(to, v) }
-    }
-
-    #[inline(always)]
-    unsafe fn stream_u8_of_4(to: *mut u8, v: [int32x4_t; 4]) {
-        // SAFETY: features, elements and alignment by the contract of `Lanes`.
-        unsafe { Self::store_u8_of_4(to, v) }
     }
 
     #[inline(always)]
@@ -440,6 +444,36 @@ unsafe impl HalfLanes for Neon {
     unsafe fn stream_u16(to: *mut u16, v: uint16x4_t) {
         // SAFETY: features, elements and alignment by the contract of `Lanes`.
         unsafe { Self::store_u16(to, v, Self::LANES) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_s16_of_4<const STREAM: bool>(to: *mut u16, [a, b, c, d]: [int32x4_t; 4]) {
+        // SAFETY: features, elements and alignment by the contract of `Lanes`.
+        unsafe {
+            vst1q_s16(to.cast(), vqmovn_high_s32(vqmovn_s32(a), b));
+            vst1q_s16(to.add(8).cast(), vqmovn_high_s32(vqmovn_s32(c), d));
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_high_of_4<const STREAM: bool>(to: *mut u16, [a, b, c, d]: [int32x4_t; 4]) {
+        // SAFETY: features, elements and alignment by the contract of `Lanes`.
+        unsafe {
+            let [a, b] = [vreinterpretq_u16_s32(a), vreinterpretq_u16_s32(b)];
+            let [c, d] = [vreinterpretq_u16_s32(c), vreinterpretq_u16_s32(d)];
+            vst1q_u16(to, vuzp2q_u16(a, b));
+            vst1q_u16(to.add(8), vuzp2q_u16(c, d));
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn any_low_zero([a, b, c, d]: [int32x4_t; 4]) -> bool {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe {
+            let [a, b] = [vreinterpretq_u16_s32(a), vreinterpretq_u16_s32(b)];
+            let [c, d] = [vreinterpretq_u16_s32(c), vreinterpretq_u16_s32(d)];
+            vminvq_u16(vminq_u16(vuzp1q_u16(a, b), vuzp1q_u16(c, d))) == 0
+        }
     }
 
     #[inline(always)]

@@ -114,6 +114,11 @@ unsafe impl Lanes for Scalar {
     }
 
     #[inline(always)]
+    unsafe fn nearest_i32(a: f32) -> i32 {
+        real::round_half_even(a) as i32
+    }
+
+    #[inline(always)]
     unsafe fn f32_from_i32(a: i32) -> f32 {
         a as f32
     }
@@ -161,6 +166,11 @@ unsafe impl Lanes for Scalar {
     #[inline(always)]
     unsafe fn is_zero(a: i32) -> bool {
         a == 0
+    }
+
+    #[inline(always)]
+    unsafe fn is_zero_without_nan(a: i32, x: [f32; 4]) -> bool {
+        a == 0 && !x[0].is_nan() && !x[1].is_nan() && !x[2].is_nan() && !x[3].is_nan()
     }
 
     #[inline(always)]
@@ -241,13 +251,13 @@ unsafe impl Lanes for Scalar {
     }
 
     #[inline(always)]
-    unsafe fn store_s8_of_4(to: *mut i8, v: [i32; 4]) {
+    unsafe fn store_s8_of_4<const STREAM: bool>(to: *mut i8, v: [i32; 4]) {
         // SAFETY: four elements by the contract of `Lanes`.
         unsafe { to.cast::<[i8; 4]>().write(v.map(|v| v.clamp(-128, 127) as i8)) }
     }
 
     #[inline(always)]
-    unsafe fn store_u8_of_4(to: *mut u8, v: [i32; 4]) {
+    unsafe fn store_u8_of_4<const STREAM: bool>(to: *mut u8, v: [i32; 4]) {
         // SAFETY: four elements by the contract of `Lanes`.
         unsafe { to.cast::<[u8; 4]>().write(v.map(|v| v.clamp(0, 255) as u8)) }
     }
@@ -256,18 +266,6 @@ unsafe impl Lanes for Scalar {
     unsafe fn stream_f32(to: *mut f32, v: f32) {
         // SAFETY: features, elements and alignment by the contract of `Lanes`.
         unsafe { Self::store_f32(to, v, Self::LANES) }
-    }
-
-    #[inline(always)]
-    unsafe fn stream_s8_of_4(to: *mut i8, v: [i32; 4]) {
-        // SAFETY: features, elements and alignment by the contract of `Lanes`.
-        unsafe { Self::store_s8_of_4(to, v) }
-    }
-
-    #[inline(always)]
-    unsafe fn stream_u8_of_4(to: *mut u8, v: [i32; 4]) {
-        // SAFETY: features, elements and alignment by the contract of `Lanes`.
-        unsafe { Self::store_u8_of_4(to, v) }
     }
 
     #[inline(always)]
@@ -300,6 +298,26 @@ unsafe impl HalfLanes for Scalar {
     unsafe fn stream_u16(to: *mut u16, v: u16) {
         // SAFETY: features, elements and alignment by the contract of `Lanes`.
         unsafe { Self::store_u16(to, v, Self::LANES) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_s16_of_4<const STREAM: bool>(to: *mut u16, v: [i32; 4]) {
+        // SAFETY: four elements by the contract of `Lanes`.
+        unsafe {
+            to.cast::<[u16; 4]>()
+                .write_unaligned(v.map(|v| v.clamp(-32_768, 32_767) as i16 as u16));
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_high_of_4<const STREAM: bool>(to: *mut u16, v: [i32; 4]) {
+        // SAFETY: four elements by the contract of `Lanes`.
+        unsafe { to.cast::<[u16; 4]>().write_unaligned(v.map(|v| (v >> 16) as u16)) }
+    }
+
+    #[inline(always)]
+    unsafe fn any_low_zero(v: [i32; 4]) -> bool {
+        v[0] & 0xFFFF == 0 || v[1] & 0xFFFF == 0 || v[2] & 0xFFFF == 0 || v[3] & 0xFFFF == 0
     }
 
     #[inline(always)]
