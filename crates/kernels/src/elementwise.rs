@@ -149,14 +149,19 @@ pub(crate) fn line_head<T>(pointer: *const T) -> usize {
 
 /// Declares an op's table: a public slice of rows, best first, and behind each row an entry
 /// function that carries the target features and inlines the body, in which `V` is that row's
-/// vector.
+/// vector. Behind a semicolon, a row for another instruction set, which comes first.
 macro_rules! rows {
     (
         $(#[$doc:meta])*
         $table:ident: $function:ty = $name:literal, |$($arg:ident: $arg_type:ty),+| $(-> $result:ty)?, $body:expr
+        $(; #[$cfg:meta] $first:expr)?
     ) => {
         $(#[$doc])*
         pub static $table: &[$crate::registry::Row<$function>] = &[
+            $(
+                #[$cfg]
+                $first,
+            )?
             #[cfg(target_arch = "x86_64")]
             {
                 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")]
@@ -227,4 +232,27 @@ macro_rules! rows {
     };
 }
 
+/// A table's row for AVX-512 VBMI.
+#[cfg(target_arch = "x86_64")]
+macro_rules! row_avx512_vbmi {
+    ($function:ty, $name:literal, ($($arg:ident: $arg_type:ty),+), $body:expr) => {{
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx2,fma,f16c")]
+        unsafe fn avx512_vbmi($($arg: $arg_type),+) {
+            type V = fewbit_simd::Avx512;
+            // SAFETY: compiled for `V` and VBMI; the rest is this function's contract.
+            unsafe { $body }
+        }
+        // SAFETY: the features required are those that the entry was compiled with.
+        unsafe {
+            $crate::registry::Row::<$function>::new(
+                concat!($name, "_avx512_vbmi"),
+                fewbit_simd::Isa::Avx512Vbmi.closure(),
+                avx512_vbmi,
+            )
+        }
+    }};
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) use row_avx512_vbmi;
 pub(crate) use rows;

@@ -12,11 +12,22 @@ pub(crate) trait Real {
     /// The largest finite number.
     const LARGEST: f32;
 
-    /// Loads `n` numbers; exact.
+    /// Loads `n` numbers; exact. A signalling NaN may stay one.
     ///
     /// # Safety
     /// Within an entry compiled for `V`; `n` numbers can be read.
     unsafe fn load<V: HalfLanes>(from: *const Self::Stored, n: usize) -> V::F32;
+
+    /// As [`load`](Real::load), for numbers that are stored as they are in a wider format: a signalling NaN
+    /// becomes quiet.
+    ///
+    /// # Safety
+    /// As [`load`](Real::load).
+    #[inline(always)]
+    unsafe fn load_quiet<V: HalfLanes>(from: *const Self::Stored, n: usize) -> V::F32 {
+        // SAFETY: by this function's contract.
+        unsafe { Self::load::<V>(from, n) }
+    }
 
     /// Stores `n` lanes rounded to the nearest number, ties to even; overflow to infinity.
     ///
@@ -168,6 +179,12 @@ impl Real for Bf16 {
 
     #[inline(always)]
     unsafe fn load<V: HalfLanes>(from: *const u16, n: usize) -> V::F32 {
+        // SAFETY: by this function's contract.
+        unsafe { V::from_bits(V::high_u16(V::load_u16(from, n))) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_quiet<V: HalfLanes>(from: *const u16, n: usize) -> V::F32 {
         // SAFETY: by this function's contract.
         unsafe { V::bf16_to_f32(V::load_u16(from, n)) }
     }

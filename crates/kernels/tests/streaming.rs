@@ -10,6 +10,7 @@ use fewbit_kernels::convert::{self, ConvertArgs};
 use fewbit_kernels::dequantize::{self, DequantizeArgs};
 use fewbit_kernels::quantize::{self, QuantizeArgs};
 use fewbit_kernels::registry::{Bound, Row};
+use fewbit_kernels::requantize::{self, RequantizeArgs};
 use fewbit_scheme::QuantizeMode;
 use fewbit_testkit::{Rng, report, sampled, seed};
 
@@ -109,6 +110,25 @@ fn large_runs_are_the_same_bytes() {
                 zero_points: &3,
                 param_step: 0,
                 rows: Rows::ONE,
+            };
+            // SAFETY: as above.
+            unsafe { row.run()(&args) }
+        });
+    }
+    let requantizers = [(requantize::S32_S8, (-128, 127)), (requantize::S32_U8, (3, 250))];
+    for (table, clamp) in sampled("requantizers", 1, requantizers.into_iter()) {
+        check(table, (4, 1), |row, src, dst, n| {
+            let args = RequantizeArgs {
+                src: src.cast(),
+                src_stride: 1,
+                dst,
+                dst_stride: 1,
+                n,
+                multipliers: &1.7e-8,
+                zero_points: &3,
+                param_step: 0,
+                rows: Rows::ONE,
+                clamp,
             };
             // SAFETY: as above.
             unsafe { row.run()(&args) }

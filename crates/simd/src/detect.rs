@@ -38,6 +38,9 @@ pub(crate) fn detect() -> IsaSet {
         if bit(leaf7.ecx, 11) {
             set = set.union(Isa::Avx512Vnni.only());
         }
+        if bit(leaf7.ecx, 1) {
+            set = set.union(Isa::Avx512Vbmi.only());
+        }
     }
     set
 }

@@ -19,11 +19,13 @@ pub enum Isa {
     NeonDotprod = 5,
     /// aarch64: `smmla`, `ummla` and `usmmla`.
     NeonI8mm = 6,
+    /// x86-64: AVX-512 VBMI (`vpermb`).
+    Avx512Vbmi = 7,
 }
 
 impl Isa {
     /// Every feature, in bit order.
-    pub const ALL: [Isa; 7] = [
+    pub const ALL: [Isa; 8] = [
         Isa::Avx2,
         Isa::Avx512,
         Isa::Avx512Vnni,
@@ -31,6 +33,7 @@ impl Isa {
         Isa::Neon,
         Isa::NeonDotprod,
         Isa::NeonI8mm,
+        Isa::Avx512Vbmi,
     ];
 
     /// The name used by `FEWBIT_ISA`, by kernel names and by reports.
@@ -43,6 +46,7 @@ impl Isa {
             Isa::Neon => "neon",
             Isa::NeonDotprod => "neon_dotprod",
             Isa::NeonI8mm => "neon_i8mm",
+            Isa::Avx512Vbmi => "avx512_vbmi",
         }
     }
 
@@ -61,6 +65,7 @@ impl Isa {
             Isa::Neon => Isa::Neon.only(),
             Isa::NeonDotprod => Isa::Neon.closure().union(Isa::NeonDotprod.only()),
             Isa::NeonI8mm => Isa::NeonDotprod.closure().union(Isa::NeonI8mm.only()),
+            Isa::Avx512Vbmi => Isa::Avx512.closure().union(Isa::Avx512Vbmi.only()),
         }
     }
 

@@ -8,6 +8,7 @@ pub mod dot;
 mod fpenv;
 mod isa;
 mod lanes;
+mod lookup;
 
 pub use fpenv::{FpEnv, with_default_env};
 pub use isa::{Isa, IsaError, IsaSet, Supported};
@@ -16,3 +17,6 @@ pub use lanes::Neon;
 #[cfg(target_arch = "x86_64")]
 pub use lanes::{Avx2, Avx512};
 pub use lanes::{HalfLanes, Lanes, Scalar, f32_of_order_key};
+#[cfg(target_arch = "x86_64")]
+pub use lookup::Avx512Vbmi;
+pub use lookup::Lookup;

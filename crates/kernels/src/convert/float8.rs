@@ -62,12 +62,15 @@ impl Float8 for E4m3fn {
         unsafe {
             let magnitude = V::and_i32(codes, V::splat_i32(0x7F));
             let sign = V::shl::<24>(V::and_i32(codes, V::splat_i32(0x80)));
-            // Exponent and mantissa at their places in f32 are the number times 2^-120, exactly;
-            // subnormal numbers too.
-            let small = V::from_bits(V::shl::<20>(magnitude));
-            let scaled = V::mul(small, V::splat_f32(f32::from_bits((127 + 120) << 23)));
+            // Subnormal numbers are multiples of 2^-9; others have exponent and mantissa put in their
+            // places. (Moving subnormal ones there and multiplying would be slow: CPUs take a hundred
+            // cycles for subnormal operands.)
+            let smallest = V::splat_f32(1.0 / 512.0);
+            let multiple = V::bits(V::mul(V::f32_from_i32(magnitude), smallest));
+            let placed = V::add_i32(V::shl::<20>(magnitude), V::splat_i32(120 << 23));
+            let bits = V::select_gt(magnitude, V::splat_i32(7), placed, multiple);
             let nan = V::splat_i32(0x7FC0_0000);
-            let bits = V::select_gt(magnitude, V::splat_i32(0x7E), nan, V::bits(scaled));
+            let bits = V::select_gt(magnitude, V::splat_i32(0x7E), nan, bits);
             V::from_bits(V::or_i32(bits, sign))
         }
     }

@@ -145,7 +145,7 @@ impl<V: HalfLanes, S: Real, D: Real, const SATURATE: bool> Convert<V, S, D, SATU
     unsafe fn load(src: *const S::Stored, n: usize) -> V::F32 {
         // SAFETY: by this function's contract.
         unsafe {
-            let v = S::load::<V>(src, n);
+            let v = S::load_quiet::<V>(src, n);
             if !SATURATE {
                 return v;
             }

@@ -1,11 +1,14 @@
 //! Codes to codes of other parameters: `clamp(round_half_even(f32(q - from_zero_point) * multiplier) +
 //! zero_point, qmin, qmax)`, as [`fewbit_scheme::rescale`] defines it; the multiplier is the quotient of
-//! the scales.
+//! the scales. There are only 256 codes: a run of more is looked up in a table of them, where lookups are
+//! fast.
 
+#[cfg(target_arch = "x86_64")]
+use crate::elementwise::row_avx512_vbmi;
 use crate::elementwise::{Step, rows, run};
 use crate::infos;
 use crate::registry::RowInfo;
-use fewbit_simd::Lanes;
+use fewbit_simd::{Lanes, Lookup};
 
 /// A run of codes to rescale. Strides are in elements.
 #[derive(Clone, Copy, Debug)]
@@ -37,12 +40,18 @@ pub type RescaleFn = unsafe fn(&RescaleArgs);
 
 rows! {
     /// s8 to s8.
-    S8_S8: RescaleFn = "rescale_s8s8", |args: &RescaleArgs|, rescale::<V, true>(args)
+    S8_S8: RescaleFn = "rescale_s8s8", |args: &RescaleArgs|, rescale::<V, V, true>(args);
+    #[cfg(target_arch = "x86_64")]
+    row_avx512_vbmi!(RescaleFn, "rescale_s8s8", (args: &RescaleArgs),
+        rescale::<V, fewbit_simd::Avx512Vbmi, true>(args))
 }
 
 rows! {
     /// u8 to u8.
-    U8_U8: RescaleFn = "rescale_u8u8", |args: &RescaleArgs|, rescale::<V, false>(args)
+    U8_U8: RescaleFn = "rescale_u8u8", |args: &RescaleArgs|, rescale::<V, V, false>(args);
+    #[cfg(target_arch = "x86_64")]
+    row_avx512_vbmi!(RescaleFn, "rescale_u8u8", (args: &RescaleArgs),
+        rescale::<V, fewbit_simd::Avx512Vbmi, false>(args))
 }
 
 /// The rows of this op's tables.
@@ -50,10 +59,24 @@ pub fn rows() -> impl Iterator<Item = RowInfo> {
     infos(S8_S8).chain(infos(U8_U8))
 }
 
+/// The codes, one by one, as the table's places.
+static CODES: [u8; 256] = {
+    let mut codes = [0; 256];
+    let mut i = 0;
+    while i < codes.len() {
+        codes[i] = i as u8;
+        i += 1;
+    }
+    codes
+};
+
+/// Elements from which on a table is made, which takes the time of 256.
+const TABLE: usize = 512;
+
 /// # Safety
-/// As [`RescaleFn`], within an entry compiled for `V`.
+/// As [`RescaleFn`], within an entry compiled for `V` and `L`.
 #[inline(always)]
-unsafe fn rescale<V: Lanes, const SIGNED: bool>(args: &RescaleArgs) {
+unsafe fn rescale<V: Lanes, L: Lookup, const SIGNED: bool>(args: &RescaleArgs) {
     let RescaleArgs { src, src_stride, dst, dst_stride, n, .. } = *args;
     let RescaleArgs { from_zero_point, multiplier, zero_point, .. } = *args;
     let (qmin, qmax) = if SIGNED { (-128, 127) } else { (0, 255) };
@@ -70,7 +93,18 @@ unsafe fn rescale<V: Lanes, const SIGNED: bool>(args: &RescaleArgs) {
             high: V::splat_f32(high),
             zero_point: V::splat_i32(zero_point),
         };
-        run(&op, src, src_stride, dst, dst_stride, n, false);
+        let mut done = 0;
+        if L::FAST && src_stride == 1 && dst_stride == 1 && n >= TABLE {
+            let mut entries = [0_u8; 256];
+            run(&op, CODES.as_ptr(), 1, entries.as_mut_ptr(), 1, entries.len(), false);
+            let table = L::table(entries.as_ptr());
+            while n - done >= L::BYTES {
+                L::lookup(table, src.add(done), dst.add(done));
+                done += L::BYTES;
+            }
+        }
+        let (src, dst) = (src.wrapping_add(done * src_stride), dst.wrapping_add(done * dst_stride));
+        run(&op, src, src_stride, dst, dst_stride, n - done, false);
     }
 }
 

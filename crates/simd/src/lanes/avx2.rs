@@ -581,6 +581,12 @@ unsafe impl HalfLanes for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn high_u16(v: __m128i) -> __m256i {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm256_slli_epi32::<16>(_mm256_cvtepu16_epi32(v)) }
+    }
+
+    #[inline(always)]
     unsafe fn widen_i16(v: __m128i) -> __m256i {
         // SAFETY: features by the contract of `Lanes`.
         unsafe { _mm256_cvtepi16_epi32(v) }

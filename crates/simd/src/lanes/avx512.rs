@@ -491,6 +491,12 @@ unsafe impl HalfLanes for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn high_u16(v: __m256i) -> __m512i {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { _mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(v)) }
+    }
+
+    #[inline(always)]
     unsafe fn widen_i16(v: __m256i) -> __m512i {
         // SAFETY: features by the contract of `Lanes`.
         unsafe { _mm512_cvtepi16_epi32(v) }

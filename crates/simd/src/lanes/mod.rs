@@ -189,6 +189,8 @@ pub unsafe trait HalfLanes: Lanes {
     unsafe fn any_low_zero(v: [Self::I32; 4]) -> bool;
     /// The low halves of 32-bit lanes.
     unsafe fn narrow_i32(v: Self::I32) -> Self::U16;
+    /// As the high halves of 32-bit lanes, whose low halves are 0.
+    unsafe fn high_u16(v: Self::U16) -> Self::I32;
     /// Sign-extended.
     unsafe fn widen_i16(v: Self::U16) -> Self::I32;
     /// IEEE binary16 to f32: exact; a signalling NaN becomes quiet.

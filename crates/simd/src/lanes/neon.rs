@@ -483,6 +483,12 @@ unsafe impl HalfLanes for Neon {
     }
 
     #[inline(always)]
+    unsafe fn high_u16(v: uint16x4_t) -> int32x4_t {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe { vreinterpretq_s32_u32(vshll_n_u16::<16>(v)) }
+    }
+
+    #[inline(always)]
     unsafe fn widen_i16(v: uint16x4_t) -> int32x4_t {
         // SAFETY: features by the contract of `Lanes`.
         unsafe { vmovl_s16(vreinterpret_s16_u16(v)) }

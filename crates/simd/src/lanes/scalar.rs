@@ -326,6 +326,11 @@ unsafe impl HalfLanes for Scalar {
     }
 
     #[inline(always)]
+    unsafe fn high_u16(v: u16) -> i32 {
+        (i32::from(v)) << 16
+    }
+
+    #[inline(always)]
     unsafe fn widen_i16(v: u16) -> i32 {
         v as i16 as i32
     }

@@ -197,6 +197,7 @@ fn the_scalar_backend_is_the_standard_library() {
             assert_eq!(result("mul_odd"), towards_zero.to_bits() | u32::from(inexact));
             assert_eq!(result("bits"), a);
             assert_eq!(result("narrow_i32"), a & 0xFFFF);
+            assert_eq!(result("high_u16"), a << 16);
             assert_eq!(result("widen_i16"), a as u16 as i16 as u32);
             assert_eq!(result("from_bits"), a);
             assert_eq!(result("add_i32"), i.wrapping_add(j) as u32);

@@ -215,6 +215,7 @@ methods! {
     f16_to_f32: Widen,
     bf16_to_f32: Widen,
     widen_i16: WidenInt,
+    high_u16: WidenInt,
     narrow_i32: NarrowInt,
     shl_each: ShiftEach,
     shr_each: ShiftEach,
