@@ -4,7 +4,7 @@
 use criterion::Criterion;
 use fewbit::kernels::registry::{Row, best};
 use fewbit::kernels::{convert, dequantize, quantize, reduce, requantize};
-use fewbit_benches::{Buffer, activations, codes, id, parts};
+use fewbit_benches::{Buffer, SCALE, activations, codes, id, parts};
 use fewbit_ffi::*;
 use fewbit_testkit::limited;
 use std::hint::black_box;
@@ -41,7 +41,7 @@ fn time<F: Copy>(
 
 pub fn bench(c: &mut Criterion) {
     let longest = LENGTHS[LENGTHS.len() - 1];
-    let params = fewbit_quant_params { scale: 0.03, zero_point: 3 };
+    let params = fewbit_quant_params { scale: SCALE, zero_point: 3 };
     let (params, multiplier) = (&raw const params, 0.001f32);
     let x = activations(longest);
     let (x, codes) = (x.floats().as_ptr(), Buffer::repeated(&codes(4 * longest), 4 * longest));

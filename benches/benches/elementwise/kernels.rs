@@ -20,7 +20,7 @@ use fewbit::kernels::rescale::{self, RescaleArgs, RescaleFn};
 use fewbit::kernels::scale::{self, ScaleArgs, ScaleFn};
 use fewbit::scheme::block::{BLOCK, gguf::Gguf, mx::Mx};
 use fewbit::scheme::{FixedMultiplier, FixedRounding, IntFormat, QuantizeMode};
-use fewbit_benches::{Buffer, SIZES, Traffic, activations, codes, id, parts};
+use fewbit_benches::{Buffer, SCALE, SIZES, Traffic, activations, codes, id, parts};
 use fewbit_testkit::limited;
 
 const LARGEST: usize = SIZES[SIZES.len() - 1].1;
@@ -90,7 +90,7 @@ fn quantize_row(
             dst: dst[..n * to].as_mut_ptr(),
             dst_stride: 1,
             n,
-            scales: &0.03,
+            scales: &SCALE,
             zero_points: &zero_point,
             param_step: 0,
             rows: Rows::ONE,
@@ -116,7 +116,7 @@ fn dequantize_row(
             dst: dst[..n * to].as_mut_ptr(),
             dst_stride: 1,
             n,
-            scales: &0.03,
+            scales: &SCALE,
             zero_points: &3,
             param_step: 0,
             rows: Rows::ONE,
@@ -332,12 +332,12 @@ pub fn bench(c: &mut Criterion) {
     let q = &Buffer::repeated(&codes(1 << 20), 2 * LARGEST);
     let acc: Vec<i32> = x.floats().iter().map(|x| (x * 50_000.0) as i32).collect();
     let acc = acc.as_slice();
-    // Numbers of ordinary size, read as f16; as bf16, which has the same bits, they are so too.
-    let halves: Vec<u8> = x.floats()[..1 << 20]
-        .iter()
-        .flat_map(|&x| fewbit::scheme::float16::f32_to_f16(x).to_ne_bytes())
-        .collect();
-    let halves = &Buffer::repeated(&halves, 2 * LARGEST);
+    let stored = |narrow: fn(f32) -> u16| {
+        let bits = x.floats()[..1 << 20].iter().flat_map(|&x| narrow(x).to_ne_bytes());
+        Buffer::repeated(&bits.collect::<Vec<u8>>(), 2 * LARGEST)
+    };
+    let f16 = &stored(fewbit::scheme::float16::f32_to_f16);
+    let bf16 = &stored(fewbit::scheme::float16::f32_to_bf16);
     let results = [Buffer::new(4 * LARGEST), Buffer::new(4 * LARGEST)];
     let mut t = Tables { c, results, timed: Vec::new() };
 
@@ -350,21 +350,21 @@ pub fn bench(c: &mut Criterion) {
     t.table(dequantize::S8_F32, dequantize_row(q, 1, 4));
     t.table(dequantize::U8_F32, dequantize_row(q, 1, 4));
     t.table(dequantize::S16_F32, dequantize_row(q, 2, 4));
-    t.table(quantize::F16_S8, quantize_row(halves, IntFormat::S8, 2, 1));
-    t.table(quantize::F16_U8, quantize_row(halves, IntFormat::U8, 2, 1));
-    t.table(quantize::F16_S16, quantize_row(halves, IntFormat::S16, 2, 2));
-    t.table(quantize::F16_B1, quantize_row(halves, IntFormat::B1, 2, 1));
-    t.table(quantize::FAKE_F16, quantize_row(halves, IntFormat::S8, 2, 2));
-    t.table(quantize::FAKE_F16_B1, quantize_row(halves, IntFormat::B1, 2, 2));
+    t.table(quantize::F16_S8, quantize_row(f16, IntFormat::S8, 2, 1));
+    t.table(quantize::F16_U8, quantize_row(f16, IntFormat::U8, 2, 1));
+    t.table(quantize::F16_S16, quantize_row(f16, IntFormat::S16, 2, 2));
+    t.table(quantize::F16_B1, quantize_row(f16, IntFormat::B1, 2, 1));
+    t.table(quantize::FAKE_F16, quantize_row(f16, IntFormat::S8, 2, 2));
+    t.table(quantize::FAKE_F16_B1, quantize_row(f16, IntFormat::B1, 2, 2));
     t.table(dequantize::S8_F16, dequantize_row(q, 1, 2));
     t.table(dequantize::U8_F16, dequantize_row(q, 1, 2));
     t.table(dequantize::S16_F16, dequantize_row(q, 2, 2));
-    t.table(quantize::BF16_S8, quantize_row(halves, IntFormat::S8, 2, 1));
-    t.table(quantize::BF16_U8, quantize_row(halves, IntFormat::U8, 2, 1));
-    t.table(quantize::BF16_S16, quantize_row(halves, IntFormat::S16, 2, 2));
-    t.table(quantize::BF16_B1, quantize_row(halves, IntFormat::B1, 2, 1));
-    t.table(quantize::FAKE_BF16, quantize_row(halves, IntFormat::S8, 2, 2));
-    t.table(quantize::FAKE_BF16_B1, quantize_row(halves, IntFormat::B1, 2, 2));
+    t.table(quantize::BF16_S8, quantize_row(bf16, IntFormat::S8, 2, 1));
+    t.table(quantize::BF16_U8, quantize_row(bf16, IntFormat::U8, 2, 1));
+    t.table(quantize::BF16_S16, quantize_row(bf16, IntFormat::S16, 2, 2));
+    t.table(quantize::BF16_B1, quantize_row(bf16, IntFormat::B1, 2, 1));
+    t.table(quantize::FAKE_BF16, quantize_row(bf16, IntFormat::S8, 2, 2));
+    t.table(quantize::FAKE_BF16_B1, quantize_row(bf16, IntFormat::B1, 2, 2));
     t.table(dequantize::S8_BF16, dequantize_row(q, 1, 2));
     t.table(dequantize::U8_BF16, dequantize_row(q, 1, 2));
     t.table(dequantize::S16_BF16, dequantize_row(q, 2, 2));
@@ -378,8 +378,8 @@ pub fn bench(c: &mut Criterion) {
     t.table(convert::F32_F16_SATURATE, convert_row(x, 4, 2));
     t.table(convert::F32_BF16, convert_row(x, 4, 2));
     t.table(convert::F32_BF16_SATURATE, convert_row(x, 4, 2));
-    t.table(convert::F16_F32, convert_row(q, 2, 4));
-    t.table(convert::BF16_F32, convert_row(q, 2, 4));
+    t.table(convert::F16_F32, convert_row(f16, 2, 4));
+    t.table(convert::BF16_F32, convert_row(bf16, 2, 4));
     t.table(convert::F32_F8E4M3FN, convert_row(x, 4, 1));
     t.table(convert::F32_F8E4M3FN_SATURATE, convert_row(x, 4, 1));
     t.table(convert::F32_F8E5M2, convert_row(x, 4, 1));
@@ -387,14 +387,14 @@ pub fn bench(c: &mut Criterion) {
     t.table(convert::F8E4M3FN_F32, convert_row(q, 1, 4));
     t.table(convert::F8E5M2_F32, convert_row(q, 1, 4));
     t.table(reduce::MIN_MAX, min_max(x, 4));
-    t.table(reduce::MIN_MAX_F16, min_max(halves, 2));
-    t.table(reduce::MIN_MAX_BF16, min_max(halves, 2));
+    t.table(reduce::MIN_MAX_F16, min_max(f16, 2));
+    t.table(reduce::MIN_MAX_BF16, min_max(bf16, 2));
     t.table(reduce::ROW_RANGES, ranges(x, 4));
-    t.table(reduce::ROW_RANGES_F16, ranges(halves, 2));
-    t.table(reduce::ROW_RANGES_BF16, ranges(halves, 2));
+    t.table(reduce::ROW_RANGES_F16, ranges(f16, 2));
+    t.table(reduce::ROW_RANGES_BF16, ranges(bf16, 2));
     t.table(reduce::COLUMN_RANGES, ranges(x, 4));
-    t.table(reduce::COLUMN_RANGES_F16, ranges(halves, 2));
-    t.table(reduce::COLUMN_RANGES_BF16, ranges(halves, 2));
+    t.table(reduce::COLUMN_RANGES_F16, ranges(f16, 2));
+    t.table(reduce::COLUMN_RANGES_BF16, ranges(bf16, 2));
     t.table(reduce::ABSMAX, absmax(x));
     t.table(reduce::ROW_SUMS, row_sums(x));
     t.table(reduce::ROW_SUMS_S8, code_sums(q));

@@ -9,7 +9,7 @@ use fewbit::kernels::registry::best;
 use fewbit::scheme::{IntFormat, ParamSpec, QuantizeMode};
 use fewbit::simd::Supported;
 use fewbit::tensor::{Reals, TensorParams, TensorQuant, code_bytes, param_count, quantize_dynamic};
-use fewbit_benches::{Buffer, Traffic, activations};
+use fewbit_benches::{Buffer, SCALE, Traffic, activations};
 use fewbit_testkit::supported_sets;
 
 use Granularity::{PerAxis, PerBlock, PerTensor};
@@ -63,7 +63,7 @@ fn data() -> Data {
     let sizes = CASES.iter().map(|(_, dims, ..)| dims.iter().product::<usize>());
     let n = sizes.max().unwrap_or(0);
     let (x, codes, back) = (activations(n), Buffer::new(n), Buffer::new(4 * n));
-    Data { x, codes, back, scales: vec![0.03; n] }
+    Data { x, codes, back, scales: vec![SCALE; n] }
 }
 
 pub fn bench(c: &mut Criterion) {
@@ -79,7 +79,7 @@ pub fn bench(c: &mut Criterion) {
             let count = param_count(&x_layout, &quant).expect(name);
             let (n, bytes) = (x_layout.len(), code_bytes(&q_layout, format).expect(name));
             for (kernel, set) in sets() {
-                // All work on what `data` holds by then: scales as chosen, or 0.03 before.
+                // All work on what `data` holds by then: scales as chosen, or `SCALE` before.
                 let mut time = |op: &str, types: String, run: &dyn Fn(&mut Data)| {
                     let traffic = Traffic::of(op, &types).expect(&types);
                     let mut group = c.benchmark_group(format!("{op}/{types}/{kernel}"));
