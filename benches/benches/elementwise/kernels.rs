@@ -8,6 +8,7 @@ use fewbit::kernels::block::{
 };
 use fewbit::kernels::convert::{self, ConvertArgs, ConvertFn};
 use fewbit::kernels::dequantize::{self, DequantizeArgs, DequantizeFn};
+use fewbit::kernels::pack::{self, PackFn};
 use fewbit::kernels::quantize::{self, QuantizeArgs, QuantizeFn};
 use fewbit::kernels::reduce::{
     self, AbsmaxFn, CodeSumsArgs, CodeSumsFn, MinMaxFn, RangesArgs, RangesFn, SumsArgs, SumsFn,
@@ -100,6 +101,16 @@ fn quantize_row(
         // SAFETY: `n` values, `n` results of the width, one parameter.
         unsafe { run(&args) };
         n * to
+    }
+}
+
+/// Pairs of codes, of `from` and of `to` bytes.
+fn nibbles(q: &Buffer, from: usize, to: usize) -> impl Fn(PackFn, usize, &mut [u8]) -> usize {
+    move |run, n, dst| {
+        let src = q.bytes()[..n / 2 * from].as_ptr();
+        // SAFETY: `n` codes on both sides.
+        unsafe { run(src, dst[..n / 2 * to].as_mut_ptr(), n / 2) };
+        n / 2 * to
     }
 }
 
@@ -374,6 +385,9 @@ pub fn bench(c: &mut Criterion) {
     t.table(requantize::S32_U8_FIXED, requantize_fixed_row(acc));
     t.table(rescale::S8_S8, rescale_row(q));
     t.table(rescale::U8_U8, rescale_row(q));
+    t.table(pack::U8_U4, nibbles(q, 2, 1));
+    t.table(pack::U4_U8, nibbles(q, 1, 2));
+    t.table(pack::S4_S8, nibbles(q, 1, 2));
     t.table(convert::F32_F16, convert_row(x, 4, 2));
     t.table(convert::F32_F16_SATURATE, convert_row(x, 4, 2));
     t.table(convert::F32_BF16, convert_row(x, 4, 2));

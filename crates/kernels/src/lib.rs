@@ -10,6 +10,7 @@ pub mod convert;
 pub mod dequantize;
 mod elementwise;
 pub mod gemm;
+pub mod pack;
 mod params;
 pub mod quantize;
 mod real;
@@ -32,6 +33,7 @@ pub fn rows() -> impl Iterator<Item = RowInfo> {
         .chain(rescale::rows())
         .chain(convert::rows())
         .chain(block::rows())
+        .chain(pack::rows())
         .chain(reduce::rows())
         .chain(scale::rows())
         .chain(gemm::rows())

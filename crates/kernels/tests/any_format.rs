@@ -46,15 +46,21 @@ fn codes_of_every_format_there_and_back() {
     let (mut arena, mut values) = (GuardedBuf::new(8192), GuardedBuf::new(8192));
     let sets = supported_sets();
     for format in IntFormat::ALL {
-        for (n, first, stride) in [
-            (0, 0, 1),
-            (1, 0, 1),
-            (1, 5, 1),
-            (7, 1, 1),
-            (64, 3, 2),
-            (129, 0, 3),
-            (257, 9, 1),
-            (MOST, 3, 1),
+        // Elements, the first one's number, their distance, and the length of the runs they are.
+        for (n, first, stride, len) in [
+            (0, 0, 1, 1),
+            (1, 0, 1, 1),
+            (1, 5, 1, 1),
+            (7, 1, 1, 7),
+            (64, 3, 2, 64),
+            (129, 0, 3, 129),
+            (257, 9, 1, 257),
+            (MOST, 3, 1, MOST),
+            (1280, 0, 1, 32),
+            (1200, 1, 1, 16),
+            (1295, 2, 1, 5),
+            (1290, 0, 1, 258),
+            (60, 0, 2, 20),
         ] {
             for (param_step, set) in sets.iter().flat_map(|&set| [(0, set), (1, set)]) {
                 let real = RealFormat::ALL[n % 3];
@@ -73,9 +79,16 @@ fn codes_of_every_format_there_and_back() {
                     .collect();
                 let with_zero_points = n % 2 == 1 && format != IntFormat::B1;
                 let zero_point_at = |i: usize| if with_zero_points { zero_points[i] } else { 0 };
-                let params = |i: usize| QuantParams {
-                    scale: scales[i * param_step],
-                    zero_point: zero_point_at(i * param_step),
+                // A parameter for each run, or the same ones, an element each, for all runs.
+                let rows = Rows {
+                    count: n / len,
+                    src_stride: len,
+                    dst_stride: len * stride,
+                    param_stride: 1 - param_step,
+                };
+                let params = |i: usize| {
+                    let param = if param_step == 0 { i / len } else { i % len };
+                    QuantParams { scale: scales[param], zero_point: zero_point_at(param) }
                 };
                 let elements = if n == 0 { 0 } else { first + (n - 1) * stride + 1 };
                 let before: Vec<u8> =
@@ -88,11 +101,11 @@ fn codes_of_every_format_there_and_back() {
                     src_stride: 1,
                     dst: array,
                     dst_stride: stride,
-                    n,
+                    n: len,
                     scales: scales.as_ptr(),
                     zero_points,
                     param_step,
-                    rows: Rows::ONE,
+                    rows,
                     mode: QuantizeMode::default(),
                     clamp: (format.qmin(), format.qmax()),
                 };
@@ -124,11 +137,11 @@ fn codes_of_every_format_there_and_back() {
                     src_stride: stride,
                     dst,
                     dst_stride: 1,
-                    n,
+                    n: len,
                     scales: scales.as_ptr(),
                     zero_points,
                     param_step,
-                    rows: Rows::ONE,
+                    rows: Rows { src_stride: len * stride, dst_stride: len, ..rows },
                 };
                 // SAFETY: as above; `dst` has `n` elements.
                 let written = unsafe {

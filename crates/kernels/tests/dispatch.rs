@@ -1,7 +1,7 @@
 //! The tables: names, order, and which row each CPU would run, asked of any CPU on any host.
 
 use fewbit_kernels::registry::{Row, RowInfo, best, bind, select};
-use fewbit_kernels::{block, convert, dequantize, quantize, reduce, requantize, rescale};
+use fewbit_kernels::{block, convert, dequantize, pack, quantize, reduce, requantize, rescale};
 use fewbit_scheme::block::{gguf::Gguf, mx::Mx};
 use fewbit_simd::{Isa, IsaSet, Supported};
 use std::collections::HashSet;
@@ -107,6 +107,7 @@ fn every_table_is_listed() {
     .chain([requantize::S32_S8, requantize::S32_U8].into_iter().flat_map(names))
     .chain([requantize::S32_S8_FIXED, requantize::S32_U8_FIXED].into_iter().flat_map(names))
     .chain([rescale::S8_S8, rescale::U8_U8].into_iter().flat_map(names))
+    .chain([pack::U8_U4, pack::U4_U8, pack::S4_S8].into_iter().flat_map(names))
     .chain(
         [
             convert::F32_F16,

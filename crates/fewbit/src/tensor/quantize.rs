@@ -5,7 +5,7 @@ use super::{
     layout_error, share,
 };
 use crate::{Error, Parallel, Result, Status};
-use fewbit_granularity::{Granularity, Grid, Layout, Walk};
+use fewbit_granularity::{Granularity, Grid, Layout, Run, Walk};
 use fewbit_kernels::Rows;
 use fewbit_kernels::quantize::{self, QuantizeArgs};
 use fewbit_scheme::{IntFormat, pack};
@@ -41,7 +41,7 @@ pub unsafe fn quantize(
     let kernel = quantize::Any::new(x.format, format, supported).ok_or(NO_KERNEL)?;
     let row = q_layout.dims().last().copied().unwrap_or(1);
     let packed = format.codes_per_byte() > 1;
-    if packed {
+    if packed && !fills_bytes(quant, x_layout, row) {
         // SAFETY: by this function's contract; the layout was checked.
         unsafe { clear_packed(q, q_layout, format)? };
     }
@@ -109,26 +109,47 @@ impl Quantizing<'_> {
     /// # Safety
     /// As [`bytes`](Quantizing::bytes); nobody else writes these rows' bytes.
     unsafe fn packed(&self, walk: Walk<2>, row: usize) {
-        let format = self.quant.params.format;
         let mut visited = 0usize;
-        for run in walk {
-            let grid = Grid { run, rows: 1, row_strides: [0; 2], param_stride: 0 };
-            // SAFETY: by this function's contract.
-            unsafe { self.kernel.run(&self.args(&grid), run.offsets[1]) };
-            visited = visited.wrapping_add(run.len);
-            if !visited.is_multiple_of(row) {
-                continue;
+        for grid in walk.grids() {
+            let Grid { run, rows, row_strides, param_stride } = grid;
+            // Runs without gaps between them fill their bytes where rows end, but for the last.
+            let joined = run.strides[1] == 1 && row_strides[1] == run.len;
+            let (pieces, each) = if joined { (1, rows) } else { (rows, 1) };
+            for piece in 0..pieces {
+                let [from, to] = run.offsets;
+                let [src_row, dst_row] = row_strides.map(|stride| piece.wrapping_mul(stride));
+                let offsets = [from.wrapping_add(src_row), to.wrapping_add(dst_row)];
+                let param = run.param.wrapping_add(piece.wrapping_mul(param_stride));
+                let grid = Grid { run: Run { offsets, param, ..run }, rows: each, ..grid };
+                // SAFETY: by this function's contract.
+                unsafe {
+                    self.kernel.run(&self.args(&grid), grid.run.offsets[1]);
+                    visited = visited.wrapping_add(run.len.wrapping_mul(each));
+                    if visited.is_multiple_of(row) {
+                        self.pad(&grid, row);
+                    }
+                }
             }
-            // Rows end in this run: where they have one element each, at every element of it,
-            // otherwise at its last (several longer rows are one run only where they fill their bytes).
-            let first = if row == 1 { 0 } else { run.len - 1 };
-            for i in first..run.len {
-                let param = run.param + run.param_step * i;
-                let zero_point = self.params.zero_points.get(param).copied().unwrap_or(0);
-                let last = run.offsets[1] + i * run.strides[1];
-                // SAFETY: the last element of a row, which was just written.
-                unsafe { pad_row(self.q, last, format, format.zero_code(zero_point)) };
-            }
+        }
+    }
+
+    /// Fills the bytes behind the last elements of rows of `row` elements that end in a grid, which was just
+    /// written: at every element where rows have one each, otherwise at its last (several longer rows are in
+    /// one grid only where they fill their bytes).
+    ///
+    /// # Safety
+    /// As [`packed`](Quantizing::packed).
+    unsafe fn pad(&self, grid: &Grid<2>, row: usize) {
+        let Grid { run, rows, row_strides, param_stride } = *grid;
+        let format = self.quant.params.format;
+        let last = rows.wrapping_sub(1);
+        let first = if row == 1 { 0 } else { run.len - 1 };
+        for i in first..run.len {
+            let param = run.param + last * param_stride + run.param_step * i;
+            let zero_point = self.params.zero_points.get(param).copied().unwrap_or(0);
+            let at = run.offsets[1] + last * row_strides[1] + i * run.strides[1];
+            // SAFETY: the last element of a row.
+            unsafe { pad_row(self.q, at, format, format.zero_code(zero_point)) };
         }
     }
 }
@@ -145,6 +166,17 @@ unsafe fn pad_row(q: *mut u8, last: usize, format: IntFormat, pad: i32) {
         let place = q.add(byte);
         place.write(free.fold(place.read(), |value, slot| pack::set(format, value, slot, pad)));
     }
+}
+
+/// Whether all runs begin and end with a byte, so that none is read before it is written: rows of `row`
+/// elements do, and the blocks within them.
+fn fills_bytes(quant: &TensorQuant, layout: &Layout, row: usize) -> bool {
+    let per_byte = quant.params.format.codes_per_byte();
+    let extents = quant.granularity.block_extents(layout);
+    let block =
+        extents.ok().and_then(|extents| extents.get(layout.rank().wrapping_sub(1)).copied());
+    row.is_multiple_of(per_byte)
+        && block.is_some_and(|block| block == 1 || block.is_multiple_of(per_byte))
 }
 
 /// Writes 0 to every byte that packed codes of a checked layout occupy, so that no byte is read

@@ -7,6 +7,7 @@ use fewbit::kernels::block;
 use fewbit::kernels::convert::{self, ConvertArgs, ConvertFn};
 use fewbit::kernels::dequantize::{self, DequantizeArgs, DequantizeFn};
 use fewbit::kernels::gemm::{TILES, TileArgs, block_rows, pack_lhs_row, pack_rhs};
+use fewbit::kernels::pack::{self, PackFn};
 use fewbit::kernels::quantize::{self, QuantizeArgs, QuantizeFn};
 use fewbit::kernels::reduce::{self, CodeSumsArgs, RangesArgs, RangesFn, SumsArgs};
 use fewbit::kernels::registry::{Row, bind};
@@ -155,6 +156,9 @@ pub(crate) fn enter(book: &mut Book) {
     for (table, format) in [(rescale::S8_S8, IntFormat::S8), (rescale::U8_U8, IntFormat::U8)] {
         each(book, table, |run, digest| digest_rescale(run, format, digest));
     }
+    for (table, packing) in [(pack::U8_U4, true), (pack::U4_U8, false), (pack::S4_S8, false)] {
+        each(book, table, |run, digest| digest_nibbles(run, packing, digest));
+    }
     each(book, scale::S32_F32, digest_scale);
     digest_blocks(book);
     digest_tiles(book);
@@ -207,6 +211,19 @@ fn digest_blocks(book: &mut Book) {
                 digest.f32s(&back);
             }
         });
+    }
+}
+
+/// All pairs of codes, and an odd number of bytes of any.
+fn digest_nibbles(run: PackFn, packing: bool, digest: &mut Digest) {
+    let all: Vec<u8> = (0..=u16::MAX).flat_map(u16::to_le_bytes).collect();
+    let any = Rng::new(9).bytes(2 * 333);
+    for codes in [&all, &any] {
+        let bytes = codes.len() / 2;
+        let mut out = vec![0u8; if packing { bytes } else { codes.len() }];
+        // SAFETY: `2 * bytes` codes on one side, `bytes` bytes on the other.
+        unsafe { run(codes.as_ptr(), out.as_mut_ptr(), bytes) };
+        digest.bytes(&out);
     }
 }
 

@@ -5,6 +5,7 @@ use super::{
     U8_F16, U8_F32,
 };
 use crate::Rows;
+use crate::pack::{PackFn, S4_S8, U4_U8};
 use crate::registry::{Bound, best};
 use fewbit_scheme::{IntFormat, RealFormat, pack};
 use fewbit_simd::Supported;
@@ -18,6 +19,7 @@ pub struct Any {
     real: RealFormat,
     format: IntFormat,
     kernel: Bound<DequantizeFn>,
+    nibbles: Bound<PackFn>,
 }
 
 impl Any {
@@ -33,7 +35,9 @@ impl Any {
             IntFormat::S8 | IntFormat::S4 | IntFormat::S2 | IntFormat::B1 => s8,
             IntFormat::U8 | IntFormat::U4 | IntFormat::U1 => u8,
         };
-        Some(Any { real, format, kernel: best(table, supported)? })
+        let unpack = if format == IntFormat::S4 { S4_S8 } else { U4_U8 };
+        let (kernel, nibbles) = (best(table, supported)?, best(unpack, supported)?);
+        Some(Any { real, format, kernel, nibbles })
     }
 
     /// The kernel's name.
@@ -71,46 +75,53 @@ impl Any {
     /// # Safety
     /// As [`run`](Any::run), for a format of less than a byte.
     unsafe fn packed(&self, args: &DequantizeArgs, src_first: usize) {
-        let Rows { count, src_stride, dst_stride, param_stride } = args.rows;
+        let DequantizeArgs { src_stride, dst_stride, n, param_step, rows, .. } = *args;
         let per_byte = self.format.codes_per_byte();
-        for row in 0..count {
+        // Short runs one behind the other are staged together.
+        let joined = src_stride == 1 && rows.src_stride == n && n <= STAGE / 2;
+        let together = if joined { (STAGE - per_byte).checked_div(n).unwrap_or(1) } else { 1 };
+        let mut row = 0;
+        while row < rows.count {
+            let count = together.min(rows.count - row);
             let mut done = 0;
-            while done < args.n {
-                let (byte, slot) = pack::position(
-                    self.format,
-                    src_first + row * src_stride + done * args.src_stride,
-                );
+            while done < n {
+                let first = src_first + row * rows.src_stride + done * src_stride;
+                let (byte, slot) = pack::position(self.format, first);
+                let slot = slot as usize;
                 // One code where codes lie apart.
-                let most = if args.src_stride == 1 { STAGE - slot as usize } else { 1 };
-                let n = most.min(args.n - done);
+                let most = if src_stride == 1 { STAGE - slot } else { 1 };
+                let len = most.min(n - done);
                 let mut codes = [0i8; STAGE];
-                let param = row * param_stride + done * args.param_step;
-                let end = slot as usize + n;
-                // SAFETY: bytes, elements and parameters of the run; `end <= STAGE` codes.
+                let param = row * rows.param_stride + done * param_step;
+                let end = slot + count * len;
+                // SAFETY: bytes, elements and parameters of the run; `end <= STAGE` codes, whose bytes exist.
                 unsafe {
-                    let bytes =
-                        core::slice::from_raw_parts(args.src.add(byte), end.div_ceil(per_byte));
-                    pack::unpack(self.format, bytes, codes.get_mut(..end).unwrap_or_default());
-                    let zero_points = if args.zero_points.is_null() {
-                        args.zero_points
+                    let bytes = args.src.add(byte);
+                    if self.format.bits() == 4 && end.is_multiple_of(2) {
+                        self.nibbles.run()(bytes, codes.as_mut_ptr().cast(), end / 2);
                     } else {
-                        args.zero_points.add(param)
+                        let bytes = core::slice::from_raw_parts(bytes, end.div_ceil(per_byte));
+                        pack::unpack(self.format, bytes, codes.get_mut(..end).unwrap_or_default());
+                    }
+                    let zero_points = match args.zero_points.is_null() {
+                        true => args.zero_points,
+                        false => args.zero_points.add(param),
                     };
+                    let first = row * rows.dst_stride + done * dst_stride;
                     self.kernel.run()(&DequantizeArgs {
-                        src: codes.as_ptr().add(slot as usize).cast(),
+                        src: codes.as_ptr().add(slot).cast(),
                         src_stride: 1,
-                        dst: args
-                            .dst
-                            .add((row * dst_stride + done * args.dst_stride) * self.real.size()),
-                        n,
+                        dst: args.dst.add(first * self.real.size()),
+                        n: len,
                         scales: args.scales.add(param),
                         zero_points,
-                        rows: Rows::ONE,
+                        rows: Rows { count, src_stride: len, ..rows },
                         ..*args
                     });
                 }
-                done += n;
+                done += len;
             }
+            row += count;
         }
     }
 }

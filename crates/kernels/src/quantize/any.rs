@@ -6,6 +6,7 @@ use super::{
     QuantizeFn,
 };
 use crate::Rows;
+use crate::pack::{PackFn, U8_U4};
 use crate::registry::{Bound, best};
 use fewbit_scheme::{IntFormat, RealFormat, pack};
 use fewbit_simd::Supported;
@@ -19,6 +20,7 @@ pub struct Any {
     real: RealFormat,
     format: IntFormat,
     kernel: Bound<QuantizeFn>,
+    nibbles: Bound<PackFn>,
 }
 
 impl Any {
@@ -35,7 +37,8 @@ impl Any {
             IntFormat::S8 | IntFormat::S4 | IntFormat::S2 => s8,
             IntFormat::U8 | IntFormat::U4 | IntFormat::U1 => u8,
         };
-        Some(Any { real, format, kernel: best(table, supported)? })
+        let (kernel, nibbles) = (best(table, supported)?, best(U8_U4, supported)?);
+        Some(Any { real, format, kernel, nibbles })
     }
 
     /// The kernel's name.
@@ -79,40 +82,44 @@ impl Any {
     /// # Safety
     /// As [`run`](Any::run), for a format of less than a byte.
     unsafe fn packed(&self, args: &QuantizeArgs, dst_first: usize) {
-        let Rows { count, src_stride, dst_stride, param_stride } = args.rows;
-        for row in 0..count {
+        let QuantizeArgs { src_stride, dst_stride, n, param_step, rows, .. } = *args;
+        // Short runs one behind the other are staged together.
+        let joined = dst_stride == 1 && rows.dst_stride == n && n <= STAGE / 2;
+        let together = if joined { STAGE.checked_div(n).unwrap_or(1) } else { 1 };
+        // One code where codes lie apart.
+        let most = if dst_stride == 1 { STAGE } else { 1 };
+        let mut row = 0;
+        while row < rows.count {
+            let count = together.min(rows.count - row);
             let mut done = 0;
-            while done < args.n {
-                // One code where codes lie apart.
-                let most = if args.dst_stride == 1 { STAGE } else { 1 };
-                let n = most.min(args.n - done);
+            while done < n {
+                let len = most.min(n - done);
                 let mut codes = [0i8; STAGE];
-                let param = row * param_stride + done * args.param_step;
-                // SAFETY: elements and parameters of the run; `n <= STAGE` codes.
+                let param = row * rows.param_stride + done * param_step;
+                // SAFETY: elements and parameters of the run; `count * len <= STAGE` codes.
                 unsafe {
-                    let zero_points = if args.zero_points.is_null() {
-                        args.zero_points
-                    } else {
-                        args.zero_points.add(param)
+                    let zero_points = match args.zero_points.is_null() {
+                        true => args.zero_points,
+                        false => args.zero_points.add(param),
                     };
+                    let first = row * rows.src_stride + done * src_stride;
                     self.kernel.run()(&QuantizeArgs {
-                        src: args
-                            .src
-                            .add((row * src_stride + done * args.src_stride) * self.real.size()),
+                        src: args.src.add(first * self.real.size()),
                         dst: codes.as_mut_ptr().cast(),
                         dst_stride: 1,
-                        n,
+                        n: len,
                         scales: args.scales.add(param),
                         zero_points,
-                        rows: Rows::ONE,
+                        rows: Rows { count, dst_stride: len, ..rows },
                         ..*args
                     });
-                    let first = dst_first + row * dst_stride + done * args.dst_stride;
-                    let codes = codes.get(..n).unwrap_or_default();
-                    store(self.format, codes, args.dst, first);
+                    let first = dst_first + row * rows.dst_stride + done * dst_stride;
+                    let codes = codes.get(..count * len).unwrap_or_default();
+                    store(self.format, self.nibbles, codes, args.dst, first);
                 }
-                done += n;
+                done += len;
             }
+            row += count;
         }
     }
 }
@@ -156,7 +163,13 @@ impl Fake {
 ///
 /// # Safety
 /// Their bytes can be read and written at `dst`.
-unsafe fn store(format: IntFormat, codes: &[i8], dst: *mut u8, first: usize) {
+unsafe fn store(
+    format: IntFormat,
+    nibbles: Bound<PackFn>,
+    codes: &[i8],
+    dst: *mut u8,
+    first: usize,
+) {
     let per_byte = format.codes_per_byte();
     let (byte, slot) = pack::position(format, first);
     // Up to the end of a byte, whole bytes, and what is left.
@@ -179,7 +192,9 @@ unsafe fn store(format: IntFormat, codes: &[i8], dst: *mut u8, first: usize) {
             to = to.add(1);
         }
         let bytes = whole.len() / per_byte;
-        if bytes > 0 {
+        if format.bits() == 4 {
+            nibbles.run()(whole.as_ptr().cast(), to, bytes);
+        } else if bytes > 0 {
             pack::pack(format, whole, 0, core::slice::from_raw_parts_mut(to, bytes));
         }
         if !tail.is_empty() {

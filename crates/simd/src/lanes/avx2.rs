@@ -477,6 +477,30 @@ unsafe impl Lanes for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn pack_nibbles(from: *const u8, to: *mut u8) {
+        // SAFETY: features and elements by the contract of `Lanes`.
+        unsafe {
+            let codes = _mm256_and_si256(_mm256_loadu_si256(from.cast()), _mm256_set1_epi8(15));
+            // Each pair as the first plus 16 times the second.
+            let pairs = _mm256_maddubs_epi16(codes, _mm256_set1_epi16(0x1001));
+            let bytes = _mm256_permute4x64_epi64::<0b1000>(_mm256_packus_epi16(pairs, pairs));
+            _mm_storeu_si128(to.cast(), _mm256_castsi256_si128(bytes));
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn unpack_nibbles(from: *const u8, to: *mut u8, sign: u8) {
+        // SAFETY: features and elements by the contract of `Lanes`.
+        unsafe {
+            let bytes = _mm256_cvtepu8_epi16(_mm_loadu_si128(from.cast()));
+            let both = _mm256_or_si256(bytes, _mm256_slli_epi16::<4>(bytes));
+            let nibbles = _mm256_and_si256(both, _mm256_set1_epi8(15));
+            let sign = _mm256_set1_epi8(sign as i8);
+            _mm256_storeu_si256(to.cast(), _mm256_sub_epi8(_mm256_xor_si256(nibbles, sign), sign));
+        }
+    }
+
+    #[inline(always)]
     unsafe fn stream_f32(to: *mut f32, v: __m256) {
         // SAFETY: features, elements and alignment by the contract of `Lanes`.
         unsafe { _mm256_stream_ps(to, v) }

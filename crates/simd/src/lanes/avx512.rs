@@ -393,6 +393,30 @@ unsafe impl Lanes for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn pack_nibbles(from: *const u8, to: *mut u8) {
+        // SAFETY: features and elements by the contract of `Lanes`.
+        unsafe {
+            let codes = _mm512_and_si512(_mm512_loadu_si512(from.cast()), _mm512_set1_epi8(15));
+            // Each pair as the first plus 16 times the second.
+            let pairs = _mm512_maddubs_epi16(codes, _mm512_set1_epi16(0x1001));
+            _mm256_storeu_si256(to.cast(), _mm512_cvtepi16_epi8(pairs));
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn unpack_nibbles(from: *const u8, to: *mut u8, sign: u8) {
+        // SAFETY: features and elements by the contract of `Lanes`.
+        unsafe {
+            let bytes = _mm512_cvtepu8_epi16(_mm256_loadu_si256(from.cast()));
+            let both = _mm512_or_si512(bytes, _mm512_slli_epi16::<4>(bytes));
+            let nibbles = _mm512_and_si512(both, _mm512_set1_epi8(15));
+            let sign = _mm512_set1_epi8(sign as i8);
+            let codes = _mm512_sub_epi8(_mm512_xor_si512(nibbles, sign), sign);
+            _mm512_storeu_si512(to.cast(), codes);
+        }
+    }
+
+    #[inline(always)]
     unsafe fn stream_f32(to: *mut f32, v: __m512) {
         // SAFETY: features, elements and alignment by the contract of `Lanes`.
         unsafe { _mm512_stream_ps(to, v) }

@@ -152,6 +152,11 @@ pub unsafe trait Lanes: Copy + 'static {
     /// Stores four vectors as bytes one behind the other, each lane the nearest u8. With `STREAM` as
     /// [`store_s8_of_4`](Lanes::store_s8_of_4).
     unsafe fn store_u8_of_4<const STREAM: bool>(to: *mut u8, v: [Self::I32; 4]);
+    /// Stores the low nibbles of `4 * LANES` bytes as `2 * LANES` bytes, the first one's low.
+    unsafe fn pack_nibbles(from: *const u8, to: *mut u8);
+    /// Stores the nibbles of `2 * LANES` bytes as `4 * LANES` bytes, the low one first, each as `(nibble ^ sign) -
+    /// sign` modulo 256.
+    unsafe fn unpack_nibbles(from: *const u8, to: *mut u8, sign: u8);
     /// Stores a vector around the caches, at an address aligned to 64 bytes or to the vector.
     unsafe fn stream_f32(to: *mut f32, v: Self::F32);
     /// Orders what was streamed before other stores that follow.

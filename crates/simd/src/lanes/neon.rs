@@ -392,6 +392,28 @@ unsafe impl Lanes for Neon {
     }
 
     #[inline(always)]
+    unsafe fn pack_nibbles(from: *const u8, to: *mut u8) {
+        // SAFETY: features and elements by the contract of `Lanes`.
+        unsafe {
+            let codes = vandq_u8(vld1q_u8(from), vdupq_n_u8(15));
+            // The second of each pair, in the upper byte, moves down beside the first.
+            let pairs = vreinterpretq_u16_u8(codes);
+            vst1_u8(to, vmovn_u16(vsraq_n_u16::<4>(pairs, pairs)));
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn unpack_nibbles(from: *const u8, to: *mut u8, sign: u8) {
+        // SAFETY: features and elements by the contract of `Lanes`.
+        unsafe {
+            let bytes = vmovl_u8(vld1_u8(from));
+            let both = vreinterpretq_u8_u16(vorrq_u16(bytes, vshlq_n_u16::<4>(bytes)));
+            let (nibbles, sign) = (vandq_u8(both, vdupq_n_u8(15)), vdupq_n_u8(sign));
+            vst1q_u8(to, vsubq_u8(veorq_u8(nibbles, sign), sign));
+        }
+    }
+
+    #[inline(always)]
     unsafe fn stream_f32(to: *mut f32, v: float32x4_t) {
         // SAFETY: features, elements and alignment by the contract of `Lanes`.
         unsafe { Self::store_f32(to, v, Self::LANES) }

@@ -263,6 +263,25 @@ unsafe impl Lanes for Scalar {
     }
 
     #[inline(always)]
+    unsafe fn pack_nibbles(from: *const u8, to: *mut u8) {
+        // SAFETY: four codes and two bytes by the contract of `Lanes`.
+        unsafe {
+            let [a, b, c, d] = from.cast::<[u8; 4]>().read();
+            to.cast::<[u8; 2]>().write([a & 0xF | b << 4, c & 0xF | d << 4]);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn unpack_nibbles(from: *const u8, to: *mut u8, sign: u8) {
+        // SAFETY: two bytes and four codes by the contract of `Lanes`.
+        unsafe {
+            let [a, b] = from.cast::<[u8; 2]>().read();
+            let codes = [a & 0xF, a >> 4, b & 0xF, b >> 4];
+            to.cast::<[u8; 4]>().write(codes.map(|code| (code ^ sign).wrapping_sub(sign)));
+        }
+    }
+
+    #[inline(always)]
     unsafe fn stream_f32(to: *mut f32, v: f32) {
         // SAFETY: features, elements and alignment by the contract of `Lanes`.
         unsafe { Self::store_f32(to, v, Self::LANES) }
