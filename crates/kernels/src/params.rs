@@ -352,9 +352,10 @@ unsafe fn tiles<V: Lanes, O: Op<V>>(
     short: bool,
     shared: bool,
 ) {
-    let n = run.n;
+    // Never 0, as `grid` has seen, but the compiler does not: without it there would be panic paths.
+    let n = run.n.max(1);
     let elements = n * rows.count;
-    let tile_len = if short { (TILE / n).min(rows.count) * n } else { TILE };
+    let tile_len = if short { ((TILE / n).min(rows.count) * n).max(1) } else { TILE };
     // Short rows become longer ones: one of them all where each tile has its own parameters, otherwise
     // one a tile, of which the last may be shorter.
     let width = match (short, shared) {
@@ -363,7 +364,7 @@ unsafe fn tiles<V: Lanes, O: Op<V>>(
         (false, _) => n,
     };
     let wide = if short {
-        let count = elements.div_ceil(width);
+        let count = elements.div_ceil(width.max(1));
         Rows { count, src_stride: width, dst_stride: width, param_stride: 0 }
     } else {
         *rows
