@@ -13,6 +13,7 @@ use fewbit_scheme::fp8::{self, Overflow};
 use fewbit_scheme::{IntFormat, QuantParams, QuantizeMode, Quotient, Rounding};
 use fewbit_testkit::{Rng, report, seed};
 use std::fmt::LowerHex;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// Values a call: several vectors of any row, and part of one.
 const BLOCK: usize = 4096 + 13;
@@ -172,15 +173,24 @@ fn modes() -> [QuantizeMode; 4] {
 /// share all but the division, so that they take turns.
 #[test]
 fn f32_to_codes() {
-    for (i, scale) in scales().into_iter().enumerate() {
-        for (table, format) in BYTES {
+    let scales = scales();
+    let cases: Vec<_> = scales
+        .iter()
+        .enumerate()
+        .flat_map(|(i, &scale)| BYTES.map(|table| (i, scale, table)))
+        .collect();
+    let next = AtomicUsize::new(0);
+    let work = || {
+        while let Some(&(i, scale, (table, format))) = cases.get(next.fetch_add(1, Relaxed)) {
             let zero_points = [0, format.qmin() + 117, [format.qmin(), format.qmax()][i % 2]];
-            let zero_point = zero_points[i % 3];
-            let params = QuantParams { scale, zero_point };
+            let params = QuantParams { scale, zero_point: zero_points[i % 3] };
             let mode = if i % 4 == 3 { modes()[1 + i / 4 % 3] } else { modes()[0] };
             blocks(30_011, |block| quantizing((table, format), params, mode, block));
+            println!("{format:?} {params:?} {mode:?}: equal");
         }
-    }
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
     report();
 }
 
