@@ -1333,7 +1333,8 @@ fewbit_status fewbit_quantize_dynamic(const void *x,
 
 /**
  * Dequantizes a tensor: x = (q - zero_point) * scale, each element with its own parameter, the product rounded once,
- * to spec.real (to FEWBIT_F16 and FEWBIT_BF16 too), overflow to infinity; FEWBIT_B1: -scale or +scale. The arguments are those of fewbit_quantize, q the input and x the output.
+ * to spec.real (to FEWBIT_F16 and FEWBIT_BF16 too), overflow to infinity; FEWBIT_B1: -scale or +scale. The arguments are
+ * those of fewbit_quantize, q the input and x the output.
  *
  * @param[in] q, q_shape  Codes.
  * @param[in] spec, scales, zero_points, count, parallel_for  As fewbit_quantize.
