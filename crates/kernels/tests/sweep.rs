@@ -7,7 +7,7 @@ use common::{count, runnable};
 use fewbit_kernels::Rows;
 use fewbit_kernels::convert::{self, ConvertArgs, ConvertFn};
 use fewbit_kernels::quantize::{self, QuantizeArgs, QuantizeFn};
-use fewbit_kernels::registry::Row;
+use fewbit_kernels::registry::{Bound, Row};
 use fewbit_scheme::float16;
 use fewbit_scheme::fp8::{self, Overflow};
 use fewbit_scheme::{IntFormat, QuantParams, QuantizeMode, Quotient, Rounding};
@@ -121,18 +121,30 @@ fn scales() -> Vec<f32> {
     scales
 }
 
+/// A table with those of its rows that the CPU runs.
+struct Table {
+    rows: &'static [Row<QuantizeFn>],
+    runnable: Vec<Bound<QuantizeFn>>,
+    format: IntFormat,
+}
+
+fn tables() -> [Table; 2] {
+    [(quantize::F32_S8, IntFormat::S8), (quantize::F32_U8, IntFormat::U8)]
+        .map(|(rows, format)| Table { rows, runnable: runnable(rows), format })
+}
+
 /// Values to every row of a table, against the contract.
 fn quantizing(
-    (table, format): (&'static [Row<QuantizeFn>], IntFormat),
+    Table { rows, runnable, format }: &Table,
     params: QuantParams,
     mode: QuantizeMode,
     block: &[f32],
 ) {
     let mut got = vec![0_u8; block.len()];
     let want: Vec<u8> =
-        block.iter().map(|&x| fewbit_scheme::quantize(x, params, format, mode) as u8).collect();
-    for row in runnable(table) {
-        count(table, row, block.len());
+        block.iter().map(|&x| fewbit_scheme::quantize(x, params, *format, mode) as u8).collect();
+    for &row in runnable {
+        count(rows, row, block.len());
         let args = QuantizeArgs {
             src: block.as_ptr().cast(),
             src_stride: 1,
@@ -156,9 +168,6 @@ fn quantizing(
     }
 }
 
-const BYTES: [(&[Row<QuantizeFn>], IntFormat); 2] =
-    [(quantize::F32_S8, IntFormat::S8), (quantize::F32_U8, IntFormat::U8)];
-
 fn modes() -> [QuantizeMode; 4] {
     let mode = |rounding, quotient| QuantizeMode { rounding, quotient };
     [
@@ -173,19 +182,20 @@ fn modes() -> [QuantizeMode; 4] {
 /// share all but the division, so that they take turns.
 #[test]
 fn f32_to_codes() {
-    let scales = scales();
+    let (scales, tables) = (scales(), tables());
     let cases: Vec<_> = scales
         .iter()
         .enumerate()
-        .flat_map(|(i, &scale)| BYTES.map(|table| (i, scale, table)))
+        .flat_map(|(i, &scale)| tables.each_ref().map(|table| (i, scale, table)))
         .collect();
     let next = AtomicUsize::new(0);
     let work = || {
-        while let Some(&(i, scale, (table, format))) = cases.get(next.fetch_add(1, Relaxed)) {
+        while let Some(&(i, scale, table)) = cases.get(next.fetch_add(1, Relaxed)) {
+            let format = table.format;
             let zero_points = [0, format.qmin() + 117, [format.qmin(), format.qmax()][i % 2]];
             let params = QuantParams { scale, zero_point: zero_points[i % 3] };
             let mode = if i % 4 == 3 { modes()[1 + i / 4 % 3] } else { modes()[0] };
-            blocks(30_011, |block| quantizing((table, format), params, mode, block));
+            blocks(30_011, |block| quantizing(table, params, mode, block));
             println!("{format:?} {params:?} {mode:?}: equal");
         }
     };
@@ -199,10 +209,11 @@ fn f32_to_codes() {
 fn ties_of_many_scales() {
     let mut rng = Rng::new(seed() ^ 76);
     let many = fewbit_testkit::fraction("scales of ties", 16);
-    let mut all = scales();
+    let (mut all, tables) = (scales(), tables());
     all.extend((0..4096 / many).map(|_| f32::from_bits(0x3C00_0000 + (rng.next_u32() >> 6))));
     for (i, scale) in all.into_iter().enumerate() {
-        for (table, format) in BYTES {
+        for table in &tables {
+            let format = table.format;
             let zero_point = format.qmin() + rng.below(256) as i32;
             let mut values = Vec::new();
             for code in format.qmin() - 3..=format.qmax() + 3 {
@@ -215,7 +226,7 @@ fn ties_of_many_scales() {
                     x = x.next_up();
                 }
             }
-            quantizing((table, format), QuantParams { scale, zero_point }, modes()[i % 4], &values);
+            quantizing(table, QuantParams { scale, zero_point }, modes()[i % 4], &values);
         }
     }
     report();

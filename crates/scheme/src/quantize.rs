@@ -54,6 +54,7 @@ pub struct QuantizeMode {
 /// assert_eq!(code(f32::INFINITY), 127);
 /// assert_eq!(code(f32::NAN), 3);
 /// ```
+#[inline]
 pub fn quantize(x: f32, params: QuantParams, format: IntFormat, mode: QuantizeMode) -> i32 {
     let quotient = match mode.quotient {
         Quotient::Divide => x / params.scale,
@@ -68,6 +69,7 @@ pub fn quantize(x: f32, params: QuantParams, format: IntFormat, mode: QuantizeMo
 /// A number of steps from real 0 to a code: NaN as 0, clamped to `qmin - zero_point ..= qmax -
 /// zero_point`, rounded, plus the zero point. For a zero point out of the codes' range the result is
 /// some number, without a panic.
+#[inline]
 pub(crate) fn to_code(steps: f32, zero_point: i32, format: IntFormat, rounding: Rounding) -> i32 {
     let t = if steps.is_nan() { 0.0 } else { steps };
     let low = format.qmin().wrapping_sub(zero_point) as f32;
