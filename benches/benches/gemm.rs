@@ -70,6 +70,7 @@ fn tiles(c: &mut Criterion) {
             rhs_fold: fold.as_ptr(),
             bias: zeros.as_ptr(),
             dst: dst.as_mut_ptr(),
+            dst_stride: nr,
         };
         // SAFETY: a packed block and panel, their parameters, and a tile of sums.
         let mut run = || unsafe { bound.run()(&args) };

@@ -481,15 +481,15 @@ impl Conv {
                     (row, zero_point, scale)
                 });
             }
-            let (pixel_stride, column_stride) = match self.taps.layout {
+            let (row_stride, column_stride) = match self.taps.layout {
                 ImageLayout::Nhwc => (self.out_channels, 1),
                 ImageLayout::Nchw => (1, self.pixels),
             };
             let base = image * self.pixels * self.out_channels
                 + group * packed.columns * column_stride
-                + first_pixel * pixel_stride;
-            let row = |r: usize| ends.y.add((base + r * pixel_stride) * element);
-            let destination = Destination { row, column_stride };
+                + first_pixel * row_stride;
+            let base = ends.y.add(base * element);
+            let destination = Destination { base, row_stride, column_stride };
             let blocks = blocks.get(..count).unwrap_or_default();
             self.engine.multiply(blocks, group, columns, &destination);
         }

@@ -337,8 +337,8 @@ impl Linear {
             let element = self.output.element_size();
             // SAFETY: rows and columns of `y` that exist, which no other task has.
             unsafe {
-                let row = |r: usize| ends.y.add((first + r) * ends.y_stride * element);
-                let destination = Destination { row, column_stride: 1 };
+                let base = ends.y.add(first * ends.y_stride * element);
+                let destination = Destination { base, row_stride: ends.y_stride, column_stride: 1 };
                 self.engine.multiply(
                     blocks.get(..count).unwrap_or_default(),
                     0,

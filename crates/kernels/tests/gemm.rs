@@ -99,7 +99,10 @@ impl Arenas {
         }
         const FILL: i32 = 0x1234_5678;
         dst.as_mut_slice().fill(0x77);
-        let to = dst.at_end(&vec![FILL; rows * nr]);
+        // Rows apart: what lies between them stays.
+        let stride = nr + rows % 3;
+        let extent = (rows - 1) * stride + nr;
+        let to = dst.at_end(&vec![FILL; extent]);
         let args = TileArgs {
             lhs: block,
             rhs: rhs.at_end(&panel),
@@ -111,14 +114,18 @@ impl Arenas {
             rhs_fold: rhs_fold.at_end(&folds),
             bias: bias.at_end(&biases),
             dst: to,
+            dst_stride: stride,
         };
         // SAFETY: every pointer is valid for the extent that `TileArgs` states, and not a byte more.
         unsafe { run(&args) };
         let len = dst.len();
-        let before = &dst.as_mut_slice()[..len - rows * nr * 4];
+        let before = &dst.as_mut_slice()[..len - extent * 4];
         assert!(before.iter().all(|&b| b == 0x77), "{}: wrote before dst", tile.row.name);
-        // SAFETY: `rows * nr` initialised sums.
-        unsafe { std::slice::from_raw_parts(to, rows * nr) }.to_vec()
+        // SAFETY: `extent` initialised sums.
+        let sums = unsafe { std::slice::from_raw_parts(to, extent) };
+        let gaps = sums.chunks(stride).flat_map(|row| row.get(nr..).unwrap_or_default());
+        assert!(gaps.into_iter().all(|&sum| sum == FILL), "{}: wrote between rows", tile.row.name);
+        sums.chunks(stride).flat_map(|row| row[..nr].to_vec()).collect()
     }
 
     fn check(&mut self, tile: &Tile, run: TileFn, case: &Case, label: &str) {

@@ -60,7 +60,10 @@ fn scale_rows() {
                         dst: dst.cast(),
                         dst_stride,
                         n,
-                        row_factor,
+                        rows: 1,
+                        src_row_stride: 0,
+                        dst_row_stride: 0,
+                        row_factors: &row_factor,
                         factors: factors_at.at_end(&factors[..n]),
                         bias: if with_bias { bias_at.at_end(&bias[..n]) } else { std::ptr::null() },
                         relu,
@@ -71,6 +74,52 @@ fn scale_rows() {
             }
         }
         count(scale::S32_F32, row, calls);
+    }
+    report();
+}
+
+/// Tiles of sums: rows apart on both sides, each with a factor of its own; what lies between them stays.
+#[test]
+fn rows_of_a_tile() {
+    let mut rng = Rng::new(seed() ^ 10);
+    for row in runnable(scale::S32_F32) {
+        for (rows, n, apart) in
+            [(1, 1, 0), (2, 3, 5), (12, 32, 0), (12, 31, 7), (5, 257, 3), (0, 4, 0), (3, 0, 1)]
+        {
+            let (src_row_stride, dst_row_stride) = (n + apart, n + 2 * apart);
+            let acc: Vec<i32> = (0..rows * src_row_stride)
+                .map(|_| rng.next_u32() as i32 >> rng.below(32))
+                .collect();
+            let row_factors: Vec<f32> = (0..rows).map(|_| rng.unit()).collect();
+            let factors: Vec<f32> = (0..n).map(|_| rng.unit()).collect();
+            let bias: Vec<f32> = (0..n).map(|_| rng.normal()).collect();
+            let mut want = vec![-7.0f32; rows * dst_row_stride];
+            let mut got = want.clone();
+            for r in 0..rows {
+                for i in 0..n {
+                    let sum = acc[r * src_row_stride + i];
+                    want[r * dst_row_stride + i] =
+                        fewbit_scheme::scale(sum, row_factors[r], factors[i], Some(bias[i]), false);
+                }
+            }
+            let args = ScaleArgs {
+                src: acc.as_ptr(),
+                dst: got.as_mut_ptr(),
+                dst_stride: 1,
+                n,
+                rows,
+                src_row_stride,
+                dst_row_stride,
+                row_factors: row_factors.as_ptr(),
+                factors: factors.as_ptr(),
+                bias: bias.as_ptr(),
+                relu: false,
+            };
+            // SAFETY: the row is bound; rows, factors and bias are as long as they say.
+            unsafe { row.run()(&args) };
+            assert!(bytes(&got) == bytes(&want), "{} {rows} rows of {n}", row.name());
+            count(scale::S32_F32, row, rows * n);
+        }
     }
     report();
 }

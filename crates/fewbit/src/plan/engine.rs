@@ -61,10 +61,12 @@ impl Block {
     };
 }
 
-/// Where results go: `row(r)` is the address of column 0 of row `r` of the first block (all blocks
-/// but the last have mr rows); columns are `column_stride` elements apart.
-pub(crate) struct Destination<F: Fn(usize) -> *mut u8> {
-    pub row: F,
+/// Where results go: column 0 of row 0 of the first block (all blocks but the last have mr rows), and
+/// how many elements rows and columns are apart.
+#[derive(Clone, Copy)]
+pub(crate) struct Destination {
+    pub base: *mut u8,
+    pub row_stride: usize,
     pub column_stride: usize,
 }
 
@@ -184,47 +186,50 @@ impl Engine {
     /// The blocks were packed by this engine, all but the last of mr rows, and their memory is
     /// unchanged; `group` and `columns` exist; every element of the blocks' rows and these columns can
     /// be written at `dst`.
-    pub(crate) unsafe fn multiply<F: Fn(usize) -> *mut u8>(
+    pub(crate) unsafe fn multiply(
         &self,
         blocks: &[Block],
         group: usize,
         columns: Range<usize>,
-        dst: &Destination<F>,
+        dst: &Destination,
     ) {
         let packed = &self.packed;
         let nr = packed.nr.max(1);
+        let element = self.output.element_size();
         let mut sums = [0i32; MAX_MR * MAX_NR];
         let mut column = columns.start;
         while column < columns.end {
             let panel = column / nr;
             let end = columns.end.min((panel + 1) * nr);
             let first = column - panel * nr;
-            let at = column * dst.column_stride * self.output.element_size();
+            // Sums that are the results go where they belong, if the whole panel does.
+            let whole = end - column == nr && dst.column_stride == 1;
+            let direct = self.output == Output::S32 && !self.relu && whole;
             let (rhs, rhs_zero, rhs_fold, bias) = packed.panel(group, panel);
             for (b, block) in blocks.iter().enumerate() {
-                let args = TileArgs {
-                    lhs: block.lhs,
-                    rhs,
-                    k_groups: packed.k_groups(),
-                    rows: block.rows,
-                    lhs_zero: block.zero.as_ptr(),
-                    lhs_sum: block.sum.as_ptr(),
-                    rhs_zero,
-                    rhs_fold,
-                    bias,
-                    dst: sums.as_mut_ptr(),
-                };
                 // SAFETY: the block holds `block_rows(rows)` packed rows; the panel exists, with nr
-                // columns; `sums` holds the largest tile.
-                unsafe { self.packed.tile.run()(&args) };
-                for (r, &row_scale) in block.scale.iter().enumerate().take(block.rows) {
-                    // SAFETY: within `sums`, which holds `rows` rows of nr; element (r, column)
-                    // exists.
-                    unsafe {
-                        let acc = sums.as_ptr().add(r * nr + first);
-                        let to = (dst.row)(b * packed.mr + r).add(at);
+                // columns; `sums` holds the largest tile, and `to` the results by this function's contract.
+                unsafe {
+                    let at = b * packed.mr * dst.row_stride + column * dst.column_stride;
+                    let to = dst.base.add(at * element);
+                    let args = TileArgs {
+                        lhs: block.lhs,
+                        rhs,
+                        k_groups: packed.k_groups(),
+                        rows: block.rows,
+                        lhs_zero: block.zero.as_ptr(),
+                        lhs_sum: block.sum.as_ptr(),
+                        rhs_zero,
+                        rhs_fold,
+                        bias,
+                        dst: if direct { to.cast() } else { sums.as_mut_ptr() },
+                        dst_stride: if direct { dst.row_stride } else { nr },
+                    };
+                    packed.tile.run()(&args);
+                    if !direct {
                         let slot = packed.slot(group, panel) + first;
-                        self.store(acc, end - column, slot, row_scale, to, dst.column_stride);
+                        let acc = Sums { at: sums.as_ptr().add(first), n: end - column, slot };
+                        self.store(&acc, block, &Destination { base: to, ..*dst });
                     }
                 }
             }
@@ -232,86 +237,92 @@ impl Engine {
         }
     }
 
-    /// Turns `n <= MAX_NR` sums of one row into outputs; `slot` is the first one's column in padded
-    /// arrays.
+    /// Turns the sums of a block's rows into outputs.
     ///
     /// # Safety
-    /// `acc` can be read and `to` written for `n` elements, `stride` apart; the columns exist.
-    unsafe fn store(
-        &self,
-        acc: *const i32,
-        n: usize,
-        slot: usize,
-        row_scale: f32,
-        to: *mut u8,
-        stride: usize,
-    ) {
-        let factors = self.scales.as_slice().as_ptr().wrapping_add(slot);
+    /// The sums can be read; the outputs written, from the first at `dst.base` on.
+    unsafe fn store(&self, acc: &Sums, block: &Block, dst: &Destination) {
+        let nr = self.packed.nr;
+        let Sums { at: src, n, slot } = *acc;
+        let Destination { base, row_stride, column_stride } = *dst;
+        let rows = block.rows;
         let bias = if self.bias.is_empty() {
             core::ptr::null()
         } else {
             self.bias.as_slice().as_ptr().wrapping_add(slot)
         };
-        let scaling = |dst: *mut f32, dst_stride: usize| ScaleArgs {
-            src: acc,
+        let scaling = |dst: *mut f32, dst_row_stride: usize, dst_stride: usize| ScaleArgs {
+            src,
             dst,
             dst_stride,
             n,
-            row_factor: row_scale,
-            factors,
+            rows,
+            src_row_stride: nr,
+            dst_row_stride,
+            row_factors: block.scale.as_ptr(),
+            factors: self.scales.as_slice().as_ptr().wrapping_add(slot),
             bias,
             relu: self.relu,
         };
         match self.output {
             Output::S32 => {
-                for i in 0..n {
+                for (r, i) in (0..rows).flat_map(|r| (0..n).map(move |i| (r, i))) {
                     // SAFETY: by this function's contract.
                     unsafe {
-                        let sum = acc.add(i).read();
+                        let sum = src.add(r * nr + i).read();
                         let sum = if self.relu { sum.max(0) } else { sum };
-                        to.cast::<i32>().add(i * stride).write_unaligned(sum);
+                        let to = base.cast::<i32>().add(r * row_stride + i * column_stride);
+                        to.write_unaligned(sum);
                     }
                 }
             }
             // SAFETY: sums, columns and outputs exist by this function's contract.
-            Output::F32 => unsafe { self.scale.run()(&scaling(to.cast(), stride)) },
+            Output::F32 => unsafe {
+                self.scale.run()(&scaling(base.cast(), row_stride, column_stride));
+            },
             Output::Codes(code, params) if bias.is_null() => {
-                let mut products = [0f32; MAX_NR];
-                let multipliers = if self.multipliers.is_empty() {
-                    let scales = self.scales.as_slice().get(slot..).unwrap_or_default();
-                    for (product, weight_scale) in products.iter_mut().zip(scales) {
-                        *product = row_scale * weight_scale / params.scale;
-                    }
-                    products.as_ptr()
-                } else {
-                    self.multipliers.as_slice().as_ptr().wrapping_add(slot)
-                };
                 let zero_points = [params.zero_point; MAX_NR];
                 let format = code.format();
                 let low = if self.relu { params.zero_point } else { format.qmin() };
-                let args = RequantizeArgs {
-                    src: acc,
+                let requantizing = |first: usize, count: usize, multipliers| RequantizeArgs {
+                    src: src.wrapping_add(first * nr),
                     src_stride: 1,
-                    dst: to,
-                    dst_stride: stride,
+                    dst: base.wrapping_add(first * row_stride),
+                    dst_stride: column_stride,
                     n,
                     multipliers,
                     zero_points: zero_points.as_ptr(),
                     param_step: 1,
-                    rows: Rows::ONE,
+                    rows: Rows { count, src_stride: nr, dst_stride: row_stride, param_stride: 0 },
                     clamp: (low, format.qmax()),
                 };
-                // SAFETY: as above; `n <= MAX_NR` zero points and multipliers.
-                unsafe { self.requantize.run()(&args) };
+                if !self.multipliers.is_empty() {
+                    let multipliers = self.multipliers.as_slice().as_ptr().wrapping_add(slot);
+                    // SAFETY: as above; `n <= MAX_NR` zero points and multipliers.
+                    unsafe { self.requantize.run()(&requantizing(0, rows, multipliers)) };
+                    return;
+                }
+                let scales = self.scales.as_slice().get(slot..).unwrap_or_default();
+                for (r, row_scale) in block.scale.iter().enumerate().take(rows) {
+                    let mut products = [0f32; MAX_NR];
+                    for (product, weight_scale) in products.iter_mut().zip(scales).take(n) {
+                        *product = row_scale * weight_scale / params.scale;
+                    }
+                    // SAFETY: as above.
+                    unsafe { self.requantize.run()(&requantizing(r, 1, products.as_ptr())) };
+                }
             }
             Output::Codes(code, params) => {
-                let mut real = [0f32; MAX_NR];
+                let mut real = [0f32; MAX_MR * MAX_NR];
+                let mut codes = [0u8; MAX_MR * MAX_NR];
+                let (real, codes) = (real.as_mut_ptr(), codes.as_mut_ptr());
+                // The rows one behind the other are one run with one parameter.
                 let args = QuantizeArgs {
-                    src: real.as_ptr().cast(),
+                    src: real.cast_const().cast(),
                     src_stride: 1,
-                    dst: to,
-                    dst_stride: stride,
-                    n,
+                    dst: codes,
+                    dst_stride: 1,
+                    n: rows * n,
                     scales: &params.scale,
                     zero_points: &params.zero_point,
                     param_step: 0,
@@ -319,12 +330,26 @@ impl Engine {
                     mode: QuantizeMode::default(),
                     clamp: (code.format().qmin(), code.format().qmax()),
                 };
-                // SAFETY: as above; `real` holds `n <= MAX_NR` values.
+                // SAFETY: as above; `real` and `codes` hold `rows * n` values.
                 unsafe {
-                    self.scale.run()(&scaling(real.as_mut_ptr(), 1));
+                    self.scale.run()(&scaling(real, n, 1));
                     self.quantize.run()(&args);
+                    for (r, i) in (0..rows).flat_map(|r| (0..n).map(move |i| (r, i))) {
+                        let code = codes.add(r * n + i).read();
+                        base.add(r * row_stride + i * column_stride).write(code);
+                    }
                 }
             }
         }
     }
+}
+
+/// Sums of a tile on their way to outputs.
+struct Sums {
+    /// The first row's first; rows are nr apart.
+    at: *const i32,
+    /// Sums of a row, at most nr.
+    n: usize,
+    /// The first one's column in padded arrays.
+    slot: usize,
 }

@@ -489,7 +489,10 @@ fn digest_scale(run: ScaleFn, digest: &mut Digest) {
                     dst: dst.as_mut_ptr(),
                     dst_stride,
                     n,
-                    row_factor,
+                    rows: 1,
+                    src_row_stride: 0,
+                    dst_row_stride: 0,
+                    row_factors: &row_factor,
                     factors: factors.as_ptr(),
                     bias: if bias { biases.as_ptr() } else { std::ptr::null() },
                     relu,
@@ -563,6 +566,7 @@ fn digest_tiles(book: &mut Book) {
                             rhs_fold: fold.as_ptr(),
                             bias: column_bias.as_ptr(),
                             dst: sums.as_mut_ptr(),
+                            dst_stride: tile.nr,
                         };
                         // SAFETY: a packed block and panel with their parameters, and a tile of sums.
                         unsafe { bound.run()(&args) };

@@ -45,8 +45,10 @@ pub struct TileArgs {
     pub rhs_fold: *const i32,
     /// For each of the panel's nr columns: bias.
     pub bias: *const i32,
-    /// `[rows][nr]` sums.
+    /// `rows` rows of nr sums.
     pub dst: *mut i32,
+    /// Distance of the rows' first sums.
+    pub dst_stride: usize,
 }
 
 /// A tile kernel.
@@ -85,7 +87,7 @@ pub const fn block_rows(rows: usize, mr: usize) -> usize {
 unsafe fn tile<D: Dot, const ROWS: usize, const NV: usize>(args: &TileArgs) {
     let nr = NV * D::LANES;
     // SAFETY: the lhs block holds `k_groups * ROWS` groups of 4 bytes, the panel `k_groups * nr`
-    // groups of kr bytes; both pointers stay within them or one past the end. `sums` holds ROWS * nr
+    // groups of kr bytes; both pointers stay within them or one past the end. `dst` holds `rows` rows of nr
     // values. Row and column arrays are as long as documented.
     unsafe {
         let mut acc = [[D::zero(); NV]; ROWS];
@@ -119,7 +121,7 @@ unsafe fn tile<D: Dot, const ROWS: usize, const NV: usize>(args: &TileArgs) {
                 let crossed = D::mul(minus_sum, D::load(args.rhs_zero.add(column)));
                 let total = D::add(acc[r][v], D::load(args.bias.add(column)));
                 let total = D::add(total, D::add(folded, crossed));
-                D::store(args.dst.add(r * nr + column), total);
+                D::store(args.dst.add(r * args.dst_stride + column), total);
             }
         }
     }

@@ -10,7 +10,7 @@ use crate::registry::RowInfo;
 use core::marker::PhantomData;
 use fewbit_simd::Lanes;
 
-/// A run of sums to scale; the sums are contiguous.
+/// Rows of sums to scale; a row's sums are contiguous. Strides are in elements.
 #[derive(Clone, Copy, Debug)]
 pub struct ScaleArgs {
     /// The sums.
@@ -19,13 +19,19 @@ pub struct ScaleArgs {
     pub dst: *mut f32,
     /// Distance of consecutive values, in elements.
     pub dst_stride: usize,
-    /// The number of elements.
+    /// The number of elements of a row.
     pub n: usize,
-    /// The factor of the whole run: the lhs row's scale.
-    pub row_factor: f32,
-    /// A factor an element: the rhs columns' scales.
+    /// The number of rows.
+    pub rows: usize,
+    /// Distance of the rows' first sums.
+    pub src_row_stride: usize,
+    /// Distance of the rows' first values.
+    pub dst_row_stride: usize,
+    /// A factor a row: the lhs rows' scales.
+    pub row_factors: *const f32,
+    /// A factor an element of a row: the rhs columns' scales.
     pub factors: *const f32,
-    /// A bias an element. NULL: none.
+    /// A bias an element of a row. NULL: none.
     pub bias: *const f32,
     /// Whether negative results become 0.
     pub relu: bool,
@@ -34,8 +40,9 @@ pub struct ScaleArgs {
 /// A kernel of this op.
 ///
 /// # Safety
-/// For `i < n`, `src + i`, `factors + i` and `bias + i` (unless NULL) can be read and `dst + i *
-/// dst_stride` written. Nothing need be aligned. With `n = 0` no pointer is used.
+/// For `i < n`, `factors + i` and `bias + i` (unless NULL) can be read, and for `row < rows` besides
+/// `row_factors + row`, `src + row * src_row_stride + i`, and `dst + row * dst_row_stride + i * dst_stride`
+/// can be written. Nothing need be aligned. Without elements no pointer is used.
 pub type ScaleFn = unsafe fn(&ScaleArgs);
 
 rows! {
@@ -52,13 +59,24 @@ pub fn rows() -> impl Iterator<Item = RowInfo> {
 /// As [`ScaleFn`], within an entry compiled for `V`.
 #[inline(always)]
 unsafe fn scale<V: Lanes>(args: &ScaleArgs) {
-    let op = Scale::<V> { args: *args, vectors: PhantomData };
-    // SAFETY: by this function's contract.
-    unsafe { run(&op, args.src, 1, args.dst, args.dst_stride, args.n, false) }
+    if args.n == 0 {
+        return;
+    }
+    for row in 0..args.rows {
+        // SAFETY: by this function's contract.
+        unsafe {
+            let row_factor = args.row_factors.add(row).read_unaligned();
+            let op = Scale::<V> { args: *args, row_factor, vectors: PhantomData };
+            let src = args.src.add(row * args.src_row_stride);
+            let dst = args.dst.add(row * args.dst_row_stride);
+            run(&op, src, 1, dst, args.dst_stride, args.n, false);
+        }
+    }
 }
 
 struct Scale<V> {
     args: ScaleArgs,
+    row_factor: f32,
     vectors: PhantomData<V>,
 }
 
@@ -72,7 +90,7 @@ impl<V: Lanes> Step for Scale<V> {
         // SAFETY: by the contract of `Step::step`; factors and bias are as long as the run.
         unsafe {
             let column = V::load_f32(self.args.factors.add(first), n);
-            let factor = V::mul(V::splat_f32(self.args.row_factor), column);
+            let factor = V::mul(V::splat_f32(self.row_factor), column);
             let mut y = V::mul(V::f32_from_i32(V::load_i32(src, n)), factor);
             if !self.args.bias.is_null() {
                 y = V::add(y, V::load_f32(self.args.bias.add(first), n));
