@@ -3,7 +3,7 @@
 #![allow(missing_docs, reason = "criterion's macros write undocumented functions")]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use fewbit::kernels::gemm::{TILES, TileArgs, block_rows, pack_lhs_row, pack_rhs};
+use fewbit::kernels::gemm::{TILES, TileArgs, pack_lhs, pack_rhs};
 use fewbit::kernels::registry::bind;
 use fewbit::memory::{ALIGNMENT, Allocator};
 use fewbit::scheme::QuantParams;
@@ -43,32 +43,31 @@ fn tiles(c: &mut Criterion) {
     for tile in TILES {
         let Some(bound) = bind(&tile.row, limited()) else { continue };
         let (mr, nr, kr) = (tile.mr, tile.nr, tile.lhs.kr());
-        assert_eq!(block_rows(mr, mr), mr);
         let (lhs, rhs) = (codes(mr * K), codes(nr * K));
         let mut block = vec![0u8; K / kr * mr * 4];
-        for row in 0..mr {
-            let from = lhs[row * K..].as_ptr();
-            // SAFETY: K codes of a row, into a block of `mr` rows.
-            unsafe { pack_lhs_row(from, false, K, tile.lhs, block.as_mut_ptr(), row, mr) };
-        }
+        let row = |row: usize| lhs[row * K..].as_ptr();
+        // SAFETY: K codes a row, into a block of `mr` rows.
+        unsafe { pack_lhs(row, mr, K, false, tile.lhs, block.as_mut_ptr()) };
         let (mut panel, mut sums) = (vec![0i8; nr * K], vec![0i32; nr]);
         let code = |column: usize, i: usize| i32::from(rhs[column * K + i] as i8);
         pack_rhs(code, nr, K, nr, tile.lhs, &mut panel, &mut sums);
-        let zeros = vec![0i32; mr.max(nr)];
         let mut dst = vec![0i32; mr * nr];
         // All zero points are 0, so Σw plays no part but for the shift of lhs codes.
         let shift = fewbit::kernels::gemm::code_shift_lhs(false, tile.lhs);
-        let (shifts, fold) = (vec![shift; mr], sums.iter().map(|sum| -sum).collect::<Vec<_>>());
+        let start: Vec<i32> = sums.iter().map(|sum| sum.wrapping_mul(-shift)).collect();
         let args = TileArgs {
             lhs: block.as_ptr(),
+            lhs_row_stride: 4,
+            lhs_group_stride: 4 * mr,
             rhs: panel.as_ptr(),
             k_groups: K / kr,
+            k_rest: 0,
             rows: mr,
-            lhs_zero: shifts.as_ptr(),
-            lhs_sum: zeros.as_ptr(),
-            rhs_zero: zeros.as_ptr(),
-            rhs_fold: fold.as_ptr(),
-            bias: zeros.as_ptr(),
+            start: start.as_ptr(),
+            lhs_zero: std::ptr::null(),
+            rhs_fold: std::ptr::null(),
+            rhs_zero: std::ptr::null(),
+            lhs_sum: std::ptr::null(),
             dst: dst.as_mut_ptr(),
             dst_stride: nr,
         };

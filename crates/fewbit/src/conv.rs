@@ -14,6 +14,7 @@ use crate::plan::{
 use crate::{Error, Parallel, Result, Status};
 use core::ops::Range;
 use core::sync::atomic::AtomicBool;
+use fewbit_kernels::gemm::MAX_MR;
 use fewbit_simd::Supported;
 use taps::Taps;
 
@@ -223,9 +224,10 @@ impl Conv {
         size(&[pixels, out_channels, desc.output.element_size()])?;
         let groups = groups.checked_div(fused).unwrap_or(0);
         let shape = (groups, columns * fused, size(&[taps, fused_channels])?);
+        let engine = Engine::new(&operands, at, shape, supported, allocator)?;
         Ok(Conv {
-            engine: Engine::new(&operands, at, shape, supported, allocator)?,
-            quantizer: Quantizer::new(desc.input, supported)?,
+            quantizer: Quantizer::new(desc.input, engine.packed.form, supported)?,
+            engine,
             input: desc.input,
             output: desc.output,
             groups,
@@ -293,7 +295,8 @@ impl Conv {
         let most_blocks = most_blocks(block_count(self.pixels, self.engine.packed.mr), block);
         let workers = workers.max(1);
         let blocks = size(&[block, most_blocks, workers]).map_err(|_| overflow)?;
-        let rows = size(&[self.engine.packed.k, workers]).map_err(|_| overflow)?;
+        let packed = &self.engine.packed;
+        let rows = size(&[packed.k, packed.mr, workers]).map_err(|_| overflow)?;
         let parts = (|| {
             let scales = carver.take::<f32>(dynamic)?;
             let zero_points = carver.take::<i32>(dynamic)?;
@@ -470,16 +473,19 @@ impl Conv {
         // in `run_raw`.
         unsafe {
             let codes = ends.codes.add(image * self.image);
-            let copy = ends.rows.add(slot * packed.k);
+            let copy = ends.rows.add(slot * packed.k * mr);
             let (scale, zero_point) = self.quantizer.row(ends.scales, ends.zero_points, image);
             for (b, block) in blocks.iter_mut().enumerate().take(count) {
                 let begin = first_pixel + b * mr;
                 let rows = self.pixels.saturating_sub(begin).min(mr);
                 let memory = ends.blocks.add((slot * ends.most_blocks + b) * ends.block);
-                *block = self.engine.pack(memory, rows, |r| {
-                    let row = self.taps.gather(codes, group, begin + r, zero_point as u8, copy);
-                    (row, zero_point, scale)
-                });
+                let mut at = [core::ptr::null(); MAX_MR];
+                for (r, row) in at.iter_mut().enumerate().take(rows) {
+                    let copy = copy.add(r * packed.k);
+                    *row = self.taps.gather(codes, group, begin + r, zero_point as u8, copy);
+                }
+                let row = |r: usize| at.get(r).copied().unwrap_or(core::ptr::null());
+                *block = self.engine.block(memory, rows, row, |_| (zero_point, scale));
             }
             let (row_stride, column_stride) = match self.taps.layout {
                 ImageLayout::Nhwc => (self.out_channels, 1),

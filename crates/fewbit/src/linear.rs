@@ -118,9 +118,10 @@ impl Linear {
             LinearLayout::Kn => Some(i * stride + channel),
         };
         let engine = Engine::new(&operands, at, (1, n, k), supported, allocator)?;
+        let form = engine.packed.form;
         Ok(Linear {
             engine,
-            quantizer: Quantizer::new(desc.input, supported)?,
+            quantizer: Quantizer::new(desc.input, form, supported)?,
             input: desc.input,
             output: desc.output,
             in_features: k,
@@ -306,6 +307,8 @@ impl Linear {
         let row_blocks = block_count(row_range.len(), mr);
         let cut = cut(row_blocks, panels, parts.most_blocks, 1, parts.workers);
         let column_tasks = cut.column_tasks(panels);
+        let direct =
+            self.engine.is_direct() && (row_range.len() == 1 || cut.panels <= DIRECT_PANELS);
         let tasks = cut.row_tasks(row_blocks) * column_tasks;
         each_with_slot(parallel, tasks, &slots, |task, slot| {
             let (ends, parts, column_tasks) = (&ends, &parts, column_tasks.max(1));
@@ -317,20 +320,25 @@ impl Linear {
             for (b, block) in blocks.iter_mut().enumerate().take(count) {
                 let begin = first + b * mr;
                 let rows = (row_range.end - begin).min(mr);
+                let row = |r: usize| {
+                    let row = begin + r;
+                    if self.input.is_real() {
+                        parts.codes.wrapping_add(row * k).cast_const()
+                    } else {
+                        ends.x.wrapping_add(row * ends.x_stride)
+                    }
+                };
                 // SAFETY: the slot's own memory, `most_blocks` blocks of it; the rows exist by the
                 // checks above, and their codes and parameters are ready.
                 *block = unsafe {
-                    let memory = parts.blocks.add((slot * parts.most_blocks + b) * parts.block);
-                    self.engine.pack(memory, rows, |r| {
-                        let row = begin + r;
-                        let codes = if self.input.is_real() {
-                            parts.codes.add(row * k).cast_const()
-                        } else {
-                            ends.x.add(row * ends.x_stride)
-                        };
+                    let memory = match direct {
+                        true => core::ptr::null_mut(),
+                        false => parts.blocks.add((slot * parts.most_blocks + b) * parts.block),
+                    };
+                    self.engine.block(memory, rows, row, |r| {
                         let (scale, zero_point) =
-                            self.quantizer.row(parts.scales, parts.zero_points, row);
-                        (codes, zero_point, scale)
+                            self.quantizer.row(parts.scales, parts.zero_points, begin + r);
+                        (zero_point, scale)
                     })
                 };
             }
@@ -350,6 +358,9 @@ impl Linear {
         Ok(())
     }
 }
+
+/// With more panels than this a task packs its rows first.
+const DIRECT_PANELS: usize = 8;
 
 /// The workspace, cut.
 struct Parts {

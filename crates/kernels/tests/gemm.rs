@@ -3,8 +3,8 @@
 //! between guard pages.
 
 use fewbit_kernels::gemm::{
-    MAX_MR, MAX_NR, TILES, Tile, TileArgs, TileFn, block_rows, code_shift_lhs, code_shift_rhs,
-    pack_lhs_row, pack_rhs,
+    MAX_MR, MAX_NR, TILES, Tile, TileArgs, TileFn, code_shift_lhs, code_shift_rhs, is_packed_form,
+    pack_lhs, pack_rhs, sum_lhs,
 };
 use fewbit_kernels::registry::bind;
 use fewbit_testkit::{GuardedBuf, Rng, covered, is_full, limited, missing, report, seed};
@@ -62,28 +62,40 @@ impl Arenas {
         Arenas((0..9).map(|_| GuardedBuf::new(bytes)).collect())
     }
 
-    /// Packs both sides and runs the tile; all memory ends at a guard page. Gives `[rows][nr]`.
-    fn run(&mut self, tile: &Tile, run: TileFn, case: &Case) -> Vec<i32> {
-        let [codes, lhs, rhs, lhs_zero, lhs_sum, rhs_zero, rhs_fold, bias, dst] =
+    /// Packs both sides and runs the tile; all memory ends at a guard page. Gives `[rows][nr]`. A `direct`
+    /// tile reads lhs codes where they are, and rows a few bytes apart. `shared`: what the columns' start
+    /// includes of the zero points of the rows.
+    fn run(
+        &mut self,
+        tile: &Tile,
+        run: TileFn,
+        case: &Case,
+        direct: bool,
+        shared: i32,
+    ) -> Vec<i32> {
+        let [codes, lhs, rhs, lhs_zero, lhs_sum, rhs_zero, rhs_fold, start, dst] =
             self.0.as_mut_slice()
         else {
             unreachable!("nine arenas")
         };
         let (k, rows, nr, kr) = (case.k, case.rows(), tile.nr, tile.lhs.kr());
         let k_groups = k.div_ceil(kr);
-        let padded = block_rows(rows, tile.mr);
-        assert!((rows..=tile.mr).contains(&padded), "{}: {rows} rows", tile.row.name);
 
         let shift = code_shift_lhs(case.lhs_unsigned, tile.lhs);
-        let block = lhs.at_end(&vec![0u8; k_groups * padded * 4]);
-        let mut sums = vec![0x5555_5555; padded];
-        for (r, sum) in sums.iter_mut().enumerate().take(rows) {
-            let row = codes.at_end(&case.lhs[r * k..][..k]);
-            // SAFETY: k codes; the block has `k_groups * padded * 4` bytes, and `r < padded`.
-            *sum = unsafe { pack_lhs_row(row, case.lhs_unsigned, k, tile.lhs, block, r, padded) };
+        let distance = k + rows % 5;
+        let mut apart = vec![0x99; (rows - 1) * distance + k];
+        for r in 0..rows {
+            apart[r * distance..][..k].copy_from_slice(&case.lhs[r * k..][..k]);
         }
-        let mut zeros = vec![0x5555_5555; padded];
-        zeros.iter_mut().zip(&case.lhs_zero).for_each(|(zero, &za)| *zero = za + shift);
+        let codes = codes.at_end(&apart).cast_const();
+        let row = |r: usize| codes.wrapping_add(r * distance);
+        let block = lhs.at_end(&vec![0x77u8; k_groups * rows * 4]);
+        // SAFETY: k codes a row; the block has `k_groups * rows * 4` bytes.
+        unsafe { pack_lhs(row, rows, k, case.lhs_unsigned, tile.lhs, block) };
+        // SAFETY: k codes.
+        let sum = |r| unsafe { sum_lhs(row(r), k, case.lhs_unsigned, tile.lhs) };
+        let sums: Vec<i32> = (0..rows).map(sum).collect();
+        let zeros: Vec<i32> = case.lhs_zero.iter().map(|za| za + shift - shared).collect();
 
         let shift = code_shift_rhs(case.rhs_unsigned);
         let mut panel = vec![0x55i8; k_groups * nr * kr];
@@ -91,12 +103,15 @@ impl Arenas {
         let code = |c: usize, i: usize| value(case.rhs[c * k + i], case.rhs_unsigned) + shift;
         pack_rhs(code, case.columns(), k, nr, tile.lhs, &mut panel, &mut column_sums);
         let mut folds = column_sums.clone();
-        let (mut column_zeros, mut biases) = (vec![0; nr], vec![0; nr]);
+        let (mut column_zeros, mut starts) = (vec![0; nr], vec![0; nr]);
         for (c, (&zw, &extra)) in case.rhs_zero.iter().zip(&case.bias).enumerate() {
             column_zeros[c] = zw + shift;
             folds[c] = (k as i32).wrapping_mul(zw + shift).wrapping_sub(column_sums[c]);
-            biases[c] = extra;
+            starts[c] = shared.wrapping_mul(folds[c]).wrapping_add(extra);
         }
+        let null = std::ptr::null();
+        let has_lhs_zero = zeros.iter().any(|&zero| zero != 0);
+        let has_rhs_zero = column_zeros.iter().any(|&zero| zero != 0);
         const FILL: i32 = 0x1234_5678;
         dst.as_mut_slice().fill(0x77);
         // Rows apart: what lies between them stays.
@@ -104,15 +119,18 @@ impl Arenas {
         let extent = (rows - 1) * stride + nr;
         let to = dst.at_end(&vec![FILL; extent]);
         let args = TileArgs {
-            lhs: block,
+            lhs: if direct { codes } else { block },
+            lhs_row_stride: if direct { distance } else { 4 },
+            lhs_group_stride: if direct { kr } else { rows * 4 },
             rhs: rhs.at_end(&panel),
-            k_groups,
+            k_groups: if direct { k / kr } else { k_groups },
+            k_rest: if direct { k % kr } else { 0 },
             rows,
-            lhs_zero: lhs_zero.at_end(&zeros),
-            lhs_sum: lhs_sum.at_end(&sums),
-            rhs_zero: rhs_zero.at_end(&column_zeros),
-            rhs_fold: rhs_fold.at_end(&folds),
-            bias: bias.at_end(&biases),
+            start: start.at_end(&starts),
+            lhs_zero: if has_lhs_zero { lhs_zero.at_end(&zeros) } else { null },
+            rhs_fold: if has_lhs_zero { rhs_fold.at_end(&folds) } else { null },
+            rhs_zero: if has_rhs_zero { rhs_zero.at_end(&column_zeros) } else { null },
+            lhs_sum: if has_rhs_zero { lhs_sum.at_end(&sums) } else { null },
             dst: to,
             dst_stride: stride,
         };
@@ -129,21 +147,29 @@ impl Arenas {
     }
 
     fn check(&mut self, tile: &Tile, run: TileFn, case: &Case, label: &str) {
-        let got = self.run(tile, run, case);
         let want = case.want();
-        for (i, &want) in want.iter().enumerate() {
-            let (r, c) = (i / case.columns(), i % case.columns());
-            assert_eq!(
-                got[r * tile.nr + c],
-                want as i32,
-                "{} at ({r}, {c}), {label}: rows {} columns {} k {} unsigned {} {}",
-                tile.row.name,
-                case.rows(),
-                case.columns(),
-                case.k,
-                case.lhs_unsigned,
-                case.rhs_unsigned,
-            );
+        let shift = code_shift_lhs(case.lhs_unsigned, tile.lhs);
+        let first = case.lhs_zero[0] + shift;
+        for direct in [false, true] {
+            if direct && !is_packed_form(case.lhs_unsigned, tile.lhs) {
+                continue;
+            }
+            let shared = if direct { first } else { shift };
+            let got = self.run(tile, run, case, direct, shared);
+            for (i, &want) in want.iter().enumerate() {
+                let (r, c) = (i / case.columns(), i % case.columns());
+                assert_eq!(
+                    got[r * tile.nr + c],
+                    want as i32,
+                    "{} at ({r}, {c}), {label}, direct {direct}: rows {} columns {} k {} unsigned {} {}",
+                    tile.row.name,
+                    case.rows(),
+                    case.columns(),
+                    case.k,
+                    case.lhs_unsigned,
+                    case.rhs_unsigned,
+                );
+            }
         }
     }
 }
@@ -312,9 +338,6 @@ fn names_agree_with_fields() {
         let (mr, nr, kr) = (tile.mr, tile.nr, tile.lhs.kr());
         assert_eq!(tile.row.name, format!("gemm_s8s32_{mr}x{nr}x{kr}_{isa}"));
         assert!(tile.mr <= MAX_MR && tile.nr <= MAX_NR, "{}", tile.row.name);
-        for rows in 1..=tile.mr {
-            assert!((rows..=tile.mr).contains(&block_rows(rows, tile.mr)), "{}", tile.row.name);
-        }
     }
     let last = TILES.last().expect("a scalar tile");
     assert_eq!(last.row.required, fewbit_simd::IsaSet::SCALAR);

@@ -6,11 +6,13 @@
 mod detect;
 pub mod dot;
 mod fpenv;
+mod interleave;
 mod isa;
 mod lanes;
 mod lookup;
 
 pub use fpenv::{FpEnv, with_default_env};
+pub use interleave::{interleave_bytes, interleave_widened, prefetch};
 pub use isa::{Isa, IsaError, IsaSet, Supported};
 #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
 pub use lanes::Neon;

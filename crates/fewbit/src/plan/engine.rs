@@ -9,12 +9,16 @@
 //!   zero point; or, with an f32 bias, the f32 result quantized.
 
 use super::packed::Packed;
+use super::quantizer::stored_code;
 use super::{Activation, Bias, Code, Operands, Output};
 use crate::memory::{Allocator, Buffer};
 use crate::{Error, Result, Status};
 use core::ops::Range;
+use core::ptr::null;
 use fewbit_kernels::Rows;
-use fewbit_kernels::gemm::{MAX_MR, MAX_NR, TileArgs, block_rows, code_shift_lhs, pack_lhs_row};
+use fewbit_kernels::gemm::{
+    MAX_MR, MAX_NR, TileArgs, code_shift_lhs, is_packed_form, pack_lhs, sum_lhs,
+};
 use fewbit_kernels::quantize::{QuantizeArgs, QuantizeFn};
 use fewbit_kernels::registry::{Bound, Row, best};
 use fewbit_kernels::requantize::{RequantizeArgs, RequantizeFn};
@@ -39,12 +43,18 @@ pub(crate) struct Engine {
     quantize: Bound<QuantizeFn>,
 }
 
-/// A packed lhs block with its rows' parameters.
+/// Lhs rows, packed or where they are, with their parameters.
 #[derive(Clone, Copy)]
 pub(crate) struct Block {
-    /// The packed codes.
     lhs: *const u8,
+    row_stride: usize,
+    group_stride: usize,
+    k_groups: usize,
+    k_rest: usize,
     rows: usize,
+    /// Whether a row's zero point is other than the shared one.
+    has_zero: bool,
+    /// The rows' zero points beyond the shared one.
     zero: [i32; MAX_MR],
     sum: [i32; MAX_MR],
     scale: [f32; MAX_MR],
@@ -53,8 +63,13 @@ pub(crate) struct Block {
 impl Block {
     /// A block of no rows.
     pub(crate) const EMPTY: Block = Block {
-        lhs: core::ptr::null(),
+        lhs: null(),
+        row_stride: 0,
+        group_stride: 0,
+        k_groups: 0,
+        k_rest: 0,
         rows: 0,
+        has_zero: false,
         zero: [0; MAX_MR],
         sum: [0; MAX_MR],
         scale: [0.0; MAX_MR],
@@ -128,7 +143,7 @@ impl Engine {
             _ => (requantize::S32_S8, quantize::F32_S8),
         };
         Ok(Engine {
-            lhs_unsigned: input.code().is_unsigned(),
+            lhs_unsigned: stored_code(&input, packed.form).is_unsigned(),
             packed,
             output,
             relu: activation == Activation::Relu,
@@ -147,36 +162,64 @@ impl Engine {
         self.packed.k_groups() * self.packed.mr * 4
     }
 
-    /// Packs `1..=mr` rows: `row(r)` gives the address of its k codes, its zero point and its scale.
-    /// Rows are asked for one after the other, so `row` may put all of them into the same place.
+    /// A block of `1..=mr` rows: `row(r)` gives the address of its k codes, `parameters(r)` its zero point
+    /// and its scale. The codes are packed at `memory`, or left where they are if there is none.
     ///
     /// # Safety
-    /// The codes can be read and `memory` written for [`block_size`](Engine::block_size) bytes.
-    pub(crate) unsafe fn pack(
+    /// The codes can be read, and `memory`, if it is not NULL, written for
+    /// [`block_size`](Engine::block_size) bytes. Without it the codes are
+    /// [`is_direct`](Engine::is_direct), the rows are equally far apart, and they outlive the block.
+    pub(crate) unsafe fn block(
         &self,
         memory: *mut u8,
         rows: usize,
-        mut row: impl FnMut(usize) -> (*const u8, i32, f32),
+        row: impl Fn(usize) -> *const u8,
+        parameters: impl Fn(usize) -> (i32, f32),
     ) -> Block {
         let packed = &self.packed;
-        let padded = block_rows(rows, packed.mr);
-        if padded != rows {
-            // SAFETY: `padded <= mr` rows of the block.
-            unsafe { memory.write_bytes(0, packed.k_groups() * padded * 4) };
-        }
-        let shift = code_shift_lhs(self.lhs_unsigned, packed.form);
-        let mut block = Block { lhs: memory, rows, ..Block::EMPTY };
-        let parameters = block.zero.iter_mut().zip(&mut block.sum).zip(&mut block.scale);
-        for (r, ((zero, sum), scale)) in parameters.enumerate().take(rows) {
-            let (codes, zero_point, row_scale) = row(r);
+        let (k, form) = (packed.k, packed.form);
+        let kr = form.kr().max(1);
+        let mut block = if memory.is_null() {
+            let first = row(0);
+            Block {
+                lhs: first,
+                row_stride: if rows > 1 { row(1).addr().wrapping_sub(first.addr()) } else { 0 },
+                group_stride: kr,
+                k_groups: k / kr,
+                k_rest: k % kr,
+                rows,
+                ..Block::EMPTY
+            }
+        } else {
+            // SAFETY: by this function's contract.
+            unsafe { pack_lhs(&row, rows, k, self.lhs_unsigned, form, memory) };
+            Block {
+                lhs: memory,
+                row_stride: 4,
+                group_stride: rows * 4,
+                k_groups: packed.k_groups(),
+                rows,
+                ..Block::EMPTY
+            }
+        };
+        let shift = code_shift_lhs(self.lhs_unsigned, form) - packed.shared_zero;
+        let slots = block.zero.iter_mut().zip(&mut block.sum).zip(&mut block.scale);
+        for (r, ((zero, sum), scale)) in slots.enumerate().take(rows) {
+            let (zero_point, row_scale) = parameters(r);
             *zero = zero_point + shift;
             *scale = row_scale;
-            // SAFETY: k codes by this function's contract; `r < padded` rows of the block.
-            *sum = unsafe {
-                pack_lhs_row(codes, self.lhs_unsigned, packed.k, packed.form, memory, r, padded)
-            };
+            block.has_zero |= *zero != 0;
+            if packed.has_zero {
+                // SAFETY: k codes by this function's contract.
+                *sum = unsafe { sum_lhs(row(r), k, self.lhs_unsigned, form) };
+            }
         }
         block
+    }
+
+    /// Whether rows can be multiplied where they are: the tile reads such codes.
+    pub(crate) fn is_direct(&self) -> bool {
+        is_packed_form(self.lhs_unsigned, self.packed.form)
     }
 
     /// Multiplies blocks with columns of a group and stores the results. Each panel meets all blocks
@@ -205,23 +248,26 @@ impl Engine {
             // Sums that are the results go where they belong, if the whole panel does.
             let whole = end - column == nr && dst.column_stride == 1;
             let direct = self.output == Output::S32 && !self.relu && whole;
-            let (rhs, rhs_zero, rhs_fold, bias) = packed.panel(group, panel);
+            let rhs = packed.panel(group, panel);
             for (b, block) in blocks.iter().enumerate() {
-                // SAFETY: the block holds `block_rows(rows)` packed rows; the panel exists, with nr
+                // SAFETY: the block's rows are there; the panel exists, with nr
                 // columns; `sums` holds the largest tile, and `to` the results by this function's contract.
                 unsafe {
                     let at = b * packed.mr * dst.row_stride + column * dst.column_stride;
                     let to = dst.base.add(at * element);
                     let args = TileArgs {
                         lhs: block.lhs,
-                        rhs,
-                        k_groups: packed.k_groups(),
+                        lhs_row_stride: block.row_stride,
+                        lhs_group_stride: block.group_stride,
+                        rhs: rhs.codes,
+                        k_groups: block.k_groups,
+                        k_rest: block.k_rest,
                         rows: block.rows,
-                        lhs_zero: block.zero.as_ptr(),
+                        start: rhs.start,
+                        lhs_zero: if block.has_zero { block.zero.as_ptr() } else { null() },
+                        rhs_fold: rhs.fold,
+                        rhs_zero: rhs.zero,
                         lhs_sum: block.sum.as_ptr(),
-                        rhs_zero,
-                        rhs_fold,
-                        bias,
                         dst: if direct { to.cast() } else { sums.as_mut_ptr() },
                         dst_stride: if direct { dst.row_stride } else { nr },
                     };
@@ -247,7 +293,7 @@ impl Engine {
         let Destination { base, row_stride, column_stride } = *dst;
         let rows = block.rows;
         let bias = if self.bias.is_empty() {
-            core::ptr::null()
+            null()
         } else {
             self.bias.as_slice().as_ptr().wrapping_add(slot)
         };

@@ -3,7 +3,7 @@
 use super::{Bias, DynamicSpec, Input, Operands};
 use crate::memory::{Allocator, Buffer};
 use crate::{Error, Result, Status};
-use fewbit_kernels::gemm::{self, TileFn, code_shift_rhs, pack_rhs};
+use fewbit_kernels::gemm::{self, TileFn, code_shift_lhs, code_shift_rhs, pack_rhs};
 use fewbit_kernels::registry::{self, Bound};
 use fewbit_scheme::Scheme;
 use fewbit_simd::Supported;
@@ -25,7 +25,11 @@ pub(crate) struct Packed {
     /// `[groups][panels][nr]` each, as [`fewbit_kernels::gemm::TileArgs`] wants them.
     zero: Buffer<i32>,
     fold: Buffer<i32>,
-    bias: Buffer<i32>,
+    start: Buffer<i32>,
+    /// Whether a column's zero point is other than 0 in the packed form: then rows need their sums.
+    pub has_zero: bool,
+    /// The lhs zero point, in the packed form, that `start` includes; rows may add to it.
+    pub shared_zero: i32,
     /// The largest |sum| that any input can give, over all outputs.
     pub bound: i64,
 }
@@ -75,7 +79,10 @@ impl Packed {
             codes: Buffer::zeroed(size(&[groups, panels, panel_size])?, allocator, "desc.weights")?,
             zero: Buffer::zeroed(padded, allocator, "desc.weights.zero_points")?,
             fold: Buffer::zeroed(padded, allocator, "desc.weights")?,
-            bias: Buffer::zeroed(padded, allocator, "desc.bias")?,
+            start: Buffer::zeroed(padded, allocator, "desc.bias")?,
+            has_zero: false,
+            shared_zero: code_shift_lhs(input.code().is_unsigned(), form)
+                + input.fixed_params().map_or(0, |params| params.zero_point),
             bound: 0,
         };
         let shift = code_shift_rhs(weights.code.is_unsigned());
@@ -113,9 +120,11 @@ impl Packed {
                     packed.bound = packed.bound.max(bound);
                     let shifted = zero_point + shift;
                     let k_zero = (k as i32).wrapping_mul(shifted);
+                    packed.has_zero |= shifted != 0;
                     set(&mut packed.zero, index, |_| shifted);
-                    set(&mut packed.fold, index, |sum| k_zero.wrapping_sub(sum));
-                    set(&mut packed.bias, index, |_| extra);
+                    let fold = set(&mut packed.fold, index, |sum| k_zero.wrapping_sub(sum));
+                    let shared = packed.shared_zero.wrapping_mul(fold);
+                    set(&mut packed.start, index, |_| extra.wrapping_add(shared));
                 }
             }
         }
@@ -152,26 +161,36 @@ impl Packed {
         self.zero.len()
     }
 
-    /// A panel's codes and its columns' zero points, folds and biases.
-    pub(crate) fn panel(
-        &self,
-        group: usize,
-        panel: usize,
-    ) -> (*const i8, *const i32, *const i32, *const i32) {
+    /// The right side of a tile.
+    pub(crate) fn panel(&self, group: usize, panel: usize) -> Panel {
         let slot = self.slot(group, panel);
         let codes = slot * self.k_groups() * self.form.kr();
-        (
-            self.codes.as_slice().as_ptr().wrapping_add(codes),
-            self.zero.as_slice().as_ptr().wrapping_add(slot),
-            self.fold.as_slice().as_ptr().wrapping_add(slot),
-            self.bias.as_slice().as_ptr().wrapping_add(slot),
-        )
+        let zero = self.zero.as_slice().as_ptr().wrapping_add(slot);
+        Panel {
+            codes: self.codes.as_slice().as_ptr().wrapping_add(codes),
+            zero: if self.has_zero { zero } else { core::ptr::null() },
+            fold: self.fold.as_slice().as_ptr().wrapping_add(slot),
+            start: self.start.as_slice().as_ptr().wrapping_add(slot),
+        }
     }
 }
 
-fn set(values: &mut Buffer<i32>, index: usize, to: impl Fn(i32) -> i32) {
-    if let Some(value) = values.as_mut_slice().get_mut(index) {
-        *value = to(*value);
+/// A panel's codes and what [`fewbit_kernels::gemm::TileArgs`] wants of its columns.
+pub(crate) struct Panel {
+    pub codes: *const i8,
+    pub zero: *const i32,
+    pub fold: *const i32,
+    pub start: *const i32,
+}
+
+/// Changes a value and gives the new one.
+fn set(values: &mut Buffer<i32>, index: usize, to: impl Fn(i32) -> i32) -> i32 {
+    match values.as_mut_slice().get_mut(index) {
+        Some(value) => {
+            *value = to(*value);
+            *value
+        }
+        None => 0,
     }
 }
 

@@ -9,10 +9,14 @@ use fewbit_kernels::reduce::{self, MinMaxFn};
 use fewbit_kernels::registry::{Bound, best};
 use fewbit_scheme::{ParamSpec, QuantParams, QuantizeMode, params_from_range, real};
 use fewbit_simd::Supported;
+use fewbit_simd::dot::LhsForm;
 
-/// Quantizes rows with fixed parameters, or with parameters of each row or of all.
+/// Quantizes rows with fixed parameters, or with parameters of each row or of all. The codes are those of
+/// the input, moved by 128 where the tile reads bytes of the other signedness.
 pub(crate) struct Quantizer {
     input: Input,
+    /// What is added to codes and zero points.
+    shift: i32,
     quantize: Bound<QuantizeFn>,
     min_max: Bound<MinMaxFn>,
 }
@@ -28,14 +32,16 @@ struct Shared {
 unsafe impl Sync for Shared {}
 
 impl Quantizer {
-    pub(crate) fn new(input: Input, supported: Supported) -> Result<Quantizer> {
+    pub(crate) fn new(input: Input, form: LhsForm, supported: Supported) -> Result<Quantizer> {
         let internal = Error::new(Status::Internal, "plan", "found no kernel");
-        let rows = match input.code() {
+        let code = stored_code(&input, form);
+        let rows = match code {
             Code::S8 => quantize::F32_S8,
             Code::U8 => quantize::F32_U8,
         };
         Ok(Quantizer {
             input,
+            shift: code.format().qmin() - input.code().format().qmin(),
             quantize: best(rows, supported).ok_or(internal)?,
             min_max: best(reduce::MIN_MAX, supported).ok_or(internal)?,
         })
@@ -57,7 +63,7 @@ impl Quantizer {
         row: usize,
     ) -> (f32, i32) {
         match self.input.fixed_params() {
-            Some(params) => (params.scale, params.zero_point),
+            Some(params) => (params.scale, params.zero_point + self.shift),
             // SAFETY: by this function's contract.
             None => unsafe { (scales.add(row).read(), zero_points.add(row).read()) },
         }
@@ -108,14 +114,15 @@ impl Quantizer {
             // its own.
             unsafe {
                 let from = shared.x.add(row * stride);
-                let params = match (whole, spec) {
+                let QuantParams { scale, zero_point } = match (whole, spec) {
                     (Some(params), _) => params,
                     (None, Some(spec)) => params_of(self.min_max.run()(from.cast(), 1, k), &spec),
                     (None, None) => return,
                 };
+                let zero_point = zero_point + self.shift;
                 if self.is_dynamic() {
-                    shared.scales.add(row).write(params.scale);
-                    shared.zero_points.add(row).write(params.zero_point);
+                    shared.scales.add(row).write(scale);
+                    shared.zero_points.add(row).write(zero_point);
                 }
                 self.quantize.run()(&QuantizeArgs {
                     src: from.cast(),
@@ -123,15 +130,25 @@ impl Quantizer {
                     dst: shared.codes.add(row * k),
                     dst_stride: 1,
                     n: k,
-                    scales: &params.scale,
-                    zero_points: &params.zero_point,
+                    scales: &scale,
+                    zero_points: &zero_point,
                     param_step: 0,
                     rows: Rows::ONE,
                     mode: QuantizeMode::default(),
-                    clamp: (format.qmin(), format.qmax()),
+                    clamp: (format.qmin() + self.shift, format.qmax() + self.shift),
                 });
             }
         });
+    }
+}
+
+/// The signedness of the codes that a tile is given: for an f32 input that of the tile, so that the codes
+/// can be multiplied where they are.
+pub(crate) fn stored_code(input: &Input, form: LhsForm) -> Code {
+    match (input.is_real(), form) {
+        (true, LhsForm::U8) => Code::U8,
+        (true, LhsForm::S8) => Code::S8,
+        _ => input.code(),
     }
 }
 

@@ -6,7 +6,7 @@ use fewbit::kernels::Rows;
 use fewbit::kernels::block;
 use fewbit::kernels::convert::{self, ConvertArgs, ConvertFn};
 use fewbit::kernels::dequantize::{self, DequantizeArgs, DequantizeFn};
-use fewbit::kernels::gemm::{TILES, TileArgs, block_rows, pack_lhs_row, pack_rhs};
+use fewbit::kernels::gemm::{TILES, TileArgs, pack_lhs, pack_rhs, sum_lhs};
 use fewbit::kernels::pack::{self, PackFn};
 use fewbit::kernels::quantize::{self, QuantizeArgs, QuantizeFn};
 use fewbit::kernels::reduce::{self, CodeSumsArgs, RangesArgs, RangesFn, SumsArgs};
@@ -529,18 +529,17 @@ fn digest_tiles(book: &mut Book) {
                 let groups = k.div_ceil(kr);
                 for first_row in (0..rows).step_by(tile.mr) {
                     let block_size = (rows - first_row).min(tile.mr);
-                    let padded = block_rows(block_size, tile.mr);
-                    let mut block = vec![0u8; groups * padded * 4];
-                    let (mut sum, mut zero) = (vec![0; padded], vec![0; padded]);
+                    let mut block = vec![0u8; groups * block_size * 4];
                     let shift = fewbit::kernels::gemm::code_shift_lhs(true, tile.lhs);
+                    let row = |r: usize| lhs[(first_row + r) * k..].as_ptr();
+                    let (mut sum, mut zero) = (vec![0; block_size], vec![0; block_size]);
                     for r in 0..block_size {
-                        let codes = lhs[(first_row + r) * k..].as_ptr();
                         zero[r] = lhs_zero[first_row + r] + shift;
-                        // SAFETY: k codes of the row; row `r` of a block of `padded`.
-                        sum[r] = unsafe {
-                            pack_lhs_row(codes, true, k, tile.lhs, block.as_mut_ptr(), r, padded)
-                        };
+                        // SAFETY: k codes of the row.
+                        sum[r] = unsafe { sum_lhs(row(r), k, true, tile.lhs) };
                     }
+                    // SAFETY: k codes a row, and a block of `block_size` rows.
+                    unsafe { pack_lhs(row, block_size, k, true, tile.lhs, block.as_mut_ptr()) };
                     for first in (0..COLUMNS).step_by(tile.nr) {
                         let columns = (COLUMNS - first).min(tile.nr);
                         let mut panel = vec![0i8; groups * tile.nr * kr];
@@ -557,14 +556,17 @@ fn digest_tiles(book: &mut Book) {
                         let mut sums = vec![0i32; block_size * tile.nr];
                         let args = TileArgs {
                             lhs: block.as_ptr(),
+                            lhs_row_stride: 4,
+                            lhs_group_stride: block_size * 4,
                             rhs: panel.as_ptr(),
                             k_groups: groups,
+                            k_rest: 0,
                             rows: block_size,
+                            start: column_bias.as_ptr(),
                             lhs_zero: zero.as_ptr(),
-                            lhs_sum: sum.as_ptr(),
-                            rhs_zero: column_zero.as_ptr(),
                             rhs_fold: fold.as_ptr(),
-                            bias: column_bias.as_ptr(),
+                            rhs_zero: column_zero.as_ptr(),
+                            lhs_sum: sum.as_ptr(),
                             dst: sums.as_mut_ptr(),
                             dst_stride: tile.nr,
                         };

@@ -19,14 +19,16 @@
 //! rhs: panels of nr columns;     a panel: [k / kr] x [nr columns] x [kr codes]      signed bytes
 //! lhs: blocks of up to mr rows;  a block: [k / kr] x [rows] x [4 bytes: kr codes]   as LhsForm
 //! ```
-//! The last k-group is filled with zeros on both sides, whose products are 0; the sums Σ a and Σ w
+//! Codes that are bytes of the right signedness can be multiplied where they are, `[rows] x [k codes]`:
+//! the tile takes the strides of both. Packing pays where rows meet many panels: a group of all rows then
+//! lies in one cache line, whatever the rows' distance. The last k-group is filled with zeros on both sides, whose products are 0; the sums Σ a and Σ w
 //! are of real codes only. Columns past the last are zeros too, and are never stored.
 
 mod pack;
 mod tile;
 
-pub use pack::{code_shift_lhs, code_shift_rhs, pack_lhs_row, pack_rhs};
-pub use tile::{MAX_MR, MAX_NR, TILES, Tile, TileArgs, TileFn, block_rows};
+pub use pack::{code_shift_lhs, code_shift_rhs, is_packed_form, pack_lhs, pack_rhs, sum_lhs};
+pub use tile::{MAX_MR, MAX_NR, TILES, Tile, TileArgs, TileFn};
 
 use crate::registry::RowInfo;
 use fewbit_simd::IsaSet;

@@ -1,6 +1,7 @@
 //! Packing of both operands; see the module's head for the layouts.
 
 use fewbit_simd::dot::LhsForm;
+use fewbit_simd::{interleave_bytes, interleave_widened};
 
 /// What is added to lhs codes, and so to their zero point, when they are packed.
 pub const fn code_shift_lhs(unsigned: bool, form: LhsForm) -> i32 {
@@ -16,64 +17,100 @@ pub const fn code_shift_rhs(unsigned: bool) -> i32 {
     if unsigned { -128 } else { 0 }
 }
 
-/// Packs row `row` of a lhs block of `rows` rows from `k` contiguous codes, and gives Σ of the packed
-/// codes. The rest of the last group is filled with zeros.
+/// What flips the codes' top bit where they are moved by 128.
+const fn mask(unsigned: bool, form: LhsForm) -> u8 {
+    if code_shift_lhs(unsigned, form) == 0 { 0 } else { 0x80 }
+}
+
+/// Whether a tile can read codes where they are: they are bytes of the signedness that it wants.
+pub const fn is_packed_form(unsigned: bool, form: LhsForm) -> bool {
+    !matches!(form, LhsForm::I16) && code_shift_lhs(unsigned, form) == 0
+}
+
+/// Packs a lhs block of `rows` rows of `k` contiguous codes each. The rest of the last group is filled
+/// with zeros.
 ///
 /// # Safety
-/// `codes` can be read for `k` bytes; `block` written for `k.div_ceil(kr) * rows * 4`; `row < rows`.
-pub unsafe fn pack_lhs_row(
-    codes: *const u8,
-    unsigned: bool,
+/// `k` codes can be read at `row(r)` for `r < rows`, all at once; `block` written for
+/// `k.div_ceil(kr) * rows * 4` bytes.
+pub unsafe fn pack_lhs(
+    row: impl Fn(usize) -> *const u8,
+    rows: usize,
     k: usize,
+    unsigned: bool,
     form: LhsForm,
     block: *mut u8,
-    row: usize,
-    rows: usize,
-) -> i32 {
+) {
     let kr = form.kr();
-    let whole = k / kr;
-    // Moving a code by 128 is flipping its top bit.
-    let flip = if code_shift_lhs(unsigned, form) == 0 { 0 } else { 0x8080_8080 };
-    let put = |group: usize, bytes: u32| {
-        // SAFETY: group `group` of row `row` lies in the block, by this function's contract.
-        unsafe { block.add((group * rows + row) * 4).cast::<u32>().write_unaligned(bytes) }
+    let mask = mask(unsigned, form);
+    // Four groups of four rows at a time, ...
+    let quads = rows / 4;
+    let whole = k / (4 * kr) * 4;
+    for quad in 0..quads {
+        let from = [0, 1, 2, 3].map(|i| row(4 * quad + i));
+        let mut group = 0;
+        while group < whole {
+            // SAFETY: groups `group..group + 4` of four rows exist on both sides.
+            unsafe {
+                let from = from.map(|row| row.add(group * kr));
+                let to = block.add((group * rows + 4 * quad) * 4);
+                match form {
+                    LhsForm::U8 | LhsForm::S8 => interleave_bytes(from, mask, to, 4 * rows),
+                    LhsForm::I16 => interleave_widened(from, unsigned, to, 4 * rows),
+                }
+            }
+            group += 4;
+        }
+    }
+    // ... then what is left of rows, and of groups.
+    let put = |r: usize, group: usize, bytes: [u8; 4]| {
+        // SAFETY: a group of a row of the block, by this function's contract.
+        unsafe { block.add((group * rows + r) * 4).cast::<[u8; 4]>().write_unaligned(bytes) }
     };
-    match form {
-        LhsForm::U8 | LhsForm::S8 => {
-            for group in 0..whole {
-                // SAFETY: `group < whole`: four codes within k.
-                let four = unsafe { codes.add(group * 4).cast::<u32>().read_unaligned() };
-                put(group, four ^ flip);
-            }
+    let widen = |code: u8| if unsigned { code as i16 } else { code as i8 as i16 };
+    for r in 0..rows {
+        let from = row(r);
+        let first = if r < 4 * quads { whole } else { 0 };
+        for group in first..k / kr {
+            // SAFETY: `group < k / kr`: a whole group of codes.
+            let bytes = unsafe {
+                let from = from.add(group * kr);
+                match form {
+                    LhsForm::U8 | LhsForm::S8 => {
+                        from.cast::<[u8; 4]>().read_unaligned().map(|code| code ^ mask)
+                    }
+                    LhsForm::I16 => pair(widen(from.read()), widen(from.add(1).read())),
+                }
+            };
+            put(r, group, bytes);
         }
-        LhsForm::I16 => {
-            let widen = |code: u8| (if unsigned { code as i16 } else { code as i8 as i16 }) as u16;
-            for group in 0..whole {
-                // SAFETY: `group < whole`: two codes within k.
-                let [a, b] = unsafe { codes.add(group * 2).cast::<[u8; 2]>().read() };
-                put(group, u32::from_ne_bytes(pair(widen(a), widen(b))));
+        if !k.is_multiple_of(kr) {
+            let group = k / kr;
+            let mut bytes = [0u8; 4];
+            for (j, byte) in bytes.iter_mut().enumerate().take(k % kr) {
+                // SAFETY: `group * kr + j < k`.
+                let code = unsafe { from.add(group * kr + j).read() };
+                *byte = code ^ mask;
+                if form == LhsForm::I16 {
+                    // One of two: the second stays 0.
+                    bytes = pair(widen(code), 0);
+                    break;
+                }
             }
+            put(r, group, bytes);
         }
     }
-    if whole * kr < k {
-        let mut bytes = [0u8; 4];
-        for j in 0..k - whole * kr {
-            // SAFETY: `whole * kr + j < k`.
-            let code = unsafe { codes.add(whole * kr + j).read() };
-            if form == LhsForm::I16 {
-                // One of two: the second stays 0.
-                let wide = if unsigned { code as i16 } else { code as i8 as i16 };
-                bytes = pair(wide as u16, 0);
-            } else if let Some(byte) = bytes.get_mut(j) {
-                *byte = code ^ flip as u8;
-            }
-        }
-        put(whole, u32::from_ne_bytes(bytes));
-    }
+}
+
+/// Σ_k of a row's codes in the packed form.
+///
+/// # Safety
+/// `codes` can be read for `k` bytes.
+pub unsafe fn sum_lhs(codes: *const u8, k: usize, unsigned: bool, form: LhsForm) -> i32 {
     // SAFETY: k codes, by this function's contract; without any, the pointer may be anything.
     let codes = if k == 0 { &[] } else { unsafe { core::slice::from_raw_parts(codes, k) } };
     // Σ of the codes read as unsigned after a flip that keeps their order, then moved to what the
-    // packed codes are: a loop that vectorises, apart from the one above that cannot.
+    // packed codes are.
     let order = if unsigned { 0 } else { 0x80 };
     let sum = codes.iter().fold(0u32, |sum, &code| sum.wrapping_add((code ^ order) as u32)) as i32;
     let packed_zero = match form {
@@ -85,7 +122,7 @@ pub unsafe fn pack_lhs_row(
 }
 
 /// Two i16 as their bytes in memory.
-fn pair(first: u16, second: u16) -> [u8; 4] {
+fn pair(first: i16, second: i16) -> [u8; 4] {
     let ([a, b], [c, d]) = (first.to_ne_bytes(), second.to_ne_bytes());
     [a, b, c, d]
 }

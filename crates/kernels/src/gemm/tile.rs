@@ -1,5 +1,5 @@
-//! The tile: up to mr rows of a packed lhs block times one packed rhs panel of nr columns, over all
-//! of k, into an int32 buffer, zero points and bias included.
+//! The tile: up to mr rows of lhs codes times one packed rhs panel of nr columns, over all of k, into
+//! int32 sums, zero points and bias included.
 //!
 //! Register budget: mr * nr / lanes accumulators, nr / lanes rhs vectors and one lhs vector.
 //!
@@ -12,12 +12,18 @@
 //! | scalar | 2 x 8 | plain code | |
 //!
 //! Each k-step loads nr / lanes rhs vectors once and reuses them for all rows; each row's 4-byte
-//! group is broadcast. Ten independent chains or more hide the 5-cycle latency of two dot-product
-//! ports.
+//! group is broadcast. There is a tile for each number of rows, so none is multiplied in vain. Ten
+//! independent chains or more hide the 5-cycle latency of two dot-product ports; where few rows give
+//! fewer, several k-steps at a time have accumulators of their own, which are added at the end (modulo
+//! 2^32 the order of additions does not show).
+//!
+//! Few rows read each rhs byte for little arithmetic and wait for memory: they ask for the panel's lines
+//! some steps before they need them. Panels lie one behind the other, so what lies past a panel's end is
+//! the next one's start.
 
 use crate::registry::Row;
 use fewbit_simd::dot::{Dot, LhsForm};
-use fewbit_simd::{Isa, IsaSet};
+use fewbit_simd::{Isa, IsaSet, prefetch};
 
 /// The largest mr of any tile.
 pub const MAX_MR: usize = 12;
@@ -27,24 +33,31 @@ pub const MAX_NR: usize = 32;
 /// One tile's work. Pointers need no alignment.
 #[derive(Clone, Copy, Debug)]
 pub struct TileArgs {
-    /// A packed lhs block of `block_rows(rows)` rows.
+    /// The first row's first group of 4 bytes.
     pub lhs: *const u8,
+    /// Bytes between the same group of neighbouring rows.
+    pub lhs_row_stride: usize,
+    /// Bytes between neighbouring groups of a row.
+    pub lhs_group_stride: usize,
     /// A packed rhs panel.
     pub rhs: *const i8,
-    /// k-groups: k / kr, rounded up.
+    /// k-groups that the lhs has whole.
     pub k_groups: usize,
+    /// Bytes of one more group behind them, `0..4`: the lhs ends there, the panel's group is whole.
+    pub k_rest: usize,
     /// Rows to compute, `1..=mr`.
     pub rows: usize,
-    /// Each row's zero point, in the packed form: `block_rows(rows)` of them.
+    /// For each of the panel's nr columns, what its sums start with: the bias, and what a zero point that
+    /// all rows share contributes.
+    pub start: *const i32,
+    /// Each row's zero point beyond the shared one, in the packed form. NULL: all 0.
     pub lhs_zero: *const i32,
-    /// Each row's Σ_k of packed codes: `block_rows(rows)` of them.
-    pub lhs_sum: *const i32,
-    /// For each of the panel's nr columns: zero point in the packed form.
-    pub rhs_zero: *const i32,
-    /// For each of the panel's nr columns: `K * zw - Σ_k w`, of packed codes.
+    /// For each of the panel's nr columns: `K * zw - Σ_k w`, of packed codes. Used with `lhs_zero` only.
     pub rhs_fold: *const i32,
-    /// For each of the panel's nr columns: bias.
-    pub bias: *const i32,
+    /// For each of the panel's nr columns: zero point in the packed form. NULL: all 0.
+    pub rhs_zero: *const i32,
+    /// Each row's Σ_k of packed codes. Used with `rhs_zero` only.
+    pub lhs_sum: *const i32,
     /// `rows` rows of nr sums.
     pub dst: *mut i32,
     /// Distance of the rows' first sums.
@@ -55,7 +68,7 @@ pub struct TileArgs {
 ///
 /// # Safety
 /// The pointers of [`TileArgs`] are valid for the extents documented there (with the tile's nr and
-/// kr), and `1 <= rows <= mr`.
+/// kr), and `1 <= rows <= mr`. No byte of the lhs beyond its groups and rest is read.
 pub type TileFn = unsafe fn(&TileArgs);
 
 /// A tile kernel with its shape.
@@ -70,59 +83,155 @@ pub struct Tile {
     pub lhs: LhsForm,
 }
 
-/// Rows of a packed block that holds `rows` rows: the row counts that tiles are compiled for. Rows
-/// past the last are packed as zeros.
-pub const fn block_rows(rows: usize, mr: usize) -> usize {
-    match rows {
-        0 | 1 => 1,
-        2 if mr > 2 => 2,
-        3 | 4 if mr > 4 => 4,
-        _ => mr,
+/// How far ahead few rows ask for a panel's bytes: enough to cover a trip to memory.
+const AHEAD: usize = 2048;
+/// With more rows than this, the arithmetic covers the trip.
+const FEW_ROWS: usize = 4;
+
+/// Where the rows' next groups are. Each of the pointers serves three rows, by the stride and its double,
+/// which addresses can hold: twelve pointers would not fit the registers.
+#[derive(Clone, Copy)]
+struct Cursor {
+    at: [*const u8; MAX_MR / 3],
+    row_stride: usize,
+}
+
+impl Cursor {
+    #[inline(always)]
+    fn row(&self, r: usize) -> *const u8 {
+        self.at[r / 3].wrapping_add(r % 3 * self.row_stride)
+    }
+
+    #[inline(always)]
+    fn advance(&mut self, bytes: usize) {
+        self.at.iter_mut().for_each(|at| *at = at.wrapping_add(bytes));
+    }
+}
+
+/// Adds one k-step to the sums.
+///
+/// # Safety
+/// `group(r)` for each row r and a group of the panel at `rhs`; compiled for `D`.
+#[inline(always)]
+unsafe fn step<D: Dot, const ROWS: usize, const NV: usize>(
+    acc: &mut [[D::Acc; NV]; ROWS],
+    group: impl Fn(usize) -> *const u8,
+    rhs: *const i8,
+) {
+    // SAFETY: by this function's contract.
+    unsafe {
+        let mut columns = [D::load_rhs(rhs); NV];
+        for (v, column) in columns.iter_mut().enumerate().skip(1) {
+            *column = D::load_rhs(rhs.add(v * D::LANES * D::LHS.kr()));
+        }
+        for (r, row) in acc.iter_mut().enumerate() {
+            let group = D::load_lhs(group(r));
+            for (sum, column) in row.iter_mut().zip(columns) {
+                *sum = D::dot(*sum, group, column);
+            }
+        }
     }
 }
 
 /// # Safety
-/// As [`TileFn`], with `block_rows(rows, MR) == ROWS`, within an entry compiled for `D`.
+/// As [`TileFn`], with `rows == ROWS`, within an entry compiled for `D`.
 #[inline(always)]
-unsafe fn tile<D: Dot, const ROWS: usize, const NV: usize>(args: &TileArgs) {
+unsafe fn tile<D: Dot, const ROWS: usize, const NV: usize, const STEPS: usize>(args: &TileArgs) {
     let nr = NV * D::LANES;
-    // SAFETY: the lhs block holds `k_groups * ROWS` groups of 4 bytes, the panel `k_groups * nr`
-    // groups of kr bytes; both pointers stay within them or one past the end. `dst` holds `rows` rows of nr
-    // values. Row and column arrays are as long as documented.
+    let panel_group = nr * D::LHS.kr();
+    // SAFETY: the rows' groups and the panel's are read where the contract says they are; `dst` holds
+    // ROWS rows of nr values. Row and column arrays are as long as documented.
     unsafe {
-        let mut acc = [[D::zero(); NV]; ROWS];
-        let (mut lhs, mut rhs) = (args.lhs, args.rhs);
-        for _ in 0..args.k_groups {
-            let mut columns = [D::load_rhs(rhs); NV];
-            for (v, column) in columns.iter_mut().enumerate().skip(1) {
-                *column = D::load_rhs(rhs.add(v * D::LANES * D::LHS.kr()));
+        let mut acc = [[[D::zero(); NV]; ROWS]; STEPS];
+        for row in &mut acc[0] {
+            for (v, sum) in row.iter_mut().enumerate() {
+                *sum = D::load(args.start.add(v * D::LANES));
             }
-            for (r, row) in acc.iter_mut().enumerate() {
-                let group = D::load_lhs(lhs.add(4 * r));
-                for (sum, column) in row.iter_mut().zip(columns) {
-                    *sum = D::dot(*sum, group, column);
+        }
+        let row_stride = args.lhs_row_stride;
+        let mut rhs = args.rhs;
+        let mut lhs = Cursor { at: [args.lhs; MAX_MR / 3], row_stride };
+        for (third, at) in lhs.at.iter_mut().enumerate() {
+            *at = at.wrapping_add(3 * third * row_stride);
+        }
+        let (rounds, singles) = (args.k_groups / STEPS, args.k_groups % STEPS);
+        for _ in 0..rounds {
+            for sums in &mut acc {
+                if ROWS <= FEW_ROWS {
+                    let mut line = 0;
+                    while line < panel_group {
+                        prefetch(rhs.cast::<u8>().wrapping_add(AHEAD + line));
+                        line += 64;
+                    }
+                }
+                step::<D, ROWS, NV>(sums, |r| lhs.row(r), rhs);
+                lhs.advance(args.lhs_group_stride);
+                rhs = rhs.wrapping_add(panel_group);
+            }
+        }
+        for _ in 0..singles {
+            step::<D, ROWS, NV>(&mut acc[0], |r| lhs.row(r), rhs);
+            lhs.advance(args.lhs_group_stride);
+            rhs = rhs.wrapping_add(panel_group);
+        }
+        if args.k_rest > 0 {
+            let mut rest = [[0u8; 4]; ROWS];
+            for (r, bytes) in rest.iter_mut().enumerate() {
+                for (j, byte) in bytes.iter_mut().enumerate() {
+                    if j < args.k_rest {
+                        *byte = lhs.row(r).add(j).read();
+                    }
                 }
             }
-            lhs = lhs.add(4 * ROWS);
-            rhs = rhs.add(nr * D::LHS.kr());
+            step::<D, ROWS, NV>(&mut acc[0], |r| rest[r].as_ptr(), rhs);
         }
-        // acc + za (K zw - Σw) - zw Σa + bias, modulo 2^32. Indexed, not iterated over: the
-        // accumulators stay in registers.
-        #[allow(clippy::needless_range_loop, reason = "as said")]
-        for r in 0..ROWS {
-            if r == args.rows {
-                break;
+        let mut sums = acc[0];
+        for more in &acc[1..] {
+            for (row, more) in sums.iter_mut().zip(more) {
+                for (sum, &more) in row.iter_mut().zip(more) {
+                    *sum = D::add(*sum, more);
+                }
             }
-            let za = D::splat(args.lhs_zero.add(r).read_unaligned());
-            let minus_sum = D::splat(args.lhs_sum.add(r).read_unaligned().wrapping_neg());
-            for v in 0..NV {
-                let column = v * D::LANES;
-                let folded = D::mul(za, D::load(args.rhs_fold.add(column)));
-                let crossed = D::mul(minus_sum, D::load(args.rhs_zero.add(column)));
-                let total = D::add(acc[r][v], D::load(args.bias.add(column)));
-                let total = D::add(total, D::add(folded, crossed));
-                D::store(args.dst.add(r * args.dst_stride + column), total);
+        }
+        // acc + za (K zw - Σw) - zw Σa, modulo 2^32.
+        if !args.lhs_zero.is_null() {
+            for (r, row) in sums.iter_mut().enumerate() {
+                let za = D::splat(args.lhs_zero.add(r).read_unaligned());
+                for (v, sum) in row.iter_mut().enumerate() {
+                    let fold = D::load(args.rhs_fold.add(v * D::LANES));
+                    *sum = D::add(*sum, D::mul(za, fold));
+                }
             }
+        }
+        if !args.rhs_zero.is_null() {
+            for (r, row) in sums.iter_mut().enumerate() {
+                let minus_sum = D::splat(args.lhs_sum.add(r).read_unaligned().wrapping_neg());
+                for (v, sum) in row.iter_mut().enumerate() {
+                    let zero = D::load(args.rhs_zero.add(v * D::LANES));
+                    *sum = D::add(*sum, D::mul(minus_sum, zero));
+                }
+            }
+        }
+        for (r, row) in sums.iter().enumerate() {
+            for (v, &sum) in row.iter().enumerate() {
+                D::store(args.dst.add(r * args.dst_stride + v * D::LANES), sum);
+            }
+        }
+    }
+}
+
+/// A tile of some rows, with as many k-steps at a time as give the chains that the backend wants.
+///
+/// # Safety
+/// As [`TileFn`], with `rows == ROWS`, within an entry compiled for `D`.
+#[inline(always)]
+unsafe fn tile_of<D: Dot, const ROWS: usize, const NV: usize>(args: &TileArgs) {
+    // SAFETY: by this function's contract.
+    unsafe {
+        match const { D::CHAINS / (ROWS * NV) } {
+            0 | 1 => tile::<D, ROWS, NV, 1>(args),
+            2 | 3 => tile::<D, ROWS, NV, 2>(args),
+            _ => tile::<D, ROWS, NV, 4>(args),
         }
     }
 }
@@ -131,15 +240,17 @@ unsafe fn tile<D: Dot, const ROWS: usize, const NV: usize>(args: &TileArgs) {
 /// As [`TileFn`], within an entry compiled for `D`.
 #[inline(always)]
 unsafe fn any_rows<D: Dot, const MR: usize, const NV: usize>(args: &TileArgs) {
-    // SAFETY: by this function's contract.
-    unsafe {
-        match block_rows(args.rows, MR) {
-            1 => tile::<D, 1, NV>(args),
-            2 if MR > 2 => tile::<D, 2, NV>(args),
-            4 if MR > 4 => tile::<D, 4, NV>(args),
-            _ => tile::<D, MR, NV>(args),
-        }
+    /// The tile of each number of rows up to MR; without the test for MR all would be compiled.
+    macro_rules! by_rows {
+        ($($rows:literal)*) => {
+            match args.rows {
+                $($rows if $rows < MR => tile_of::<D, $rows, NV>(args),)*
+                _ => tile_of::<D, MR, NV>(args),
+            }
+        };
     }
+    // SAFETY: by this function's contract.
+    unsafe { by_rows!(1 2 3 4 5 6 7 8 9 10 11) }
 }
 
 /// One entry and its row.

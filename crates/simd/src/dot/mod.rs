@@ -60,6 +60,8 @@ pub unsafe trait Dot: Copy + 'static {
     const LANES: usize;
     /// What lhs groups hold; `KR` is `LHS.kr()`.
     const LHS: LhsForm;
+    /// Accumulators that hide the latency of [`dot`](Dot::dot), as far as there are registers.
+    const CHAINS: usize;
 
     /// Zeros.
     unsafe fn zero() -> Self::Acc;

@@ -19,6 +19,7 @@ unsafe impl Dot for NeonPair {
     type Rhs = int16x8_t;
     const LANES: usize = 4;
     const LHS: LhsForm = LhsForm::I16;
+    const CHAINS: usize = 1;
 
     #[inline(always)]
     unsafe fn zero() -> int32x4_t {
@@ -91,6 +92,7 @@ unsafe impl Dot for NeonSdot {
     type Rhs = int8x16_t;
     const LANES: usize = 4;
     const LHS: LhsForm = LhsForm::S8;
+    const CHAINS: usize = 8;
 
     #[inline(always)]
     unsafe fn zero() -> int32x4_t {

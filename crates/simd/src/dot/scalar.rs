@@ -13,6 +13,7 @@ unsafe impl Dot for ScalarDot {
     type Rhs = [[i8; 4]; 4];
     const LANES: usize = 4;
     const LHS: LhsForm = LhsForm::S8;
+    const CHAINS: usize = 1;
 
     #[inline(always)]
     unsafe fn zero() -> [i32; 4] {

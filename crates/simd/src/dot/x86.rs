@@ -13,7 +13,7 @@ use core::arch::x86_64::*;
 macro_rules! dot_backend {
     (
         $(#[$doc:meta])*
-        $name:ident, $vector:ty, $lanes:literal, $form:expr,
+        $name:ident, $vector:ty, $lanes:literal, $form:expr, $chains:literal,
         [$zero:ident, $splat:ident, $load:ident, $add:ident, $mul:ident],
         |$rhs:ident| $load_rhs:expr, |$acc:ident, $a:ident, $b:ident| $dot:expr, $store:ident
     ) => {
@@ -29,6 +29,7 @@ macro_rules! dot_backend {
             type Rhs = $vector;
             const LANES: usize = $lanes;
             const LHS: LhsForm = $form;
+            const CHAINS: usize = $chains;
 
             #[inline(always)]
             unsafe fn zero() -> $vector {
@@ -89,7 +90,7 @@ macro_rules! dot_backend {
 
 dot_backend! {
     /// AVX2: pairs of i16, 8 columns.
-    Avx2Pair, __m256i, 8, LhsForm::I16,
+    Avx2Pair, __m256i, 8, LhsForm::I16, 1,
     [_mm256_setzero_si256, _mm256_set1_epi32, _mm256_loadu_si256, _mm256_add_epi32, _mm256_mullo_epi32],
     |from| _mm256_cvtepi8_epi16(_mm_loadu_si128(from.cast())),
     |acc, a, b| _mm256_add_epi32(acc, _mm256_madd_epi16(a, b)),
@@ -98,7 +99,7 @@ dot_backend! {
 
 dot_backend! {
     /// AVX-512 BW: pairs of i16, 16 columns.
-    Avx512Pair, __m512i, 16, LhsForm::I16,
+    Avx512Pair, __m512i, 16, LhsForm::I16, 1,
     [_mm512_setzero_si512, _mm512_set1_epi32, _mm512_loadu_si512, _mm512_add_epi32, _mm512_mullo_epi32],
     |from| _mm512_cvtepi8_epi16(_mm256_loadu_si256(from.cast())),
     |acc, a, b| _mm512_add_epi32(acc, _mm512_madd_epi16(a, b)),
@@ -107,7 +108,7 @@ dot_backend! {
 
 dot_backend! {
     /// AVX-512 VNNI: groups of four bytes, 16 columns.
-    Avx512Vnni, __m512i, 16, LhsForm::U8,
+    Avx512Vnni, __m512i, 16, LhsForm::U8, 16,
     [_mm512_setzero_si512, _mm512_set1_epi32, _mm512_loadu_si512, _mm512_add_epi32, _mm512_mullo_epi32],
     |from| _mm512_loadu_si512(from.cast()),
     |acc, a, b| _mm512_dpbusd_epi32(acc, a, b),
@@ -116,7 +117,7 @@ dot_backend! {
 
 dot_backend! {
     /// AVX-512 VNNI with VL: the 256-bit form, 8 columns.
-    Avx512VnniYmm, __m256i, 8, LhsForm::U8,
+    Avx512VnniYmm, __m256i, 8, LhsForm::U8, 16,
     [_mm256_setzero_si256, _mm256_set1_epi32, _mm256_loadu_si256, _mm256_add_epi32, _mm256_mullo_epi32],
     |from| _mm256_loadu_si256(from.cast()),
     |acc, a, b| _mm256_dpbusd_epi32(acc, a, b),
@@ -125,7 +126,7 @@ dot_backend! {
 
 dot_backend! {
     /// AVX-VNNI: the 256-bit form in the VEX encoding, 8 columns.
-    AvxVnni, __m256i, 8, LhsForm::U8,
+    AvxVnni, __m256i, 8, LhsForm::U8, 8,
     [_mm256_setzero_si256, _mm256_set1_epi32, _mm256_loadu_si256, _mm256_add_epi32, _mm256_mullo_epi32],
     |from| _mm256_loadu_si256(from.cast()),
     |acc, a, b| _mm256_dpbusd_avx_epi32(acc, a, b),

@@ -1,0 +1,219 @@
+//! Rows side by side: 4-byte groups of four rows, transposed with the vectors that every CPU of an
+//! architecture has. No dispatch: a load, two shuffles and a store for 16 bytes leave little to gain.
+
+use vector::{V, flip, load, store, transpose, widen};
+
+/// Reads 16 bytes of each row and writes them group by group: `to + g * stride` gets bytes `4g..4g + 4` of
+/// the four rows, one row behind the other, each exclusive-or `mask`.
+///
+/// # Safety
+/// 16 bytes can be read at each row and written at `to + g * stride` for `g < 4`. Nothing need be aligned.
+#[inline(always)]
+pub unsafe fn interleave_bytes(rows: [*const u8; 4], mask: u8, to: *mut u8, stride: usize) {
+    // SAFETY: by this function's contract.
+    unsafe { write(transpose(rows.map(|row| flip(load(row), mask))), to, stride) }
+}
+
+/// As [`interleave_bytes`] for 8 bytes of each row, widened to i16: `to + g * stride` gets codes
+/// `2g` and `2g + 1` of the four rows.
+///
+/// # Safety
+/// 8 bytes can be read at each row; the rest as [`interleave_bytes`].
+#[inline(always)]
+pub unsafe fn interleave_widened(rows: [*const u8; 4], unsigned: bool, to: *mut u8, stride: usize) {
+    // SAFETY: by this function's contract.
+    unsafe { write(transpose(rows.map(|row| widen(row, unsigned))), to, stride) }
+}
+
+/// # Safety
+/// 16 bytes can be written at `to + g * stride` for `g < 4`.
+#[inline(always)]
+unsafe fn write(groups: [V; 4], to: *mut u8, stride: usize) {
+    for (g, group) in groups.into_iter().enumerate() {
+        // SAFETY: by this function's contract.
+        unsafe { store(to.add(g * stride), group) }
+    }
+}
+
+/// Asks for the cache line at an address, which need not exist.
+#[inline(always)]
+pub fn prefetch(at: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: SSE is part of the architecture; a prefetch of an address that cannot be read does nothing.
+    unsafe {
+        core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(at.cast());
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: a prefetch of an address that cannot be read does nothing; nothing else is touched.
+    unsafe {
+        core::arch::asm!(
+            "prfm pldl1keep, [{}]", in(reg) at, options(readonly, nostack, preserves_flags)
+        );
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let _ = at;
+}
+
+/// SSE2, which is part of the architecture.
+#[cfg(target_arch = "x86_64")]
+mod vector {
+    use core::arch::x86_64::*;
+
+    pub(super) type V = __m128i;
+
+    /// # Safety
+    /// 16 bytes can be read.
+    #[inline(always)]
+    pub(super) unsafe fn load(from: *const u8) -> V {
+        // SAFETY: by this function's contract.
+        unsafe { _mm_loadu_si128(from.cast()) }
+    }
+
+    #[inline(always)]
+    pub(super) fn flip(v: V, mask: u8) -> V {
+        // SAFETY: SSE2 is part of the architecture, as in all of this module.
+        unsafe { _mm_xor_si128(v, _mm_set1_epi8(mask as i8)) }
+    }
+
+    /// # Safety
+    /// 8 bytes can be read.
+    #[inline(always)]
+    pub(super) unsafe fn widen(from: *const u8, unsigned: bool) -> V {
+        // SAFETY: by this function's contract.
+        unsafe {
+            let bytes = _mm_loadl_epi64(from.cast());
+            if unsigned {
+                _mm_unpacklo_epi8(bytes, _mm_setzero_si128())
+            } else {
+                _mm_srai_epi16::<8>(_mm_unpacklo_epi8(bytes, bytes))
+            }
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn transpose([a, b, c, d]: [V; 4]) -> [V; 4] {
+        // SAFETY: as above.
+        unsafe {
+            let (ab, cd) = (_mm_unpacklo_epi32(a, b), _mm_unpacklo_epi32(c, d));
+            let (ab_high, cd_high) = (_mm_unpackhi_epi32(a, b), _mm_unpackhi_epi32(c, d));
+            [
+                _mm_unpacklo_epi64(ab, cd),
+                _mm_unpackhi_epi64(ab, cd),
+                _mm_unpacklo_epi64(ab_high, cd_high),
+                _mm_unpackhi_epi64(ab_high, cd_high),
+            ]
+        }
+    }
+
+    /// # Safety
+    /// 16 bytes can be written.
+    #[inline(always)]
+    pub(super) unsafe fn store(to: *mut u8, v: V) {
+        // SAFETY: by this function's contract.
+        unsafe { _mm_storeu_si128(to.cast(), v) }
+    }
+}
+
+#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+mod vector {
+    use core::arch::aarch64::*;
+
+    pub(super) type V = uint32x4_t;
+
+    /// # Safety
+    /// 16 bytes can be read.
+    #[inline(always)]
+    pub(super) unsafe fn load(from: *const u8) -> V {
+        // SAFETY: by this function's contract.
+        unsafe { vreinterpretq_u32_u8(vld1q_u8(from)) }
+    }
+
+    #[inline(always)]
+    pub(super) fn flip(v: V, mask: u8) -> V {
+        // SAFETY: the module is compiled for NEON only.
+        unsafe { veorq_u32(v, vreinterpretq_u32_u8(vdupq_n_u8(mask))) }
+    }
+
+    /// # Safety
+    /// 8 bytes can be read.
+    #[inline(always)]
+    pub(super) unsafe fn widen(from: *const u8, unsigned: bool) -> V {
+        // SAFETY: by this function's contract.
+        unsafe {
+            if unsigned {
+                vreinterpretq_u32_u16(vmovl_u8(vld1_u8(from)))
+            } else {
+                vreinterpretq_u32_s16(vmovl_s8(vld1_s8(from.cast())))
+            }
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn transpose([a, b, c, d]: [V; 4]) -> [V; 4] {
+        // SAFETY: as above.
+        unsafe {
+            let pair = |x, y| (vreinterpretq_u64_u32(x), vreinterpretq_u64_u32(y));
+            let (ab, cd) = pair(vzip1q_u32(a, b), vzip1q_u32(c, d));
+            let (ab_high, cd_high) = pair(vzip2q_u32(a, b), vzip2q_u32(c, d));
+            [
+                vzip1q_u64(ab, cd),
+                vzip2q_u64(ab, cd),
+                vzip1q_u64(ab_high, cd_high),
+                vzip2q_u64(ab_high, cd_high),
+            ]
+            .map(|v| vreinterpretq_u32_u64(v))
+        }
+    }
+
+    /// # Safety
+    /// 16 bytes can be written.
+    #[inline(always)]
+    pub(super) unsafe fn store(to: *mut u8, v: V) {
+        // SAFETY: by this function's contract.
+        unsafe { vst1q_u8(to, vreinterpretq_u8_u32(v)) }
+    }
+}
+
+#[cfg(not(any(target_arch = "x86_64", all(target_arch = "aarch64", target_feature = "neon"))))]
+mod vector {
+    pub(super) type V = [[u8; 4]; 4];
+
+    /// # Safety
+    /// 16 bytes can be read.
+    #[inline(always)]
+    pub(super) unsafe fn load(from: *const u8) -> V {
+        // SAFETY: by this function's contract.
+        unsafe { from.cast::<V>().read_unaligned() }
+    }
+
+    #[inline(always)]
+    pub(super) fn flip(v: V, mask: u8) -> V {
+        v.map(|group| group.map(|byte| byte ^ mask))
+    }
+
+    /// # Safety
+    /// 8 bytes can be read.
+    #[inline(always)]
+    pub(super) unsafe fn widen(from: *const u8, unsigned: bool) -> V {
+        // SAFETY: by this function's contract.
+        let pairs = unsafe { from.cast::<[[u8; 2]; 4]>().read_unaligned() };
+        pairs.map(|pair| {
+            let [a, b] = pair.map(|code| if unsigned { code as i16 } else { code as i8 as i16 });
+            let ([a, b], [c, d]) = (a.to_ne_bytes(), b.to_ne_bytes());
+            [a, b, c, d]
+        })
+    }
+
+    #[inline(always)]
+    pub(super) fn transpose([a, b, c, d]: [V; 4]) -> [V; 4] {
+        core::array::from_fn(|g| [a[g], b[g], c[g], d[g]])
+    }
+
+    /// # Safety
+    /// 16 bytes can be written.
+    #[inline(always)]
+    pub(super) unsafe fn store(to: *mut u8, v: V) {
+        // SAFETY: by this function's contract.
+        unsafe { to.cast::<V>().write_unaligned(v) }
+    }
+}
