@@ -293,6 +293,7 @@ fn scale_row(acc: &[i32], x: &Buffer) -> impl Fn(ScaleFn, usize, &mut [u8]) -> u
             row_factors: &0.02,
             factors: x.floats()[..n].as_ptr(),
             bias: std::ptr::null(),
+            may_be_nan: false,
             relu: false,
         };
         // SAFETY: `n` sums, factors and results.

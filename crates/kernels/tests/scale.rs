@@ -66,6 +66,7 @@ fn scale_rows() {
                         row_factors: &row_factor,
                         factors: factors_at.at_end(&factors[..n]),
                         bias: if with_bias { bias_at.at_end(&bias[..n]) } else { std::ptr::null() },
+                        may_be_nan: true,
                         relu,
                     };
                     // SAFETY: the row is bound; sums, factors, bias and results are as long as the run.
@@ -83,14 +84,17 @@ fn scale_rows() {
 fn rows_of_a_tile() {
     let mut rng = Rng::new(seed() ^ 10);
     for row in runnable(scale::S32_F32) {
-        for (rows, n, apart) in
-            [(1, 1, 0), (2, 3, 5), (12, 32, 0), (12, 31, 7), (5, 257, 3), (0, 4, 0), (3, 0, 1)]
-        {
+        let shapes =
+            [(1, 1, 0), (2, 3, 5), (12, 32, 0), (12, 31, 7), (5, 257, 3), (0, 4, 0), (3, 0, 1)];
+        for (i, (rows, n, apart)) in shapes.into_iter().cycle().take(14).enumerate() {
+            // Without factors of the rows those of the columns are whole.
+            let whole = i >= shapes.len();
             let (src_row_stride, dst_row_stride) = (n + apart, n + 2 * apart);
             let acc: Vec<i32> = (0..rows * src_row_stride)
                 .map(|_| rng.next_u32() as i32 >> rng.below(32))
                 .collect();
-            let row_factors: Vec<f32> = (0..rows).map(|_| rng.unit()).collect();
+            let row_factor = |_| if whole { 1.0 } else { rng.unit() };
+            let row_factors: Vec<f32> = (0..rows).map(row_factor).collect();
             let factors: Vec<f32> = (0..n).map(|_| rng.unit()).collect();
             let bias: Vec<f32> = (0..n).map(|_| rng.normal()).collect();
             let mut want = vec![-7.0f32; rows * dst_row_stride];
@@ -110,9 +114,10 @@ fn rows_of_a_tile() {
                 rows,
                 src_row_stride,
                 dst_row_stride,
-                row_factors: row_factors.as_ptr(),
+                row_factors: if whole { std::ptr::null() } else { row_factors.as_ptr() },
                 factors: factors.as_ptr(),
                 bias: bias.as_ptr(),
+                may_be_nan: false,
                 relu: false,
             };
             // SAFETY: the row is bound; rows, factors and bias are as long as they say.

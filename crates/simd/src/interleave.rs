@@ -54,6 +54,22 @@ pub fn prefetch(at: *const u8) {
     let _ = at;
 }
 
+/// The same address, of which the compiler knows nothing (on the architectures with vectors): what it would
+/// otherwise derive from another one, with an addition for each use, it keeps in a register.
+#[inline(always)]
+#[allow(unused_mut, reason = "elsewhere nothing changes it")]
+#[allow(clippy::pointers_in_nomem_asm_block, reason = "the address is not followed")]
+pub fn opaque(mut at: *const u8) -> *const u8 {
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    // SAFETY: no instruction at all.
+    unsafe {
+        core::arch::asm!(
+            "/* {} */", inout(reg) at, options(pure, nomem, nostack, preserves_flags)
+        );
+    }
+    at
+}
+
 /// SSE2, which is part of the architecture.
 #[cfg(target_arch = "x86_64")]
 mod vector {

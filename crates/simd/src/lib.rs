@@ -12,7 +12,7 @@ mod lanes;
 mod lookup;
 
 pub use fpenv::{FpEnv, with_default_env};
-pub use interleave::{interleave_bytes, interleave_widened, prefetch};
+pub use interleave::{interleave_bytes, interleave_widened, opaque, prefetch};
 pub use isa::{Isa, IsaError, IsaSet, Supported};
 #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
 pub use lanes::Neon;

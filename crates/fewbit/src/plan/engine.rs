@@ -32,8 +32,14 @@ pub(crate) struct Engine {
     output: Output,
     relu: bool,
     lhs_unsigned: bool,
-    /// The weights' scale of each column, padded to whole panels.
+    /// Each column's scale, padded to whole panels: the weights', times that of the input where it is known.
     scales: Buffer<f32>,
+    /// Whether the input's scale is part of `scales`.
+    is_whole: bool,
+    /// The largest of `scales`.
+    largest: f32,
+    /// Whether every f32 bias is finite.
+    finite_bias: bool,
     /// The f32 bias of each column, padded; empty if there is none.
     bias: Buffer<f32>,
     /// For codes from an input of known scale: each column's multiplier, padded; otherwise empty.
@@ -116,11 +122,12 @@ impl Engine {
         let biases = if real_bias.is_some() { padded } else { 0 };
         let mut bias = Buffer::zeroed(biases, allocator, "desc.bias")?;
         let fixed = match (output, input.fixed_params(), real_bias) {
-            (Output::Codes(_, out), Some(params), None) => Some((params.scale, out.scale)),
+            (Output::Codes(_, out), Some(_), None) => Some(out.scale),
             _ => None,
         };
         let multiplied = if fixed.is_some() { padded } else { 0 };
         let mut multipliers = Buffer::zeroed(multiplied, allocator, "desc.weights.scales")?;
+        let (mut largest, mut finite_bias) = (0.0, true);
         for group in 0..groups {
             for column in 0..packed.columns {
                 let channel = group * packed.columns + column;
@@ -130,11 +137,17 @@ impl Engine {
                         *slot = value;
                     }
                 };
-                let weight_scale = weights.scale(channel);
-                put(&mut scales, weight_scale);
-                put(&mut bias, real_bias.and_then(|b| b.get(channel)).copied().unwrap_or(0.0));
-                if let Some((input_scale, output_scale)) = fixed {
-                    put(&mut multipliers, input_scale * weight_scale / output_scale);
+                let mut scale = weights.scale(channel);
+                if let Some(params) = input.fixed_params() {
+                    scale *= params.scale;
+                }
+                largest = fewbit_scheme::real::max(largest, scale);
+                put(&mut scales, scale);
+                let extra = real_bias.and_then(|b| b.get(channel)).copied().unwrap_or(0.0);
+                finite_bias &= extra.is_finite();
+                put(&mut bias, extra);
+                if let Some(output_scale) = fixed {
+                    put(&mut multipliers, scale / output_scale);
                 }
             }
         }
@@ -148,6 +161,9 @@ impl Engine {
             output,
             relu: activation == Activation::Relu,
             scales,
+            is_whole: input.fixed_params().is_some(),
+            largest,
+            finite_bias,
             bias,
             multipliers,
             scale: find(scale::S32_F32, supported)?,
@@ -297,6 +313,11 @@ impl Engine {
         } else {
             self.bias.as_slice().as_ptr().wrapping_add(slot)
         };
+        let finite = |scale: &f32| (scale * self.largest).is_finite();
+        let finite_scales = match self.is_whole {
+            true => self.largest.is_finite(),
+            false => block.scale.iter().take(rows).all(finite),
+        };
         let scaling = |dst: *mut f32, dst_row_stride: usize, dst_stride: usize| ScaleArgs {
             src,
             dst,
@@ -305,9 +326,10 @@ impl Engine {
             rows,
             src_row_stride: nr,
             dst_row_stride,
-            row_factors: block.scale.as_ptr(),
+            row_factors: if self.is_whole { null() } else { block.scale.as_ptr() },
             factors: self.scales.as_slice().as_ptr().wrapping_add(slot),
             bias,
+            may_be_nan: !(finite_scales && self.finite_bias),
             relu: self.relu,
         };
         match self.output {

@@ -495,6 +495,7 @@ fn digest_scale(run: ScaleFn, digest: &mut Digest) {
                     row_factors: &row_factor,
                     factors: factors.as_ptr(),
                     bias: if bias { biases.as_ptr() } else { std::ptr::null() },
+                    may_be_nan: true,
                     relu,
                 };
                 // SAFETY: as for quantize; factors and bias are as long as the run.

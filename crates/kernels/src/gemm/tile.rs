@@ -23,7 +23,7 @@
 
 use crate::registry::Row;
 use fewbit_simd::dot::{Dot, LhsForm};
-use fewbit_simd::{Isa, IsaSet, prefetch};
+use fewbit_simd::{Isa, IsaSet, opaque, prefetch};
 
 /// The largest mr of any tile.
 pub const MAX_MR: usize = 12;
@@ -152,7 +152,7 @@ unsafe fn tile<D: Dot, const ROWS: usize, const NV: usize, const STEPS: usize>(a
         let mut rhs = args.rhs;
         let mut lhs = Cursor { at: [args.lhs; MAX_MR / 3], row_stride };
         for (third, at) in lhs.at.iter_mut().enumerate() {
-            *at = at.wrapping_add(3 * third * row_stride);
+            *at = opaque(at.wrapping_add(3 * third * row_stride));
         }
         let (rounds, singles) = (args.k_groups / STEPS, args.k_groups % STEPS);
         for _ in 0..rounds {

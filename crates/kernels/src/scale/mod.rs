@@ -1,7 +1,7 @@
 //! Sums of products to real numbers: the float epilogue of int8 products.
 //!
 //! `y = f32(acc) * (row_factor * factor[i])`, then `+ bias[i]` where there is a bias, then NaN becomes
-//! the canonical one, then `max(0, y)` where ReLU is asked for (a NaN stays). Each step rounds once, to
+//! the canonical one (only a factor or bias that is not finite can make one), then `max(0, y)` where ReLU is asked for (a NaN stays). Each step rounds once, to
 //! nearest even; nothing is fused.
 
 use crate::elementwise::{Step, rows, run};
@@ -27,12 +27,14 @@ pub struct ScaleArgs {
     pub src_row_stride: usize,
     /// Distance of the rows' first values.
     pub dst_row_stride: usize,
-    /// A factor a row: the lhs rows' scales.
+    /// A factor a row: the lhs rows' scales. NULL: all 1, the factors below are whole.
     pub row_factors: *const f32,
     /// A factor an element of a row: the rhs columns' scales.
     pub factors: *const f32,
     /// A bias an element of a row. NULL: none.
     pub bias: *const f32,
+    /// Whether a product of factors, or a bias, is not finite: results are then looked at for NaN.
+    pub may_be_nan: bool,
     /// Whether negative results become 0.
     pub relu: bool,
 }
@@ -65,7 +67,10 @@ unsafe fn scale<V: Lanes>(args: &ScaleArgs) {
     for row in 0..args.rows {
         // SAFETY: by this function's contract.
         unsafe {
-            let row_factor = args.row_factors.add(row).read_unaligned();
+            let row_factor = match args.row_factors.is_null() {
+                true => 1.0,
+                false => args.row_factors.add(row).read_unaligned(),
+            };
             let op = Scale::<V> { args: *args, row_factor, vectors: PhantomData };
             let src = args.src.add(row * args.src_row_stride);
             let dst = args.dst.add(row * args.dst_row_stride);
@@ -89,13 +94,17 @@ impl<V: Lanes> Step for Scale<V> {
     unsafe fn step(&self, src: *const i32, dst: *mut f32, first: usize, n: usize) {
         // SAFETY: by the contract of `Step::step`; factors and bias are as long as the run.
         unsafe {
-            let column = V::load_f32(self.args.factors.add(first), n);
-            let factor = V::mul(V::splat_f32(self.row_factor), column);
+            let mut factor = V::load_f32(self.args.factors.add(first), n);
+            if !self.args.row_factors.is_null() {
+                factor = V::mul(V::splat_f32(self.row_factor), factor);
+            }
             let mut y = V::mul(V::f32_from_i32(V::load_i32(src, n)), factor);
             if !self.args.bias.is_null() {
                 y = V::add(y, V::load_f32(self.args.bias.add(first), n));
             }
-            y = V::replace_nan(y, V::splat_f32(f32::from_bits(0x7FC0_0000)));
+            if self.args.may_be_nan {
+                y = V::replace_nan(y, V::splat_f32(f32::from_bits(0x7FC0_0000)));
+            }
             if self.args.relu {
                 // `if 0 > y { 0 } else { y }`: a NaN stays.
                 y = V::max(V::splat_f32(0.0), y);
