@@ -281,17 +281,17 @@
 #define FEWBIT_INPUT_CODES 0
 
 /**
- * The input is f32, quantized in the run with known parameters.
+ * The input is numbers, quantized in the run with known parameters.
  */
 #define FEWBIT_INPUT_STATIC 1
 
 /**
- * The input is f32, quantized in the run with parameters from each row's range (convolution: each image's).
+ * The input is numbers, quantized in the run with parameters from each row's range (convolution: each image's).
  */
 #define FEWBIT_INPUT_DYNAMIC_PER_ROW 2
 
 /**
- * The input is f32, quantized in the run with parameters from the whole input's range.
+ * The input is numbers, quantized in the run with parameters from the whole input's range.
  */
 #define FEWBIT_INPUT_DYNAMIC_PER_TENSOR 3
 
@@ -304,6 +304,56 @@
  * max(0, y).
  */
 #define FEWBIT_ACTIVATION_RELU 1
+
+/**
+ * min(max(y, alpha), beta); 0 and 6 make ReLU6.
+ */
+#define FEWBIT_ACTIVATION_CLAMP 2
+
+/**
+ * y, or alpha * y where y is negative.
+ */
+#define FEWBIT_ACTIVATION_LEAKY_RELU 3
+
+/**
+ * y * min(max(y + 3, 0), 6) / 6.
+ */
+#define FEWBIT_ACTIVATION_HARD_SWISH 4
+
+/**
+ * 1 / (1 + exp(-y)).
+ */
+#define FEWBIT_ACTIVATION_SIGMOID 5
+
+/**
+ * y / (1 + exp(-y)), also called swish.
+ */
+#define FEWBIT_ACTIVATION_SILU 6
+
+/**
+ * The hyperbolic tangent.
+ */
+#define FEWBIT_ACTIVATION_TANH 7
+
+/**
+ * y (1 + erf(y / sqrt 2)) / 2: the exact form.
+ */
+#define FEWBIT_ACTIVATION_GELU 8
+
+/**
+ * y (1 + tanh(sqrt(2 / pi) (y + 0.044715 y^3))) / 2: its approximation.
+ */
+#define FEWBIT_ACTIVATION_GELU_TANH 9
+
+/**
+ * The activation of real results, which are then stored or quantized.
+ */
+#define FEWBIT_ACTIVATION_MODE_FLOAT 0
+
+/**
+ * The activation of intermediate codes by a table of 256, as operators computed one by one give it.
+ */
+#define FEWBIT_ACTIVATION_MODE_TABLE 1
 
 /**
  * Weights [out_features][in_features]: an output's weights are contiguous.
@@ -613,9 +663,13 @@ typedef struct fewbit_input {
    */
   int32_t mode;
   /**
-   * The codes that are read, or that f32 is quantized to: FEWBIT_S8 or FEWBIT_U8.
+   * The codes that are read, or that numbers are quantized to: FEWBIT_S8 or FEWBIT_U8.
    */
   int32_t dtype;
+  /**
+   * The numbers that are read, in all modes but FEWBIT_INPUT_CODES: FEWBIT_F32, FEWBIT_F16 or FEWBIT_BF16.
+   */
+  int32_t real;
   /**
    * FEWBIT_SCHEME_*, for the dynamic modes.
    */
@@ -624,6 +678,10 @@ typedef struct fewbit_input {
    * FEWBIT_RANGE_*, for the dynamic modes.
    */
   int32_t range;
+  /**
+   * Must be 0.
+   */
+  int32_t reserved;
   /**
    * For FEWBIT_INPUT_CODES and FEWBIT_INPUT_STATIC.
    */
@@ -650,21 +708,59 @@ typedef struct fewbit_bias {
 } fewbit_bias;
 
 /**
+ * What is added to each result before the activation: a tensor of the result's shape that each run is given.
+ */
+typedef struct fewbit_residual {
+  /**
+   * 0: nothing is added, and the rest is not used; 1: a tensor is.
+   */
+  int32_t present;
+  /**
+   * FEWBIT_F32, FEWBIT_F16, FEWBIT_BF16, or codes: FEWBIT_S8, FEWBIT_U8.
+   */
+  int32_t dtype;
+  /**
+   * For codes.
+   */
+  struct fewbit_quant_params params;
+} fewbit_residual;
+
+/**
  * What a plan writes.
  */
 typedef struct fewbit_output {
   /**
-   * FEWBIT_S32 (the sums; not with a dynamic input), FEWBIT_F32, FEWBIT_S8 or FEWBIT_U8.
+   * FEWBIT_S32 (the sums; not with a dynamic input), FEWBIT_F32, FEWBIT_F16, FEWBIT_BF16, FEWBIT_S8 or FEWBIT_U8.
    */
   int32_t dtype;
   /**
-   * FEWBIT_ACTIVATION_*.
+   * FEWBIT_ACTIVATION_*; with s32 output none or ReLU.
    */
   int32_t activation;
   /**
    * For 8-bit outputs.
    */
   struct fewbit_quant_params params;
+  /**
+   * FEWBIT_ACTIVATION_CLAMP: the smallest result; FEWBIT_ACTIVATION_LEAKY_RELU: the slope.
+   */
+  float alpha;
+  /**
+   * FEWBIT_ACTIVATION_CLAMP: the largest result.
+   */
+  float beta;
+  /**
+   * FEWBIT_ACTIVATION_MODE_*; the table is for 8-bit outputs without f32 bias and residual.
+   */
+  int32_t mode;
+  /**
+   * FEWBIT_ACTIVATION_MODE_TABLE: the intermediate codes, FEWBIT_S8 or FEWBIT_U8.
+   */
+  int32_t table_dtype;
+  /**
+   * FEWBIT_ACTIVATION_MODE_TABLE: their parameters.
+   */
+  struct fewbit_quant_params table_params;
 } fewbit_output;
 
 /**
@@ -726,6 +822,10 @@ typedef struct fewbit_linear_desc {
    * What is added.
    */
   struct fewbit_bias bias;
+  /**
+   * What is added to the result.
+   */
+  struct fewbit_residual residual;
   /**
    * What is written.
    */
@@ -814,6 +914,10 @@ typedef struct fewbit_conv_desc {
    * What is added.
    */
   struct fewbit_bias bias;
+  /**
+   * What is added to the result.
+   */
+  struct fewbit_residual residual;
   /**
    * What is written.
    */
@@ -1451,9 +1555,10 @@ fewbit_status fewbit_compare_f32(const float *reference, const float *x, size_t 
 
 /**
  * Packs a linear layer's weights and chooses its kernels: y[m][n] = sum over k of (x[m][k] - zx) * (w[n][k] - zw[n]),
- * exact in int32, then in this order: s32 bias; for f32 output f32(acc) * (x scale * w scale), f32 bias, activation; for
- * 8-bit output requantize(acc, (x scale * w scale) / y scale), the activation as a clamp (with an f32 bias: the f32
- * result, quantized). The only call on a plan that allocates.
+ * exact in int32, then in this order: s32 bias; for f32 output f32(acc) * (x scale * w scale), f32 bias, residual,
+ * activation; for f16 and bf16 output that, rounded once more; for 8-bit output requantize(acc, (x scale * w scale) /
+ * y scale), with ReLU and clamp as a clamp of the codes, or, with an f32 bias, a residual or another activation, the
+ * f32 result, quantized. The only call on a plan that allocates.
  *
  * @param[in] desc  The layer.
  * @param[out] linear  The plan; destroy it with fewbit_linear_destroy. Untouched on error.
@@ -1488,7 +1593,7 @@ fewbit_status fewbit_linear_workspace(const struct fewbit_linear *linear,
                                       struct fewbit_error *error);
 
 /**
- * Runs the layer on `rows` rows.
+ * Runs the layer on `rows` rows. A plan with a residual wants fewbit_linear_run_range.
  *
  * @param[in] rows  M; 0 does nothing.
  * @param[in] x  M rows of in_features elements of the input's type, x_stride elements apart.
@@ -1513,10 +1618,13 @@ fewbit_status fewbit_linear_run(const struct fewbit_linear *linear,
                                 struct fewbit_error *error);
 
 /**
- * Runs some rows and columns of a call of `rows` rows, for engines that split the work themselves: the results are
- * those of fewbit_linear_run, whatever the ranges. Calls at the same time need a workspace each. (Dynamic input per
+ * Runs some rows and columns of a call of `rows` rows, for engines that split the work themselves, and for plans with
+ * a residual: the results are the same, whatever the ranges. Calls at the same time need a workspace each. (Dynamic input per
  * tensor looks at all rows in each call.)
  *
+ * @param[in] residual  M rows of out_features elements of the residual's type; may be y, where elements are equally
+ *                      large and far apart. Not used, and may be NULL, without a residual.
+ * @param[in] residual_stride  At least out_features, where there is a residual.
  * @param[in] row_begin, row_end  Rows, 0 <= row_begin <= row_end <= rows.
  * @param[in] col_begin, col_end  Columns of y, up to out_features.
  * @return As fewbit_linear_run, whose other parameters these are.
@@ -1525,6 +1633,8 @@ fewbit_status fewbit_linear_run_range(const struct fewbit_linear *linear,
                                       size_t rows,
                                       const void *x,
                                       size_t x_stride,
+                                      const void *residual,
+                                      size_t residual_stride,
                                       void *workspace,
                                       size_t workspace_size,
                                       const struct fewbit_parallel_for *parallel_for,
@@ -1593,6 +1703,8 @@ fewbit_status fewbit_conv_workspace(const struct fewbit_conv *conv,
  *
  * @param[in] images  0 does nothing.
  * @param[in] x  images * in_elements elements of the input's type (fewbit_conv_info tells in_elements).
+ * @param[in] residual  images * out_elements elements of the residual's type; may be y, where elements are equally
+ *                      large. Not used, and may be NULL, without a residual.
  * @param[in] workspace, workspace_size  As fewbit_conv_workspace asks for; contents do not matter.
  * @param[in] parallel_for  The caller's threads, or NULL. The results do not depend on it.
  * @param[out] y  images * out_elements elements of the output's type. x, y and workspace must not overlap.
@@ -1602,6 +1714,7 @@ fewbit_status fewbit_conv_workspace(const struct fewbit_conv *conv,
 fewbit_status fewbit_conv_run(const struct fewbit_conv *conv,
                               size_t images,
                               const void *x,
+                              const void *residual,
                               void *workspace,
                               size_t workspace_size,
                               const struct fewbit_parallel_for *parallel_for,
@@ -1634,17 +1747,20 @@ fewbit_status fewbit_conv_info(const struct fewbit_conv *conv,
 /** A fewbit_linear_desc to fill in: int8 weights without zero points, int8 codes in, f32 out. */
 #define FEWBIT_LINEAR_DESC_INIT { sizeof(fewbit_linear_desc), 0, 0, \
     FEWBIT_WEIGHTS_INIT, FEWBIT_LAYOUT_NK, 0, 0, \
-    FEWBIT_INPUT_INIT, FEWBIT_BIAS_INIT, FEWBIT_OUTPUT_INIT, NULL }
+    FEWBIT_INPUT_INIT, FEWBIT_BIAS_INIT, FEWBIT_RESIDUAL_INIT, FEWBIT_OUTPUT_INIT, NULL }
 /** A fewbit_conv_desc to fill in: 2-d, NHWC, one group, otherwise as FEWBIT_LINEAR_DESC_INIT. */
 #define FEWBIT_CONV_DESC_INIT { sizeof(fewbit_conv_desc), 2, \
     { FEWBIT_CONV_AXIS_INIT, FEWBIT_CONV_AXIS_INIT, FEWBIT_CONV_AXIS_INIT }, 0, 0, 1, \
     FEWBIT_LAYOUT_NHWC, FEWBIT_FILTER_OHWI, FEWBIT_WEIGHTS_INIT, \
-    FEWBIT_INPUT_INIT, FEWBIT_BIAS_INIT, FEWBIT_OUTPUT_INIT, NULL }
+    FEWBIT_INPUT_INIT, FEWBIT_BIAS_INIT, FEWBIT_RESIDUAL_INIT, FEWBIT_OUTPUT_INIT, NULL }
 /** Parts of the above. */
 #define FEWBIT_WEIGHTS_INIT { NULL, FEWBIT_S8, 0, NULL, 0, NULL, 0 }
-#define FEWBIT_INPUT_INIT { FEWBIT_INPUT_CODES, FEWBIT_S8, FEWBIT_SCHEME_SYMMETRIC, FEWBIT_RANGE_NARROW, { 1.0f, 0 } }
+#define FEWBIT_INPUT_INIT { FEWBIT_INPUT_CODES, FEWBIT_S8, FEWBIT_F32, FEWBIT_SCHEME_SYMMETRIC, FEWBIT_RANGE_NARROW, 0, \
+    { 1.0f, 0 } }
 #define FEWBIT_BIAS_INIT { NULL, FEWBIT_F32, 0 }
-#define FEWBIT_OUTPUT_INIT { FEWBIT_F32, FEWBIT_ACTIVATION_NONE, { 1.0f, 0 } }
+#define FEWBIT_RESIDUAL_INIT { 0, FEWBIT_F32, { 1.0f, 0 } }
+#define FEWBIT_OUTPUT_INIT { FEWBIT_F32, FEWBIT_ACTIVATION_NONE, { 1.0f, 0 }, 0.0f, 0.0f, \
+    FEWBIT_ACTIVATION_MODE_FLOAT, FEWBIT_S8, { 1.0f, 0 } }
 #define FEWBIT_CONV_AXIS_INIT { 1, 1, 1, 1, 0, 0 }
 
 #ifdef __cplusplus

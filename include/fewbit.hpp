@@ -287,7 +287,15 @@ public:
     fewbit_status run(std::size_t images, const void *x, Workspace &workspace, void *y,
                       const fewbit_parallel_for *parallel_for = nullptr,
                       fewbit_error *error = nullptr) const noexcept {
-        return fewbit_conv_run(get(), images, x, workspace.data(), workspace.size(), parallel_for, y, error);
+        return run_with_residual(images, x, nullptr, workspace, y, parallel_for, error);
+    }
+
+    /// As run, for a plan with a residual.
+    fewbit_status run_with_residual(std::size_t images, const void *x, const void *residual, Workspace &workspace,
+                                    void *y, const fewbit_parallel_for *parallel_for = nullptr,
+                                    fewbit_error *error = nullptr) const noexcept {
+        return fewbit_conv_run(get(), images, x, residual, workspace.data(), workspace.size(), parallel_for, y,
+                               error);
     }
 
     fewbit_status info(ConvInfo &info, fewbit_error *error = nullptr) const noexcept {

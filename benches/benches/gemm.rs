@@ -6,11 +6,11 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use fewbit::kernels::gemm::{TILES, TileArgs, pack_lhs, pack_rhs};
 use fewbit::kernels::registry::bind;
 use fewbit::memory::{ALIGNMENT, Allocator};
-use fewbit::scheme::QuantParams;
+use fewbit::scheme::{QuantParams, RealFormat::F32};
 use fewbit::simd::Supported;
 use fewbit::{
-    Activation, Bias, Code, Conv, ConvAxis, ConvDesc, FilterLayout, ImageLayout, Input, Linear,
-    LinearDesc, LinearLayout, Output, Serial, Weights,
+    Activation, ActivationMode, Bias, Code, Conv, ConvAxis, ConvDesc, FilterLayout, ImageLayout,
+    Input, Linear, LinearDesc, LinearLayout, Output, Residual, Serial, Weights,
 };
 use fewbit_benches::{codes, id, shapes};
 use fewbit_testkit::{limited, supported_sets};
@@ -98,8 +98,10 @@ fn linear(c: &mut Criterion) {
             weight_stride: 0,
             input: INPUT,
             bias: Bias::None,
-            output: Output::F32,
+            output: Output::Real(F32),
             activation: Activation::None,
+            activation_mode: ActivationMode::Float,
+            residual: Residual::None,
         };
         let mut want = Vec::new();
         for set in sets() {
@@ -135,8 +137,10 @@ fn conv(c: &mut Criterion) {
             weights: Weights { code: Code::S8, codes: &w, scales: &[0.01], zero_points: &[] },
             input: INPUT,
             bias: Bias::None,
-            output: Output::F32,
+            output: Output::Real(F32),
             activation: Activation::None,
+            activation_mode: ActivationMode::Float,
+            residual: Residual::None,
         };
         let mut want = Vec::new();
         for set in sets() {

@@ -86,9 +86,22 @@ static fewbit_conv_desc good_conv(void) {
         BAD(kind, bias.dtype, FEWBIT_S8, FEWBIT_ERROR_UNSUPPORTED, "desc.bias.dtype");                                   \
         BAD(kind, bias.reserved, -1, FEWBIT_ERROR_INVALID_ARGUMENT, "desc.bias.reserved");                               \
         BAD(kind, bias.data, ODD(float, bias), FEWBIT_ERROR_MISALIGNED, "desc.bias");                                    \
-        BAD(kind, output.dtype, FEWBIT_F16, FEWBIT_ERROR_UNSUPPORTED, "desc.output.dtype");                              \
+        BAD(kind, output.dtype, FEWBIT_S16, FEWBIT_ERROR_UNSUPPORTED, "desc.output.dtype");                              \
         BAD(kind, output.dtype, FEWBIT_S32, FEWBIT_ERROR_UNSUPPORTED, "desc.bias"); /* with an f32 bias */               \
-        BAD(kind, output.activation, 2, FEWBIT_ERROR_INVALID_ARGUMENT, "desc.output.activation");                        \
+        BAD(kind, output.activation, 10, FEWBIT_ERROR_INVALID_ARGUMENT, "desc.output.activation");                       \
+        BAD(kind, output.activation = FEWBIT_ACTIVATION_CLAMP; changed.output.alpha, 1.0f, FEWBIT_ERROR_INVALID_ARGUMENT, "desc.output.activation"); \
+        BAD(kind, output.activation = FEWBIT_ACTIVATION_CLAMP; changed.output.beta, NAN, FEWBIT_ERROR_INVALID_ARGUMENT, "desc.output.activation"); \
+        BAD(kind, output.activation = FEWBIT_ACTIVATION_LEAKY_RELU; changed.output.alpha, NAN, FEWBIT_ERROR_INVALID_ARGUMENT, "desc.output.activation"); \
+        BAD(kind, output.mode, 2, FEWBIT_ERROR_INVALID_ARGUMENT, "desc.output.mode");                                    \
+        BAD(kind, output.mode, FEWBIT_ACTIVATION_MODE_TABLE, FEWBIT_ERROR_UNSUPPORTED, "desc.output.activation");        \
+        BAD(kind, output.mode = FEWBIT_ACTIVATION_MODE_TABLE; changed.output.table_dtype, FEWBIT_F32, FEWBIT_ERROR_UNSUPPORTED, "desc.output.table_dtype"); \
+        BAD(kind, output.mode = FEWBIT_ACTIVATION_MODE_TABLE; changed.output.table_params.scale, 0.0f, FEWBIT_ERROR_INVALID_ARGUMENT, "desc.output.table"); \
+        BAD(kind, input.reserved, 1, FEWBIT_ERROR_INVALID_ARGUMENT, "desc.input.reserved");                              \
+        BAD(kind, input.mode = FEWBIT_INPUT_STATIC; changed.input.real, FEWBIT_S8, FEWBIT_ERROR_INVALID_ARGUMENT, "desc.input.real"); \
+        BAD(kind, residual.present, 2, FEWBIT_ERROR_INVALID_ARGUMENT, "desc.residual.present");                          \
+        BAD(kind, residual.present = 1; changed.residual.dtype, FEWBIT_S32, FEWBIT_ERROR_UNSUPPORTED, "desc.residual.dtype"); \
+        BAD(kind, residual.present = 1; changed.residual.dtype = FEWBIT_S8; changed.residual.params.scale, NAN, FEWBIT_ERROR_INVALID_ARGUMENT, "desc.residual"); \
+        BAD(kind, residual.present = 1; changed.bias.data = NULL; changed.output.dtype, FEWBIT_S32, FEWBIT_ERROR_UNSUPPORTED, "desc.residual"); \
     } while (0)
 
 static void test_linear_descriptions(void) {
@@ -189,46 +202,52 @@ static void test_linear_calls(void) {
     OVERLAPPING(fewbit_linear_run, y, (linear, 2, out.f32, K, memory, size, NULL, out.f32 + 2 * K - 1, N, &err));
     OVERLAPPING(fewbit_linear_run, workspace, (linear, 2, memory, K, memory, size, NULL, out.f32, N, &err));
 
-    NULL_EXPLAINED(fewbit_linear_run_range, linear, (NULL, 2, input, K, memory, size, NULL, places, N, 0, 2, 0, N, &err));
-    NULL_EXPLAINED(fewbit_linear_run_range, x, (linear, 2, NULL, K, memory, size, NULL, places, N, 0, 2, 0, N, &err));
+    NULL_EXPLAINED(fewbit_linear_run_range, linear, (NULL, 2, input, K, NULL, 0, memory, size, NULL, places, N, 0, 2, 0, N, &err));
+    NULL_EXPLAINED(fewbit_linear_run_range, x, (linear, 2, NULL, K, NULL, 0, memory, size, NULL, places, N, 0, 2, 0, N, &err));
     NULL_EXPLAINED(fewbit_linear_run_range, workspace,
-                   (linear, 2, input, K, NULL, size, NULL, places, N, 0, 2, 0, N, &err));
-    NULL_EXPLAINED(fewbit_linear_run_range, y, (linear, 2, input, K, memory, size, NULL, NULL, N, 0, 2, 0, N, &err));
+                   (linear, 2, input, K, NULL, 0, NULL, size, NULL, places, N, 0, 2, 0, N, &err));
+    NULL_EXPLAINED(fewbit_linear_run_range, y, (linear, 2, input, K, NULL, 0, memory, size, NULL, NULL, N, 0, 2, 0, N, &err));
+    NULL_ACCEPTED(fewbit_linear_run_range, residual,
+                  (linear, 2, input, K, NULL, N, memory, size, NULL, places, N, 0, 2, 0, N, &err));
+    ZERO_ACCEPTED(fewbit_linear_run_range, residual_stride,
+                  (linear, 2, input, K, NULL, 0, memory, size, NULL, places, N, 0, 2, 0, N, &err));
+    ACCEPTED("huge", fewbit_linear_run_range, residual_stride,
+             (linear, 2, input, K, NULL, SIZE_MAX, memory, size, NULL, places, N, 0, 2, 0, N, &err));
     NULL_ACCEPTED(fewbit_linear_run_range, parallel_for,
-                  (linear, 2, input, K, memory, size, NULL, places, N, 0, 2, 0, N, &err));
+                  (linear, 2, input, K, NULL, 0, memory, size, NULL, places, N, 0, 2, 0, N, &err));
     NULL_ACCEPTED(fewbit_linear_run_range, error,
-                  (linear, 2, input, K, memory, size, NULL, places, N, 0, 2, 0, N, NULL));
-    ZERO_ACCEPTED(fewbit_linear_run_range, rows, (linear, 0, input, K, memory, size, NULL, places, N, 0, 0, 0, N, &err));
+                  (linear, 2, input, K, NULL, 0, memory, size, NULL, places, N, 0, 2, 0, N, NULL));
+    ZERO_ACCEPTED(fewbit_linear_run_range, rows, (linear, 0, input, K, NULL, 0, memory, size, NULL, places, N, 0, 0, 0, N, &err));
     HUGE_REFUSED(fewbit_linear_run_range, rows,
-                 (linear, SIZE_MAX, input, K, memory, size, NULL, out.f32, N, 0, 2, 0, N, &err));
+                 (linear, SIZE_MAX, input, K, NULL, 0, memory, size, NULL, out.f32, N, 0, 2, 0, N, &err));
     REFUSED("zero", fewbit_linear_run_range, x_stride, FEWBIT_ERROR_INVALID_ARGUMENT,
-            (linear, 2, input, 0, memory, size, NULL, out.f32, N, 0, 2, 0, N, &err));
+            (linear, 2, input, 0, NULL, 0, memory, size, NULL, out.f32, N, 0, 2, 0, N, &err));
     HUGE_REFUSED(fewbit_linear_run_range, x_stride,
-                 (linear, 2, input, SIZE_MAX / 2, memory, size, NULL, out.f32, N, 0, 2, 0, N, &err));
+                 (linear, 2, input, SIZE_MAX / 2, NULL, 0, memory, size, NULL, out.f32, N, 0, 2, 0, N, &err));
     REFUSED("zero", fewbit_linear_run_range, y_stride, FEWBIT_ERROR_INVALID_ARGUMENT,
-            (linear, 2, input, K, memory, size, NULL, out.f32, 0, 0, 2, 0, N, &err));
+            (linear, 2, input, K, NULL, 0, memory, size, NULL, out.f32, 0, 0, 2, 0, N, &err));
     HUGE_REFUSED(fewbit_linear_run_range, y_stride,
-                 (linear, 2, input, K, memory, size, NULL, out.f32, SIZE_MAX, 0, 2, 0, N, &err));
+                 (linear, 2, input, K, NULL, 0, memory, size, NULL, out.f32, SIZE_MAX, 0, 2, 0, N, &err));
     REFUSED("zero", fewbit_linear_run_range, workspace_size, FEWBIT_ERROR_BUFFER_TOO_SMALL,
-            (linear, 2, input, K, memory, 0, NULL, out.f32, N, 0, 2, 0, N, &err));
+            (linear, 2, input, K, NULL, 0, memory, 0, NULL, out.f32, N, 0, 2, 0, N, &err));
     ACCEPTED("huge", fewbit_linear_run_range, workspace_size,
-             (linear, 2, input, K, memory, SIZE_MAX, NULL, places, N, 0, 2, 0, N, &err));
+             (linear, 2, input, K, NULL, 0, memory, SIZE_MAX, NULL, places, N, 0, 2, 0, N, &err));
     ZERO_ACCEPTED(fewbit_linear_run_range, row_begin,
-                  (linear, 2, input, K, memory, size, NULL, places, N, 0, 1, 0, N, &err));
+                  (linear, 2, input, K, NULL, 0, memory, size, NULL, places, N, 0, 1, 0, N, &err));
     HUGE_REFUSED(fewbit_linear_run_range, row_begin,
-                 (linear, 2, input, K, memory, size, NULL, out.f32, N, SIZE_MAX, 2, 0, N, &err));
+                 (linear, 2, input, K, NULL, 0, memory, size, NULL, out.f32, N, SIZE_MAX, 2, 0, N, &err));
     ZERO_ACCEPTED(fewbit_linear_run_range, row_end,
-                  (linear, 2, input, K, memory, size, NULL, places, N, 0, 0, 0, N, &err));
+                  (linear, 2, input, K, NULL, 0, memory, size, NULL, places, N, 0, 0, 0, N, &err));
     HUGE_REFUSED(fewbit_linear_run_range, row_end,
-                 (linear, 2, input, K, memory, size, NULL, out.f32, N, 0, SIZE_MAX, 0, N, &err));
+                 (linear, 2, input, K, NULL, 0, memory, size, NULL, out.f32, N, 0, SIZE_MAX, 0, N, &err));
     ZERO_ACCEPTED(fewbit_linear_run_range, col_begin,
-                  (linear, 2, input, K, memory, size, NULL, places, N, 0, 2, 0, 1, &err));
+                  (linear, 2, input, K, NULL, 0, memory, size, NULL, places, N, 0, 2, 0, 1, &err));
     HUGE_REFUSED(fewbit_linear_run_range, col_begin,
-                 (linear, 2, input, K, memory, size, NULL, out.f32, N, 0, 2, SIZE_MAX, N, &err));
+                 (linear, 2, input, K, NULL, 0, memory, size, NULL, out.f32, N, 0, 2, SIZE_MAX, N, &err));
     ZERO_ACCEPTED(fewbit_linear_run_range, col_end,
-                  (linear, 2, input, K, memory, size, NULL, places, N, 0, 2, 0, 0, &err));
+                  (linear, 2, input, K, NULL, 0, memory, size, NULL, places, N, 0, 2, 0, 0, &err));
     HUGE_REFUSED(fewbit_linear_run_range, col_end,
-                 (linear, 2, input, K, memory, size, NULL, out.f32, N, 0, 2, 0, SIZE_MAX, &err));
+                 (linear, 2, input, K, NULL, 0, memory, size, NULL, out.f32, N, 0, 2, 0, SIZE_MAX, &err));
 
     NULL_EXPLAINED(fewbit_linear_info, linear, (NULL, out.name, sizeof out.name, &out.bound, &out.bytes, &err));
     NULL_ACCEPTED(fewbit_linear_info, kernel_name, (linear, NULL, 0, &out.bound, &out.bytes, &err));
@@ -258,25 +277,26 @@ static void test_conv_calls(void) {
     HUGE_EXPLAINED(fewbit_conv_workspace, images, (conv, SIZE_MAX, 1, &out.size, &out.align, &err));
     HUGE_REFUSED(fewbit_conv_workspace, max_workers, (conv, 2, SIZE_MAX, &out.size, &out.align, &err));
 
-    NULL_EXPLAINED(fewbit_conv_run, conv, (NULL, 2, input, memory, size, NULL, places, &err));
-    NULL_EXPLAINED(fewbit_conv_run, x, (conv, 2, NULL, memory, size, NULL, places, &err));
-    NULL_EXPLAINED(fewbit_conv_run, workspace, (conv, 2, input, NULL, size, NULL, places, &err));
-    NULL_EXPLAINED(fewbit_conv_run, y, (conv, 2, input, memory, size, NULL, NULL, &err));
-    NULL_ACCEPTED(fewbit_conv_run, parallel_for, (conv, 2, input, memory, size, NULL, places, &err));
-    NULL_ACCEPTED(fewbit_conv_run, error, (conv, 2, input, memory, size, NULL, places, NULL));
-    ZERO_ACCEPTED(fewbit_conv_run, images, (conv, 0, NULL, NULL, 0, NULL, NULL, &err));
-    HUGE_EXPLAINED(fewbit_conv_run, images, (conv, SIZE_MAX, input, memory, size, NULL, out.f32, &err));
+    NULL_EXPLAINED(fewbit_conv_run, conv, (NULL, 2, input, NULL, memory, size, NULL, places, &err));
+    NULL_EXPLAINED(fewbit_conv_run, x, (conv, 2, NULL, NULL, memory, size, NULL, places, &err));
+    NULL_EXPLAINED(fewbit_conv_run, workspace, (conv, 2, input, NULL, NULL, size, NULL, places, &err));
+    NULL_EXPLAINED(fewbit_conv_run, y, (conv, 2, input, NULL, memory, size, NULL, NULL, &err));
+    NULL_ACCEPTED(fewbit_conv_run, residual, (conv, 2, input, NULL, memory, size, NULL, places, &err));
+    NULL_ACCEPTED(fewbit_conv_run, parallel_for, (conv, 2, input, NULL, memory, size, NULL, places, &err));
+    NULL_ACCEPTED(fewbit_conv_run, error, (conv, 2, input, NULL, memory, size, NULL, places, NULL));
+    ZERO_ACCEPTED(fewbit_conv_run, images, (conv, 0, NULL, NULL, NULL, 0, NULL, NULL, &err));
+    HUGE_EXPLAINED(fewbit_conv_run, images, (conv, SIZE_MAX, input, NULL, memory, size, NULL, out.f32, &err));
     EXPLAINED("zero", fewbit_conv_run, workspace_size, FEWBIT_ERROR_BUFFER_TOO_SMALL,
-              (conv, 2, input, memory, 0, NULL, out.f32, &err));
+              (conv, 2, input, NULL, memory, 0, NULL, out.f32, &err));
     EXPLAINED("small", fewbit_conv_run, workspace_size, FEWBIT_ERROR_BUFFER_TOO_SMALL,
-              (conv, 2, input, memory, size - 1, NULL, out.f32, &err));
-    ACCEPTED("huge", fewbit_conv_run, workspace_size, (conv, 2, input, memory, SIZE_MAX, NULL, places, &err));
-    INVALID_EXPLAINED(fewbit_conv_run, parallel_for, (conv, 2, input, memory, size, &none, out.f32, &err));
-    MISALIGNED(fewbit_conv_run, x, (conv, 2, (char *)input + 2, memory, size, NULL, out.f32, &err));
-    MISALIGNED(fewbit_conv_run, y, (conv, 2, input, memory, size, NULL, (char *)out.f32 + 1, &err));
-    MISALIGNED(fewbit_conv_run, workspace, (conv, 2, input, (char *)memory + 1, size, NULL, out.f32, &err));
-    OVERLAPPING(fewbit_conv_run, y, (conv, 2, out.f32, memory, size, NULL, out.f32 + 1, &err));
-    OVERLAPPING(fewbit_conv_run, workspace, (conv, 2, input, memory, size, NULL, memory, &err));
+              (conv, 2, input, NULL, memory, size - 1, NULL, out.f32, &err));
+    ACCEPTED("huge", fewbit_conv_run, workspace_size, (conv, 2, input, NULL, memory, SIZE_MAX, NULL, places, &err));
+    INVALID_EXPLAINED(fewbit_conv_run, parallel_for, (conv, 2, input, NULL, memory, size, &none, out.f32, &err));
+    MISALIGNED(fewbit_conv_run, x, (conv, 2, (char *)input + 2, NULL, memory, size, NULL, out.f32, &err));
+    MISALIGNED(fewbit_conv_run, y, (conv, 2, input, NULL, memory, size, NULL, (char *)out.f32 + 1, &err));
+    MISALIGNED(fewbit_conv_run, workspace, (conv, 2, input, NULL, (char *)memory + 1, size, NULL, out.f32, &err));
+    OVERLAPPING(fewbit_conv_run, y, (conv, 2, out.f32, NULL, memory, size, NULL, out.f32 + 1, &err));
+    OVERLAPPING(fewbit_conv_run, workspace, (conv, 2, input, NULL, memory, size, NULL, memory, &err));
 
     NULL_EXPLAINED(fewbit_conv_info, conv,
                    (NULL, out.dims, &out.in, &out.out, out.name, sizeof out.name, &out.bound, &out.bytes, &err));

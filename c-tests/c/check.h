@@ -63,6 +63,7 @@ void test_tensors(void);
 void test_observers(void);
 void test_linear(void);
 void test_conv(void);
+void test_epilogues(void);
 void test_bad_arrays(void);
 void test_bad_tensors(void);
 void test_bad_plans(void);

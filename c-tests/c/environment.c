@@ -118,9 +118,9 @@ static void run_plans(record *r, const fewbit_parallel_for *threads, const float
         fewbit_conv *conv = any_conv(inputs[i], i % 2 == 0 ? FEWBIT_S8 : FEWBIT_F32);
         DO(fewbit_linear_run(linear, LAYER_M, input, LAYER_K, memory, size, threads,
                              place(r, 4 * LAYER_M * LAYER_N), LAYER_N, NULL));
-        DO(fewbit_linear_run_range(linear, LAYER_M, input, LAYER_K, memory, size, threads,
+        DO(fewbit_linear_run_range(linear, LAYER_M, input, LAYER_K, NULL, 0, memory, size, threads,
                                    place(r, 4 * LAYER_M * LAYER_N), LAYER_N, 1, LAYER_M, 3, LAYER_N, NULL));
-        DO(fewbit_conv_run(conv, IMAGES, images, memory, size, threads, place(r, 4 * IMAGES * 6 * 6 * FILTERS), NULL));
+        DO(fewbit_conv_run(conv, IMAGES, images, NULL, memory, size, threads, place(r, 4 * IMAGES * 6 * 6 * FILTERS), NULL));
         fewbit_linear_destroy(linear);
         fewbit_conv_destroy(conv);
     }

@@ -190,7 +190,7 @@ static void linear_case(int32_t mode, int32_t output) {
     CHECK_BYTES(expected, y, LAYER_M * Y_STRIDE * element_size(output)); /* gaps too */
     for (m = 0; m < LAYER_M; m += 4) {
         for (n = 0; n < LAYER_N; n += 8) {
-            CHECK_OK(fewbit_linear_run_range(linear, LAYER_M, input, X_STRIDE, workspace, size, NULL, split, Y_STRIDE,
+            CHECK_OK(fewbit_linear_run_range(linear, LAYER_M, input, X_STRIDE, NULL, 0, workspace, size, NULL, split, Y_STRIDE,
                                              m, m + 4 < LAYER_M ? m + 4 : (size_t)LAYER_M, n,
                                              n + 8 < LAYER_N ? n + 8 : (size_t)LAYER_N, NULL));
         }
@@ -291,7 +291,7 @@ static void conv_case(int32_t mode, int32_t output, int32_t layout) {
             }
         }
     }
-    CHECK_OK(fewbit_conv_run(conv, IMAGES, mode == FEWBIT_INPUT_CODES ? (const void *)codes : (const void *)x,
+    CHECK_OK(fewbit_conv_run(conv, IMAGES, mode == FEWBIT_INPUT_CODES ? (const void *)codes : (const void *)x, NULL,
                              workspace, size, NULL, y, NULL));
     CHECK_BYTES(expected, y, sizeof y);
     free(workspace);

@@ -97,7 +97,7 @@ static void *share(void *given) {
         memset(conv, 0x5A, sizeof(float) * CONV_SIZE);
         wrong += fewbit_linear_run(s->linear, LAYER_M, s->rows, LAYER_K, linear_space, linear_size, NULL, linear,
                                    LAYER_N, NULL) != FEWBIT_OK;
-        wrong += fewbit_conv_run(s->conv, IMAGES, s->images, conv_space, conv_size, NULL, conv, NULL) != FEWBIT_OK;
+        wrong += fewbit_conv_run(s->conv, IMAGES, s->images, NULL, conv_space, conv_size, NULL, conv, NULL) != FEWBIT_OK;
         wrong += memcmp(linear, s->linear_expected, sizeof(float) * LINEAR_SIZE) != 0;
         wrong += memcmp(conv, s->conv_expected, sizeof(float) * CONV_SIZE) != 0;
     }
@@ -165,7 +165,7 @@ void test_threads(void) {
     CHECK_OK(fewbit_linear_run(linear, LAYER_M, rows, LAYER_K, memory, size, NULL, linear_expected, LAYER_N, NULL));
     free(memory);
     memory = conv_memory(conv, IMAGES, 1, &size);
-    CHECK_OK(fewbit_conv_run(conv, IMAGES, images, memory, size, NULL, conv_expected, NULL));
+    CHECK_OK(fewbit_conv_run(conv, IMAGES, images, NULL, memory, size, NULL, conv_expected, NULL));
     free(memory);
 
     s.linear = linear;
@@ -192,7 +192,7 @@ void test_threads(void) {
         free(memory);
         memory = conv_memory(conv, IMAGES, threads.workers, &size);
         memset(y, 0x5A, sizeof y);
-        CHECK_OK(fewbit_conv_run(conv, IMAGES, images, memory, size, &parallel_for, y, NULL));
+        CHECK_OK(fewbit_conv_run(conv, IMAGES, images, NULL, memory, size, &parallel_for, y, NULL));
         CHECK_BYTES(conv_expected, y, sizeof conv_expected);
         free(memory);
     }
@@ -207,7 +207,7 @@ void test_threads(void) {
         free(memory);
         memory = conv_memory(conv, IMAGES, 2, &size);
         memset(y, 0x5A, sizeof y);
-        CHECK_OK(fewbit_conv_run(conv, IMAGES, images, memory, size, &parallel_for, y, NULL));
+        CHECK_OK(fewbit_conv_run(conv, IMAGES, images, NULL, memory, size, &parallel_for, y, NULL));
         CHECK_BYTES(conv_expected, y, sizeof conv_expected);
         free(memory);
     }

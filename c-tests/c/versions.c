@@ -22,17 +22,19 @@ HOLDS(moving_average, sizeof(fewbit_moving_average) == 120 && offsetof(fewbit_mo
 HOLDS(quality, sizeof(fewbit_quality) == 40 && offsetof(fewbit_quality, cosine) == 16);
 HOLDS(weights, sizeof(fewbit_weights) == 48 && offsetof(fewbit_weights, scales) == 16 &&
                    offsetof(fewbit_weights, zero_point_count) == 40);
-HOLDS(input, sizeof(fewbit_input) == 24 && offsetof(fewbit_input, params) == 16);
+HOLDS(input, sizeof(fewbit_input) == 32 && offsetof(fewbit_input, params) == 24);
 HOLDS(bias, sizeof(fewbit_bias) == 16 && offsetof(fewbit_bias, dtype) == 8);
-HOLDS(output, sizeof(fewbit_output) == 16 && offsetof(fewbit_output, params) == 8);
+HOLDS(residual, sizeof(fewbit_residual) == 16 && offsetof(fewbit_residual, params) == 8);
+HOLDS(output, sizeof(fewbit_output) == 40 && offsetof(fewbit_output, params) == 8 &&
+                  offsetof(fewbit_output, alpha) == 16 && offsetof(fewbit_output, table_params) == 32);
 HOLDS(allocator, sizeof(fewbit_allocator) == 24);
 HOLDS(parallel_for, sizeof(fewbit_parallel_for) == 24);
-HOLDS(linear_desc, sizeof(fewbit_linear_desc) == 152 && offsetof(fewbit_linear_desc, weights) == 24 &&
-                       offsetof(fewbit_linear_desc, input) == 88 && offsetof(fewbit_linear_desc, allocator) == 144);
+HOLDS(linear_desc, sizeof(fewbit_linear_desc) == 200 && offsetof(fewbit_linear_desc, weights) == 24 &&
+                       offsetof(fewbit_linear_desc, input) == 88 && offsetof(fewbit_linear_desc, allocator) == 192);
 HOLDS(conv_axis, sizeof(fewbit_conv_axis) == 48);
-HOLDS(conv_desc, sizeof(fewbit_conv_desc) == 304 && offsetof(fewbit_conv_desc, axes) == 16 &&
+HOLDS(conv_desc, sizeof(fewbit_conv_desc) == 352 && offsetof(fewbit_conv_desc, axes) == 16 &&
                      offsetof(fewbit_conv_desc, layout) == 184 && offsetof(fewbit_conv_desc, weights) == 192 &&
-                     offsetof(fewbit_conv_desc, allocator) == 296);
+                     offsetof(fewbit_conv_desc, allocator) == 344);
 
 void test_versions(void) {
     char text[32], name[64];

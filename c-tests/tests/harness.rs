@@ -18,6 +18,7 @@ const SOURCES: &[&str] = &[
     "blocks.c",
     "tensors.c",
     "plans.c",
+    "epilogues.c",
     "bad_arrays.c",
     "bad_tensors.c",
     "bad_plans.c",

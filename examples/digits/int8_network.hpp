@@ -89,7 +89,7 @@ public:
         for (const Stage &stage : stages) {
             void *y = &stage == &stages.back() ? logits : buffers[next].data();
             fewbit_error error;
-            check(stage.conv ? fewbit_conv_run(stage.conv.get(), count, x, workspace.get(),
+            check(stage.conv ? fewbit_conv_run(stage.conv.get(), count, x, NULL, workspace.get(),
                                                workspace.size, parallel_for, y, &error)
                              : fewbit_linear_run(stage.linear.get(), count, x, stage.in, workspace.get(),
                                                  workspace.size, parallel_for, y, stage.out, &error),

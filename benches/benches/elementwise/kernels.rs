@@ -3,11 +3,14 @@
 
 use criterion::{Criterion, SamplingMode, Throughput};
 use fewbit::kernels::Rows;
+use fewbit::kernels::activate::{self, ActivateArgs, ActivateFn};
+use fewbit::kernels::add::{ADD, AddArgs, AddFn};
 use fewbit::kernels::block::{
     self, GgufDequantizeFn, GgufQuantizeFn, MxDequantizeFn, MxQuantizeFn,
 };
 use fewbit::kernels::convert::{self, ConvertArgs, ConvertFn};
 use fewbit::kernels::dequantize::{self, DequantizeArgs, DequantizeFn};
+use fewbit::kernels::lookup::{LOOKUP, LookupArgs, LookupFn};
 use fewbit::kernels::pack::{self, PackFn};
 use fewbit::kernels::quantize::{self, QuantizeArgs, QuantizeFn};
 use fewbit::kernels::reduce::{
@@ -20,7 +23,7 @@ use fewbit::kernels::requantize::{
 use fewbit::kernels::rescale::{self, RescaleArgs, RescaleFn};
 use fewbit::kernels::scale::{self, ScaleArgs, ScaleFn};
 use fewbit::scheme::block::{BLOCK, gguf::Gguf, mx::Mx};
-use fewbit::scheme::{FixedMultiplier, FixedRounding, IntFormat, QuantizeMode};
+use fewbit::scheme::{Activation, FixedMultiplier, FixedRounding, IntFormat, QuantizeMode};
 use fewbit_benches::{Buffer, SCALE, SIZES, Traffic, activations, codes, id, parts};
 use fewbit_testkit::limited;
 
@@ -302,6 +305,35 @@ fn scale_row(acc: &[i32], x: &Buffer) -> impl Fn(ScaleFn, usize, &mut [u8]) -> u
     }
 }
 
+fn lookup(q: &Buffer) -> impl Fn(LookupFn, usize, &mut [u8]) -> usize {
+    let table: [u8; 256] = std::array::from_fn(|i| 255 - i as u8);
+    move |run, n, dst| {
+        let (src, table, dst) = (q.bytes()[..n].as_ptr(), table.as_ptr(), dst.as_mut_ptr());
+        // SAFETY: a table of 256, n codes and as many results.
+        unsafe { run(&LookupArgs { table, src, dst, n }) };
+        n
+    }
+}
+
+fn add(x: &Buffer) -> impl Fn(AddFn, usize, &mut [u8]) -> usize {
+    move |run, n, dst| {
+        let (a, dst) = (x.floats()[..n].as_ptr(), dst[..4 * n].as_mut_ptr().cast());
+        // SAFETY: n numbers, twice, and as many results.
+        unsafe { run(&AddArgs { a, b: a, dst, n }) };
+        4 * n
+    }
+}
+
+fn activation(function: Activation, x: &Buffer) -> impl Fn(ActivateFn, usize, &mut [u8]) -> usize {
+    let (_, alpha, beta) = activate::table(function).expect("a table");
+    move |run, n, dst| {
+        let (src, dst) = (x.floats()[..n].as_ptr(), dst[..4 * n].as_mut_ptr().cast());
+        // SAFETY: n numbers and as many results.
+        unsafe { run(&ActivateArgs { src, dst, n, alpha, beta }) };
+        4 * n
+    }
+}
+
 fn to_gguf(format: Gguf, x: &Buffer) -> impl Fn(GgufQuantizeFn, usize, &mut [u8]) -> usize {
     move |run, n, dst| {
         let (count, bytes) = (n / BLOCK, n / BLOCK * format.block_bytes());
@@ -418,6 +450,11 @@ pub fn bench(c: &mut Criterion) {
     t.table(reduce::ROW_SUMS_S8, code_sums(q));
     t.table(reduce::ROW_SUMS_U8, code_sums(q));
     t.table(scale::S32_F32, scale_row(acc, x));
+    t.table(ADD, add(x));
+    t.table(LOOKUP, lookup(q));
+    for (table, function) in activate::TABLES {
+        t.table(table, activation(function, x));
+    }
     for format in Gguf::ALL {
         let (to, from) = block::gguf(format);
         t.table(to, to_gguf(format, x));

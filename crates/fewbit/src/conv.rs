@@ -7,14 +7,16 @@
 
 use crate::memory::{ALIGNMENT, Allocator, Plain};
 use crate::plan::{
-    Activation, Bias, Block, Carver, Cut, Destination, Engine, Input, MAX_BLOCKS, MemoryRange,
-    Operands, Output, Quantizer, Slots, Weights, Workspace, block_count, check_operands,
-    check_workspace, cut, each_with_slot, forbid_overlap, most_blocks, size, tile_columns,
+    ActivationMode, Bias, Block, Carver, Cut, Destination, Engine, Input, MAX_BLOCKS, MemoryRange,
+    Operands, Output, Quantizer, Residual, Slots, Weights, Workspace, block_count, check_operands,
+    check_residual_range, check_workspace, cut, each_with_slot, forbid_overlap, most_blocks, size,
+    tile_columns,
 };
 use crate::{Error, Parallel, Result, Status};
 use core::ops::Range;
 use core::sync::atomic::AtomicBool;
 use fewbit_kernels::gemm::MAX_MR;
+use fewbit_scheme::Activation;
 use fewbit_simd::Supported;
 use taps::Taps;
 
@@ -97,6 +99,10 @@ pub struct ConvDesc<'a> {
     pub output: Output,
     /// What is applied before writing.
     pub activation: Activation,
+    /// How, where codes are written.
+    pub activation_mode: ActivationMode,
+    /// What is added before it, of the result's shape and layout.
+    pub residual: Residual,
 }
 
 /// A planned convolution. Immutable; threads may share it.
@@ -105,6 +111,7 @@ pub struct Conv {
     quantizer: Quantizer,
     input: Input,
     output: Output,
+    residual: Residual,
     /// Groups as packed: several of the description's, side by side.
     groups: usize,
     taps: Taps,
@@ -115,10 +122,28 @@ pub struct Conv {
     pixels: usize,
 }
 
+/// A run's operands and memory; images lie without gaps.
+#[derive(Clone, Copy, Debug)]
+pub struct ConvRun {
+    /// The number of images.
+    pub images: usize,
+    /// The images.
+    pub x: *const u8,
+    /// As many elements as `y`, where the plan has a residual; may be `y`. Otherwise not used.
+    pub residual: *const u8,
+    /// As [`Conv::workspace`] asks for; contents do not matter.
+    pub workspace: *mut u8,
+    /// Its bytes.
+    pub workspace_size: usize,
+    /// The results.
+    pub y: *mut u8,
+}
+
 #[derive(Clone, Copy)]
 struct Ends {
     /// Codes of all images: the caller's, or those in the workspace.
     codes: *const u8,
+    residual: *const u8,
     y: *mut u8,
     scales: *const f32,
     zero_points: *const i32,
@@ -182,6 +207,8 @@ impl Conv {
             bias: desc.bias,
             output: desc.output,
             activation: desc.activation,
+            mode: desc.activation_mode,
+            residual: desc.residual,
         };
         check_operands(&operands, out_channels)?;
         let group_channels = in_channels / groups;
@@ -230,6 +257,7 @@ impl Conv {
             engine,
             input: desc.input,
             output: desc.output,
+            residual: desc.residual,
             groups,
             taps: Taps {
                 axes,
@@ -306,6 +334,7 @@ impl Conv {
             let busy = carver.take::<AtomicBool>(workers)?;
             let ends = Ends {
                 codes,
+                residual: core::ptr::null(),
                 y: core::ptr::null_mut(),
                 scales,
                 zero_points,
@@ -333,10 +362,34 @@ impl Conv {
         parallel: &dyn Parallel,
         y: &mut [Y],
     ) -> Result<()> {
+        self.run_with_residual::<X, u8, Y>(images, x, &[], workspace, parallel, y)
+    }
+
+    /// As [`run`](Conv::run) for a plan with a residual, which has as many elements as `y`.
+    ///
+    /// # Errors
+    /// As [`run`](Conv::run).
+    pub fn run_with_residual<X: Plain, R: Plain, Y: Plain>(
+        &self,
+        images: usize,
+        x: &[X],
+        residual: &[R],
+        workspace: &mut [u8],
+        parallel: &dyn Parallel,
+        y: &mut [Y],
+    ) -> Result<()> {
         let (in_elements, out_elements) = self.image_elements();
+        let added = self.residual.element_size();
         let sides = [
             ("x", x.len(), in_elements, size_of::<X>(), self.input.element_size()),
             ("y", y.len(), out_elements, size_of::<Y>(), self.output.element_size()),
+            (
+                "residual",
+                residual.len(),
+                if added == 0 { 0 } else { out_elements },
+                if added == 0 { 0 } else { size_of::<R>() },
+                added,
+            ),
         ];
         for (name, len, elements, given, wanted) in sides {
             if given != wanted || len < size(&[images, elements])? {
@@ -352,18 +405,19 @@ impl Conv {
         }
         // SAFETY: both slices hold `images` images of elements of the right size.
         unsafe {
-            self.run_raw(
+            let run = ConvRun {
                 images,
-                x.as_ptr().cast(),
-                workspace.as_mut_ptr(),
-                workspace.len(),
-                parallel,
-                y.as_mut_ptr().cast(),
-            )
+                x: x.as_ptr().cast(),
+                residual: residual.as_ptr().cast(),
+                workspace: workspace.as_mut_ptr(),
+                workspace_size: workspace.len(),
+                y: y.as_mut_ptr().cast(),
+            };
+            self.run_raw(&run, parallel)
         }
     }
 
-    /// Runs `images` images, input and output without gaps. Results depend neither on the workers nor
+    /// Runs `run.images` images. Results depend neither on the workers nor
     /// on the instruction set.
     ///
     /// # Errors
@@ -371,17 +425,10 @@ impl Conv {
     /// [`Status::Overlap`], [`Status::InvalidArgument`] (sizes). Nothing is written then.
     ///
     /// # Safety
-    /// `x` can be read and `y` written for `images` images, `workspace` written for `workspace_size`
-    /// bytes; each unless NULL.
-    pub unsafe fn run_raw(
-        &self,
-        images: usize,
-        x: *const u8,
-        workspace: *mut u8,
-        workspace_size: usize,
-        parallel: &dyn Parallel,
-        y: *mut u8,
-    ) -> Result<()> {
+    /// `x` can be read, the residual read (if the plan has one) and `y` written for `images` images, `workspace`
+    /// written for `workspace_size` bytes; each unless NULL.
+    pub unsafe fn run_raw(&self, run: &ConvRun, parallel: &dyn Parallel) -> Result<()> {
+        let ConvRun { images, x, residual, workspace, workspace_size, y } = *run;
         if images == 0 {
             return Ok(());
         }
@@ -408,10 +455,16 @@ impl Conv {
         forbid_overlap(x_range, y_range)?;
         forbid_overlap(x_range, memory)?;
         forbid_overlap(y_range, memory)?;
+        if self.residual != Residual::None {
+            let element = self.residual.element_size();
+            let range = bytes("residual", residual, out_elements, element)?;
+            let same = element == self.output.element_size();
+            check_residual_range(range, y_range, memory, same)?;
+        }
 
         let (mut ends, codes, scales, zero_points) =
             self.carve(&mut Carver::new(workspace), images, workers)?;
-        ends.y = y;
+        (ends.y, ends.residual) = (y, residual);
         if !self.input.is_real() {
             ends.codes = x;
         }
@@ -491,11 +544,16 @@ impl Conv {
                 ImageLayout::Nhwc => (self.out_channels, 1),
                 ImageLayout::Nchw => (1, self.pixels),
             };
-            let base = image * self.pixels * self.out_channels
+            let at = image * self.pixels * self.out_channels
                 + group * packed.columns * column_stride
                 + first_pixel * row_stride;
-            let base = ends.y.add(base * element);
-            let destination = Destination { base, row_stride, column_stride };
+            let destination = Destination {
+                base: ends.y.add(at * element),
+                row_stride,
+                column_stride,
+                residual: ends.residual.wrapping_add(at * self.residual.element_size()),
+                residual_row_stride: row_stride,
+            };
             let blocks = blocks.get(..count).unwrap_or_default();
             self.engine.multiply(blocks, group, columns, &destination);
         }

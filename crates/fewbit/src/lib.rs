@@ -22,13 +22,16 @@ mod parallel;
 mod plan;
 pub mod tensor;
 
-pub use conv::{Conv, ConvAxis, ConvDesc, FilterLayout, ImageLayout};
+pub use conv::{Conv, ConvAxis, ConvDesc, ConvRun, FilterLayout, ImageLayout};
 pub use error::{Error, Result, Status, Value};
-pub use linear::{Linear, LinearDesc, LinearLayout};
+pub use linear::{Linear, LinearDesc, LinearLayout, LinearRun};
 pub use parallel::{Parallel, Serial};
 pub use plan::{
-    Activation, Bias, Code, DynamicSpec, Input, Output, Weights, Workspace, check_params,
+    ActivationMode, Bias, Code, DynamicSpec, Input, Output, Residual, Weights, Workspace,
+    check_params,
 };
+
+pub use fewbit_scheme::Activation;
 
 pub use fewbit_calibrate as calibrate;
 pub use fewbit_granularity as granularity;

@@ -2,13 +2,14 @@
 
 use crate::memory::{Allocator, Plain};
 use crate::plan::{
-    Activation, Bias, Block, Carver, Destination, Engine, Input, MAX_BLOCKS, MemoryRange, Operands,
-    Output, Quantizer, Slots, Weights, Workspace, block_count, check_operands, check_workspace,
-    cut, each_with_slot, forbid_overlap, most_blocks, size,
+    ActivationMode, Bias, Block, Carver, Destination, Engine, Input, MAX_BLOCKS, MemoryRange,
+    Operands, Output, Quantizer, Residual, Slots, Weights, Workspace, block_count, check_operands,
+    check_residual_range, check_workspace, cut, each_with_slot, forbid_overlap, most_blocks, size,
 };
 use crate::{Error, Parallel, Result, Status};
 use core::ops::Range;
 use core::sync::atomic::AtomicBool;
+use fewbit_scheme::Activation;
 use fewbit_simd::Supported;
 
 /// How a linear layer's weights lie.
@@ -41,6 +42,10 @@ pub struct LinearDesc<'a> {
     pub output: Output,
     /// What is applied before writing.
     pub activation: Activation,
+    /// How, where codes are written.
+    pub activation_mode: ActivationMode,
+    /// What is added before it, of the result's shape and layout.
+    pub residual: Residual,
 }
 
 /// A planned linear layer: packed weights and the kernels chosen. Immutable; threads may share it.
@@ -49,19 +54,40 @@ pub struct Linear {
     quantizer: Quantizer,
     input: Input,
     output: Output,
+    residual: Residual,
     in_features: usize,
     out_features: usize,
 }
 
-/// Where a run reads and writes.
-#[derive(Clone, Copy)]
-struct Ends {
-    x: *const u8,
-    x_stride: usize,
-    y: *mut u8,
-    y_stride: usize,
+/// A run's operands and memory. Strides are in elements of the plan's types.
+#[derive(Clone, Copy, Debug)]
+pub struct LinearRun {
+    /// M.
+    pub rows: usize,
+    /// M rows of K elements.
+    pub x: *const u8,
+    /// Distance of the rows of `x`, at least K.
+    pub x_stride: usize,
+    /// M rows of N elements, where the plan has a residual; may be `y`, element by element. Otherwise not
+    /// used.
+    pub residual: *const u8,
+    /// Distance of the residual's rows, at least N.
+    pub residual_stride: usize,
+    /// As [`Linear::workspace`] asks for; contents do not matter.
+    pub workspace: *mut u8,
+    /// Its bytes.
+    pub workspace_size: usize,
+    /// M rows of N elements.
+    pub y: *mut u8,
+    /// Distance of the rows of `y`, at least N.
+    pub y_stride: usize,
 }
-// SAFETY: tasks read `x` and write disjoint elements of `y`; the caller of the run vouches for both.
+
+/// What tasks share.
+#[derive(Clone, Copy)]
+struct Ends(LinearRun);
+// SAFETY: tasks read `x` and the residual and write disjoint elements of `y`; the caller of the run vouches
+// for all.
 unsafe impl Sync for Ends {}
 
 impl Linear {
@@ -87,6 +113,8 @@ impl Linear {
             bias: desc.bias,
             output: desc.output,
             activation: desc.activation,
+            mode: desc.activation_mode,
+            residual: desc.residual,
         };
         check_operands(&operands, n)?;
         let (rows, columns) = match desc.layout {
@@ -124,6 +152,7 @@ impl Linear {
             quantizer: Quantizer::new(desc.input, form, supported)?,
             input: desc.input,
             output: desc.output,
+            residual: desc.residual,
             in_features: k,
             out_features: n,
         })
@@ -202,10 +231,34 @@ impl Linear {
         parallel: &dyn Parallel,
         y: &mut [Y],
     ) -> Result<()> {
+        self.run_with_residual::<X, u8, Y>(rows, x, &[], workspace, parallel, y)
+    }
+
+    /// As [`run`](Linear::run) for a plan with a residual: `residual` holds `rows` contiguous rows of N elements.
+    ///
+    /// # Errors
+    /// As [`run`](Linear::run).
+    pub fn run_with_residual<X: Plain, R: Plain, Y: Plain>(
+        &self,
+        rows: usize,
+        x: &[X],
+        residual: &[R],
+        workspace: &mut [u8],
+        parallel: &dyn Parallel,
+        y: &mut [Y],
+    ) -> Result<()> {
         let (k, n) = (self.in_features, self.out_features);
+        let added = self.residual.element_size();
         let sides = [
             ("x", x.len(), k, size_of::<X>(), self.input.element_size()),
             ("y", y.len(), n, size_of::<Y>(), self.output.element_size()),
+            (
+                "residual",
+                residual.len(),
+                if added == 0 { 0 } else { n },
+                if added == 0 { 0 } else { size_of::<R>() },
+                added,
+            ),
         ];
         for (name, len, columns, given, wanted) in sides {
             if given != wanted {
@@ -231,22 +284,22 @@ impl Linear {
         let whole = (0..rows, 0..n);
         // SAFETY: both slices hold `rows` contiguous rows, and elements of the right size.
         unsafe {
-            self.run_raw(
+            let run = LinearRun {
                 rows,
-                x.as_ptr().cast(),
-                k,
-                workspace.as_mut_ptr(),
-                workspace.len(),
-                parallel,
-                y.as_mut_ptr().cast(),
-                n,
-                whole,
-            )
+                x: x.as_ptr().cast(),
+                x_stride: k,
+                residual: residual.as_ptr().cast(),
+                residual_stride: n,
+                workspace: workspace.as_mut_ptr(),
+                workspace_size: workspace.len(),
+                y: y.as_mut_ptr().cast(),
+                y_stride: n,
+            };
+            self.run_raw(&run, parallel, whole)
         }
     }
 
-    /// Runs rows `range.0` and columns `range.1` of a call of `rows` rows. Strides are in elements.
-    /// The results do not depend on the range, the workers or the instruction set.
+    /// Runs rows `range.0` and columns `range.1` of a call of `run.rows` rows. The results do not depend on the range, the workers or the instruction set.
     ///
     /// # Errors
     /// [`Status::NullPointer`], [`Status::InvalidArgument`] (strides, ranges),
@@ -254,22 +307,17 @@ impl Linear {
     /// is written then.
     ///
     /// # Safety
-    /// `x` can be read for `rows` rows of K elements, `y` written for `rows` rows of N elements in the
-    /// range, `workspace` written for `workspace_size` bytes; each unless NULL.
-    #[allow(clippy::too_many_arguments, reason = "the C call's arguments, one to one")]
+    /// `x` can be read for `rows` rows of K elements, the residual read (if the plan has one) and `y` written
+    /// for `rows` rows of N elements in the range, `workspace` written for `workspace_size` bytes; each unless
+    /// NULL.
     pub unsafe fn run_raw(
         &self,
-        rows: usize,
-        x: *const u8,
-        x_stride: usize,
-        workspace: *mut u8,
-        workspace_size: usize,
+        run: &LinearRun,
         parallel: &dyn Parallel,
-        y: *mut u8,
-        y_stride: usize,
         range: (Range<usize>, Range<usize>),
     ) -> Result<()> {
         let (row_range, columns) = range;
+        let LinearRun { rows, x, x_stride, workspace, workspace_size, y, y_stride, .. } = *run;
         let (k, n) = (self.in_features, self.out_features);
         check_range("row", &row_range, rows)?;
         check_range("column", &columns, n)?;
@@ -282,16 +330,26 @@ impl Linear {
         let needed = self.workspace(rows, workers)?.size;
         check_workspace(workspace, workspace_size, needed)?;
         let memory = MemoryRange::new("workspace", workspace, needed);
-        forbid_overlap(MemoryRange::new("x", x, x_bytes), MemoryRange::new("y", y, y_bytes))?;
+        let y_range = MemoryRange::new("y", y, y_bytes);
+        forbid_overlap(MemoryRange::new("x", x, x_bytes), y_range)?;
         forbid_overlap(MemoryRange::new("x", x, x_bytes), memory)?;
-        forbid_overlap(MemoryRange::new("y", y, y_bytes), memory)?;
+        forbid_overlap(y_range, memory)?;
+        let mut residual_stride = 0;
+        if self.residual != Residual::None {
+            let element = self.residual.element_size();
+            residual_stride = run.residual_stride;
+            let bytes = matrix_bytes("residual", run.residual, rows, n, residual_stride, element)?;
+            let range = MemoryRange::new("residual", run.residual, bytes);
+            let same = residual_stride == y_stride && element == self.output.element_size();
+            check_residual_range(range, y_range, memory, same)?;
+        }
 
         let parts = self.carve(&mut Carver::new(workspace), rows, workers)?;
-        let ends = Ends { x, x_stride, y, y_stride };
+        let ends = Ends(LinearRun { residual_stride, ..*run });
         // SAFETY: rows and strides as checked and promised; the parts hold a value a row.
         unsafe {
             self.quantizer.prepare(
-                (ends.x, x_stride),
+                (x, x_stride),
                 (rows, k),
                 row_range.clone(),
                 (parts.codes, parts.scales, parts.zero_points),
@@ -311,7 +369,7 @@ impl Linear {
             self.engine.is_direct() && (row_range.len() == 1 || cut.panels <= DIRECT_PANELS);
         let tasks = cut.row_tasks(row_blocks) * column_tasks;
         each_with_slot(parallel, tasks, &slots, |task, slot| {
-            let (ends, parts, column_tasks) = (&ends, &parts, column_tasks.max(1));
+            let (Ends(ends), parts, column_tasks) = (&ends, &parts, column_tasks.max(1));
             let first = row_range.start + task / column_tasks * cut.blocks * mr;
             let start = (first_panel + task % column_tasks * cut.panels) * nr;
             let part = columns.start.max(start)..columns.end.min(start + cut.panels * nr);
@@ -345,8 +403,14 @@ impl Linear {
             let element = self.output.element_size();
             // SAFETY: rows and columns of `y` that exist, which no other task has.
             unsafe {
-                let base = ends.y.add(first * ends.y_stride * element);
-                let destination = Destination { base, row_stride: ends.y_stride, column_stride: 1 };
+                let whole = Destination {
+                    base: ends.y,
+                    row_stride: ends.y_stride,
+                    column_stride: 1,
+                    residual: ends.residual,
+                    residual_row_stride: ends.residual_stride,
+                };
+                let destination = whole.at(first, 0, element, self.residual.element_size());
                 self.engine.multiply(
                     blocks.get(..count).unwrap_or_default(),
                     0,
@@ -411,7 +475,12 @@ fn matrix_bytes<T>(
         );
     }
     let bad = |text| {
-        Error::new(Status::InvalidArgument, if name == "x" { "x_stride" } else { "y_stride" }, text)
+        let name = match name {
+            "x" => "x_stride",
+            "y" => "y_stride",
+            _ => "residual_stride",
+        };
+        Error::new(Status::InvalidArgument, name, text)
     };
     if stride < columns {
         return Err(bad("is {}, less than the {} elements of a row").with(stride).with(columns));

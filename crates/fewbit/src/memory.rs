@@ -87,6 +87,8 @@ unsafe impl Plain for u8 {}
 // SAFETY: plain numbers.
 unsafe impl Plain for i8 {}
 // SAFETY: plain numbers.
+unsafe impl Plain for u16 {}
+// SAFETY: plain numbers.
 unsafe impl Plain for i16 {}
 // SAFETY: plain numbers.
 unsafe impl Plain for i32 {}

@@ -6,11 +6,11 @@ mod common;
 
 use common::{Backwards, Memory, Operands, Threads, value, workspace};
 use fewbit::memory::Allocator;
-use fewbit::scheme::QuantParams;
+use fewbit::scheme::{QuantParams, RealFormat::F32};
 use fewbit::simd::Supported;
 use fewbit::{
-    Activation, Bias, Code, Conv, ConvAxis, ConvDesc, FilterLayout, ImageLayout, Input, Output,
-    Parallel, Serial, Status, Weights,
+    Activation, ActivationMode, Bias, Code, Conv, ConvAxis, ConvDesc, ConvRun, FilterLayout,
+    ImageLayout, Input, Output, Parallel, Residual, Serial, Status, Weights,
 };
 use fewbit_testkit::{Rng, covered, fraction, limited, report, seed, supported_sets};
 
@@ -41,7 +41,9 @@ impl Layer {
             input: self.operands.input,
             bias: self.operands.bias.borrow(),
             output: self.operands.output,
-            activation: self.operands.activation,
+            activation: self.operands.finish.activation,
+            activation_mode: self.operands.finish.mode,
+            residual: self.operands.finish.residual,
         }
     }
 
@@ -66,12 +68,18 @@ impl Layer {
         })
     }
 
+    fn any_residual(&self, rng: &mut Rng) -> Vec<u8> {
+        let pixels: usize = self.out_dims().iter().product();
+        let count = self.images * pixels * self.groups * self.outputs;
+        self.operands.finish.residuals(rng, count)
+    }
+
     fn element(&self) -> usize {
         self.operands.output_element()
     }
 
     /// The output's bytes by definition.
-    fn definition(&self, x: &[u8]) -> Vec<u8> {
+    fn definition(&self, x: &[u8], residual: &[u8]) -> Vec<u8> {
         let dims = self.out_dims();
         let channels = self.groups * self.outputs;
         let pixels: usize = dims.iter().product();
@@ -87,7 +95,9 @@ impl Layer {
                         ImageLayout::Nhwc => (n * pixels + pixel) * channels + channel,
                         ImageLayout::Nchw => (n * channels + channel) * pixels + pixel,
                     };
-                    let bytes = self.operands.finish(sum, channel, params.scale);
+                    let added = self.operands.finish.residual_element();
+                    let residual = &residual[index * added..][..added];
+                    let bytes = self.operands.finish(sum, channel, params.scale, residual);
                     y[index * element..][..element].copy_from_slice(&bytes);
                 }
             }
@@ -135,30 +145,50 @@ impl Layer {
     }
 
     /// The output's bytes by a plan; input, output and workspace lie against guard pages.
-    fn run(&self, plan: &Conv, x: &[u8], parallel: &dyn Parallel, arenas: &mut Arenas) -> Vec<u8> {
+    fn run(
+        &self,
+        plan: &Conv,
+        (x, residual): (&[u8], &[u8]),
+        parallel: &dyn Parallel,
+        arenas: &mut Arenas,
+    ) -> Vec<u8> {
         let pixels: usize = self.out_dims().iter().product();
         let bytes = self.images * pixels * self.groups * self.outputs * self.element();
         let needed = plan.workspace(self.images, parallel.max_workers()).unwrap();
         let workspace = arenas.workspace.garbage(needed.size);
-        let from = arenas.x.copy(x);
-        let to = arenas.y.copy(&vec![0x77; bytes]);
+        let x = arenas.x.copy(x);
+        // A residual in the place of the results, if it can be.
+        let in_place = residual.len() == bytes && self.images.is_multiple_of(2);
+        let y = arenas.y.copy(if in_place { residual } else { &arenas.fill[..bytes] });
+        let residual = if in_place { y } else { arenas.residual.copy(residual) };
         // SAFETY: input, output and workspace have the sizes of this plan and this many images.
         unsafe {
-            plan.run_raw(self.images, from, workspace, needed.size, parallel, to).unwrap();
-            std::slice::from_raw_parts(to, bytes).to_vec()
+            let run = ConvRun {
+                images: self.images,
+                x,
+                residual,
+                workspace,
+                workspace_size: needed.size,
+                y,
+            };
+            plan.run_raw(&run, parallel).unwrap();
+            std::slice::from_raw_parts(y, bytes).to_vec()
         }
     }
 }
 
 struct Arenas {
     x: Memory,
+    residual: Memory,
     y: Memory,
     workspace: Memory,
+    fill: Vec<u8>,
 }
 
 impl Arenas {
     fn new() -> Arenas {
-        Arenas { x: Memory::new(1 << 20), y: Memory::new(1 << 20), workspace: Memory::new(1 << 20) }
+        let [x, residual, y, workspace] = [(); 4].map(|()| Memory::new(1 << 20));
+        Arenas { x, residual, y, workspace, fill: vec![0x77; 1 << 20] }
     }
 }
 
@@ -208,12 +238,13 @@ fn every_tile_equals_the_definition() {
         let Some(layer) = random_layer(&mut rng) else { continue };
         tried += 1;
         let x = layer.operands.any_data(&mut rng, layer.images, layer.images * layer.image());
-        let expected = layer.definition(&x);
+        let residual = layer.any_residual(&mut rng);
+        let expected = layer.definition(&x, &residual);
         for &set in &sets {
             let plan = layer.create(set);
             assert_eq!(plan.output_dims(), layer.out_dims());
             for parallel in [&Serial as &dyn Parallel, &Backwards] {
-                let got = layer.run(&plan, &x, parallel, &mut arenas);
+                let got = layer.run(&plan, (&x, &residual), parallel, &mut arenas);
                 assert_eq!(got, expected, "{} {layer:?}", plan.kernel_name());
             }
             covered("conv", set.set(), 1);
@@ -232,9 +263,10 @@ fn threads_change_nothing() {
         tried += 1;
         let x = layer.operands.any_data(&mut rng, layer.images, layer.images * layer.image());
         let plan = layer.create(limited());
-        let expected = layer.run(&plan, &x, &Serial, &mut arenas);
+        let residual = layer.any_residual(&mut rng);
+        let expected = layer.run(&plan, (&x, &residual), &Serial, &mut arenas);
         for workers in [1, 2, 3, 7] {
-            let got = layer.run(&plan, &x, &Threads(workers), &mut arenas);
+            let got = layer.run(&plan, (&x, &residual), &Threads(workers), &mut arenas);
             assert_eq!(got, expected, "{workers} workers, {layer:?}");
         }
     }
@@ -253,10 +285,12 @@ fn good<'a>() -> ConvDesc<'a> {
         layout: ImageLayout::Nhwc,
         filter_layout: FilterLayout::Ohwi,
         weights: Weights { code: Code::S8, codes: &[1; 54], scales: &[0.5], zero_points: &[] },
-        input: Input::Static(Code::U8, QuantParams { scale: 0.1, zero_point: 7 }),
+        input: Input::Static(F32, Code::U8, QuantParams { scale: 0.1, zero_point: 7 }),
         bias: Bias::None,
-        output: Output::F32,
+        output: Output::Real(F32),
         activation: Activation::None,
+        activation_mode: ActivationMode::Float,
+        residual: Residual::None,
     }
 }
 
@@ -354,7 +388,12 @@ fn bad_runs_are_refused_and_write_nothing() {
     let (xp, yp, wp) = (x.as_ptr().cast::<u8>(), y.as_mut_ptr().cast::<u8>(), memory.as_mut_ptr());
     let call = |images, x: *const u8, w, ws, y| {
         // SAFETY: refused before anything is touched, or within the buffers.
-        unsafe { plan.run_raw(images, x, w, ws, &Serial, y) }.map_err(|e| (e.status, e.argument))
+        unsafe {
+            let (residual, workspace, workspace_size) = (std::ptr::null(), w, ws);
+            let run = ConvRun { images, x, residual, workspace, workspace_size, y };
+            plan.run_raw(&run, &Serial)
+        }
+        .map_err(|e| (e.status, e.argument))
     };
     use Status::{BufferTooSmall, InvalidArgument, Misaligned, NullPointer, Overlap};
     let null = core::ptr::null_mut();

@@ -3,16 +3,16 @@
 
 mod common;
 
-use common::{Backwards, Threads, bits, workspace};
+use common::{Backwards, Finish, Threads, bits, real_bytes, real_value, workspace};
 use fewbit::memory::Allocator;
 use fewbit::scheme::{
-    IntFormat, ParamSpec, QuantParams, QuantizeMode, params_from_range, quantize, reduce,
-    requantize, scale,
+    IntFormat, ParamSpec, QuantParams, QuantizeMode, RealFormat, RealFormat::F32,
+    params_from_range, quantize, reduce,
 };
 use fewbit::simd::Supported;
 use fewbit::{
-    Activation, Bias, Code, DynamicSpec, Input, Linear, LinearDesc, LinearLayout, Output, Parallel,
-    Serial, Status, Weights,
+    Activation, ActivationMode, Bias, Code, DynamicSpec, Input, Linear, LinearDesc, LinearLayout,
+    LinearRun, Output, Parallel, Residual, Serial, Status, Weights,
 };
 use fewbit_testkit::{Rng, reference, report, sampled, seed, supported_sets};
 
@@ -31,7 +31,7 @@ struct Layer {
     bias_s32: Option<Vec<i32>>,
     bias_f32: Option<Vec<f32>>,
     output: Output,
-    activation: Activation,
+    finish: Finish,
 }
 
 impl Layer {
@@ -54,7 +54,9 @@ impl Layer {
                 _ => Bias::None,
             },
             output: self.output,
-            activation: self.activation,
+            activation: self.finish.activation,
+            activation_mode: self.finish.mode,
+            residual: self.finish.residual,
         }
     }
 
@@ -66,17 +68,20 @@ impl Layer {
         value(self.weight_code, self.weights[index])
     }
 
-    /// The outputs' bytes by definition. `x`: the codes, or the f32 bits.
-    fn definition(&self, x: &[u32]) -> Vec<u32> {
+    /// The outputs' bits by definition. `x`: the codes, or the numbers' bits; `residual`: the residuals' bytes.
+    fn definition(&self, x: &[u32], residual: &[u8]) -> Vec<u32> {
         let (m, n, k) = (self.m, self.n, self.k);
         let code = match self.input {
-            Input::Codes(code, _) | Input::Static(code, _) => code,
+            Input::Codes(code, _) | Input::Static(_, code, _) => code,
             Input::DynamicPerRow(d) | Input::DynamicPerTensor(d) => d.code,
         };
-        let real: Vec<f32> = x.iter().map(|&b| f32::from_bits(b)).collect();
+        let real: Vec<f32> = match real_format(&self.input) {
+            Some(format) => x.iter().map(|b| real_value(format, &b.to_ne_bytes())).collect(),
+            None => Vec::new(),
+        };
         let params: Vec<QuantParams> = (0..m)
             .map(|row| match self.input {
-                Input::Codes(_, p) | Input::Static(_, p) => p,
+                Input::Codes(_, p) | Input::Static(_, _, p) => p,
                 Input::DynamicPerRow(d) => dynamic(&real[row * k..(row + 1) * k], &d.spec),
                 Input::DynamicPerTensor(d) => dynamic(&real, &d.spec),
             })
@@ -111,31 +116,40 @@ impl Layer {
                     if self.scales.len() == 1 { self.scales[0] } else { self.scales[c] };
                 let row_scale = params[row].scale;
                 let bias = self.bias_f32.as_ref().map(|b| b[c]);
-                let relu = self.activation == Activation::Relu;
-                match self.output {
-                    Output::S32 => (if relu { acc.max(0) } else { acc }) as u32,
-                    Output::F32 => scale(acc, row_scale, weight_scale, bias, relu).to_bits(),
-                    Output::Codes(code, out) if bias.is_none() => {
-                        let multiplier = row_scale * weight_scale / out.scale;
-                        let format = code.format();
-                        let low = if relu { out.zero_point } else { format.qmin() };
-                        let clamp = (low, format.qmax());
-                        requantize(acc, multiplier, out.zero_point, format, clamp) as u8 as u32
-                    }
-                    Output::Codes(code, out) => {
-                        let y = scale(acc, row_scale, weight_scale, bias, relu);
-                        quantize(y, out, code.format(), QuantizeMode::default()) as u8 as u32
-                    }
-                }
+                let added = self.finish.residual_element();
+                let residual = &residual[i * added..][..added];
+                let factors = (row_scale, weight_scale);
+                let bytes = self.finish.bytes(self.output, acc, factors, bias, residual);
+                let mut word = [0; 4];
+                word[..bytes.len()].copy_from_slice(&bytes);
+                u32::from_le_bytes(word)
             })
             .collect()
     }
 
     /// The outputs of a plan, with strides on both sides and the rows and columns of a range.
-    fn run(&self, plan: &Linear, x: &[u32], parallel: &dyn Parallel, splits: usize) -> Vec<u32> {
+    fn run(
+        &self,
+        plan: &Linear,
+        (x, residual): (&[u32], &[u8]),
+        parallel: &dyn Parallel,
+        splits: usize,
+    ) -> Vec<u32> {
         let (m, n, k) = (self.m, self.n, self.k);
-        let in_size = if matches!(self.input, Input::Codes(..)) { 1 } else { 4 };
-        let out_size = if matches!(self.output, Output::Codes(..)) { 1 } else { 4 };
+        let in_size = real_format(&self.input).map_or(1, RealFormat::size);
+        let out_size = match self.output {
+            Output::S32 => 4,
+            Output::Real(real) => real.size(),
+            Output::Codes(..) => 1,
+        };
+        let added = self.finish.residual_element();
+        let residual_stride = n + 1;
+        let mut extra = vec![0xA5u8; m * residual_stride * added + 64];
+        let from = extra.as_ptr().align_offset(4);
+        for row in 0..m * added.min(1) {
+            let at = from + row * residual_stride * added;
+            extra[at..at + n * added].copy_from_slice(&residual[row * n * added..][..n * added]);
+        }
         let (x_stride, y_stride) = (k + 3, n + 2);
         let mut src = vec![0xA5u8; m * x_stride * in_size + 64];
         let shift = src.as_ptr().align_offset(4);
@@ -155,18 +169,18 @@ impl Layer {
             for columns in [0..border, border..n] {
                 // SAFETY: both buffers hold m strided rows from their aligned starts.
                 unsafe {
-                    plan.run_raw(
-                        m,
-                        src.as_ptr().add(shift),
+                    let run = LinearRun {
+                        rows: m,
+                        x: src.as_ptr().add(shift),
                         x_stride,
-                        memory.as_mut_ptr(),
-                        needed.size,
-                        parallel,
-                        dst.as_mut_ptr().add(to),
+                        residual: extra.as_ptr().add(from),
+                        residual_stride,
+                        workspace: memory.as_mut_ptr(),
+                        workspace_size: needed.size,
+                        y: dst.as_mut_ptr().add(to),
                         y_stride,
-                        (rows.clone(), columns),
-                    )
-                    .unwrap();
+                    };
+                    plan.run_raw(&run, parallel, (rows.clone(), columns)).unwrap();
                 }
             }
         }
@@ -192,6 +206,14 @@ impl Layer {
     }
 }
 
+fn real_format(input: &Input) -> Option<RealFormat> {
+    match *input {
+        Input::Codes(..) => None,
+        Input::Static(real, ..) => Some(real),
+        Input::DynamicPerRow(spec) | Input::DynamicPerTensor(spec) => Some(spec.real),
+    }
+}
+
 fn value(code: Code, byte: u8) -> i64 {
     match code {
         Code::S8 => byte as i8 as i64,
@@ -204,7 +226,7 @@ fn dynamic(x: &[f32], spec: &ParamSpec) -> QuantParams {
     params_from_range(low, high, spec).unwrap()
 }
 
-fn random_layer(rng: &mut Rng, (m, n, k): (usize, usize, usize)) -> (Layer, Vec<u32>) {
+fn random_layer(rng: &mut Rng, (m, n, k): (usize, usize, usize)) -> (Layer, Vec<u32>, Vec<u8>) {
     let codes = [Code::S8, Code::U8];
     let weight_code = rng.pick(&codes);
     let layout = rng.pick(&[LinearLayout::Nk, LinearLayout::Kn]);
@@ -232,9 +254,10 @@ fn random_layer(rng: &mut Rng, (m, n, k): (usize, usize, usize)) -> (Layer, Vec<
     } else {
         ParamSpec::symmetric(in_code.format())
     };
-    let dynamic = DynamicSpec { code: in_code, spec };
+    let real = rng.pick(&RealFormat::ALL);
+    let dynamic = DynamicSpec { real, code: in_code, spec };
     let input = match rng.below(4) {
-        0 => Input::Static(in_code, params),
+        0 => Input::Static(real, in_code, params),
         1 => Input::DynamicPerRow(dynamic),
         2 => Input::DynamicPerTensor(dynamic),
         _ => Input::Codes(in_code, params),
@@ -242,7 +265,7 @@ fn random_layer(rng: &mut Rng, (m, n, k): (usize, usize, usize)) -> (Layer, Vec<
     let is_dynamic = matches!(input, Input::DynamicPerRow(_) | Input::DynamicPerTensor(_));
     let output = match rng.below(4) {
         0 if !is_dynamic => Output::S32,
-        0 | 1 => Output::F32,
+        0 | 1 => Output::Real(rng.pick(&RealFormat::ALL)),
         _ => {
             let code = rng.pick(&codes);
             let scale = rng.pick(&[0.5, 0.037, 11.0]) * (k as f32).sqrt();
@@ -256,13 +279,19 @@ fn random_layer(rng: &mut Rng, (m, n, k): (usize, usize, usize)) -> (Layer, Vec<
     let bias_s32 = (bias == 1)
         .then(|| (0..n).map(|_| rng.next_u32() as i32 >> rng.pick(&[2, 10, 20])).collect());
     let bias_f32 = (bias == 2).then(|| (0..n).map(|_| rng.normal() * 10.0).collect());
-    let activation = rng.pick(&[Activation::None, Activation::Relu]);
+    let finish = Finish::any(rng, output, bias == 2);
     let x = match input {
         Input::Codes(..) => fill(rng, m * k).into_iter().map(u32::from).collect(),
         _ => (0..m * k)
             .map(|_| match rng.below(40) {
-                0 => rng.any_f32().to_bits(),
-                _ => rng.normal().to_bits(),
+                0 => rng.any_f32(),
+                _ => rng.normal(),
+            })
+            .map(|x| {
+                let bytes = real_bytes(real, x);
+                let mut word = [0; 4];
+                word[..bytes.len()].copy_from_slice(&bytes);
+                u32::from_le_bytes(word)
             })
             .collect(),
     };
@@ -280,9 +309,10 @@ fn random_layer(rng: &mut Rng, (m, n, k): (usize, usize, usize)) -> (Layer, Vec<
         bias_s32,
         bias_f32,
         output,
-        activation,
+        finish,
     };
-    (layer, x)
+    let residual = finish.residuals(rng, m * n);
+    (layer, x, residual)
 }
 
 const SIZES: [usize; 17] = [1, 2, 3, 4, 5, 6, 7, 11, 12, 13, 15, 16, 17, 31, 32, 33, 67];
@@ -296,17 +326,25 @@ fn every_tile_equals_the_definition() {
     });
     let sets = supported_sets();
     for shape in sampled("linear m x n x k", 7, grid) {
-        let (layer, x) = random_layer(&mut rng, shape);
-        let expected = layer.definition(&x);
+        let (layer, x, residual) = random_layer(&mut rng, shape);
+        let expected = layer.definition(&x, &residual);
+        let x = (x.as_slice(), residual.as_slice());
         for &set in &sets {
             let plan = layer.create(set);
             let splits = 1 + rng.below(3);
-            let label =
-                || format!("{} {shape:?} {:?} {:?}", plan.kernel_name(), layer.input, layer.output);
-            assert_eq!(layer.run(&plan, &x, &Serial, 1), expected, "{}", label());
+            let label = || {
+                format!(
+                    "{} {shape:?} {:?} {:?} {:?}",
+                    plan.kernel_name(),
+                    layer.input,
+                    layer.output,
+                    layer.finish
+                )
+            };
+            assert_eq!(layer.run(&plan, x, &Serial, 1), expected, "{}", label());
             // Threads are slow to start, under an emulator very; the next test has many.
             let parallel: &dyn Parallel = if rng.below(16) == 0 { &Threads(2) } else { &Backwards };
-            assert_eq!(layer.run(&plan, &x, parallel, splits), expected, "{}", label());
+            assert_eq!(layer.run(&plan, x, parallel, splits), expected, "{}", label());
             fewbit_testkit::covered("linear", set.set(), 1);
         }
     }
@@ -318,12 +356,13 @@ fn threads_and_splits_change_nothing() {
     let mut rng = Rng::new(seed() + 1);
     for shape in [(1, 600, 40), (50, 300, 33), (130, 7, 20)] {
         for _ in 0..6 {
-            let (layer, x) = random_layer(&mut rng, shape);
+            let (layer, x, residual) = random_layer(&mut rng, shape);
+            let x = (x.as_slice(), residual.as_slice());
             let plan = layer.create(fewbit_testkit::limited());
-            let expected = layer.run(&plan, &x, &Serial, 1);
+            let expected = layer.run(&plan, x, &Serial, 1);
             for workers in [1, 2, 3, 7] {
                 for splits in [1, 2, 5] {
-                    assert_eq!(layer.run(&plan, &x, &Threads(workers), splits), expected);
+                    assert_eq!(layer.run(&plan, x, &Threads(workers), splits), expected);
                 }
             }
         }
@@ -361,6 +400,8 @@ fn the_bound_is_exact() {
                 bias: Bias::None,
                 output: Output::S32,
                 activation: Activation::None,
+                activation_mode: ActivationMode::Float,
+                residual: Residual::None,
             };
             for set in supported_sets() {
                 let plan = Linear::create(&desc, set, &Allocator::DEFAULT);
@@ -403,8 +444,10 @@ fn bad_descriptions_are_refused() {
         weight_stride: 0,
         input: Input::Codes(Code::S8, params),
         bias: Bias::None,
-        output: Output::F32,
+        output: Output::Real(F32),
         activation: Activation::None,
+        activation_mode: ActivationMode::Float,
+        residual: Residual::None,
     };
     let refused = |desc: LinearDesc<'_>| {
         let error = Linear::create(&desc, Supported::SCALAR, &Allocator::DEFAULT).err().unwrap();
@@ -413,7 +456,7 @@ fn bad_descriptions_are_refused() {
     assert!(Linear::create(&good, Supported::SCALAR, &Allocator::DEFAULT).is_ok());
     use Status::{BufferTooSmall, InvalidArgument, Unsupported};
     let spec = ParamSpec::affine(IntFormat::U8);
-    let dynamic = DynamicSpec { code: Code::U8, spec };
+    let dynamic = DynamicSpec { real: F32, code: Code::U8, spec };
     for input in [Input::DynamicPerRow(dynamic), Input::DynamicPerTensor(dynamic)] {
         let desc = LinearDesc { input, ..good };
         assert!(Linear::create(&desc, Supported::SCALAR, &Allocator::DEFAULT).is_ok());
@@ -449,7 +492,7 @@ fn bad_descriptions_are_refused() {
             refused(LinearDesc { weights, ..good }),
             (InvalidArgument, "desc.weights.scales")
         );
-        let input = Input::Static(Code::S8, QuantParams { scale, zero_point: 0 });
+        let input = Input::Static(F32, Code::S8, QuantParams { scale, zero_point: 0 });
         assert_eq!(refused(LinearDesc { input, ..good }), (InvalidArgument, "desc.input"));
         let output = Output::Codes(Code::S8, QuantParams { scale, zero_point: 0 });
         assert_eq!(refused(LinearDesc { output, ..good }), (InvalidArgument, "desc.output"));
@@ -465,7 +508,7 @@ fn bad_descriptions_are_refused() {
     assert_eq!(refused(LinearDesc { input, ..good }), (InvalidArgument, "desc.input"));
     for (code, format) in [(Code::S8, IntFormat::U8), (Code::U8, IntFormat::S4)] {
         // Zero points of the other format would break the proof of the bound.
-        let dynamic = DynamicSpec { code, spec: ParamSpec::affine(format) };
+        let dynamic = DynamicSpec { real: F32, code, spec: ParamSpec::affine(format) };
         for input in [Input::DynamicPerRow(dynamic), Input::DynamicPerTensor(dynamic)] {
             assert_eq!(refused(LinearDesc { input, ..good }), (InvalidArgument, "desc.input"));
         }
@@ -481,9 +524,11 @@ fn bad_descriptions_are_refused() {
 #[test]
 fn bad_runs_are_refused_and_write_nothing() {
     let mut rng = Rng::new(9);
-    let (mut layer, _) = random_layer(&mut rng, (5, 6, 7));
-    layer.input = Input::Static(Code::S8, QuantParams { scale: 0.1, zero_point: 0 });
-    layer.output = Output::F32;
+    let (mut layer, _, _) = random_layer(&mut rng, (5, 6, 7));
+    layer.input = Input::Static(F32, Code::S8, QuantParams { scale: 0.1, zero_point: 0 });
+    layer.output = Output::Real(F32);
+    layer.finish.mode = ActivationMode::Float;
+    layer.finish.residual = Residual::None;
     layer.bias_s32 = None;
     let plan = layer.create(fewbit_testkit::limited());
     let x = [1.0f32; 35];
@@ -493,8 +538,21 @@ fn bad_runs_are_refused_and_write_nothing() {
     let (xp, yp, wp) = (x.as_ptr().cast::<u8>(), y.as_mut_ptr().cast::<u8>(), memory.as_mut_ptr());
     let call = |x, xs, w, ws, y, ys, range| {
         // SAFETY: refused before anything is touched, or within the buffers.
-        unsafe { plan.run_raw(5, x, xs, w, ws, &Serial, y, ys, range) }
-            .map_err(|e| (e.status, e.argument))
+        unsafe {
+            let run = LinearRun {
+                rows: 5,
+                x,
+                x_stride: xs,
+                residual: std::ptr::null(),
+                residual_stride: 0,
+                workspace: w,
+                workspace_size: ws,
+                y,
+                y_stride: ys,
+            };
+            plan.run_raw(&run, &Serial, range)
+        }
+        .map_err(|e| (e.status, e.argument))
     };
     use Status::{BufferTooSmall, InvalidArgument, Misaligned, NullPointer, Overlap};
     let size = needed.size;

@@ -5,14 +5,15 @@ use crate::boundary::{
     unknown,
 };
 use crate::plans::{
-    allocator, fewbit_allocator, fewbit_bias, fewbit_input, fewbit_output, fewbit_weights,
+    allocator, fewbit_allocator, fewbit_bias, fewbit_input, fewbit_output, fewbit_residual,
+    fewbit_weights,
 };
 use crate::status::{fewbit_error, fewbit_status};
 use crate::version::write_name;
 use core::ffi::{c_char, c_void};
 use core::ptr::NonNull;
 use fewbit::memory::{Allocator, drop_handle, into_handle};
-use fewbit::{Conv, ConvAxis, ConvDesc, Error, FilterLayout, ImageLayout, Status};
+use fewbit::{Conv, ConvAxis, ConvDesc, ConvRun, Error, FilterLayout, ImageLayout, Status};
 
 /// Images [n][spatial...][channel].
 pub const FEWBIT_LAYOUT_NHWC: i32 = 0;
@@ -76,6 +77,8 @@ pub struct fewbit_conv_desc {
     pub input: fewbit_input,
     /// What is added.
     pub bias: fewbit_bias,
+    /// What is added to the result.
+    pub residual: fewbit_residual,
     /// What is written.
     pub output: fewbit_output,
     /// NULL: malloc and free.
@@ -153,7 +156,7 @@ pub unsafe extern "C" fn fewbit_conv_create(
             if desc.groups == 0 {
                 return Err(Error::new(Status::InvalidArgument, "desc.groups", "is 0"));
             }
-            let (output, activation) = desc.output.read()?;
+            let (output, activation, activation_mode) = desc.output.read()?;
             let allocator = allocator(desc.allocator)?;
             let plan = Conv::create(
                 &ConvDesc {
@@ -168,6 +171,8 @@ pub unsafe extern "C" fn fewbit_conv_create(
                     bias: desc.bias.read(desc.out_channels)?,
                     output,
                     activation,
+                    activation_mode,
+                    residual: desc.residual.read()?,
                 },
                 supported,
                 &allocator,
@@ -240,6 +245,8 @@ pub unsafe extern "C" fn fewbit_conv_workspace(
 ///
 /// @param[in] images  0 does nothing.
 /// @param[in] x  images * in_elements elements of the input's type (fewbit_conv_info tells in_elements).
+/// @param[in] residual  images * out_elements elements of the residual's type; may be y, where elements are equally
+///                      large. Not used, and may be NULL, without a residual.
 /// @param[in] workspace, workspace_size  As fewbit_conv_workspace asks for; contents do not matter.
 /// @param[in] parallel_for  The caller's threads, or NULL. The results do not depend on it.
 /// @param[out] y  images * out_elements elements of the output's type. x, y and workspace must not overlap.
@@ -253,6 +260,7 @@ pub unsafe extern "C" fn fewbit_conv_run(
     conv: *const fewbit_conv,
     images: usize,
     x: *const c_void,
+    residual: *const c_void,
     workspace: *mut c_void,
     workspace_size: usize,
     parallel_for: *const fewbit_parallel_for,
@@ -262,14 +270,15 @@ pub unsafe extern "C" fn fewbit_conv_run(
     // SAFETY: the documented contract.
     unsafe {
         float_entry(error, |_| {
-            plan(conv)?.run_raw(
+            let run = ConvRun {
                 images,
-                x.cast(),
-                workspace.cast(),
+                x: x.cast(),
+                residual: residual.cast(),
+                workspace: workspace.cast(),
                 workspace_size,
-                &Threads::new(parallel_for)?,
-                y.cast(),
-            )
+                y: y.cast(),
+            };
+            plan(conv)?.run_raw(&run, &Threads::new(parallel_for)?)
         })
     }
 }

@@ -5,15 +5,15 @@ use crate::boundary::{
     unknown,
 };
 use crate::plans::{
-    allocator, fewbit_allocator, fewbit_bias, fewbit_input, fewbit_output, fewbit_weights,
+    allocator, fewbit_allocator, fewbit_bias, fewbit_input, fewbit_output, fewbit_residual,
+    fewbit_weights,
 };
 use crate::status::{fewbit_error, fewbit_status};
 use crate::version::write_name;
 use core::ffi::{c_char, c_void};
-use core::ops::Range;
-use core::ptr::NonNull;
+use core::ptr::{NonNull, null};
 use fewbit::memory::{Allocator, drop_handle, into_handle};
-use fewbit::{Error, Linear, LinearDesc, LinearLayout, Status};
+use fewbit::{Error, Linear, LinearDesc, LinearLayout, LinearRun, Status};
 
 /// Weights [out_features][in_features]: an output's weights are contiguous.
 pub const FEWBIT_LAYOUT_NK: i32 = 0;
@@ -50,6 +50,8 @@ pub struct fewbit_linear_desc {
     pub input: fewbit_input,
     /// What is added.
     pub bias: fewbit_bias,
+    /// What is added to the result.
+    pub residual: fewbit_residual,
     /// What is written.
     pub output: fewbit_output,
     /// NULL: malloc and free.
@@ -57,9 +59,10 @@ pub struct fewbit_linear_desc {
 }
 
 /// Packs a linear layer's weights and chooses its kernels: y[m][n] = sum over k of (x[m][k] - zx) * (w[n][k] - zw[n]),
-/// exact in int32, then in this order: s32 bias; for f32 output f32(acc) * (x scale * w scale), f32 bias, activation; for
-/// 8-bit output requantize(acc, (x scale * w scale) / y scale), the activation as a clamp (with an f32 bias: the f32
-/// result, quantized). The only call on a plan that allocates.
+/// exact in int32, then in this order: s32 bias; for f32 output f32(acc) * (x scale * w scale), f32 bias, residual,
+/// activation; for f16 and bf16 output that, rounded once more; for 8-bit output requantize(acc, (x scale * w scale) /
+/// y scale), with ReLU and clamp as a clamp of the codes, or, with an f32 bias, a residual or another activation, the
+/// f32 result, quantized. The only call on a plan that allocates.
 ///
 /// @param[in] desc  The layer.
 /// @param[out] linear  The plan; destroy it with fewbit_linear_destroy. Untouched on error.
@@ -100,7 +103,7 @@ pub unsafe extern "C" fn fewbit_linear_create(
                 .saturating_sub(1)
                 .checked_mul(stride)
                 .and_then(|codes| codes.checked_add(columns));
-            let (output, activation) = desc.output.read()?;
+            let (output, activation, activation_mode) = desc.output.read()?;
             let allocator = allocator(desc.allocator)?;
             let plan = Linear::create(
                 &LinearDesc {
@@ -113,6 +116,8 @@ pub unsafe extern "C" fn fewbit_linear_create(
                     bias: desc.bias.read(n)?,
                     output,
                     activation,
+                    activation_mode,
+                    residual: desc.residual.read()?,
                 },
                 supported,
                 &allocator,
@@ -180,7 +185,7 @@ pub unsafe extern "C" fn fewbit_linear_workspace(
     }
 }
 
-/// Runs the layer on `rows` rows.
+/// Runs the layer on `rows` rows. A plan with a residual wants fewbit_linear_run_range.
 ///
 /// @param[in] rows  M; 0 does nothing.
 /// @param[in] x  M rows of in_features elements of the input's type, x_stride elements apart.
@@ -212,17 +217,29 @@ pub unsafe extern "C" fn fewbit_linear_run(
     unsafe {
         float_entry(error, |_| {
             let columns = 0..plan(linear)?.out_features();
-            let run =
-                Run { rows, x, x_stride, workspace, workspace_size, parallel_for, y, y_stride };
-            run.run(plan(linear)?, 0..rows, columns)
+            let run = LinearRun {
+                rows,
+                x: x.cast(),
+                x_stride,
+                residual: null(),
+                residual_stride: 0,
+                workspace: workspace.cast(),
+                workspace_size,
+                y: y.cast(),
+                y_stride,
+            };
+            plan(linear)?.run_raw(&run, &Threads::new(parallel_for)?, (0..rows, columns))
         })
     }
 }
 
-/// Runs some rows and columns of a call of `rows` rows, for engines that split the work themselves: the results are
-/// those of fewbit_linear_run, whatever the ranges. Calls at the same time need a workspace each. (Dynamic input per
+/// Runs some rows and columns of a call of `rows` rows, for engines that split the work themselves, and for plans with
+/// a residual: the results are the same, whatever the ranges. Calls at the same time need a workspace each. (Dynamic input per
 /// tensor looks at all rows in each call.)
 ///
+/// @param[in] residual  M rows of out_features elements of the residual's type; may be y, where elements are equally
+///                      large and far apart. Not used, and may be NULL, without a residual.
+/// @param[in] residual_stride  At least out_features, where there is a residual.
 /// @param[in] row_begin, row_end  Rows, 0 <= row_begin <= row_end <= rows.
 /// @param[in] col_begin, col_end  Columns of y, up to out_features.
 /// @return As fewbit_linear_run, whose other parameters these are.
@@ -235,6 +252,8 @@ pub unsafe extern "C" fn fewbit_linear_run_range(
     rows: usize,
     x: *const c_void,
     x_stride: usize,
+    residual: *const c_void,
+    residual_stride: usize,
     workspace: *mut c_void,
     workspace_size: usize,
     parallel_for: *const fewbit_parallel_for,
@@ -249,48 +268,20 @@ pub unsafe extern "C" fn fewbit_linear_run_range(
     // SAFETY: the documented contract.
     unsafe {
         float_entry(error, |_| {
-            let run =
-                Run { rows, x, x_stride, workspace, workspace_size, parallel_for, y, y_stride };
-            run.run(plan(linear)?, row_begin..row_end, col_begin..col_end)
+            let run = LinearRun {
+                rows,
+                x: x.cast(),
+                x_stride,
+                residual: residual.cast(),
+                residual_stride,
+                workspace: workspace.cast(),
+                workspace_size,
+                y: y.cast(),
+                y_stride,
+            };
+            let range = (row_begin..row_end, col_begin..col_end);
+            plan(linear)?.run_raw(&run, &Threads::new(parallel_for)?, range)
         })
-    }
-}
-
-/// A run's arguments.
-struct Run {
-    rows: usize,
-    x: *const c_void,
-    x_stride: usize,
-    workspace: *mut c_void,
-    workspace_size: usize,
-    parallel_for: *const fewbit_parallel_for,
-    y: *mut c_void,
-    y_stride: usize,
-}
-
-impl Run {
-    /// # Safety
-    /// As documented for the exported functions.
-    unsafe fn run(
-        &self,
-        plan: &Linear,
-        rows: Range<usize>,
-        columns: Range<usize>,
-    ) -> fewbit::Result<()> {
-        // SAFETY: by this function's contract.
-        unsafe {
-            plan.run_raw(
-                self.rows,
-                self.x.cast(),
-                self.x_stride,
-                self.workspace.cast(),
-                self.workspace_size,
-                &Threads::new(self.parallel_for)?,
-                self.y.cast(),
-                self.y_stride,
-                (rows, columns),
-            )
-        }
     }
 }
 

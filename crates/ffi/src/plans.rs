@@ -2,24 +2,50 @@
 
 use crate::arrays::fewbit_quant_params;
 use crate::boundary::{array, slice, unknown};
-use crate::tensors::{FEWBIT_F32, FEWBIT_S8, FEWBIT_S32, FEWBIT_U8, scheme, symmetric_range};
+use crate::tensors::{
+    FEWBIT_BF16, FEWBIT_F16, FEWBIT_F32, FEWBIT_S8, FEWBIT_S32, FEWBIT_U8, real, scheme,
+    symmetric_range,
+};
 use core::ffi::c_void;
 use fewbit::memory::Allocator;
 use fewbit::scheme::ParamSpec;
-use fewbit::{Activation, Bias, Code, DynamicSpec, Error, Input, Output, Result, Status, Weights};
+use fewbit::{
+    Activation, ActivationMode, Bias, Code, DynamicSpec, Error, Input, Output, Residual, Result,
+    Status, Weights,
+};
 
 /// The input is codes with known parameters.
 pub const FEWBIT_INPUT_CODES: i32 = 0;
-/// The input is f32, quantized in the run with known parameters.
+/// The input is numbers, quantized in the run with known parameters.
 pub const FEWBIT_INPUT_STATIC: i32 = 1;
-/// The input is f32, quantized in the run with parameters from each row's range (convolution: each image's).
+/// The input is numbers, quantized in the run with parameters from each row's range (convolution: each image's).
 pub const FEWBIT_INPUT_DYNAMIC_PER_ROW: i32 = 2;
-/// The input is f32, quantized in the run with parameters from the whole input's range.
+/// The input is numbers, quantized in the run with parameters from the whole input's range.
 pub const FEWBIT_INPUT_DYNAMIC_PER_TENSOR: i32 = 3;
 /// No activation.
 pub const FEWBIT_ACTIVATION_NONE: i32 = 0;
 /// max(0, y).
 pub const FEWBIT_ACTIVATION_RELU: i32 = 1;
+/// min(max(y, alpha), beta); 0 and 6 make ReLU6.
+pub const FEWBIT_ACTIVATION_CLAMP: i32 = 2;
+/// y, or alpha * y where y is negative.
+pub const FEWBIT_ACTIVATION_LEAKY_RELU: i32 = 3;
+/// y * min(max(y + 3, 0), 6) / 6.
+pub const FEWBIT_ACTIVATION_HARD_SWISH: i32 = 4;
+/// 1 / (1 + exp(-y)).
+pub const FEWBIT_ACTIVATION_SIGMOID: i32 = 5;
+/// y / (1 + exp(-y)), also called swish.
+pub const FEWBIT_ACTIVATION_SILU: i32 = 6;
+/// The hyperbolic tangent.
+pub const FEWBIT_ACTIVATION_TANH: i32 = 7;
+/// y (1 + erf(y / sqrt 2)) / 2: the exact form.
+pub const FEWBIT_ACTIVATION_GELU: i32 = 8;
+/// y (1 + tanh(sqrt(2 / pi) (y + 0.044715 y^3))) / 2: its approximation.
+pub const FEWBIT_ACTIVATION_GELU_TANH: i32 = 9;
+/// The activation of real results, which are then stored or quantized.
+pub const FEWBIT_ACTIVATION_MODE_FLOAT: i32 = 0;
+/// The activation of intermediate codes by a table of 256, as operators computed one by one give it.
+pub const FEWBIT_ACTIVATION_MODE_TABLE: i32 = 1;
 
 /// Where create calls take memory from, and destroy calls give it back. Must be callable from any thread that
 /// creates or destroys. Must not throw, nor leave by longjmp.
@@ -63,12 +89,16 @@ pub struct fewbit_weights {
 pub struct fewbit_input {
     /// FEWBIT_INPUT_*.
     pub mode: i32,
-    /// The codes that are read, or that f32 is quantized to: FEWBIT_S8 or FEWBIT_U8.
+    /// The codes that are read, or that numbers are quantized to: FEWBIT_S8 or FEWBIT_U8.
     pub dtype: i32,
+    /// The numbers that are read, in all modes but FEWBIT_INPUT_CODES: FEWBIT_F32, FEWBIT_F16 or FEWBIT_BF16.
+    pub real: i32,
     /// FEWBIT_SCHEME_*, for the dynamic modes.
     pub scheme: i32,
     /// FEWBIT_RANGE_*, for the dynamic modes.
     pub range: i32,
+    /// Must be 0.
+    pub reserved: i32,
     /// For FEWBIT_INPUT_CODES and FEWBIT_INPUT_STATIC.
     pub params: fewbit_quant_params,
 }
@@ -92,11 +122,34 @@ pub struct fewbit_bias {
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct fewbit_output {
-    /// FEWBIT_S32 (the sums; not with a dynamic input), FEWBIT_F32, FEWBIT_S8 or FEWBIT_U8.
+    /// FEWBIT_S32 (the sums; not with a dynamic input), FEWBIT_F32, FEWBIT_F16, FEWBIT_BF16, FEWBIT_S8 or FEWBIT_U8.
     pub dtype: i32,
-    /// FEWBIT_ACTIVATION_*.
+    /// FEWBIT_ACTIVATION_*; with s32 output none or ReLU.
     pub activation: i32,
     /// For 8-bit outputs.
+    pub params: fewbit_quant_params,
+    /// FEWBIT_ACTIVATION_CLAMP: the smallest result; FEWBIT_ACTIVATION_LEAKY_RELU: the slope.
+    pub alpha: f32,
+    /// FEWBIT_ACTIVATION_CLAMP: the largest result.
+    pub beta: f32,
+    /// FEWBIT_ACTIVATION_MODE_*; the table is for 8-bit outputs without f32 bias and residual.
+    pub mode: i32,
+    /// FEWBIT_ACTIVATION_MODE_TABLE: the intermediate codes, FEWBIT_S8 or FEWBIT_U8.
+    pub table_dtype: i32,
+    /// FEWBIT_ACTIVATION_MODE_TABLE: their parameters.
+    pub table_params: fewbit_quant_params,
+}
+
+/// What is added to each result before the activation: a tensor of the result's shape that each run is given.
+#[allow(non_camel_case_types, reason = "the name in C")]
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct fewbit_residual {
+    /// 0: nothing is added, and the rest is not used; 1: a tensor is.
+    pub present: i32,
+    /// FEWBIT_F32, FEWBIT_F16, FEWBIT_BF16, or codes: FEWBIT_S8, FEWBIT_U8.
+    pub dtype: i32,
+    /// For codes.
     pub params: fewbit_quant_params,
 }
 
@@ -154,7 +207,9 @@ impl fewbit_weights {
 
 impl fewbit_input {
     pub(crate) fn read(&self) -> Result<Input> {
+        must_be_zero("desc.input.reserved", self.reserved)?;
         let code = code("desc.input.dtype", self.dtype)?;
+        let real = || real("desc.input.real", self.real);
         let dynamic = || -> Result<DynamicSpec> {
             let spec = ParamSpec {
                 format: code.format(),
@@ -162,11 +217,11 @@ impl fewbit_input {
                 range: symmetric_range("desc.input.range", self.range)?,
                 power_of_two: false,
             };
-            Ok(DynamicSpec { code, spec })
+            Ok(DynamicSpec { real: real()?, code, spec })
         };
         match self.mode {
             FEWBIT_INPUT_CODES => Ok(Input::Codes(code, self.params.into())),
-            FEWBIT_INPUT_STATIC => Ok(Input::Static(code, self.params.into())),
+            FEWBIT_INPUT_STATIC => Ok(Input::Static(real()?, code, self.params.into())),
             FEWBIT_INPUT_DYNAMIC_PER_ROW => Ok(Input::DynamicPerRow(dynamic()?)),
             FEWBIT_INPUT_DYNAMIC_PER_TENSOR => Ok(Input::DynamicPerTensor(dynamic()?)),
             other => Err(unknown("desc.input.mode", other)),
@@ -205,27 +260,62 @@ impl fewbit_bias {
 }
 
 impl fewbit_output {
-    pub(crate) fn read(&self) -> Result<(Output, Activation)> {
+    pub(crate) fn read(&self) -> Result<(Output, Activation, ActivationMode)> {
+        let (alpha, beta) = (self.alpha, self.beta);
         let activation = match self.activation {
             FEWBIT_ACTIVATION_NONE => Activation::None,
             FEWBIT_ACTIVATION_RELU => Activation::Relu,
+            FEWBIT_ACTIVATION_CLAMP => Activation::Clamp { low: alpha, high: beta },
+            FEWBIT_ACTIVATION_LEAKY_RELU => Activation::LeakyRelu { slope: alpha },
+            FEWBIT_ACTIVATION_HARD_SWISH => Activation::HardSwish,
+            FEWBIT_ACTIVATION_SIGMOID => Activation::Sigmoid,
+            FEWBIT_ACTIVATION_SILU => Activation::Silu,
+            FEWBIT_ACTIVATION_TANH => Activation::Tanh,
+            FEWBIT_ACTIVATION_GELU => Activation::Gelu,
+            FEWBIT_ACTIVATION_GELU_TANH => Activation::GeluTanh,
             other => return Err(unknown("desc.output.activation", other)),
+        };
+        let mode = match self.mode {
+            FEWBIT_ACTIVATION_MODE_FLOAT => ActivationMode::Float,
+            FEWBIT_ACTIVATION_MODE_TABLE => ActivationMode::Table(
+                code("desc.output.table_dtype", self.table_dtype)?,
+                self.table_params.into(),
+            ),
+            other => return Err(unknown("desc.output.mode", other)),
         };
         let output = match self.dtype {
             FEWBIT_S32 => Output::S32,
-            FEWBIT_F32 => Output::F32,
+            FEWBIT_F32 | FEWBIT_F16 | FEWBIT_BF16 => {
+                Output::Real(real("desc.output.dtype", self.dtype)?)
+            }
             FEWBIT_S8 => Output::Codes(Code::S8, self.params.into()),
             FEWBIT_U8 => Output::Codes(Code::U8, self.params.into()),
             other => {
                 return Err(Error::new(
                     Status::Unsupported,
                     "desc.output.dtype",
-                    "is {}, but outputs are FEWBIT_S32, FEWBIT_F32, FEWBIT_S8 or FEWBIT_U8",
+                    "is {}, but outputs are FEWBIT_S32, FEWBIT_F32, FEWBIT_F16, FEWBIT_BF16, FEWBIT_S8 or \
+                     FEWBIT_U8",
                 )
                 .with(other));
             }
         };
-        Ok((output, activation))
+        Ok((output, activation, mode))
+    }
+}
+
+impl fewbit_residual {
+    pub(crate) fn read(&self) -> Result<Residual> {
+        match (self.present, self.dtype) {
+            (0, _) => Ok(Residual::None),
+            (1, FEWBIT_F32 | FEWBIT_F16 | FEWBIT_BF16) => {
+                Ok(Residual::Real(real("desc.residual.dtype", self.dtype)?))
+            }
+            (1, dtype) => {
+                Ok(Residual::Codes(code("desc.residual.dtype", dtype)?, self.params.into()))
+            }
+            (other, _) => Err(unknown("desc.residual.present", other)),
+        }
     }
 }
 

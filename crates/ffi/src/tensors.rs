@@ -181,13 +181,18 @@ unsafe fn tensor_quant(spec: *const fewbit_tensor_quant) -> Result<(TensorQuant,
         },
         other => return Err(unknown("spec.granularity", other)),
     };
-    let real = match spec.real {
-        FEWBIT_F32 => RealFormat::F32,
-        FEWBIT_F16 => RealFormat::F16,
-        FEWBIT_BF16 => RealFormat::Bf16,
-        other => return Err(unknown("spec.real", other)),
-    };
+    let real = real("spec.real", spec.real)?;
     Ok((TensorQuant { params, granularity, mode: QuantizeMode { rounding, quotient } }, real))
+}
+
+/// A format of numbers.
+pub(crate) fn real(name: &'static str, dtype: i32) -> Result<RealFormat> {
+    match dtype {
+        FEWBIT_F32 => Ok(RealFormat::F32),
+        FEWBIT_F16 => Ok(RealFormat::F16),
+        FEWBIT_BF16 => Ok(RealFormat::Bf16),
+        other => Err(unknown(name, other)),
+    }
 }
 
 /// A tensor's real numbers, checked as far as a pointer and a layout go.

@@ -5,11 +5,14 @@
 //! ([`fewbit_simd::with_default_env`]).
 #![no_std]
 
+pub mod activate;
+pub mod add;
 pub mod block;
 pub mod convert;
 pub mod dequantize;
 mod elementwise;
 pub mod gemm;
+pub mod lookup;
 pub mod pack;
 mod params;
 pub mod quantize;
@@ -31,11 +34,14 @@ pub fn rows() -> impl Iterator<Item = RowInfo> {
         .chain(dequantize::rows())
         .chain(requantize::rows())
         .chain(rescale::rows())
+        .chain(lookup::rows())
         .chain(convert::rows())
         .chain(block::rows())
         .chain(pack::rows())
         .chain(reduce::rows())
         .chain(scale::rows())
+        .chain(activate::rows())
+        .chain(add::rows())
         .chain(gemm::rows())
 }
 

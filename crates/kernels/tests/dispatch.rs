@@ -1,7 +1,9 @@
 //! The tables: names, order, and which row each CPU would run, asked of any CPU on any host.
 
 use fewbit_kernels::registry::{Row, RowInfo, best, bind, select};
-use fewbit_kernels::{block, convert, dequantize, pack, quantize, reduce, requantize, rescale};
+use fewbit_kernels::{
+    activate, add, block, convert, dequantize, lookup, pack, quantize, reduce, requantize, rescale,
+};
 use fewbit_scheme::block::{gguf::Gguf, mx::Mx};
 use fewbit_simd::{Isa, IsaSet, Supported};
 use std::collections::HashSet;
@@ -146,7 +148,13 @@ fn every_table_is_listed() {
     let blocks = blocks.flat_map(|(to, from)| names(to).chain(names(from)));
     let scaled = Mx::ALL.map(block::mx).into_iter();
     let scaled = scaled.flat_map(|(to, from)| names(to).chain(names(from)));
-    let tables = tables.chain(blocks).chain(scaled);
+    let activations = activate::TABLES.iter().flat_map(|&(rows, _)| names(rows));
+    let tables = tables
+        .chain(blocks)
+        .chain(scaled)
+        .chain(activations)
+        .chain(names(add::ADD))
+        .chain(names(lookup::LOOKUP));
     for name in tables {
         assert!(listed.contains(name), "{name}");
     }

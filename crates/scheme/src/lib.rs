@@ -9,6 +9,7 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod activation;
 pub mod block;
 pub mod float16;
 mod format;
@@ -20,6 +21,7 @@ pub mod real;
 pub mod reduce;
 mod requantize;
 
+pub use activation::Activation;
 pub use format::{IntFormat, RealFormat};
 pub use params::{ParamError, ParamSpec, QuantParams, Scheme, SymmetricRange, params_from_range};
 pub use quantize::{

@@ -2,19 +2,23 @@
 //! packed weights, the epilogue, and the workspace.
 
 mod engine;
+mod epilogue;
 mod packed;
 mod quantizer;
 pub(crate) mod tasks;
 mod workspace;
 
-pub(crate) use engine::{Block, Destination, Engine, block_count};
+pub(crate) use engine::{Block, Engine, block_count};
+pub(crate) use epilogue::Destination;
 pub(crate) use packed::{size, tile_columns};
 pub(crate) use quantizer::Quantizer;
 pub(crate) use tasks::{Cut, MAX_BLOCKS, Slots, cut, each, each_with_slot, most_blocks};
-pub(crate) use workspace::{Carver, MemoryRange, check_workspace, forbid_overlap};
+pub(crate) use workspace::{
+    Carver, MemoryRange, check_residual_range, check_workspace, forbid_overlap,
+};
 
 use crate::{Error, Result, Status};
-use fewbit_scheme::{IntFormat, ParamError, ParamSpec, QuantParams};
+use fewbit_scheme::{Activation, IntFormat, ParamError, ParamSpec, QuantParams, RealFormat};
 
 /// Memory that a run needs beside its operands; the caller provides it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,18 +65,20 @@ impl Code {
 pub enum Input {
     /// 8-bit codes with parameters known beforehand.
     Codes(Code, QuantParams),
-    /// f32, quantized in the run with parameters known beforehand (round half to even, division).
-    Static(Code, QuantParams),
-    /// f32, quantized in the run with parameters chosen from each row's range (linear) or each
+    /// Numbers, quantized in the run with parameters known beforehand (round half to even, division).
+    Static(RealFormat, Code, QuantParams),
+    /// Numbers, quantized in the run with parameters chosen from each row's range (linear) or each
     /// image's (convolution).
     DynamicPerRow(DynamicSpec),
-    /// f32, quantized in the run with parameters chosen from the whole input's range.
+    /// Numbers, quantized in the run with parameters chosen from the whole input's range.
     DynamicPerTensor(DynamicSpec),
 }
 
 /// How a run chooses parameters for its input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DynamicSpec {
+    /// What is read.
+    pub real: RealFormat,
     /// The codes.
     pub code: Code,
     /// The scheme; its format is `code`'s.
@@ -82,7 +88,7 @@ pub struct DynamicSpec {
 impl Input {
     pub(crate) const fn code(&self) -> Code {
         match *self {
-            Input::Codes(code, _) | Input::Static(code, _) => code,
+            Input::Codes(code, _) | Input::Static(_, code, _) => code,
             Input::DynamicPerRow(spec) | Input::DynamicPerTensor(spec) => spec.code,
         }
     }
@@ -90,18 +96,30 @@ impl Input {
     /// The parameters, where they are known beforehand.
     pub(crate) const fn fixed_params(&self) -> Option<QuantParams> {
         match *self {
-            Input::Codes(_, params) | Input::Static(_, params) => Some(params),
+            Input::Codes(_, params) | Input::Static(_, _, params) => Some(params),
             _ => None,
         }
     }
 
+    /// The numbers that are read, if not codes.
+    pub(crate) const fn real(&self) -> Option<RealFormat> {
+        match *self {
+            Input::Codes(..) => None,
+            Input::Static(real, ..) => Some(real),
+            Input::DynamicPerRow(spec) | Input::DynamicPerTensor(spec) => Some(spec.real),
+        }
+    }
+
     pub(crate) const fn is_real(&self) -> bool {
-        !matches!(self, Input::Codes(..))
+        self.real().is_some()
     }
 
     /// Bytes of an element as the caller passes it.
     pub(crate) const fn element_size(&self) -> usize {
-        if self.is_real() { 4 } else { 1 }
+        match self.real() {
+            Some(real) => real.size(),
+            None => 1,
+        }
     }
 }
 
@@ -110,10 +128,11 @@ impl Input {
 pub enum Output {
     /// The exact sums, with an s32 bias. Not with a dynamic input, whose sums have no known unit.
     S32,
-    /// `f32(acc) * (input scale * weight scale)`, plus an f32 bias.
-    F32,
-    /// Codes: requantized from the sums in one step (ONNX Runtime's formula), or, where the bias is
-    /// f32, quantized from the real result.
+    /// `f32(acc) * (input scale * weight scale)`, plus an f32 bias; to 16 bits rounded once more, to nearest
+    /// even.
+    Real(RealFormat),
+    /// Codes: requantized from the sums in one step (ONNX Runtime's formula), or, where the bias is f32 or the
+    /// activation more than a clamp, quantized from the real result.
     Codes(Code, QuantParams),
 }
 
@@ -121,7 +140,8 @@ impl Output {
     /// Bytes of an element.
     pub(crate) const fn element_size(&self) -> usize {
         match self {
-            Output::S32 | Output::F32 => 4,
+            Output::S32 => 4,
+            Output::Real(real) => real.size(),
             Output::Codes(..) => 1,
         }
     }
@@ -138,13 +158,36 @@ pub enum Bias<'a> {
     F32(&'a [f32]),
 }
 
-/// What is applied to each output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Activation {
+/// What is added to each result before the activation: a tensor of the result's shape that a run is given.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Residual {
     /// Nothing.
     None,
-    /// `max(0, y)`.
-    Relu,
+    /// Numbers.
+    Real(RealFormat),
+    /// Codes, which are dequantized.
+    Codes(Code, QuantParams),
+}
+
+impl Residual {
+    /// Bytes of an element, 0 without any.
+    pub(crate) const fn element_size(&self) -> usize {
+        match self {
+            Residual::None => 0,
+            Residual::Real(real) => real.size(),
+            Residual::Codes(..) => 1,
+        }
+    }
+}
+
+/// How an activation becomes codes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ActivationMode {
+    /// Evaluated in f32, then quantized once.
+    Float,
+    /// The sums are requantized to intermediate codes, and those are looked up in a table of 256: what operators
+    /// computed one by one give (TFLite, ONNX).
+    Table(Code, QuantParams),
 }
 
 /// Quantized weights: codes with a scale, and perhaps a zero point, a tensor or an output channel.
@@ -182,11 +225,15 @@ pub(crate) struct Operands<'a> {
     pub bias: Bias<'a>,
     pub output: Output,
     pub activation: Activation,
+    pub mode: ActivationMode,
+    pub residual: Residual,
 }
 
 /// Checks everything about the operands that does not depend on the plan's shape.
 pub(crate) fn check_operands(operands: &Operands<'_>, channels: usize) -> Result<()> {
     let Operands { weights, input, bias, output, .. } = operands;
+    check_activation(operands)?;
+    check_residual(operands)?;
     if let Some(params) = input.fixed_params() {
         check_params(params, input.code().format(), "desc.input")?;
     }
@@ -252,6 +299,54 @@ pub(crate) fn check_operands(operands: &Operands<'_>, channels: usize) -> Result
             "desc.bias",
             "is f32, but the output is s32 sums, which take an s32 bias only",
         ));
+    }
+    Ok(())
+}
+
+fn check_residual(operands: &Operands<'_>) -> Result<()> {
+    let Operands { output, residual, mode, .. } = *operands;
+    if residual == Residual::None {
+        return Ok(());
+    }
+    if let Residual::Codes(code, params) = residual {
+        check_params(params, code.format(), "desc.residual")?;
+    }
+    if output == Output::S32 || mode != ActivationMode::Float {
+        return Err(Error::new(
+            Status::Unsupported,
+            "desc.residual",
+            "is added to real numbers: not with s32 output, nor with an activation by table",
+        ));
+    }
+    Ok(())
+}
+
+fn check_activation(operands: &Operands<'_>) -> Result<()> {
+    const NAME: &str = "desc.output.activation";
+    let Operands { output, activation, mode, bias, .. } = *operands;
+    if let ActivationMode::Table(code, params) = mode {
+        check_params(params, code.format(), "desc.output.table")?;
+        if !matches!(output, Output::Codes(..)) || matches!(bias, Bias::F32(_)) {
+            let text = "by table is of codes to codes: with 8-bit output, and no f32 bias";
+            return Err(Error::new(Status::Unsupported, NAME, text));
+        }
+    }
+    match activation {
+        Activation::Clamp { low, high } if low > high || low.is_nan() || high.is_nan() => {
+            let error =
+                Error::new(Status::InvalidArgument, NAME, "clamps to {} to {}, which is no range");
+            return Err(error.with(low).with(high));
+        }
+        Activation::LeakyRelu { slope } if !slope.is_finite() => {
+            let error = Error::new(Status::InvalidArgument, NAME, "has the slope {}");
+            return Err(error.with(slope));
+        }
+        Activation::None | Activation::Relu => {}
+        _ if output == Output::S32 => {
+            let text = "is of real numbers, but the output is s32 sums: none or ReLU";
+            return Err(Error::new(Status::Unsupported, NAME, text));
+        }
+        _ => {}
     }
     Ok(())
 }

@@ -199,7 +199,7 @@ fn worst_difference(input: &Input) -> i64 {
     let format = input.code().format();
     let (qmin, qmax) = (format.qmin() as i64, format.qmax() as i64);
     match *input {
-        Input::Codes(_, params) | Input::Static(_, params) => {
+        Input::Codes(_, params) | Input::Static(_, _, params) => {
             let zero_point = params.zero_point as i64;
             (qmax - zero_point).max(zero_point - qmin)
         }

@@ -1,4 +1,4 @@
-//! The quantization of f32 inputs inside a run.
+//! The quantization of real inputs inside a run.
 
 use super::{Code, Input, each};
 use crate::{Error, Parallel, Result, Status};
@@ -7,7 +7,7 @@ use fewbit_kernels::Rows;
 use fewbit_kernels::quantize::{self, QuantizeArgs, QuantizeFn};
 use fewbit_kernels::reduce::{self, MinMaxFn};
 use fewbit_kernels::registry::{Bound, best};
-use fewbit_scheme::{ParamSpec, QuantParams, QuantizeMode, params_from_range, real};
+use fewbit_scheme::{ParamSpec, QuantParams, QuantizeMode, RealFormat, params_from_range, real};
 use fewbit_simd::Supported;
 use fewbit_simd::dot::LhsForm;
 
@@ -23,7 +23,7 @@ pub(crate) struct Quantizer {
 
 /// Pointers that tasks share.
 struct Shared {
-    x: *const f32,
+    x: *const u8,
     codes: *mut u8,
     scales: *mut f32,
     zero_points: *mut i32,
@@ -35,15 +35,18 @@ impl Quantizer {
     pub(crate) fn new(input: Input, form: LhsForm, supported: Supported) -> Result<Quantizer> {
         let internal = Error::new(Status::Internal, "plan", "found no kernel");
         let code = stored_code(&input, form);
-        let rows = match code {
-            Code::S8 => quantize::F32_S8,
-            Code::U8 => quantize::F32_U8,
+        let real = input.real().unwrap_or(RealFormat::F32);
+        let (signed, unsigned, ranges) = match real {
+            RealFormat::F32 => (quantize::F32_S8, quantize::F32_U8, reduce::MIN_MAX),
+            RealFormat::F16 => (quantize::F16_S8, quantize::F16_U8, reduce::MIN_MAX_F16),
+            RealFormat::Bf16 => (quantize::BF16_S8, quantize::BF16_U8, reduce::MIN_MAX_BF16),
         };
+        let rows = if code.is_unsigned() { unsigned } else { signed };
         Ok(Quantizer {
             input,
             shift: code.format().qmin() - input.code().format().qmin(),
             quantize: best(rows, supported).ok_or(internal)?,
-            min_max: best(reduce::MIN_MAX, supported).ok_or(internal)?,
+            min_max: best(ranges, supported).ok_or(internal)?,
         })
     }
 
@@ -69,11 +72,11 @@ impl Quantizer {
         }
     }
 
-    /// Quantizes the rows of a range of an f32 matrix of `rows` rows of `k`, and stores their
+    /// Quantizes the rows of a range of a matrix of `rows` rows of `k`, and stores their
     /// parameters if they are dynamic. Does nothing for an input of codes.
     ///
     /// # Safety
-    /// `x.0` can be read for `rows` rows of `k` f32, `x.1` apart (all of them if the parameters are
+    /// `x.0` can be read for `rows` rows of `k` numbers, `x.1` apart (all of them if the parameters are
     /// of the whole tensor); `out` holds, for each of the rows, `k` codes, a scale and a zero point
     /// (the latter two if dynamic).
     pub(crate) unsafe fn prepare(
@@ -87,9 +90,9 @@ impl Quantizer {
         if !self.input.is_real() {
             return;
         }
-        let stride = x.1;
+        let stride = x.1.wrapping_mul(self.input.element_size());
         let format = self.input.code().format();
-        let shared = Shared { x: x.0.cast(), codes: out.0, scales: out.1, zero_points: out.2 };
+        let shared = Shared { x: x.0, codes: out.0, scales: out.1, zero_points: out.2 };
         let spec = match self.input {
             Input::DynamicPerRow(dynamic) | Input::DynamicPerTensor(dynamic) => Some(dynamic.spec),
             _ => None,
@@ -100,7 +103,7 @@ impl Quantizer {
                     (0..rows).fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), row| {
                         // SAFETY: row `row` of k values, by this function's contract.
                         let (l, h) =
-                            unsafe { self.min_max.run()(shared.x.add(row * stride).cast(), 1, k) };
+                            unsafe { self.min_max.run()(shared.x.add(row * stride), 1, k) };
                         (real::min(low, l), real::max(high, h))
                     });
                 Some(params_of(range, &spec))
@@ -116,7 +119,7 @@ impl Quantizer {
                 let from = shared.x.add(row * stride);
                 let QuantParams { scale, zero_point } = match (whole, spec) {
                     (Some(params), _) => params,
-                    (None, Some(spec)) => params_of(self.min_max.run()(from.cast(), 1, k), &spec),
+                    (None, Some(spec)) => params_of(self.min_max.run()(from, 1, k), &spec),
                     (None, None) => return,
                 };
                 let zero_point = zero_point + self.shift;
@@ -125,7 +128,7 @@ impl Quantizer {
                     shared.zero_points.add(row).write(zero_point);
                 }
                 self.quantize.run()(&QuantizeArgs {
-                    src: from.cast(),
+                    src: from,
                     src_stride: 1,
                     dst: shared.codes.add(row * k),
                     dst_stride: 1,
@@ -142,7 +145,7 @@ impl Quantizer {
     }
 }
 
-/// The signedness of the codes that a tile is given: for an f32 input that of the tile, so that the codes
+/// The signedness of the codes that a tile is given: for a real input that of the tile, so that the codes
 /// can be multiplied where they are.
 pub(crate) fn stored_code(input: &Input, form: LhsForm) -> Code {
     match (input.is_real(), form) {

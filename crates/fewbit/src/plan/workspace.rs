@@ -60,6 +60,21 @@ pub(crate) fn forbid_overlap(a: MemoryRange, b: MemoryRange) -> Result<()> {
     Ok(())
 }
 
+/// Refuses a residual that shares memory with the workspace, or with the results, unless each of its elements
+/// is in the place of its result: `same` says whether they are equally large and far apart.
+pub(crate) fn check_residual_range(
+    residual: MemoryRange,
+    y: MemoryRange,
+    workspace: MemoryRange,
+    same: bool,
+) -> Result<()> {
+    forbid_overlap(residual, workspace)?;
+    if same && residual.begin == y.begin {
+        return Ok(());
+    }
+    forbid_overlap(residual, y)
+}
+
 /// Refuses a workspace that is too small or misaligned.
 pub(crate) fn check_workspace(memory: *const u8, size: usize, needed: usize) -> Result<()> {
     if size < needed {

@@ -3,10 +3,12 @@
 #![allow(dead_code, reason = "each test program uses its part")]
 
 use fewbit::scheme::{
-    IntFormat, ParamSpec, QuantParams, QuantizeMode, Scheme, SymmetricRange, params_from_range,
-    quantize, reduce::min_max, requantize,
+    ParamSpec, QuantParams, QuantizeMode, RealFormat, Scheme, SymmetricRange, dequantize, float16,
+    params_from_range, quantize, real::canonical, reduce::min_max, requantize,
 };
-use fewbit::{Activation, Bias, Code, DynamicSpec, Input, Output, Parallel, Weights};
+use fewbit::{
+    Activation, ActivationMode, Bias, Code, DynamicSpec, Input, Output, Parallel, Residual, Weights,
+};
 use fewbit_testkit::{GuardedBuf, Rng};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -103,7 +105,7 @@ pub struct Operands {
     pub input: Input,
     pub bias: OwnedBias,
     pub output: Output,
-    pub activation: Activation,
+    pub finish: Finish,
 }
 
 pub fn value(code: Code, byte: u8) -> i64 {
@@ -143,11 +145,12 @@ pub fn any_input(rng: &mut Rng) -> Input {
         range: rng.pick(&[SymmetricRange::Narrow, SymmetricRange::Full]),
         power_of_two: rng.below(4) == 0,
     };
+    let real = rng.pick(&RealFormat::ALL);
     match rng.below(5) {
         0 | 1 => Input::Codes(code, params),
-        2 => Input::Static(code, params),
-        3 => Input::DynamicPerRow(DynamicSpec { code, spec }),
-        _ => Input::DynamicPerTensor(DynamicSpec { code, spec }),
+        2 => Input::Static(real, code, params),
+        3 => Input::DynamicPerRow(DynamicSpec { real, code, spec }),
+        _ => Input::DynamicPerTensor(DynamicSpec { real, code, spec }),
     }
 }
 
@@ -170,7 +173,7 @@ impl Operands {
             match rng.below(4) {
                 0 if is_dynamic(&input) => {}
                 0 => break Output::S32,
-                1 => break Output::F32,
+                1 => break Output::Real(rng.pick(&RealFormat::ALL)),
                 _ => break Output::Codes(code, QuantParams { scale, zero_point }),
             }
         };
@@ -197,9 +200,9 @@ impl Operands {
             scales: (0..scales).map(|_| any_scale(rng)).collect(),
             zero_points: (0..zero_points).map(|_| any_zero_point(rng, weight_code)).collect(),
             input,
+            finish: Finish::any(rng, output, matches!(bias, OwnedBias::F32(_))),
             bias,
             output,
-            activation: rng.pick(&[Activation::None, Activation::Relu]),
         }
     }
 
@@ -226,32 +229,40 @@ impl Operands {
 
     pub fn input_code(&self) -> Code {
         match self.input {
-            Input::Codes(code, _) | Input::Static(code, _) => code,
+            Input::Codes(code, _) | Input::Static(_, code, _) => code,
             Input::DynamicPerRow(spec) | Input::DynamicPerTensor(spec) => spec.code,
         }
     }
 
-    pub fn is_real(&self) -> bool {
-        !matches!(self.input, Input::Codes(..))
+    pub fn real(&self) -> Option<RealFormat> {
+        match self.input {
+            Input::Codes(..) => None,
+            Input::Static(real, ..) => Some(real),
+            Input::DynamicPerRow(spec) | Input::DynamicPerTensor(spec) => Some(spec.real),
+        }
     }
 
     pub fn input_element(&self) -> usize {
-        if self.is_real() { 4 } else { 1 }
+        self.real().map_or(1, RealFormat::size)
     }
 
     pub fn output_element(&self) -> usize {
-        if matches!(self.output, Output::Codes(..)) { 1 } else { 4 }
+        match self.output {
+            Output::S32 => 4,
+            Output::Real(real) => real.size(),
+            Output::Codes(..) => 1,
+        }
     }
 
     /// Input of `count` elements in `groups` groups of their own range, as bytes; real input has
     /// special numbers among ordinary ones, but some groups are ordinary throughout.
     pub fn any_data(&self, rng: &mut Rng, groups: usize, count: usize) -> Vec<u8> {
-        if !self.is_real() {
+        let Some(format) = self.real() else {
             return match rng.below(5) {
                 0 => vec![rng.pick(&[0x80, 0x7F, 0xFF, 0]); count],
                 _ => rng.bytes(count),
             };
-        }
+        };
         let mut bytes = Vec::with_capacity(4 * count);
         let group = count.div_ceil(groups.max(1)).max(1);
         for first in (0..count).step_by(group) {
@@ -264,7 +275,7 @@ impl Operands {
                     (_, true) => 0.0,
                     _ => scale * rng.normal(),
                 };
-                bytes.extend(x.to_ne_bytes());
+                bytes.extend(real_bytes(format, x));
             }
         }
         bytes
@@ -277,7 +288,8 @@ impl Operands {
             return Vec::new();
         }
         let real = |bytes: &[u8]| -> Vec<f32> {
-            bytes.chunks_exact(4).map(|b| f32::from_ne_bytes(b.try_into().unwrap())).collect()
+            let format = self.real().unwrap();
+            bytes.chunks_exact(format.size()).map(|b| real_value(format, b)).collect()
         };
         let chosen = |x: &[f32], spec: &ParamSpec| {
             let (low, high) = min_max(x);
@@ -292,7 +304,7 @@ impl Operands {
                         let codes = data_of_group.iter().map(|&b| value(code, b)).collect();
                         return (codes, *params);
                     }
-                    Input::Static(_, params) => *params,
+                    Input::Static(_, _, params) => *params,
                     Input::DynamicPerRow(dynamic) => chosen(&real(data_of_group), &dynamic.spec),
                     Input::DynamicPerTensor(dynamic) => chosen(&real(data), &dynamic.spec),
                 };
@@ -304,39 +316,163 @@ impl Operands {
             .collect()
     }
 
-    /// The bytes of an output whose exact sum without bias is `sum`.
-    pub fn finish(&self, sum: i64, channel: usize, input_scale: f32) -> Vec<u8> {
-        let relu = self.activation == Activation::Relu;
-        let extra = match &self.bias {
-            OwnedBias::S32(bias) => i64::from(bias[channel]),
-            _ => 0,
+    /// The bytes of an output whose exact sum without bias is `sum`, with the bytes of its residual.
+    pub fn finish(&self, sum: i64, channel: usize, input_scale: f32, residual: &[u8]) -> Vec<u8> {
+        let (extra, bias) = match &self.bias {
+            OwnedBias::S32(bias) => (i64::from(bias[channel]), None),
+            OwnedBias::F32(bias) => (0, Some(bias[channel])),
+            OwnedBias::None => (0, None),
         };
         let acc = i32::try_from(sum + extra).expect("within the plan's bound");
-        let multiplier = input_scale * self.weight_scale(channel);
-        let real = || {
-            let mut y = acc as f32 * multiplier;
-            if let OwnedBias::F32(bias) = &self.bias {
-                y += bias[channel];
-            }
-            if y.is_nan() {
-                y = f32::from_bits(0x7FC0_0000);
-            }
-            if relu && y < 0.0 { 0.0 } else { y }
+        let factors = (input_scale, self.weight_scale(channel));
+        self.finish.bytes(self.output, acc, factors, bias, residual)
+    }
+}
+
+/// What follows the scale and the bias.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Finish {
+    pub activation: Activation,
+    pub mode: ActivationMode,
+    pub residual: Residual,
+}
+
+impl Finish {
+    /// Any that the output allows.
+    pub fn any(rng: &mut Rng, output: Output, real_bias: bool) -> Finish {
+        let mut finish = Finish {
+            activation: rng.pick(&[Activation::None, Activation::Relu]),
+            mode: ActivationMode::Float,
+            residual: Residual::None,
         };
-        match (self.output, &self.bias) {
-            (Output::S32, _) => (if relu { acc.max(0) } else { acc }).to_ne_bytes().to_vec(),
-            (Output::F32, _) => real().to_ne_bytes().to_vec(),
-            (Output::Codes(code, params), OwnedBias::F32(_)) => {
-                vec![quantize(real(), params, code.format(), QuantizeMode::default()) as u8]
+        if output == Output::S32 || rng.below(3) == 0 {
+            return finish;
+        }
+        finish.activation = match rng.below(11) {
+            0 => Activation::None,
+            1 => Activation::Relu,
+            2 => Activation::Clamp { low: 0.0, high: 6.0 },
+            3 => Activation::Clamp { low: -rng.unit(), high: 30.0 * rng.unit() },
+            4 => Activation::LeakyRelu { slope: rng.normal() },
+            5 => Activation::HardSwish,
+            6 => Activation::Sigmoid,
+            7 => Activation::Silu,
+            8 => Activation::Tanh,
+            9 => Activation::Gelu,
+            _ => Activation::GeluTanh,
+        };
+        let code = any_code(rng);
+        let scale = rng.pick(&[0.05, 0.5, 20.0]) * rng.unit() + 1e-6;
+        let params = QuantParams { scale, zero_point: any_zero_point(rng, code) };
+        match (rng.below(3), output) {
+            (0, _) => {
+                finish.residual = match rng.below(4) {
+                    0 => Residual::Codes(code, params),
+                    i => Residual::Real(RealFormat::ALL[i - 1]),
+                };
             }
-            (Output::Codes(code, params), _) => {
-                let format: IntFormat = code.format();
-                let low = if relu { params.zero_point } else { format.qmin() };
-                let clamp = (low, format.qmax());
-                let multiplier = multiplier / params.scale;
-                vec![requantize(acc, multiplier, params.zero_point, format, clamp) as u8]
+            (1, Output::Codes(..)) if !real_bias => {
+                finish.mode = ActivationMode::Table(code, params)
+            }
+            _ => {}
+        }
+        finish
+    }
+
+    pub fn residual_element(&self) -> usize {
+        match self.residual {
+            Residual::None => 0,
+            Residual::Real(real) => real.size(),
+            Residual::Codes(..) => 1,
+        }
+    }
+
+    /// Residuals of `count` elements, as bytes.
+    pub fn residuals(&self, rng: &mut Rng, count: usize) -> Vec<u8> {
+        (0..count)
+            .flat_map(|_| match self.residual {
+                Residual::None => Vec::new(),
+                Residual::Codes(..) => vec![rng.byte()],
+                Residual::Real(format) => {
+                    let x = if rng.below(40) == 0 { rng.any_f32() } else { 3.0 * rng.normal() };
+                    real_bytes(format, x)
+                }
+            })
+            .collect()
+    }
+
+    /// An output's bytes.
+    pub fn bytes(
+        &self,
+        output: Output,
+        acc: i32,
+        (input_scale, weight_scale): (f32, f32),
+        bias: Option<f32>,
+        residual: &[u8],
+    ) -> Vec<u8> {
+        let relu = self.activation == Activation::Relu;
+        let factor = input_scale * weight_scale;
+        let quantized = |y: f32, code: Code, params: QuantParams| {
+            quantize(y, params, code.format(), QuantizeMode::default())
+        };
+        let in_one_step = |code: Code, params: QuantParams, clamp| {
+            requantize(acc, factor / params.scale, params.zero_point, code.format(), clamp)
+        };
+        let real = || {
+            let mut y = canonical(acc as f32 * factor + bias.unwrap_or(-0.0));
+            match self.residual {
+                Residual::None => {}
+                Residual::Real(format) => y = canonical(y + real_value(format, residual)),
+                Residual::Codes(code, params) => {
+                    y = canonical(y + dequantize(value(code, residual[0]) as i32, params));
+                }
+            }
+            self.activation.apply(y)
+        };
+        let ends = |code: Code| (code.format().qmin(), code.format().qmax());
+        let plain = bias.is_none() && self.residual == Residual::None;
+        match output {
+            Output::S32 => (if relu { acc.max(0) } else { acc }).to_ne_bytes().to_vec(),
+            Output::Real(format) => real_bytes(format, real()),
+            Output::Codes(code, params) => {
+                let (low, high) = ends(code);
+                let q = match (self.mode, self.activation) {
+                    (ActivationMode::Table(between, steps), activation) => {
+                        let q = in_one_step(between, steps, ends(between));
+                        quantized(activation.apply(dequantize(q, steps)), code, params)
+                    }
+                    (_, Activation::None) if plain => in_one_step(code, params, (low, high)),
+                    (_, Activation::Relu) if plain => {
+                        in_one_step(code, params, (params.zero_point, high))
+                    }
+                    (_, Activation::Clamp { low, high }) if plain => {
+                        let [low, high] = [low, high].map(|end| quantized(end, code, params));
+                        in_one_step(code, params, (low, high))
+                    }
+                    _ => quantized(real(), code, params),
+                };
+                vec![q as u8]
             }
         }
+    }
+}
+
+/// A number in a format, as bytes.
+pub fn real_bytes(format: RealFormat, x: f32) -> Vec<u8> {
+    match format {
+        RealFormat::F32 => x.to_ne_bytes().to_vec(),
+        RealFormat::F16 => float16::f32_to_f16(x).to_ne_bytes().to_vec(),
+        RealFormat::Bf16 => float16::f32_to_bf16(x).to_ne_bytes().to_vec(),
+    }
+}
+
+/// The number that bytes stand for.
+pub fn real_value(format: RealFormat, bytes: &[u8]) -> f32 {
+    let half = || u16::from_ne_bytes([bytes[0], bytes[1]]);
+    match format {
+        RealFormat::F32 => f32::from_ne_bytes(bytes[..4].try_into().unwrap()),
+        RealFormat::F16 => float16::f16_to_f32(half()),
+        RealFormat::Bf16 => float16::bf16_to_f32(half()),
     }
 }
 

@@ -3,10 +3,13 @@
 use crate::values::{MODES, SCALES, floats, zero_point};
 use crate::{Book, Digest};
 use fewbit::kernels::Rows;
+use fewbit::kernels::activate::{self, ActivateArgs, ActivateFn};
+use fewbit::kernels::add::{ADD, AddArgs, AddFn};
 use fewbit::kernels::block;
 use fewbit::kernels::convert::{self, ConvertArgs, ConvertFn};
 use fewbit::kernels::dequantize::{self, DequantizeArgs, DequantizeFn};
 use fewbit::kernels::gemm::{TILES, TileArgs, pack_lhs, pack_rhs, sum_lhs};
+use fewbit::kernels::lookup::{LOOKUP, LookupArgs, LookupFn};
 use fewbit::kernels::pack::{self, PackFn};
 use fewbit::kernels::quantize::{self, QuantizeArgs, QuantizeFn};
 use fewbit::kernels::reduce::{self, CodeSumsArgs, RangesArgs, RangesFn, SumsArgs};
@@ -17,7 +20,7 @@ use fewbit::kernels::requantize::{
 use fewbit::kernels::rescale::{self, RescaleArgs, RescaleFn};
 use fewbit::kernels::scale::{self, ScaleArgs, ScaleFn};
 use fewbit::scheme::block::{BLOCK, gguf::Gguf, mx, mx::Mx};
-use fewbit::scheme::{FixedRounding, IntFormat, RealFormat, float16};
+use fewbit::scheme::{Activation, FixedRounding, IntFormat, RealFormat, float16};
 use fewbit_testkit::{Rng, limited, missing};
 
 /// Strides of source and destination that every corpus is run with.
@@ -160,6 +163,11 @@ pub(crate) fn enter(book: &mut Book) {
         each(book, table, |run, digest| digest_nibbles(run, packing, digest));
     }
     each(book, scale::S32_F32, digest_scale);
+    each(book, ADD, digest_add);
+    each(book, LOOKUP, digest_lookup);
+    for (table, function) in activate::TABLES {
+        each(book, table, |run, digest| digest_activation(run, function, digest));
+    }
     digest_blocks(book);
     digest_tiles(book);
 }
@@ -470,6 +478,44 @@ fn digest_convert(run: ConvertFn, src: &[u8], (from, to): (usize, usize), digest
         // SAFETY: both buffers hold `n` elements at their strides.
         unsafe { run(&args) };
         digest.bytes(&dst);
+    }
+}
+
+fn digest_activation(run: ActivateFn, function: Activation, digest: &mut Digest) {
+    let (_, alpha, beta) = activate::table(function).unwrap();
+    let mut rng = Rng::new(11);
+    for n in [1, 7, 64, 1009] {
+        let src: Vec<f32> =
+            (0..n).map(|i| if i % 2 == 0 { rng.any_f32() } else { rng.normal() * 5.0 }).collect();
+        let mut dst = vec![0f32; n];
+        let (from, to) = (src.as_ptr(), dst.as_mut_ptr());
+        // SAFETY: both buffers hold n numbers.
+        unsafe { run(&ActivateArgs { src: from, dst: to, n, alpha, beta }) };
+        digest.f32s(&dst);
+    }
+}
+
+fn digest_lookup(run: LookupFn, digest: &mut Digest) {
+    let mut rng = Rng::new(13);
+    let table = rng.bytes(256);
+    for n in [1, 63, 64, 1009] {
+        let src = rng.bytes(n);
+        let mut dst = vec![0; n];
+        let (table, src, dst_at) = (table.as_ptr(), src.as_ptr(), dst.as_mut_ptr());
+        // SAFETY: a table of 256 and two buffers of n codes.
+        unsafe { run(&LookupArgs { table, src, dst: dst_at, n }) };
+        digest.bytes(&dst);
+    }
+}
+
+fn digest_add(run: AddFn, digest: &mut Digest) {
+    let mut rng = Rng::new(12);
+    for n in [1, 7, 64, 1009] {
+        let [a, b] = [(); 2].map(|()| (0..n).map(|_| rng.any_f32()).collect::<Vec<f32>>());
+        let mut dst = vec![0f32; n];
+        // SAFETY: three buffers of n numbers.
+        unsafe { run(&AddArgs { a: a.as_ptr(), b: b.as_ptr(), dst: dst.as_mut_ptr(), n }) };
+        digest.f32s(&dst);
     }
 }
 

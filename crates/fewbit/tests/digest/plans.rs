@@ -2,16 +2,17 @@
 
 use crate::{Book, Digest};
 use fewbit::memory::{ALIGNMENT, Allocator};
-use fewbit::scheme::{ParamSpec, QuantParams, Scheme, SymmetricRange};
+use fewbit::scheme::{ParamSpec, QuantParams, RealFormat, Scheme, SymmetricRange, float16};
 use fewbit::simd::Supported;
 use fewbit::{
-    Activation, Bias, Code, Conv, ConvAxis, ConvDesc, DynamicSpec, FilterLayout, ImageLayout,
-    Input, Linear, LinearDesc, LinearLayout, Output, Serial, Weights, Workspace,
+    Activation, ActivationMode, Bias, Code, Conv, ConvAxis, ConvDesc, DynamicSpec, FilterLayout,
+    ImageLayout, Input, Linear, LinearDesc, LinearLayout, Output, Residual, Serial, Weights,
+    Workspace,
 };
 use fewbit_testkit::{Rng, supported_sets};
 
 /// Layers a digest is made of.
-const LAYERS: u64 = 60;
+const LAYERS: u64 = 120;
 
 pub(crate) fn enter(book: &mut Book) {
     for supported in supported_sets() {
@@ -37,6 +38,8 @@ struct Layer {
     bias: usize,
     output: Output,
     activation: Activation,
+    mode: ActivationMode,
+    residual: Residual,
 }
 
 impl Layer {
@@ -61,10 +64,11 @@ impl Layer {
             Code::S8 => spec,
             Code::U8 => ParamSpec { scheme: Scheme::Affine, ..spec },
         };
-        let dynamic = DynamicSpec { code: input_code, spec };
+        let real = rng.pick(&RealFormat::ALL);
+        let dynamic = DynamicSpec { real, code: input_code, spec };
         let input = match rng.below(4) {
             0 => Input::Codes(input_code, params(rng, input_code)),
-            1 => Input::Static(input_code, params(rng, input_code)),
+            1 => Input::Static(real, input_code, params(rng, input_code)),
             2 => Input::DynamicPerRow(dynamic),
             _ => Input::DynamicPerTensor(dynamic),
         };
@@ -80,8 +84,42 @@ impl Layer {
                 let code = code(rng);
                 Output::Codes(code, QuantParams { scale: 5.0, ..params(rng, code) })
             }
-            _ => Output::F32,
+            _ => Output::Real(rng.pick(&RealFormat::ALL)),
         };
+        let slope = rng.normal();
+        let mut activation = rng.pick(&[
+            Activation::None,
+            Activation::Relu,
+            Activation::Clamp { low: -1.0, high: 6.0 },
+            Activation::LeakyRelu { slope },
+            Activation::HardSwish,
+            Activation::Sigmoid,
+            Activation::Silu,
+            Activation::Tanh,
+            Activation::Gelu,
+            Activation::GeluTanh,
+        ]);
+        let steps = [Code::S8, Code::U8].map(|code| params(rng, code));
+        let mut residual = rng.pick(&[
+            Residual::None,
+            Residual::None,
+            Residual::Real(RealFormat::F32),
+            Residual::Real(RealFormat::F16),
+            Residual::Real(RealFormat::Bf16),
+            Residual::Codes(Code::S8, steps[0]),
+            Residual::Codes(Code::U8, steps[1]),
+        ]);
+        let between = code(rng);
+        let mode = match output {
+            Output::Codes(..) if bias != 2 && rng.below(2) == 0 => {
+                residual = Residual::None;
+                ActivationMode::Table(between, params(rng, between))
+            }
+            _ => ActivationMode::Float,
+        };
+        if output == Output::S32 {
+            (activation, residual) = (Activation::Relu, Residual::None);
+        }
         Layer {
             weight_code,
             weights: rng.bytes(weights),
@@ -92,7 +130,9 @@ impl Layer {
             bias_f32: (0..channels).map(|_| rng.normal()).collect(),
             bias,
             output,
-            activation: rng.pick(&[Activation::None, Activation::Relu]),
+            activation,
+            mode,
+            residual,
         }
     }
 
@@ -135,13 +175,45 @@ macro_rules! run {
         let mut memory = Memory::new($plan.workspace($rows, 1).unwrap());
         let codes = $rng.bytes($inputs);
         let reals: Vec<f32> = (0..$inputs).map(|_| $rng.normal() * 3.0).collect();
+        let halves = |format: RealFormat, reals: &[f32]| -> Vec<u16> {
+            let narrow = match format {
+                RealFormat::Bf16 => float16::f32_to_bf16,
+                _ => float16::f32_to_f16,
+            };
+            reals.iter().map(|&x| narrow(x)).collect()
+        };
+        let added: Vec<f32> = (0..$outputs).map(|_| $rng.normal() * 3.0).collect();
+        let added_codes = $rng.bytes($outputs);
+        macro_rules! with {
+            ($x:expr, $y:expr) => {
+                match $layer.residual {
+                    Residual::None => $plan.run($rows, $x, memory.aligned(), &Serial, $y),
+                    Residual::Codes(..) => {
+                        let added = &added_codes;
+                        $plan.run_with_residual($rows, $x, added, memory.aligned(), &Serial, $y)
+                    }
+                    Residual::Real(RealFormat::F32) => {
+                        $plan.run_with_residual($rows, $x, &added, memory.aligned(), &Serial, $y)
+                    }
+                    Residual::Real(format) => {
+                        let added = &halves(format, &added);
+                        $plan.run_with_residual($rows, $x, added, memory.aligned(), &Serial, $y)
+                    }
+                }
+                .unwrap()
+            };
+        }
         macro_rules! to {
             ($y:expr) => {
                 match $layer.input {
-                    Input::Codes(..) => $plan.run($rows, &codes, memory.aligned(), &Serial, $y),
-                    _ => $plan.run($rows, &reals, memory.aligned(), &Serial, $y),
+                    Input::Codes(..) => with!(&codes, $y),
+                    Input::Static(real, ..)
+                    | Input::DynamicPerRow(DynamicSpec { real, .. })
+                    | Input::DynamicPerTensor(DynamicSpec { real, .. }) => match real {
+                        RealFormat::F32 => with!(&reals, $y),
+                        half => with!(&halves(half, &reals), $y),
+                    },
                 }
-                .unwrap()
             };
         }
         match $layer.output {
@@ -150,10 +222,15 @@ macro_rules! run {
                 to!(&mut y);
                 $digest.i32s(&y);
             }
-            Output::F32 => {
+            Output::Real(RealFormat::F32) => {
                 let mut y = vec![0f32; $outputs];
                 to!(&mut y);
                 $digest.f32s(&y);
+            }
+            Output::Real(_) => {
+                let mut y = vec![0u16; $outputs];
+                to!(&mut y);
+                y.iter().for_each(|y| $digest.bytes(&y.to_le_bytes()));
             }
             Output::Codes(..) => {
                 let mut y = vec![0u8; $outputs];
@@ -177,6 +254,8 @@ fn digest_linear(rng: &mut Rng, supported: Supported, digest: &mut Digest) {
         bias: layer.bias(),
         output: layer.output,
         activation: layer.activation,
+        activation_mode: layer.mode,
+        residual: layer.residual,
     };
     let plan = Linear::create(&desc, supported, &Allocator::DEFAULT).unwrap();
     run!(plan, layer, rng, digest, rows, rows * k, rows * n);
@@ -212,6 +291,8 @@ fn digest_conv(rng: &mut Rng, supported: Supported, digest: &mut Digest) {
         bias: layer.bias(),
         output: layer.output,
         activation: layer.activation,
+        activation_mode: layer.mode,
+        residual: layer.residual,
     };
     let plan = Conv::create(&desc, supported, &Allocator::DEFAULT).unwrap();
     let images = 1 + rng.below(3);

@@ -1,0 +1,526 @@
+//! What becomes of a tile's sums: the epilogue that linear and convolution plans share.
+//!
+//! The order of operations on a sum: zero points and s32 bias (exact, in int32), then by output:
+//!
+//! * s32: ReLU.
+//! * f32, f16, bf16: `f32(acc) * (input scale * weight scale)`, f32 bias, NaN made canonical, residual added,
+//!   activation; then, to 16 bits, rounded once more.
+//! * codes, without f32 bias and residual, and with no activation, ReLU or a clamp:
+//!   `requantize(acc, (input scale * weight scale) / output scale)` in one step, the activation as a clamp of the
+//!   codes.
+//! * other codes: the f32 result as above, quantized.
+//! * codes in table mode: `requantize` to the intermediate parameters, then a table of 256 codes.
+
+use super::packed::Packed;
+use super::{ActivationMode, Bias, Code, Operands, Output, Residual};
+use crate::memory::{Allocator, Buffer};
+use crate::{Error, Result, Status};
+use core::ptr::null;
+use fewbit_kernels::activate::{self, ActivateArgs, ActivateFn};
+use fewbit_kernels::add::{ADD, AddArgs, AddFn};
+use fewbit_kernels::convert::{self, ConvertArgs, ConvertFn};
+use fewbit_kernels::dequantize::{self, DequantizeArgs, DequantizeFn};
+use fewbit_kernels::gemm::{MAX_MR, MAX_NR};
+use fewbit_kernels::lookup::{LOOKUP, LookupArgs, LookupFn};
+use fewbit_kernels::quantize::{self, QuantizeArgs, QuantizeFn};
+use fewbit_kernels::registry::{Bound, Row, best};
+use fewbit_kernels::requantize::{self, RequantizeArgs, RequantizeFn};
+use fewbit_kernels::scale::{self, ScaleArgs, ScaleFn};
+use fewbit_kernels::{Rows, convert::F32_BF16, convert::F32_F16};
+use fewbit_scheme::{Activation, QuantParams, QuantizeMode, RealFormat};
+use fewbit_simd::Supported;
+
+/// Sums, results or codes of the largest tile.
+const TILE: usize = MAX_MR * MAX_NR;
+
+/// Sums of a tile on their way to outputs.
+pub(crate) struct Sums<'a> {
+    /// The first row's first.
+    pub at: *const i32,
+    /// Distance of the rows' first sums.
+    pub row_stride: usize,
+    pub rows: usize,
+    /// Sums of a row, at most nr.
+    pub n: usize,
+    /// The first one's column in padded arrays.
+    pub slot: usize,
+    /// The rows' scales, where the input's scale is not known beforehand.
+    pub row_scales: &'a [f32],
+}
+
+/// Where results go: the first element, and how many elements rows and columns are apart.
+#[derive(Clone, Copy)]
+pub(crate) struct Destination {
+    pub base: *mut u8,
+    pub row_stride: usize,
+    pub column_stride: usize,
+    /// The residual's element of the first result; its columns are as far apart as those of the results.
+    pub residual: *const u8,
+    pub residual_row_stride: usize,
+}
+
+impl Destination {
+    /// The place of an element of results of `element` bytes with residuals of `residual` bytes.
+    pub(crate) fn at(&self, row: usize, column: usize, element: usize, residual: usize) -> Self {
+        let columns = column * self.column_stride;
+        let from = row * self.residual_row_stride + columns;
+        Destination {
+            base: self.base.wrapping_add((row * self.row_stride + columns) * element),
+            residual: self.residual.wrapping_add(from * residual),
+            ..*self
+        }
+    }
+}
+
+/// What reads a residual.
+enum Addend {
+    None,
+    F32,
+    Half(Bound<ConvertFn>),
+    Codes(Bound<DequantizeFn>, QuantParams),
+}
+
+/// What makes codes.
+struct ToCodes {
+    params: QuantParams,
+    clamp: (i32, i32),
+    /// Whether codes come from sums in one step.
+    one_step: bool,
+    /// Each column's multiplier, padded, where the input's scale is known; otherwise empty.
+    multipliers: Buffer<f32>,
+    /// 256 codes in table mode; otherwise empty.
+    table: Buffer<u8>,
+    requantize: Bound<RequantizeFn>,
+    quantize: Bound<QuantizeFn>,
+    lookup: Bound<LookupFn>,
+}
+
+pub(crate) struct Epilogue {
+    output: Output,
+    relu: bool,
+    /// Each column's scale, padded to whole panels: the weights', times that of the input where it is known.
+    scales: Buffer<f32>,
+    /// Whether the input's scale is part of `scales`.
+    is_whole: bool,
+    /// The largest of `scales`.
+    largest: f32,
+    /// Whether every f32 bias is finite.
+    finite_bias: bool,
+    /// The f32 bias of each column, padded; empty if there is none.
+    bias: Buffer<f32>,
+    addend: Addend,
+    /// A function that the scaling does not include, with its parameters.
+    activation: Option<(Bound<ActivateFn>, f32, f32)>,
+    narrow: Option<Bound<ConvertFn>>,
+    codes: Option<ToCodes>,
+    scale: Bound<ScaleFn>,
+    add: Bound<AddFn>,
+}
+
+fn find<F: Copy>(rows: &'static [Row<F>], supported: Supported) -> Result<Bound<F>> {
+    best(rows, supported).ok_or(Error::new(Status::Internal, "plan", "found no kernel"))
+}
+
+impl Epilogue {
+    /// The operands are checked.
+    pub(crate) fn new(
+        operands: &Operands<'_>,
+        packed: &Packed,
+        groups: usize,
+        supported: Supported,
+        allocator: &Allocator,
+    ) -> Result<Epilogue> {
+        let Operands { weights, input, bias, output, activation, mode, residual } = *operands;
+        let padded = packed.padded_columns();
+        let mut scales = Buffer::zeroed(padded, allocator, "desc.weights.scales")?;
+        let real_bias = match bias {
+            Bias::F32(bias) => Some(bias),
+            _ => None,
+        };
+        let biases = if real_bias.is_some() { padded } else { 0 };
+        let mut bias = Buffer::zeroed(biases, allocator, "desc.bias")?;
+        let simple =
+            matches!(activation, Activation::None | Activation::Relu | Activation::Clamp { .. });
+        let table = matches!(mode, ActivationMode::Table(..));
+        let plain = real_bias.is_none() && residual == Residual::None;
+        let mut codes = match output {
+            Output::Codes(code, params) => Some(ToCodes::new(
+                (code, params),
+                activation,
+                mode,
+                plain && (simple || table),
+                if input.fixed_params().is_some() { padded } else { 0 },
+                supported,
+                allocator,
+            )?),
+            _ => None,
+        };
+        let (mut largest, mut finite_bias) = (0.0, true);
+        for group in 0..groups {
+            for column in 0..packed.columns {
+                let channel = group * packed.columns + column;
+                let index = packed.slot(group, 0) + column;
+                let put = |values: &mut Buffer<f32>, value: f32| {
+                    if let Some(slot) = values.as_mut_slice().get_mut(index) {
+                        *slot = value;
+                    }
+                };
+                let mut scale = weights.scale(channel);
+                if let Some(params) = input.fixed_params() {
+                    scale *= params.scale;
+                }
+                largest = fewbit_scheme::real::max(largest, scale);
+                put(&mut scales, scale);
+                let extra = real_bias.and_then(|b| b.get(channel)).copied().unwrap_or(0.0);
+                finite_bias &= extra.is_finite();
+                put(&mut bias, extra);
+                if let Some(codes) = &mut codes {
+                    let step = codes.params.scale;
+                    put(&mut codes.multipliers, scale / step);
+                }
+            }
+        }
+        let addend = match residual {
+            Residual::None => Addend::None,
+            Residual::Real(RealFormat::F32) => Addend::F32,
+            Residual::Real(RealFormat::F16) => Addend::Half(find(convert::F16_F32, supported)?),
+            Residual::Real(RealFormat::Bf16) => Addend::Half(find(convert::BF16_F32, supported)?),
+            Residual::Codes(code, params) => {
+                let rows = match code {
+                    Code::S8 => dequantize::S8_F32,
+                    Code::U8 => dequantize::U8_F32,
+                };
+                Addend::Codes(find(rows, supported)?, params)
+            }
+        };
+        // ReLU is part of the scaling, unless something is added in between.
+        let relu = activation == Activation::Relu && residual == Residual::None;
+        let apart = if relu { Activation::None } else { activation };
+        let activation = match activate::table(apart) {
+            Some((rows, alpha, beta)) => Some((find(rows, supported)?, alpha, beta)),
+            None => None,
+        };
+        let narrow = match output {
+            Output::Real(RealFormat::F16) => Some(find(F32_F16, supported)?),
+            Output::Real(RealFormat::Bf16) => Some(find(F32_BF16, supported)?),
+            _ => None,
+        };
+        Ok(Epilogue {
+            output,
+            relu,
+            scales,
+            is_whole: input.fixed_params().is_some(),
+            largest,
+            finite_bias,
+            bias,
+            addend,
+            activation,
+            narrow,
+            codes,
+            scale: find(scale::S32_F32, supported)?,
+            add: find(ADD, supported)?,
+        })
+    }
+
+    /// Whether the sums are the results.
+    pub(crate) fn is_identity(&self) -> bool {
+        self.output == Output::S32 && !self.relu
+    }
+
+    /// Turns sums into outputs.
+    ///
+    /// # Safety
+    /// The sums can be read, the outputs written and the residuals, if any, read.
+    pub(crate) unsafe fn store(&self, sums: &Sums<'_>, dst: &Destination) {
+        // SAFETY: by this function's contract.
+        unsafe {
+            match (self.output, &self.codes) {
+                (Output::S32, _) => self.store_sums(sums, dst),
+                (_, Some(codes)) if codes.one_step => self.requantize(codes, sums, dst),
+                (Output::Real(RealFormat::F32), _) if self.is_only_scale() => {
+                    let to = (dst.base.cast(), dst.row_stride, dst.column_stride);
+                    self.scale.run()(&self.scaling(sums, to));
+                }
+                _ => self.store_real(sums, dst),
+            }
+        }
+    }
+
+    /// Whether scaling gives the real results.
+    fn is_only_scale(&self) -> bool {
+        self.activation.is_none() && matches!(self.addend, Addend::None)
+    }
+
+    /// # Safety
+    /// As [`store`](Epilogue::store).
+    unsafe fn store_sums(&self, sums: &Sums<'_>, dst: &Destination) {
+        for (r, i) in (0..sums.rows).flat_map(|r| (0..sums.n).map(move |i| (r, i))) {
+            // SAFETY: by this function's contract.
+            unsafe {
+                let sum = sums.at.add(r * sums.row_stride + i).read();
+                let sum = if self.relu { sum.max(0) } else { sum };
+                let to = dst.base.cast::<i32>();
+                to.add(r * dst.row_stride + i * dst.column_stride).write_unaligned(sum);
+            }
+        }
+    }
+
+    /// The arguments that scale the sums to a destination with its row and column strides.
+    fn scaling(
+        &self,
+        sums: &Sums<'_>,
+        (dst, rows, columns): (*mut f32, usize, usize),
+    ) -> ScaleArgs {
+        let at = |values: &Buffer<f32>| values.as_slice().as_ptr().wrapping_add(sums.slot);
+        let finite = |scale: &f32| (scale * self.largest).is_finite();
+        let finite_scales = match self.is_whole {
+            true => self.largest.is_finite(),
+            false => sums.row_scales.iter().take(sums.rows).all(finite),
+        };
+        ScaleArgs {
+            src: sums.at,
+            dst,
+            dst_stride: columns,
+            n: sums.n,
+            rows: sums.rows,
+            src_row_stride: sums.row_stride,
+            dst_row_stride: rows,
+            row_factors: if self.is_whole { null() } else { sums.row_scales.as_ptr() },
+            factors: at(&self.scales),
+            bias: if self.bias.is_empty() { null() } else { at(&self.bias) },
+            may_be_nan: !(finite_scales && self.finite_bias),
+            relu: self.relu,
+        }
+    }
+
+    /// Codes in one step, or in two by the table.
+    ///
+    /// # Safety
+    /// As [`store`](Epilogue::store).
+    unsafe fn requantize(&self, codes: &ToCodes, sums: &Sums<'_>, dst: &Destination) {
+        let mut steps = [0u8; TILE];
+        let by_table = !codes.table.is_empty();
+        let (to, row_stride, column_stride) = match by_table {
+            true => (steps.as_mut_ptr(), sums.n, 1),
+            false => (dst.base, dst.row_stride, dst.column_stride),
+        };
+        let zero_points = [codes.params.zero_point; MAX_NR];
+        let requantizing = |first: usize, count: usize, multipliers| RequantizeArgs {
+            src: sums.at.wrapping_add(first * sums.row_stride),
+            src_stride: 1,
+            dst: to.wrapping_add(first * row_stride),
+            dst_stride: column_stride,
+            n: sums.n,
+            multipliers,
+            zero_points: zero_points.as_ptr(),
+            param_step: 1,
+            rows: Rows {
+                count,
+                src_stride: sums.row_stride,
+                dst_stride: row_stride,
+                param_stride: 0,
+            },
+            clamp: codes.clamp,
+        };
+        if codes.multipliers.is_empty() {
+            let scales = self.scales.as_slice().get(sums.slot..).unwrap_or_default();
+            for (r, row_scale) in sums.row_scales.iter().enumerate().take(sums.rows) {
+                let mut products = [0f32; MAX_NR];
+                for (product, weight_scale) in products.iter_mut().zip(scales).take(sums.n) {
+                    *product = row_scale * weight_scale / codes.params.scale;
+                }
+                // SAFETY: by this function's contract; `n <= MAX_NR` zero points and multipliers.
+                unsafe { codes.requantize.run()(&requantizing(r, 1, products.as_ptr())) };
+            }
+        } else {
+            let multipliers = codes.multipliers.as_slice().as_ptr().wrapping_add(sums.slot);
+            // SAFETY: as above.
+            unsafe { codes.requantize.run()(&requantizing(0, sums.rows, multipliers)) };
+        }
+        if by_table {
+            let n = sums.rows * sums.n;
+            let at = steps.as_mut_ptr();
+            let table = codes.table.as_slice().as_ptr();
+            // SAFETY: as above; a table of 256, and `n <= TILE` codes.
+            unsafe {
+                codes.lookup.run()(&LookupArgs { table, src: at, dst: at, n });
+                copy::<u8>(at, sums, dst);
+            }
+        }
+    }
+
+    /// Results by way of f32 numbers beside the sums.
+    ///
+    /// # Safety
+    /// As [`store`](Epilogue::store).
+    unsafe fn store_real(&self, sums: &Sums<'_>, dst: &Destination) {
+        let mut real = [0f32; TILE];
+        let (real, n) = (real.as_mut_ptr(), sums.rows * sums.n);
+        // SAFETY: by this function's contract; `n <= TILE` numbers.
+        unsafe {
+            self.scale.run()(&self.scaling(sums, (real, sums.n, 1)));
+            self.add_residual(real, sums, dst);
+            if let Some((activate, alpha, beta)) = &self.activation {
+                let (alpha, beta) = (*alpha, *beta);
+                activate.run()(&ActivateArgs { src: real, dst: real, n, alpha, beta });
+            }
+            if let Some(codes) = &self.codes {
+                let mut steps = [0u8; TILE];
+                codes.quantize.run()(&QuantizeArgs {
+                    src: real.cast_const().cast(),
+                    src_stride: 1,
+                    dst: steps.as_mut_ptr(),
+                    dst_stride: 1,
+                    n,
+                    scales: &codes.params.scale,
+                    zero_points: &codes.params.zero_point,
+                    param_step: 0,
+                    rows: Rows::ONE,
+                    mode: QuantizeMode::default(),
+                    clamp: codes.clamp,
+                });
+                copy::<u8>(steps.as_ptr(), sums, dst);
+            } else if let Some(narrow) = &self.narrow {
+                for row in 0..sums.rows {
+                    narrow.run()(&ConvertArgs {
+                        src: real.add(row * sums.n).cast_const().cast(),
+                        src_stride: 1,
+                        dst: dst.at(row, 0, 2, 0).base,
+                        dst_stride: dst.column_stride,
+                        n: sums.n,
+                    });
+                }
+            } else {
+                copy::<[u8; 4]>(real.cast_const().cast(), sums, dst);
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`store`](Epilogue::store), with the results so far, row by row, at `real`.
+    unsafe fn add_residual(&self, real: *mut f32, sums: &Sums<'_>, dst: &Destination) {
+        let mut extra = [0f32; TILE];
+        let n = sums.n;
+        for row in 0..sums.rows {
+            let to = extra.as_mut_ptr().wrapping_add(row * n);
+            let stride = dst.column_stride;
+            // SAFETY: by this function's contract, a row of residuals, and its place in `extra`.
+            unsafe {
+                match &self.addend {
+                    Addend::None => return,
+                    Addend::F32 => {
+                        let from = dst.at(row, 0, 0, 4).residual.cast::<f32>();
+                        for i in 0..n {
+                            to.add(i).write(from.add(i * stride).read_unaligned());
+                        }
+                    }
+                    Addend::Half(widen) => widen.run()(&ConvertArgs {
+                        src: dst.at(row, 0, 0, 2).residual,
+                        src_stride: stride,
+                        dst: to.cast(),
+                        dst_stride: 1,
+                        n,
+                    }),
+                    Addend::Codes(dequantize, params) => dequantize.run()(&DequantizeArgs {
+                        src: dst.at(row, 0, 0, 1).residual,
+                        src_stride: stride,
+                        dst: to.cast(),
+                        dst_stride: 1,
+                        n,
+                        scales: &params.scale,
+                        zero_points: &params.zero_point,
+                        param_step: 0,
+                        rows: Rows::ONE,
+                    }),
+                }
+            }
+        }
+        let args = AddArgs { a: real, b: extra.as_ptr(), dst: real, n: sums.rows * n };
+        // SAFETY: as above.
+        unsafe { self.add.run()(&args) }
+    }
+}
+
+impl ToCodes {
+    fn new(
+        (code, params): (Code, QuantParams),
+        activation: Activation,
+        mode: ActivationMode,
+        one_step: bool,
+        multipliers: usize,
+        supported: Supported,
+        allocator: &Allocator,
+    ) -> Result<ToCodes> {
+        let quantized = |x: f32, code: Code, params| {
+            fewbit_scheme::quantize(x, params, code.format(), QuantizeMode::default())
+        };
+        let mut codes = ToCodes {
+            params,
+            clamp: (code.format().qmin(), code.format().qmax()),
+            one_step,
+            multipliers: Buffer::zeroed(
+                if one_step { multipliers } else { 0 },
+                allocator,
+                "desc.weights.scales",
+            )?,
+            table: Buffer::zeroed(
+                if matches!(mode, ActivationMode::Table(..)) { 256 } else { 0 },
+                allocator,
+                "desc.output",
+            )?,
+            requantize: find(requantize::S32_S8, supported)?,
+            quantize: find(
+                if code.is_unsigned() { quantize::F32_U8 } else { quantize::F32_S8 },
+                supported,
+            )?,
+            lookup: find(LOOKUP, supported)?,
+        };
+        let mut made = code;
+        if let ActivationMode::Table(between, steps) = mode {
+            for (byte, entry) in codes.table.as_mut_slice().iter_mut().enumerate() {
+                let x = fewbit_scheme::dequantize(between.value(byte as u8), steps);
+                *entry = quantized(activation.apply(x), code, params) as u8;
+            }
+            (made, codes.params) = (between, steps);
+            codes.clamp = (between.format().qmin(), between.format().qmax());
+        } else if one_step {
+            let (low, high) = codes.clamp;
+            codes.clamp = match activation {
+                Activation::Relu => (params.zero_point.max(low), high),
+                Activation::Clamp { low, high } => {
+                    (quantized(low, code, params), quantized(high, code, params))
+                }
+                _ => (low, high),
+            };
+        }
+        if made.is_unsigned() {
+            codes.requantize = find(requantize::S32_U8, supported)?;
+        }
+        Ok(codes)
+    }
+}
+
+/// Copies elements that lie row by row to their places.
+///
+/// # Safety
+/// As [`Epilogue::store`], with results of this type.
+unsafe fn copy<T: Copy>(from: *const T, sums: &Sums<'_>, dst: &Destination) {
+    for row in 0..sums.rows {
+        // SAFETY: by this function's contract.
+        unsafe {
+            let from = from.add(row * sums.n);
+            let to = dst.base.cast::<T>().add(row * dst.row_stride);
+            if dst.column_stride == 1 {
+                core::ptr::copy_nonoverlapping(
+                    from.cast::<u8>(),
+                    to.cast(),
+                    sums.n * size_of::<T>(),
+                );
+            } else {
+                for i in 0..sums.n {
+                    to.add(i * dst.column_stride).write_unaligned(from.add(i).read());
+                }
+            }
+        }
+    }
+}
