@@ -5,12 +5,12 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use fewbit::kernels::gemm::{TILES, TileArgs, pack_lhs, pack_rhs};
 use fewbit::kernels::registry::bind;
-use fewbit::memory::{ALIGNMENT, Allocator};
-use fewbit::scheme::{QuantParams, RealFormat::F32};
+use fewbit::memory::{ALIGNMENT, Allocator, Plain};
+use fewbit::scheme::{IntFormat, ParamSpec, QuantParams, RealFormat::F32};
 use fewbit::simd::Supported;
 use fewbit::{
-    Activation, ActivationMode, Bias, Code, Conv, ConvAxis, ConvDesc, FilterLayout, ImageLayout,
-    Input, Linear, LinearDesc, LinearLayout, Output, Residual, Serial, Weights,
+    Activation, ActivationMode, Bias, Code, Conv, ConvAxis, ConvDesc, DynamicSpec, FilterLayout,
+    ImageLayout, Input, Linear, LinearDesc, LinearLayout, Output, Residual, Serial, Weights,
 };
 use fewbit_benches::{codes, id, shapes};
 use fewbit_testkit::{limited, supported_sets};
@@ -86,37 +86,65 @@ fn tiles(c: &mut Criterion) {
     }
 }
 
+/// What a layer reads and writes, by the name of its benchmark.
+fn kinds() -> [(&'static str, Input, Output); 4] {
+    let spec = ParamSpec::symmetric(IntFormat::S8);
+    let dynamic = DynamicSpec { real: F32, code: Code::S8, spec };
+    let codes = Output::Codes(Code::S8, QuantParams { scale: 30.0, zero_point: 3 });
+    [
+        ("linear_u8s32", INPUT, Output::S32),
+        ("linear_u8s8", INPUT, codes),
+        ("linear_u8f32", INPUT, Output::Real(F32)),
+        ("linear_f32f32", Input::DynamicPerRow(dynamic), Output::Real(F32)),
+    ]
+}
+
 fn linear(c: &mut Criterion) {
     for shape in shapes(include_str!("../shapes/linear.txt"), 3) {
         let [m, n, k] = shape.numbers[..] else { continue };
         let (x, w) = (codes(m * k), codes(n * k));
-        let desc = LinearDesc {
-            in_features: k,
-            out_features: n,
-            weights: Weights { code: Code::S8, codes: &w, scales: &[0.01], zero_points: &[] },
-            layout: LinearLayout::Nk,
-            weight_stride: 0,
-            input: INPUT,
-            bias: Bias::None,
-            output: Output::Real(F32),
-            activation: Activation::None,
-            activation_mode: ActivationMode::Float,
-            residual: Residual::None,
-        };
-        let mut want = Vec::new();
-        for set in sets() {
-            let plan = Linear::create(&desc, set, &Allocator::DEFAULT).expect("a plan");
-            let size = plan.workspace(m, 1).expect("a workspace").size;
-            let (mut memory, skip) = workspace(size);
-            let memory = &mut memory[skip..skip + size];
-            let mut y = vec![0f32; m * n];
-            plan.run(m, &x, memory, &Serial, &mut y).expect("a run");
-            check(&mut want, &y, plan.kernel_name());
-            let mut group = c.benchmark_group(id(OP, plan.kernel_name()));
-            group.throughput(Throughput::Elements((2 * m * n * k) as u64));
-            let mut run = || plan.run(m, &x, memory, &Serial, &mut y).expect("a run");
-            group.bench_function(shape.name, |b| b.iter(&mut run));
-            group.finish();
+        let reals: Vec<f32> = x.iter().map(|&code| f32::from(code as i8) * 0.01).collect();
+        for (op, input, output) in kinds() {
+            let desc = LinearDesc {
+                in_features: k,
+                out_features: n,
+                weights: Weights { code: Code::S8, codes: &w, scales: &[0.01], zero_points: &[] },
+                layout: LinearLayout::Nk,
+                weight_stride: 0,
+                input,
+                bias: Bias::None,
+                output,
+                activation: Activation::None,
+                activation_mode: ActivationMode::Float,
+                residual: Residual::None,
+            };
+            let mut want = Vec::new();
+            for set in sets() {
+                let plan = Linear::create(&desc, set, &Allocator::DEFAULT).expect("a plan");
+                let mut group =
+                    c.benchmark_group(id(op, plan.kernel_name().trim_start_matches("gemm_s8s32_")));
+                group.throughput(Throughput::Elements((2 * m * n * k) as u64));
+                // Closures, so that a filter leaves out the work of what it leaves out.
+                group.bench_function(shape.name, |b| {
+                    let size = plan.workspace(m, 1).expect("a workspace").size;
+                    let (mut memory, skip) = workspace(size);
+                    let memory = &mut memory[skip..skip + size];
+                    macro_rules! run {
+                        ($x:expr, $y:expr) => {{
+                            let mut y = $y;
+                            b.iter(|| plan.run(m, $x, memory, &Serial, &mut y).expect("a run"));
+                            check(&mut want, &y, plan.kernel_name());
+                        }};
+                    }
+                    match (input, output) {
+                        (Input::Codes(..), Output::S32) => run!(&x, vec![0i32; m * n]),
+                        (Input::Codes(..), Output::Codes(..)) => run!(&x, vec![0u8; m * n]),
+                        (Input::Codes(..), _) => run!(&x, vec![0f32; m * n]),
+                        _ => run!(&reals, vec![0f32; m * n]),
+                    }
+                });
+                group.finish();
+            }
         }
     }
 }
@@ -163,12 +191,13 @@ fn conv(c: &mut Criterion) {
 }
 
 /// Demands that a plan's result is that of the plans before it, bit for bit.
-fn check(want: &mut Vec<u32>, y: &[f32], kernel: &str) {
-    let bits: Vec<u32> = y.iter().map(|y| y.to_bits()).collect();
+fn check<T: Plain>(want: &mut Vec<u8>, y: &[T], kernel: &str) {
+    // SAFETY: plain numbers without padding.
+    let bytes = unsafe { std::slice::from_raw_parts(y.as_ptr().cast(), size_of_val(y)) };
     if want.is_empty() {
-        *want = bits;
+        want.extend_from_slice(bytes);
     } else {
-        assert!(*want == bits, "{kernel} differs");
+        assert!(want == bytes, "{kernel} differs");
     }
 }
 

@@ -21,7 +21,7 @@ use fewbit::kernels::requantize::{
     self, RequantizeArgs, RequantizeFixedArgs, RequantizeFixedFn, RequantizeFn,
 };
 use fewbit::kernels::rescale::{self, RescaleArgs, RescaleFn};
-use fewbit::kernels::scale::{self, ScaleArgs, ScaleFn};
+use fewbit::kernels::scale::{self, ScaleArgs, ScaleCodesArgs, ScaleCodesFn, ScaleFn, Tile};
 use fewbit::scheme::block::{BLOCK, gguf::Gguf, mx::Mx};
 use fewbit::scheme::{Activation, FixedMultiplier, FixedRounding, IntFormat, QuantizeMode};
 use fewbit_benches::{Buffer, SCALE, SIZES, Traffic, activations, codes, id, parts};
@@ -283,25 +283,38 @@ fn code_sums(q: &Buffer) -> impl Fn(CodeSumsFn, usize, &mut [u8]) -> usize {
     }
 }
 
+/// A row of sums and of results.
+fn sums_to<T>(acc: &[i32], factors: &Buffer, n: usize, dst: &mut [u8]) -> Tile<T> {
+    Tile {
+        src: acc[..n].as_ptr(),
+        dst: dst[..size_of::<T>() * n].as_mut_ptr().cast(),
+        dst_stride: 1,
+        n,
+        rows: 1,
+        src_row_stride: 0,
+        dst_row_stride: 0,
+        row_factors: &0.02,
+        factors: factors.floats()[..n].as_ptr(),
+    }
+}
+
 fn scale_row(acc: &[i32], x: &Buffer) -> impl Fn(ScaleFn, usize, &mut [u8]) -> usize {
     move |run, n, dst| {
-        let args = ScaleArgs {
-            src: acc[..n].as_ptr(),
-            dst: dst[..4 * n].as_mut_ptr().cast(),
-            dst_stride: 1,
-            n,
-            rows: 1,
-            src_row_stride: 0,
-            dst_row_stride: 0,
-            row_factors: &0.02,
-            factors: x.floats()[..n].as_ptr(),
-            bias: std::ptr::null(),
-            may_be_nan: false,
-            relu: false,
-        };
+        let tile = sums_to(acc, x, n, dst);
+        let args = ScaleArgs { tile, bias: std::ptr::null(), may_be_nan: false, relu: false };
         // SAFETY: `n` sums, factors and results.
         unsafe { run(&args) };
         4 * n
+    }
+}
+
+fn scale_codes_row(acc: &[i32], x: &Buffer) -> impl Fn(ScaleCodesFn, usize, &mut [u8]) -> usize {
+    move |run, n, dst| {
+        let tile = sums_to(acc, x, n, dst);
+        let args = ScaleCodesArgs { tile, step: 30.0, zero_point: 3, clamp: (0, 127) };
+        // SAFETY: `n` sums, factors and results.
+        unsafe { run(&args) };
+        n
     }
 }
 
@@ -450,6 +463,8 @@ pub fn bench(c: &mut Criterion) {
     t.table(reduce::ROW_SUMS_S8, code_sums(q));
     t.table(reduce::ROW_SUMS_U8, code_sums(q));
     t.table(scale::S32_F32, scale_row(acc, x));
+    t.table(scale::S32_S8, scale_codes_row(acc, x));
+    t.table(scale::S32_U8, scale_codes_row(acc, x));
     t.table(ADD, add(x));
     t.table(LOOKUP, lookup(q));
     for (table, function) in activate::TABLES {

@@ -13,6 +13,7 @@ use crate::plan::{
     tile_columns,
 };
 use crate::{Error, Parallel, Result, Status};
+use core::mem::MaybeUninit;
 use core::ops::Range;
 use core::sync::atomic::AtomicBool;
 use fewbit_kernels::gemm::MAX_MR;
@@ -520,7 +521,7 @@ impl Conv {
         let mr = packed.mr;
         let element = self.output.element_size();
         let first_pixel = first * mr;
-        let mut blocks = [Block::EMPTY; MAX_BLOCKS];
+        let mut blocks = [const { MaybeUninit::<Block>::uninit() }; MAX_BLOCKS];
         let count = block_count(self.pixels.saturating_sub(first_pixel), mr).min(cut.blocks);
         // SAFETY: places within the workspace's parts and the images, as sized in `carve` and checked
         // in `run_raw`.
@@ -538,7 +539,7 @@ impl Conv {
                     *row = self.taps.gather(codes, group, begin + r, zero_point as u8, copy);
                 }
                 let row = |r: usize| at.get(r).copied().unwrap_or(core::ptr::null());
-                *block = self.engine.block(memory, rows, row, |_| (zero_point, scale));
+                block.write(self.engine.block(memory, rows, row, |_| (zero_point, scale)));
             }
             let (row_stride, column_stride) = match self.taps.layout {
                 ImageLayout::Nhwc => (self.out_channels, 1),
@@ -554,7 +555,7 @@ impl Conv {
                 residual: ends.residual.wrapping_add(at * self.residual.element_size()),
                 residual_row_stride: row_stride,
             };
-            let blocks = blocks.get(..count).unwrap_or_default();
+            let blocks = blocks.get(..count).unwrap_or_default().assume_init_ref();
             self.engine.multiply(blocks, group, columns, &destination);
         }
     }

@@ -7,6 +7,7 @@ use crate::plan::{
     check_residual_range, check_workspace, cut, each_with_slot, forbid_overlap, most_blocks, size,
 };
 use crate::{Error, Parallel, Result, Status};
+use core::mem::MaybeUninit;
 use core::ops::Range;
 use core::sync::atomic::AtomicBool;
 use fewbit_scheme::Activation;
@@ -373,7 +374,7 @@ impl Linear {
             let first = row_range.start + task / column_tasks * cut.blocks * mr;
             let start = (first_panel + task % column_tasks * cut.panels) * nr;
             let part = columns.start.max(start)..columns.end.min(start + cut.panels * nr);
-            let mut blocks = [Block::EMPTY; MAX_BLOCKS];
+            let mut blocks = [const { MaybeUninit::<Block>::uninit() }; MAX_BLOCKS];
             let count = block_count(row_range.end - first, mr).min(cut.blocks);
             for (b, block) in blocks.iter_mut().enumerate().take(count) {
                 let begin = first + b * mr;
@@ -388,7 +389,7 @@ impl Linear {
                 };
                 // SAFETY: the slot's own memory, `most_blocks` blocks of it; the rows exist by the
                 // checks above, and their codes and parameters are ready.
-                *block = unsafe {
+                let made = unsafe {
                     let memory = match direct {
                         true => core::ptr::null_mut(),
                         false => parts.blocks.add((slot * parts.most_blocks + b) * parts.block),
@@ -399,9 +400,10 @@ impl Linear {
                         (zero_point, scale)
                     })
                 };
+                block.write(made);
             }
             let element = self.output.element_size();
-            // SAFETY: rows and columns of `y` that exist, which no other task has.
+            // SAFETY: `count` blocks were written; rows and columns of `y` that exist, which no other task has.
             unsafe {
                 let whole = Destination {
                     base: ends.y,
@@ -412,7 +414,7 @@ impl Linear {
                 };
                 let destination = whole.at(first, 0, element, self.residual.element_size());
                 self.engine.multiply(
-                    blocks.get(..count).unwrap_or_default(),
+                    blocks.get(..count).unwrap_or_default().assume_init_ref(),
                     0,
                     part,
                     &destination,

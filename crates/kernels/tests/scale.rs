@@ -1,10 +1,11 @@
-//! Every row of the float epilogue against the scalar contract, bit for bit: all lengths and strides,
+//! Every row of the epilogue of products against the scalar contract, bit for bit: all lengths and strides,
 //! factors and bias of every kind, between unreadable pages.
 
 mod common;
 
 use common::{Arenas, Case, N, bytes, count, extremes, runnable};
-use fewbit_kernels::scale::{self, ScaleArgs};
+use fewbit_kernels::scale::{self, ScaleArgs, ScaleCodesArgs, Tile};
+use fewbit_scheme::IntFormat;
 use fewbit_testkit::{GuardedBuf, Rng, report, seed};
 
 /// [`N`] sums: extremes, those whose f32 is inexact, and random ones of all sizes.
@@ -56,15 +57,17 @@ fn scale_rows() {
                     // The op's sums are contiguous: those given with a stride go between guards too.
                     let src = if src_stride == 1 { src.cast() } else { packed.at_end(&acc[..n]) };
                     let args = ScaleArgs {
-                        src,
-                        dst: dst.cast(),
-                        dst_stride,
-                        n,
-                        rows: 1,
-                        src_row_stride: 0,
-                        dst_row_stride: 0,
-                        row_factors: &row_factor,
-                        factors: factors_at.at_end(&factors[..n]),
+                        tile: Tile {
+                            src,
+                            dst: dst.cast(),
+                            dst_stride,
+                            n,
+                            rows: 1,
+                            src_row_stride: 0,
+                            dst_row_stride: 0,
+                            row_factors: &row_factor,
+                            factors: factors_at.at_end(&factors[..n]),
+                        },
                         bias: if with_bias { bias_at.at_end(&bias[..n]) } else { std::ptr::null() },
                         may_be_nan: true,
                         relu,
@@ -79,16 +82,161 @@ fn scale_rows() {
     report();
 }
 
+/// A code's multiplier, as the op makes it of a row's factor, a column's and the step; whole: the column's.
+fn multiplier(row_factor: Option<f32>, factor: f32, step: f32) -> f32 {
+    row_factor.map_or(factor, |row_factor| row_factor * factor / step)
+}
+
+#[test]
+fn scale_rows_to_codes() {
+    let mut arenas = Arenas::new();
+    let [mut packed, mut factors_at] = [(); 2].map(|()| GuardedBuf::new(4096));
+    let mut rng = Rng::new(seed() ^ 11);
+    for (table, format) in [(scale::S32_S8, IntFormat::S8), (scale::S32_U8, IntFormat::U8)] {
+        let (qmin, qmax) = (format.qmin(), format.qmax());
+        for row in runnable(table) {
+            let (name, run) = (row.name(), row.run());
+            let mut calls = 0;
+            // Row factors may be products that overflowed or vanished, and so may multipliers.
+            for (row_factor, step) in [
+                (None, 1.0),
+                (Some(0.013), 0.7),
+                (Some(f32::from_bits(1)), f32::MAX),
+                (Some(f32::MAX), f32::MIN_POSITIVE),
+                (Some(f32::INFINITY), 2.0),
+            ] {
+                for zero_point in [qmin, qmin + 7, qmax] {
+                    let mut clamp = [qmin, qmax];
+                    if rng.below(2) == 0 {
+                        clamp = [(); 2].map(|()| qmin + rng.below(256) as i32);
+                        clamp.sort_unstable();
+                    }
+                    let clamp = (clamp[0], clamp[1]);
+                    let acc = sums(&mut rng);
+                    // Column factors are scales, or as whole ones quotients of scales: 0 and infinity too.
+                    let factors: Vec<f32> = numbers(&mut rng)
+                        .into_iter()
+                        .map(|x| match x {
+                            _ if x.is_nan() => 0.5,
+                            _ if row_factor.is_some() && x.is_infinite() => 2.0,
+                            _ => x.abs() * 2f32.powi(-(rng.below(32) as i32)),
+                        })
+                        // A scale is greater than 0.
+                        .map(|x| match row_factor {
+                            Some(_) => x.max(f32::from_bits(1)),
+                            None => x,
+                        })
+                        .collect();
+                    let want: Vec<u8> = (0..N)
+                        .map(|i| {
+                            let m = multiplier(row_factor, factors[i], step);
+                            fewbit_scheme::requantize(acc[i], m, zero_point, format, clamp) as u8
+                        })
+                        .collect();
+                    let case = Case {
+                        label: format!(
+                            "{name} {row_factor:?} / {step} + {zero_point} in {clamp:?}"
+                        ),
+                        src_size: 4,
+                        src: bytes(&acc),
+                        dst_size: 1,
+                        want: &want,
+                    };
+                    calls += arenas.check(&case, &mut |src, src_stride, dst, dst_stride, n| {
+                        let src =
+                            if src_stride == 1 { src.cast() } else { packed.at_end(&acc[..n]) };
+                        let args = ScaleCodesArgs {
+                            tile: Tile {
+                                src,
+                                dst,
+                                dst_stride,
+                                n,
+                                rows: 1,
+                                src_row_stride: 0,
+                                dst_row_stride: 0,
+                                row_factors: row_factor.as_ref().map_or(std::ptr::null(), |f| f),
+                                factors: factors_at.at_end(&factors[..n]),
+                            },
+                            step,
+                            zero_point,
+                            clamp,
+                        };
+                        // SAFETY: the row is bound; sums, factors and results are as long as the run.
+                        unsafe { run(&args) }
+                    });
+                }
+            }
+            count(table, row, calls);
+        }
+    }
+    report();
+}
+
+/// Rows and columns of a tile, and how far rows are apart beside them.
+const SHAPES: [(usize, usize, usize); 7] =
+    [(1, 1, 0), (2, 3, 5), (12, 32, 0), (12, 31, 7), (5, 257, 3), (0, 4, 0), (3, 0, 1)];
+
+/// Tiles to codes: as [`rows_of_a_tile`].
+#[test]
+fn rows_of_a_tile_to_codes() {
+    let mut rng = Rng::new(seed() ^ 12);
+    for (table, format) in [(scale::S32_S8, IntFormat::S8), (scale::S32_U8, IntFormat::U8)] {
+        for row in runnable(table) {
+            for (i, (rows, n, apart)) in SHAPES.into_iter().cycle().take(14).enumerate() {
+                let whole = i >= SHAPES.len();
+                let (src_row_stride, dst_row_stride) = (n + apart, n + 2 * apart);
+                let acc: Vec<i32> = (0..rows * src_row_stride)
+                    .map(|_| rng.next_u32() as i32 >> rng.below(32))
+                    .collect();
+                let row_factors: Vec<f32> = (0..rows).map(|_| rng.unit()).collect();
+                let factors: Vec<f32> = (0..n).map(|_| rng.unit() * 0.01).collect();
+                let (step, zero_point) = (0.7, format.qmin() + 9);
+                let clamp = (format.qmin() + 2, format.qmax() - 3);
+                let mut want = vec![99u8; rows * dst_row_stride];
+                let mut got = want.clone();
+                for r in 0..rows {
+                    for i in 0..n {
+                        let factor = (!whole).then(|| row_factors[r]);
+                        let m = multiplier(factor, factors[i], step);
+                        let sum = acc[r * src_row_stride + i];
+                        want[r * dst_row_stride + i] =
+                            fewbit_scheme::requantize(sum, m, zero_point, format, clamp) as u8;
+                    }
+                }
+                let args = ScaleCodesArgs {
+                    tile: Tile {
+                        src: acc.as_ptr(),
+                        dst: got.as_mut_ptr(),
+                        dst_stride: 1,
+                        n,
+                        rows,
+                        src_row_stride,
+                        dst_row_stride,
+                        row_factors: if whole { std::ptr::null() } else { row_factors.as_ptr() },
+                        factors: factors.as_ptr(),
+                    },
+                    step,
+                    zero_point,
+                    clamp,
+                };
+                // SAFETY: the row is bound; rows and factors are as long as they say.
+                unsafe { row.run()(&args) };
+                assert!(got == want, "{} {rows} rows of {n}", row.name());
+                count(table, row, rows * n);
+            }
+        }
+    }
+    report();
+}
+
 /// Tiles of sums: rows apart on both sides, each with a factor of its own; what lies between them stays.
 #[test]
 fn rows_of_a_tile() {
     let mut rng = Rng::new(seed() ^ 10);
     for row in runnable(scale::S32_F32) {
-        let shapes =
-            [(1, 1, 0), (2, 3, 5), (12, 32, 0), (12, 31, 7), (5, 257, 3), (0, 4, 0), (3, 0, 1)];
-        for (i, (rows, n, apart)) in shapes.into_iter().cycle().take(14).enumerate() {
+        for (i, (rows, n, apart)) in SHAPES.into_iter().cycle().take(14).enumerate() {
             // Without factors of the rows those of the columns are whole.
-            let whole = i >= shapes.len();
+            let whole = i >= SHAPES.len();
             let (src_row_stride, dst_row_stride) = (n + apart, n + 2 * apart);
             let acc: Vec<i32> = (0..rows * src_row_stride)
                 .map(|_| rng.next_u32() as i32 >> rng.below(32))
@@ -107,15 +255,17 @@ fn rows_of_a_tile() {
                 }
             }
             let args = ScaleArgs {
-                src: acc.as_ptr(),
-                dst: got.as_mut_ptr(),
-                dst_stride: 1,
-                n,
-                rows,
-                src_row_stride,
-                dst_row_stride,
-                row_factors: if whole { std::ptr::null() } else { row_factors.as_ptr() },
-                factors: factors.as_ptr(),
+                tile: Tile {
+                    src: acc.as_ptr(),
+                    dst: got.as_mut_ptr(),
+                    dst_stride: 1,
+                    n,
+                    rows,
+                    src_row_stride,
+                    dst_row_stride,
+                    row_factors: if whole { std::ptr::null() } else { row_factors.as_ptr() },
+                    factors: factors.as_ptr(),
+                },
                 bias: bias.as_ptr(),
                 may_be_nan: false,
                 relu: false,

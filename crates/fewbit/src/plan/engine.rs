@@ -6,6 +6,7 @@ use super::quantizer::stored_code;
 use super::{Operands, Output};
 use crate::Result;
 use crate::memory::Allocator;
+use core::mem::MaybeUninit;
 use core::ops::Range;
 use core::ptr::null;
 use fewbit_kernels::gemm::{
@@ -163,7 +164,8 @@ impl Engine {
         let packed = &self.packed;
         let nr = packed.nr.max(1);
         let element = self.output.element_size();
-        let mut sums = [0i32; MAX_MR * MAX_NR];
+        let mut sums = MaybeUninit::<[i32; MAX_MR * MAX_NR]>::uninit();
+        let sums = sums.as_mut_ptr().cast::<i32>();
         let mut column = columns.start;
         while column < columns.end {
             let panel = column / nr;
@@ -191,13 +193,13 @@ impl Engine {
                         rhs_fold: rhs.fold,
                         rhs_zero: rhs.zero,
                         lhs_sum: block.sum.as_ptr(),
-                        dst: if direct { to.base.cast() } else { sums.as_mut_ptr() },
+                        dst: if direct { to.base.cast() } else { sums },
                         dst_stride: if direct { dst.row_stride } else { nr },
                     };
                     packed.tile.run()(&args);
                     if !direct {
                         let sums = Sums {
-                            at: sums.as_ptr().add(first),
+                            at: sums.cast_const().add(first),
                             row_stride: nr,
                             rows: block.rows,
                             n: end - column,

@@ -15,6 +15,7 @@ use super::packed::Packed;
 use super::{ActivationMode, Bias, Code, Operands, Output, Residual};
 use crate::memory::{Allocator, Buffer};
 use crate::{Error, Result, Status};
+use core::mem::MaybeUninit;
 use core::ptr::null;
 use fewbit_kernels::activate::{self, ActivateArgs, ActivateFn};
 use fewbit_kernels::add::{ADD, AddArgs, AddFn};
@@ -24,8 +25,7 @@ use fewbit_kernels::gemm::{MAX_MR, MAX_NR};
 use fewbit_kernels::lookup::{LOOKUP, LookupArgs, LookupFn};
 use fewbit_kernels::quantize::{self, QuantizeArgs, QuantizeFn};
 use fewbit_kernels::registry::{Bound, Row, best};
-use fewbit_kernels::requantize::{self, RequantizeArgs, RequantizeFn};
-use fewbit_kernels::scale::{self, ScaleArgs, ScaleFn};
+use fewbit_kernels::scale::{self, ScaleArgs, ScaleCodesArgs, ScaleCodesFn, ScaleFn, Tile};
 use fewbit_kernels::{Rows, convert::F32_BF16, convert::F32_F16};
 use fewbit_scheme::{Activation, QuantParams, QuantizeMode, RealFormat};
 use fewbit_simd::Supported;
@@ -90,7 +90,7 @@ struct ToCodes {
     multipliers: Buffer<f32>,
     /// 256 codes in table mode; otherwise empty.
     table: Buffer<u8>,
-    requantize: Bound<RequantizeFn>,
+    requantize: Bound<ScaleCodesFn>,
     quantize: Bound<QuantizeFn>,
     lookup: Bound<LookupFn>,
 }
@@ -278,15 +278,17 @@ impl Epilogue {
             false => sums.row_scales.iter().take(sums.rows).all(finite),
         };
         ScaleArgs {
-            src: sums.at,
-            dst,
-            dst_stride: columns,
-            n: sums.n,
-            rows: sums.rows,
-            src_row_stride: sums.row_stride,
-            dst_row_stride: rows,
-            row_factors: if self.is_whole { null() } else { sums.row_scales.as_ptr() },
-            factors: at(&self.scales),
+            tile: Tile {
+                src: sums.at,
+                dst,
+                dst_stride: columns,
+                n: sums.n,
+                rows: sums.rows,
+                src_row_stride: sums.row_stride,
+                dst_row_stride: rows,
+                row_factors: if self.is_whole { null() } else { sums.row_scales.as_ptr() },
+                factors: at(&self.scales),
+            },
             bias: if self.bias.is_empty() { null() } else { at(&self.bias) },
             may_be_nan: !(finite_scales && self.finite_bias),
             relu: self.relu,
@@ -298,48 +300,37 @@ impl Epilogue {
     /// # Safety
     /// As [`store`](Epilogue::store).
     unsafe fn requantize(&self, codes: &ToCodes, sums: &Sums<'_>, dst: &Destination) {
-        let mut steps = [0u8; TILE];
+        let mut steps = MaybeUninit::<[u8; TILE]>::uninit();
+        let at = steps.as_mut_ptr().cast::<u8>();
         let by_table = !codes.table.is_empty();
         let (to, row_stride, column_stride) = match by_table {
-            true => (steps.as_mut_ptr(), sums.n, 1),
+            true => (at, sums.n, 1),
             false => (dst.base, dst.row_stride, dst.column_stride),
         };
-        let zero_points = [codes.params.zero_point; MAX_NR];
-        let requantizing = |first: usize, count: usize, multipliers| RequantizeArgs {
-            src: sums.at.wrapping_add(first * sums.row_stride),
-            src_stride: 1,
-            dst: to.wrapping_add(first * row_stride),
-            dst_stride: column_stride,
-            n: sums.n,
-            multipliers,
-            zero_points: zero_points.as_ptr(),
-            param_step: 1,
-            rows: Rows {
-                count,
-                src_stride: sums.row_stride,
-                dst_stride: row_stride,
-                param_stride: 0,
+        let (row_factors, factors) = match codes.multipliers.is_empty() {
+            true => (sums.row_scales.as_ptr(), &self.scales),
+            false => (null(), &codes.multipliers),
+        };
+        let args = ScaleCodesArgs {
+            tile: Tile {
+                src: sums.at,
+                dst: to,
+                dst_stride: column_stride,
+                n: sums.n,
+                rows: sums.rows,
+                src_row_stride: sums.row_stride,
+                dst_row_stride: row_stride,
+                row_factors,
+                factors: factors.as_slice().as_ptr().wrapping_add(sums.slot),
             },
+            step: codes.params.scale,
+            zero_point: codes.params.zero_point,
             clamp: codes.clamp,
         };
-        if codes.multipliers.is_empty() {
-            let scales = self.scales.as_slice().get(sums.slot..).unwrap_or_default();
-            for (r, row_scale) in sums.row_scales.iter().enumerate().take(sums.rows) {
-                let mut products = [0f32; MAX_NR];
-                for (product, weight_scale) in products.iter_mut().zip(scales).take(sums.n) {
-                    *product = row_scale * weight_scale / codes.params.scale;
-                }
-                // SAFETY: by this function's contract; `n <= MAX_NR` zero points and multipliers.
-                unsafe { codes.requantize.run()(&requantizing(r, 1, products.as_ptr())) };
-            }
-        } else {
-            let multipliers = codes.multipliers.as_slice().as_ptr().wrapping_add(sums.slot);
-            // SAFETY: as above.
-            unsafe { codes.requantize.run()(&requantizing(0, sums.rows, multipliers)) };
-        }
+        // SAFETY: by this function's contract; `steps` holds the largest tile.
+        unsafe { codes.requantize.run()(&args) };
         if by_table {
             let n = sums.rows * sums.n;
-            let at = steps.as_mut_ptr();
             let table = codes.table.as_slice().as_ptr();
             // SAFETY: as above; a table of 256, and `n <= TILE` codes.
             unsafe {
@@ -354,8 +345,8 @@ impl Epilogue {
     /// # Safety
     /// As [`store`](Epilogue::store).
     unsafe fn store_real(&self, sums: &Sums<'_>, dst: &Destination) {
-        let mut real = [0f32; TILE];
-        let (real, n) = (real.as_mut_ptr(), sums.rows * sums.n);
+        let mut real = MaybeUninit::<[f32; TILE]>::uninit();
+        let (real, n) = (real.as_mut_ptr().cast::<f32>(), sums.rows * sums.n);
         // SAFETY: by this function's contract; `n <= TILE` numbers.
         unsafe {
             self.scale.run()(&self.scaling(sums, (real, sums.n, 1)));
@@ -365,11 +356,12 @@ impl Epilogue {
                 activate.run()(&ActivateArgs { src: real, dst: real, n, alpha, beta });
             }
             if let Some(codes) = &self.codes {
-                let mut steps = [0u8; TILE];
+                let mut steps = MaybeUninit::<[u8; TILE]>::uninit();
+                let steps = steps.as_mut_ptr().cast::<u8>();
                 codes.quantize.run()(&QuantizeArgs {
                     src: real.cast_const().cast(),
                     src_stride: 1,
-                    dst: steps.as_mut_ptr(),
+                    dst: steps,
                     dst_stride: 1,
                     n,
                     scales: &codes.params.scale,
@@ -379,7 +371,7 @@ impl Epilogue {
                     mode: QuantizeMode::default(),
                     clamp: codes.clamp,
                 });
-                copy::<u8>(steps.as_ptr(), sums, dst);
+                copy::<u8>(steps, sums, dst);
             } else if let Some(narrow) = &self.narrow {
                 for row in 0..sums.rows {
                     narrow.run()(&ConvertArgs {
@@ -399,10 +391,10 @@ impl Epilogue {
     /// # Safety
     /// As [`store`](Epilogue::store), with the results so far, row by row, at `real`.
     unsafe fn add_residual(&self, real: *mut f32, sums: &Sums<'_>, dst: &Destination) {
-        let mut extra = [0f32; TILE];
-        let n = sums.n;
+        let mut extra = MaybeUninit::<[f32; TILE]>::uninit();
+        let (extra, n) = (extra.as_mut_ptr().cast::<f32>(), sums.n);
         for row in 0..sums.rows {
-            let to = extra.as_mut_ptr().wrapping_add(row * n);
+            let to = extra.wrapping_add(row * n);
             let stride = dst.column_stride;
             // SAFETY: by this function's contract, a row of residuals, and its place in `extra`.
             unsafe {
@@ -435,7 +427,7 @@ impl Epilogue {
                 }
             }
         }
-        let args = AddArgs { a: real, b: extra.as_ptr(), dst: real, n: sums.rows * n };
+        let args = AddArgs { a: real, b: extra, dst: real, n: sums.rows * n };
         // SAFETY: as above.
         unsafe { self.add.run()(&args) }
     }
@@ -468,7 +460,7 @@ impl ToCodes {
                 allocator,
                 "desc.output",
             )?,
-            requantize: find(requantize::S32_S8, supported)?,
+            requantize: find(scale::S32_S8, supported)?,
             quantize: find(
                 if code.is_unsigned() { quantize::F32_U8 } else { quantize::F32_S8 },
                 supported,
@@ -494,7 +486,7 @@ impl ToCodes {
             };
         }
         if made.is_unsigned() {
-            codes.requantize = find(requantize::S32_U8, supported)?;
+            codes.requantize = find(scale::S32_U8, supported)?;
         }
         Ok(codes)
     }

@@ -18,7 +18,7 @@ use fewbit::kernels::requantize::{
     self, RequantizeArgs, RequantizeFixedArgs, RequantizeFixedFn, RequantizeFn,
 };
 use fewbit::kernels::rescale::{self, RescaleArgs, RescaleFn};
-use fewbit::kernels::scale::{self, ScaleArgs, ScaleFn};
+use fewbit::kernels::scale::{self, ScaleArgs, ScaleCodesArgs, ScaleCodesFn, ScaleFn, Tile};
 use fewbit::scheme::block::{BLOCK, gguf::Gguf, mx, mx::Mx};
 use fewbit::scheme::{Activation, FixedRounding, IntFormat, RealFormat, float16};
 use fewbit_testkit::{Rng, limited, missing};
@@ -163,6 +163,9 @@ pub(crate) fn enter(book: &mut Book) {
         each(book, table, |run, digest| digest_nibbles(run, packing, digest));
     }
     each(book, scale::S32_F32, digest_scale);
+    for (table, format) in [(scale::S32_S8, IntFormat::S8), (scale::S32_U8, IntFormat::U8)] {
+        each(book, table, |run, digest| digest_scale_codes(run, format, digest));
+    }
     each(book, ADD, digest_add);
     each(book, LOOKUP, digest_lookup);
     for (table, function) in activate::TABLES {
@@ -531,15 +534,17 @@ fn digest_scale(run: ScaleFn, digest: &mut Digest) {
                 let biases: Vec<f32> = (0..n).map(|_| rng.any_f32()).collect();
                 let mut dst = vec![0f32; n * dst_stride];
                 let args = ScaleArgs {
-                    src: acc.as_ptr(),
-                    dst: dst.as_mut_ptr(),
-                    dst_stride,
-                    n,
-                    rows: 1,
-                    src_row_stride: 0,
-                    dst_row_stride: 0,
-                    row_factors: &row_factor,
-                    factors: factors.as_ptr(),
+                    tile: Tile {
+                        src: acc.as_ptr(),
+                        dst: dst.as_mut_ptr(),
+                        dst_stride,
+                        n,
+                        rows: 1,
+                        src_row_stride: 0,
+                        dst_row_stride: 0,
+                        row_factors: &row_factor,
+                        factors: factors.as_ptr(),
+                    },
                     bias: if bias { biases.as_ptr() } else { std::ptr::null() },
                     may_be_nan: true,
                     relu,
@@ -547,6 +552,41 @@ fn digest_scale(run: ScaleFn, digest: &mut Digest) {
                 // SAFETY: as for quantize; factors and bias are as long as the run.
                 unsafe { run(&args) };
                 digest.f32s(&dst);
+            }
+        }
+    }
+}
+
+fn digest_scale_codes(run: ScaleCodesFn, format: IntFormat, digest: &mut Digest) {
+    let mut rng = Rng::new(14);
+    let (qmin, qmax) = (format.qmin(), format.qmax());
+    for (step, row_factor) in [(1.0, 1.0), (30.0, 0.037), (f32::MIN_POSITIVE, f32::MAX)] {
+        for whole in [false, true] {
+            for dst_stride in [1, 3] {
+                let acc = sums(&mut rng);
+                let n = acc.len();
+                let factors: Vec<f32> =
+                    (0..n).map(|_| rng.unit() * 2f32.powi(rng.below(60) as i32 - 40)).collect();
+                let mut dst = vec![0u8; n * dst_stride];
+                let args = ScaleCodesArgs {
+                    tile: Tile {
+                        src: acc.as_ptr(),
+                        dst: dst.as_mut_ptr(),
+                        dst_stride,
+                        n,
+                        rows: 1,
+                        src_row_stride: 0,
+                        dst_row_stride: 0,
+                        row_factors: if whole { std::ptr::null() } else { &row_factor },
+                        factors: factors.as_ptr(),
+                    },
+                    step,
+                    zero_point: qmin + 5,
+                    clamp: (qmin, qmax - 1),
+                };
+                // SAFETY: as for quantize; factors are as long as the run.
+                unsafe { run(&args) };
+                digest.bytes(&dst);
             }
         }
     }

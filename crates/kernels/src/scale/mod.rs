@@ -1,8 +1,11 @@
-//! Sums of products to real numbers: the float epilogue of int8 products.
+//! Sums of products to results: the epilogue of int8 products, a tile of sums at a time.
 //!
-//! `y = f32(acc) * (row_factor * factor[i])`, then `+ bias[i]` where there is a bias, then NaN becomes
-//! the canonical one (only a factor or bias that is not finite can make one), then `max(0, y)` where ReLU is asked for (a NaN stays). Each step rounds once, to
-//! nearest even; nothing is fused.
+//! Real results: `y = f32(acc) * (row_factor * factor[i])`, then `+ bias[i]` where there is a bias, then NaN
+//! becomes the canonical one (only a factor or bias that is not finite can make one), then `max(0, y)` where
+//! ReLU is asked for (a NaN stays). Codes: [`fewbit_scheme::requantize`] with the multiplier
+//! `(row_factor * factor[i]) / step`. Each step rounds once, to nearest even; nothing is fused.
+//!
+//! Tiles are narrow, so the loop over rows is the inner one: what belongs to the columns stays in registers.
 
 use crate::elementwise::{Step, rows, run};
 use crate::infos;
@@ -10,14 +13,14 @@ use crate::registry::RowInfo;
 use core::marker::PhantomData;
 use fewbit_simd::Lanes;
 
-/// Rows of sums to scale; a row's sums are contiguous. Strides are in elements.
+/// A tile of sums and where its results go; sums of a row are contiguous. Strides are in elements.
 #[derive(Clone, Copy, Debug)]
-pub struct ScaleArgs {
+pub struct Tile<T> {
     /// The sums.
     pub src: *const i32,
-    /// The real values.
-    pub dst: *mut f32,
-    /// Distance of consecutive values, in elements.
+    /// The results.
+    pub dst: *mut T,
+    /// Distance of consecutive results.
     pub dst_stride: usize,
     /// The number of elements of a row.
     pub n: usize,
@@ -25,18 +28,38 @@ pub struct ScaleArgs {
     pub rows: usize,
     /// Distance of the rows' first sums.
     pub src_row_stride: usize,
-    /// Distance of the rows' first values.
+    /// Distance of the rows' first results.
     pub dst_row_stride: usize,
     /// A factor a row: the lhs rows' scales. NULL: all 1, the factors below are whole.
     pub row_factors: *const f32,
     /// A factor an element of a row: the rhs columns' scales.
     pub factors: *const f32,
+}
+
+/// A tile's real results.
+#[derive(Clone, Copy, Debug)]
+pub struct ScaleArgs {
+    /// Sums, results and factors.
+    pub tile: Tile<f32>,
     /// A bias an element of a row. NULL: none.
     pub bias: *const f32,
     /// Whether a product of factors, or a bias, is not finite: results are then looked at for NaN.
     pub may_be_nan: bool,
     /// Whether negative results become 0.
     pub relu: bool,
+}
+
+/// A tile's codes.
+#[derive(Clone, Copy, Debug)]
+pub struct ScaleCodesArgs {
+    /// Sums, results and factors; without row factors those of the columns are divided by the step already.
+    pub tile: Tile<u8>,
+    /// The codes' scale. Used with row factors only.
+    pub step: f32,
+    /// The codes' zero point, in their range.
+    pub zero_point: i32,
+    /// The smallest and the largest code to store, within the range of the codes.
+    pub clamp: (i32, i32),
 }
 
 /// A kernel of this op.
@@ -47,69 +70,195 @@ pub struct ScaleArgs {
 /// can be written. Nothing need be aligned. Without elements no pointer is used.
 pub type ScaleFn = unsafe fn(&ScaleArgs);
 
+/// A kernel of this op.
+///
+/// # Safety
+/// As [`ScaleFn`]; factors are not negative.
+pub type ScaleCodesFn = unsafe fn(&ScaleCodesArgs);
+
 rows! {
     /// s32 to f32.
-    S32_F32: ScaleFn = "scale_s32f32", |args: &ScaleArgs|, scale::<V>(args)
+    S32_F32: ScaleFn = "scale_s32f32", |args: &ScaleArgs|, tile::<V, f32, _>(&args.tile, args)
+}
+rows! {
+    /// s32 to s8.
+    S32_S8: ScaleCodesFn = "scale_s32s8", |args: &ScaleCodesArgs|, tile::<V, u8, _>(&args.tile, args)
+}
+rows! {
+    /// s32 to u8.
+    S32_U8: ScaleCodesFn = "scale_s32u8", |args: &ScaleCodesArgs|, tile::<V, u8, _>(&args.tile, args)
 }
 
 /// The rows of this op's tables.
 pub fn rows() -> impl Iterator<Item = RowInfo> {
-    infos(S32_F32)
+    infos(S32_F32).chain(infos(S32_S8)).chain(infos(S32_U8))
+}
+
+/// What results are made of.
+trait Results<V: Lanes, T> {
+    /// What a vector of columns has in common.
+    type Columns: Copy;
+
+    /// The columns from `first` on, `n` of a vector.
+    ///
+    /// # Safety
+    /// The columns exist; compiled for `V`.
+    unsafe fn columns(&self, first: usize, n: usize) -> Self::Columns;
+
+    /// A vector of a row's results.
+    ///
+    /// # Safety
+    /// The row exists; `n` sums can be read and as many results written; compiled for `V`.
+    unsafe fn store(
+        &self,
+        columns: Self::Columns,
+        row: usize,
+        src: *const i32,
+        dst: *mut T,
+        n: usize,
+    );
 }
 
 /// # Safety
 /// As [`ScaleFn`], within an entry compiled for `V`.
 #[inline(always)]
-unsafe fn scale<V: Lanes>(args: &ScaleArgs) {
-    if args.n == 0 {
+unsafe fn tile<V: Lanes, T: Copy, R: Results<V, T>>(tile: &Tile<T>, results: &R) {
+    let Tile { src, dst, dst_stride, n, rows, src_row_stride, dst_row_stride, .. } = *tile;
+    if n == 0 {
         return;
     }
-    for row in 0..args.rows {
-        // SAFETY: by this function's contract.
-        unsafe {
-            let row_factor = match args.row_factors.is_null() {
-                true => 1.0,
-                false => args.row_factors.add(row).read_unaligned(),
-            };
-            let op = Scale::<V> { args: *args, row_factor, vectors: PhantomData };
-            let src = args.src.add(row * args.src_row_stride);
-            let dst = args.dst.add(row * args.dst_row_stride);
-            run(&op, src, 1, dst, args.dst_stride, args.n, false);
+    // SAFETY: by this function's contract.
+    unsafe {
+        if dst_stride == 1 {
+            let mut first = 0;
+            while n - first >= V::LANES {
+                let columns = results.columns(first, V::LANES);
+                for row in 0..rows {
+                    let src = src.add(row * src_row_stride + first);
+                    let dst = dst.add(row * dst_row_stride + first);
+                    results.store(columns, row, src, dst, V::LANES);
+                }
+                first += V::LANES;
+            }
+            if first < n {
+                let columns = results.columns(first, n - first);
+                for row in 0..rows {
+                    let src = src.add(row * src_row_stride + first);
+                    let dst = dst.add(row * dst_row_stride + first);
+                    results.store(columns, row, src, dst, n - first);
+                }
+            }
+            return;
+        }
+        for row in 0..rows {
+            let of_row = OfRow::<V, T, R> { results, row, of: PhantomData };
+            let src = src.add(row * src_row_stride);
+            run(&of_row, src, 1, dst.add(row * dst_row_stride), dst_stride, n, false);
         }
     }
 }
 
-struct Scale<V> {
-    args: ScaleArgs,
-    row_factor: f32,
-    vectors: PhantomData<V>,
+/// A row as a run of its own.
+struct OfRow<'a, V, T, R> {
+    results: &'a R,
+    row: usize,
+    of: PhantomData<(V, T)>,
 }
 
-impl<V: Lanes> Step for Scale<V> {
+impl<V: Lanes, T: Copy, R: Results<V, T>> Step for OfRow<'_, V, T, R> {
     type Src = i32;
-    type Dst = f32;
+    type Dst = T;
     const LANES: usize = V::LANES;
 
     #[inline(always)]
-    unsafe fn step(&self, src: *const i32, dst: *mut f32, first: usize, n: usize) {
+    unsafe fn step(&self, src: *const i32, dst: *mut T, first: usize, n: usize) {
         // SAFETY: by the contract of `Step::step`; factors and bias are as long as the run.
+        unsafe { self.results.store(self.results.columns(first, n), self.row, src, dst, n) }
+    }
+}
+
+impl<V: Lanes> Results<V, f32> for ScaleArgs {
+    /// Factors and bias.
+    type Columns = (V::F32, V::F32);
+
+    #[inline(always)]
+    unsafe fn columns(&self, first: usize, n: usize) -> (V::F32, V::F32) {
+        // SAFETY: by this function's contract.
         unsafe {
-            let mut factor = V::load_f32(self.args.factors.add(first), n);
-            if !self.args.row_factors.is_null() {
-                factor = V::mul(V::splat_f32(self.row_factor), factor);
+            let factors = V::load_f32(self.tile.factors.add(first), n);
+            let bias = match self.bias.is_null() {
+                true => factors,
+                false => V::load_f32(self.bias.add(first), n),
+            };
+            (factors, bias)
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store(
+        &self,
+        (mut factors, bias): (V::F32, V::F32),
+        row: usize,
+        src: *const i32,
+        dst: *mut f32,
+        n: usize,
+    ) {
+        // SAFETY: by this function's contract.
+        unsafe {
+            if !self.tile.row_factors.is_null() {
+                let factor = self.tile.row_factors.add(row).read_unaligned();
+                factors = V::mul(V::splat_f32(factor), factors);
             }
-            let mut y = V::mul(V::f32_from_i32(V::load_i32(src, n)), factor);
-            if !self.args.bias.is_null() {
-                y = V::add(y, V::load_f32(self.args.bias.add(first), n));
+            let mut y = V::mul(V::f32_from_i32(V::load_i32(src, n)), factors);
+            if !self.bias.is_null() {
+                y = V::add(y, bias);
             }
-            if self.args.may_be_nan {
+            if self.may_be_nan {
                 y = V::replace_nan(y, V::splat_f32(f32::from_bits(0x7FC0_0000)));
             }
-            if self.args.relu {
+            if self.relu {
                 // `if 0 > y { 0 } else { y }`: a NaN stays.
                 y = V::max(V::splat_f32(0.0), y);
             }
             V::store_f32(dst, y, n);
+        }
+    }
+}
+
+impl<V: Lanes> Results<V, u8> for ScaleCodesArgs {
+    type Columns = V::F32;
+
+    #[inline(always)]
+    unsafe fn columns(&self, first: usize, n: usize) -> V::F32 {
+        // SAFETY: by this function's contract.
+        unsafe { V::load_f32(self.tile.factors.add(first), n) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(
+        &self,
+        mut multiplier: V::F32,
+        row: usize,
+        src: *const i32,
+        dst: *mut u8,
+        n: usize,
+    ) {
+        let bound = |code: i32| code.wrapping_sub(self.zero_point) as f32;
+        // SAFETY: by this function's contract.
+        unsafe {
+            if !self.tile.row_factors.is_null() {
+                let factor = self.tile.row_factors.add(row).read_unaligned();
+                multiplier = V::mul(V::splat_f32(factor), multiplier);
+                multiplier = V::div(multiplier, V::splat_f32(self.step));
+            }
+            // Not infinity, which times 0 is no number, where the contract takes it for the zero point. All
+            // else is clamped with either.
+            let multiplier = V::min(multiplier, V::splat_f32(f32::MAX));
+            let t = V::mul(V::f32_from_i32(V::load_i32(src, n)), multiplier);
+            // Rounding is monotone and keeps integers, so clamping the code is clamping here.
+            let (low, high) = (bound(self.clamp.0), bound(self.clamp.1));
+            let t = V::min(V::max(t, V::splat_f32(low)), V::splat_f32(high));
+            V::store_u8(dst, V::add_i32(V::nearest_i32(t), V::splat_i32(self.zero_point)), n);
         }
     }
 }
