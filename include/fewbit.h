@@ -1479,6 +1479,57 @@ fewbit_status fewbit_fake_quantize(const void *x,
                                    struct fewbit_error *error);
 
 /**
+ * Requantizes a tensor of int32 sums, float mode, each sum with its own parameter: q =
+ * clamp(round_half_even(f32(acc) * multiplier) + zero_point, qmin, qmax), as fewbit_requantize_s32_s8.
+ *
+ * @param[in] acc, acc_shape  The sums; any positive strides.
+ * @param[in] spec  dtype (FEWBIT_S8, FEWBIT_U8) and granularity; the rest is checked but not used.
+ * @param[in] multipliers  `count` of them, row-major over the grid of blocks: scale_lhs * scale_rhs / scale_q; finite,
+ *                         not negative.
+ * @param[in] zero_points  `count` codes; NULL: all 0.
+ * @param[in] count  As fewbit_param_count gives it.
+ * @param[in] parallel_for  Threads for large tensors; NULL: the calling one. The result does not depend on them.
+ * @param[out] q, q_shape  The codes, of the same dimensions; must not overlap the inputs, nor its elements each other.
+ * @param[out] error  May be NULL.
+ * @return As fewbit_quantize. q is untouched then.
+ */
+fewbit_status fewbit_requantize(const int32_t *acc,
+                                const struct fewbit_shape *acc_shape,
+                                const struct fewbit_tensor_quant *spec,
+                                const float *multipliers,
+                                const int32_t *zero_points,
+                                size_t count,
+                                const struct fewbit_parallel_for *parallel_for,
+                                void *q,
+                                const struct fewbit_shape *q_shape,
+                                struct fewbit_error *error);
+
+/**
+ * Requantizes a tensor of int32 sums in integers only, each sum with its own parameter: q = clamp(round(acc *
+ * multiplier * 2^(shift - 31)) + zero_point, qmin, qmax), as fewbit_requantize_fixed_s32_s8. The floating-point
+ * environment is not touched.
+ *
+ * @param[in] multipliers, shifts  `count` of each, from fewbit_fixed_multiplier; not negative, and -31..30.
+ * @param[in] rounding  FEWBIT_FIXED_DOUBLE or FEWBIT_FIXED_SINGLE.
+ * @param[in] acc, acc_shape, spec, zero_points, count, parallel_for  As fewbit_requantize.
+ * @param[out] q, q_shape  As fewbit_requantize.
+ * @param[out] error  May be NULL.
+ * @return As fewbit_quantize. q is untouched then.
+ */
+fewbit_status fewbit_requantize_fixed(const int32_t *acc,
+                                      const struct fewbit_shape *acc_shape,
+                                      const struct fewbit_tensor_quant *spec,
+                                      const int32_t *multipliers,
+                                      const int32_t *shifts,
+                                      int32_t rounding,
+                                      const int32_t *zero_points,
+                                      size_t count,
+                                      const struct fewbit_parallel_for *parallel_for,
+                                      void *q,
+                                      const struct fewbit_shape *q_shape,
+                                      struct fewbit_error *error);
+
+/**
  * Starts an observer: nothing seen.
  *
  * @param[out] state  The observer.

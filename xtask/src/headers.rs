@@ -128,6 +128,7 @@ const MODULES: &[&str] = &[
     "pack",
     "block",
     "tensors",
+    "sums",
     "observe",
     "boundary",
     "plans",

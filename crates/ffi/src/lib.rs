@@ -26,6 +26,7 @@ mod plans;
 mod reduce;
 mod requantize;
 mod status;
+mod sums;
 mod tensors;
 mod version;
 
@@ -50,5 +51,6 @@ pub use status::{
     FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_OUT_OF_MEMORY, FEWBIT_ERROR_OVERLAP,
     FEWBIT_ERROR_UNSUPPORTED, FEWBIT_OK, fewbit_error, fewbit_status, fewbit_status_string,
 };
+pub use sums::*;
 pub use tensors::*;
 pub use version::*;

@@ -138,6 +138,14 @@ pub unsafe extern "C" fn fewbit_fixed_multiplier(
     }
 }
 
+pub(crate) fn fixed_rounding(name: &'static str, value: i32) -> Result<FixedRounding> {
+    match value {
+        FEWBIT_FIXED_DOUBLE => Ok(FixedRounding::Double),
+        FEWBIT_FIXED_SINGLE => Ok(FixedRounding::Single),
+        other => Err(unknown(name, other)),
+    }
+}
+
 struct Fixed {
     multiplier: i32,
     shift: i32,
@@ -168,11 +176,7 @@ unsafe fn requantize_fixed_array(
                 .with(fixed.multiplier)
                 .with(fixed.shift));
             }
-            let rounding = match fixed.rounding {
-                FEWBIT_FIXED_DOUBLE => FixedRounding::Double,
-                FEWBIT_FIXED_SINGLE => FixedRounding::Single,
-                other => return Err(unknown("rounding", other)),
-            };
+            let rounding = fixed_rounding("rounding", fixed.rounding)?;
             let zero_point = fixed.zero_point;
             fewbit::check_params(QuantParams { scale: 1.0, zero_point }, format, "zero_point")?;
             apart(array("acc", acc, n)?, array("q", q, n)?)?;
