@@ -118,6 +118,7 @@ static void test_parameters(void) {
 
 static void test_sums(const fewbit_shape *shape, const fewbit_tensor_quant *spec, const fewbit_shape *other,
                       const fewbit_shape *folded, const int32_t *bad_zero_points) {
+    const fewbit_parallel_for nobody = {NULL, 0, NULL};
     const float infinite[4] = {1.0f, INFINITY, 1.0f, 1.0f}, negative[4] = {1.0f, 1.0f, -0.5f, 1.0f};
     const int32_t minus[4] = {1, 2, 3, -1}, far[4] = {0, 31, 0, 0};
     NULL_EXPLAINED(fewbit_requantize, acc, (NULL, shape, spec, scales, zero_points, 4, NULL, out.s8, shape, &err));
@@ -141,8 +142,8 @@ static void test_sums(const fewbit_shape *shape, const fewbit_tensor_quant *spec
     INVALID_EXPLAINED(fewbit_requantize, zero_points,
                       (sums, shape, spec, scales, bad_zero_points, 4, NULL, out.s8, shape, &err));
     INVALID(fewbit_requantize, q_shape, (sums, shape, spec, scales, zero_points, 4, NULL, out.s8, other, &err));
-    OVERLAPPING(fewbit_requantize, q, (out.s32, shape, spec, scales, zero_points, 4, NULL, out.s8, shape, &err));
-    OVERLAPPING(fewbit_requantize, q, (sums, shape, spec, out.f32, zero_points, 4, NULL, out.s8, shape, &err));
+    OVERLAPPING(fewbit_requantize, q, (out.s32, shape, spec, scales, zero_points, 4, NULL, (char *)out.s32 + 95, shape, &err));
+    OVERLAPPING(fewbit_requantize, q, (sums, shape, spec, out.f32, zero_points, 4, NULL, out.f32, shape, &err));
     OVERLAPPING(fewbit_requantize, q_shape, (sums, shape, spec, scales, zero_points, 4, NULL, out.s8, folded, &err));
     MISALIGNED(fewbit_requantize, acc, (ODD(int32_t, sums), shape, spec, scales, zero_points, 4, NULL, out.s8, shape, &err));
 
@@ -179,9 +180,9 @@ static void test_sums(const fewbit_shape *shape, const fewbit_tensor_quant *spec
     INVALID_EXPLAINED(fewbit_requantize_fixed, multipliers,
                       (sums, shape, spec, fixed, far, 0, zero_points, 4, NULL, out.s8, shape, &err));
     OVERLAPPING(fewbit_requantize_fixed, q,
-                (sums, shape, spec, out.s32, shifts, 0, zero_points, 4, NULL, out.s8, shape, &err));
+                (sums, shape, spec, out.s32, shifts, 0, zero_points, 4, NULL, out.s32, shape, &err));
     OVERLAPPING(fewbit_requantize_fixed, q,
-                (sums, shape, spec, fixed, out.s32, 0, zero_points, 4, NULL, out.s8, shape, &err));
+                (sums, shape, spec, fixed, out.s32, 0, zero_points, 4, NULL, out.s32, shape, &err));
     OVERLAPPING(fewbit_requantize_fixed, q_shape,
                 (sums, shape, spec, fixed, shifts, 0, zero_points, 4, NULL, out.s8, folded, &err));
     INVALID(fewbit_requantize_fixed, q_shape,
