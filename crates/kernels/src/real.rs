@@ -29,6 +29,23 @@ pub(crate) trait Real {
         unsafe { Self::load::<V>(from, n) }
     }
 
+    /// [`load_quiet`](Real::load_quiet) of four whole vectors.
+    ///
+    /// # Safety
+    /// As [`load`](Real::load).
+    #[inline(always)]
+    unsafe fn load_quiet_4<V: HalfLanes>(from: *const Self::Stored) -> [V::F32; 4] {
+        // SAFETY: by this function's contract.
+        unsafe {
+            [
+                Self::load_quiet::<V>(from, V::LANES),
+                Self::load_quiet::<V>(from.add(V::LANES), V::LANES),
+                Self::load_quiet::<V>(from.add(2 * V::LANES), V::LANES),
+                Self::load_quiet::<V>(from.add(3 * V::LANES), V::LANES),
+            ]
+        }
+    }
+
     /// Stores `n` lanes rounded to the nearest number, ties to even; overflow to infinity.
     ///
     /// # Safety
@@ -187,6 +204,30 @@ impl Real for Bf16 {
     unsafe fn load_quiet<V: HalfLanes>(from: *const u16, n: usize) -> V::F32 {
         // SAFETY: by this function's contract.
         unsafe { V::bf16_to_f32(V::load_u16(from, n)) }
+    }
+
+    /// Without a NaN there is nothing to be made quiet, and four vectors share the question.
+    #[inline(always)]
+    unsafe fn load_quiet_4<V: HalfLanes>(from: *const u16) -> [V::F32; 4] {
+        // SAFETY: by this function's contract.
+        unsafe {
+            let at = |i: usize| from.wrapping_add(i * V::LANES);
+            let v = [
+                Self::load::<V>(from, V::LANES),
+                Self::load::<V>(at(1), V::LANES),
+                Self::load::<V>(at(2), V::LANES),
+                Self::load::<V>(at(3), V::LANES),
+            ];
+            if V::is_zero_without_nan(V::splat_i32(0), v) {
+                return v;
+            }
+            [
+                Self::load_quiet::<V>(from, V::LANES),
+                Self::load_quiet::<V>(at(1), V::LANES),
+                Self::load_quiet::<V>(at(2), V::LANES),
+                Self::load_quiet::<V>(at(3), V::LANES),
+            ]
+        }
     }
 
     #[inline(always)]

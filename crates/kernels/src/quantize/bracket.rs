@@ -74,7 +74,9 @@ pub(super) unsafe fn codes<V: Lanes, B: Bracket<V>>(
         let y1 = integer::<V, B>(bracket, first + V::LANES, x1, &mut differ);
         let y2 = integer::<V, B>(bracket, first + 2 * V::LANES, x2, &mut differ);
         let y3 = integer::<V, B>(bracket, first + 3 * V::LANES, x3, &mut differ);
-        if !V::is_zero_without_nan(differ, x) {
+        // Those that are NaN are those of NaN. Testing them frees the registers of `x`.
+        let y = [V::from_bits(y0), V::from_bits(y1), V::from_bits(y2), V::from_bits(y3)];
+        if !V::is_zero_without_nan(differ, y) {
             return None;
         }
         let magic = V::splat_i32(MAGIC.to_bits() as i32);
