@@ -127,7 +127,9 @@ unsafe fn convert<V: HalfLanes, S: Real, D: Real, const SATURATE: bool>(args: &C
     let op = Convert::<V, S, D, SATURATE>(PhantomData);
     // SAFETY: by this function's contract.
     unsafe {
-        run(&op, src.cast(), src_stride, dst.cast(), dst_stride, n, stream);
+        let src = src.cast::<S::Stored>();
+        let behind = stream.then_some(src.wrapping_add(n));
+        run(&op, src, src_stride, dst.cast(), dst_stride, n, behind);
         if stream {
             V::fence();
         }

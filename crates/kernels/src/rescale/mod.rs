@@ -101,7 +101,7 @@ unsafe fn rescale<V: Lanes, L: Lookup, const SIGNED: bool>(args: &RescaleArgs) {
         let mut done = 0;
         if L::FAST && src_stride == 1 && dst_stride == 1 && n >= TABLE {
             let mut entries = [0_u8; 256];
-            run(&op, CODES.as_ptr(), 1, entries.as_mut_ptr(), 1, entries.len(), false);
+            run(&op, CODES.as_ptr(), 1, entries.as_mut_ptr(), 1, entries.len(), None);
             let table = L::table(entries.as_ptr());
             while n - done >= L::BYTES {
                 L::lookup(table, src.add(done), dst.add(done));
@@ -109,7 +109,7 @@ unsafe fn rescale<V: Lanes, L: Lookup, const SIGNED: bool>(args: &RescaleArgs) {
             }
         }
         let (src, dst) = (src.wrapping_add(done * src_stride), dst.wrapping_add(done * dst_stride));
-        run(&op, src, src_stride, dst, dst_stride, n - done, false);
+        run(&op, src, src_stride, dst, dst_stride, n - done, None);
     }
 }
 

@@ -153,7 +153,7 @@ unsafe fn tile<V: Lanes, T: Copy, R: Results<V, T>>(tile: &Tile<T>, results: &R)
         for row in 0..rows {
             let of_row = OfRow::<V, T, R> { results, row, of: PhantomData };
             let src = src.add(row * src_row_stride);
-            run(&of_row, src, 1, dst.add(row * dst_row_stride), dst_stride, n, false);
+            run(&of_row, src, 1, dst.add(row * dst_row_stride), dst_stride, n, None);
         }
     }
 }
