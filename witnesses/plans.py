@@ -25,25 +25,62 @@ def _structure(name, fields):
 Params = _structure("Params", [("f", "scale"), ("i", "zero_point")])
 Weights = _structure(
     "Weights",
-    [("p", "data"), ("i", "dtype"), ("i", "reserved"), ("p", "scales"), ("z", "scale_count"), ("p", "zero_points"), ("z", "zero_point_count")],
+    [
+        ("p", "data"),
+        ("i", "dtype"),
+        ("i", "reserved"),
+        ("p", "scales"),
+        ("z", "scale_count"),
+        ("p", "zero_points"),
+        ("z", "zero_point_count"),
+    ],
 )
-Input = _structure("Input", [("i", name) for name in "mode dtype real scheme range reserved".split()] + [(Params, "params")])
+Input = _structure(
+    "Input", [("i", name) for name in "mode dtype real scheme range reserved".split()] + [(Params, "params")]
+)
 Bias = _structure("Bias", [("p", "data"), ("i", "dtype"), ("i", "reserved")])
 Residual = _structure("Residual", [("i", "present"), ("i", "dtype"), (Params, "params")])
 Output = _structure(
     "Output",
-    [("i", "dtype"), ("i", "activation"), (Params, "params"), ("f", "alpha"), ("f", "beta"), ("i", "mode"), ("i", "table_dtype"), (Params, "table_params")],
+    [
+        ("i", "dtype"),
+        ("i", "activation"),
+        (Params, "params"),
+        ("f", "alpha"),
+        ("f", "beta"),
+        ("i", "mode"),
+        ("i", "table_dtype"),
+        (Params, "table_params"),
+    ],
 )
 LAST = [(Input, "input"), (Bias, "bias"), (Residual, "residual"), (Output, "output"), ("p", "allocator")]
 LinearDesc = _structure(
     "LinearDesc",
-    [("z", "struct_size"), ("z", "in_features"), ("z", "out_features"), (Weights, "weights"), ("i", "weight_layout"), ("i", "reserved"), ("z", "weight_stride")]
+    [
+        ("z", "struct_size"),
+        ("z", "in_features"),
+        ("z", "out_features"),
+        (Weights, "weights"),
+        ("i", "weight_layout"),
+        ("i", "reserved"),
+        ("z", "weight_stride"),
+    ]
     + LAST,
 )
 Axis = _structure("Axis", [("z", name) for name in "size kernel stride dilation pad_begin pad_end".split()])
 ConvDesc = _structure(
     "ConvDesc",
-    [("z", "struct_size"), ("z", "spatial"), (Axis * 3, "axes"), ("z", "in_channels"), ("z", "out_channels"), ("z", "groups"), ("i", "layout"), ("i", "filter_layout"), (Weights, "weights")]
+    [
+        ("z", "struct_size"),
+        ("z", "spatial"),
+        (Axis * 3, "axes"),
+        ("z", "in_channels"),
+        ("z", "out_channels"),
+        ("z", "groups"),
+        ("i", "layout"),
+        ("i", "filter_layout"),
+        (Weights, "weights"),
+    ]
     + LAST,
 )
 
@@ -63,7 +100,13 @@ class Operands:
     def fill(self, desc, dynamic):
         desc.struct_size = ctypes.sizeof(desc)
         desc.weights = Weights(
-            _pointer(self.w), FORMS[self.w.dtype.name], 0, _pointer(self.scales), self.scales.size, _pointer(self.zeros), self.zeros.size
+            _pointer(self.w),
+            FORMS[self.w.dtype.name],
+            0,
+            _pointer(self.scales),
+            self.scales.size,
+            _pointer(self.zeros),
+            self.zeros.size,
         )
         neutral = Params(1.0, 0)
         if self.x_params is None:
@@ -80,7 +123,9 @@ class Operands:
 def _workspace(function, handle, count):
     size, align = ctypes.c_size_t(), ctypes.c_size_t()
     error = Error()
-    status = function(handle, ctypes.c_size_t(count), ctypes.c_size_t(1), ctypes.byref(size), ctypes.byref(align), ctypes.byref(error))
+    status = function(
+        handle, ctypes.c_size_t(count), ctypes.c_size_t(1), ctypes.byref(size), ctypes.byref(align), ctypes.byref(error)
+    )
     _check(status, error)
     memory = np.full(size.value + align.value, 0xA5, np.uint8)
     begin = -memory.ctypes.data % align.value
@@ -98,7 +143,16 @@ def linear(x, operands, dynamic=PER_TENSOR):
         y, memory = np.zeros((rows, n), operands.y_form), _workspace(_lib.fewbit_linear_workspace, handle, rows)
         sizes = [ctypes.c_size_t(size) for size in (rows, k, memory.size, n)]
         status = _lib.fewbit_linear_run(
-            handle, sizes[0], _pointer(x), sizes[1], _pointer(memory), sizes[2], None, _pointer(y), sizes[3], ctypes.byref(error)
+            handle,
+            sizes[0],
+            _pointer(x),
+            sizes[1],
+            _pointer(memory),
+            sizes[2],
+            None,
+            _pointer(y),
+            sizes[3],
+            ctypes.byref(error),
         )
         _check(status, error)
         return y
@@ -109,7 +163,14 @@ def linear(x, operands, dynamic=PER_TENSOR):
 def conv(x, operands, strides, pads, dilations, group):
     """x [N, C, spatial...] under weights [O, C / group, spatial...], as ONNX has them; pads: all begins, then all ends."""
     spatial, size = x.ndim - 2, x.shape[2:]
-    desc = ConvDesc(spatial=spatial, in_channels=x.shape[1], out_channels=operands.w.shape[0], groups=group, layout=1, filter_layout=1)
+    desc = ConvDesc(
+        spatial=spatial,
+        in_channels=x.shape[1],
+        out_channels=operands.w.shape[0],
+        groups=group,
+        layout=1,
+        filter_layout=1,
+    )
     for i in range(spatial):
         desc.axes[i] = Axis(size[i], operands.w.shape[2 + i], strides[i], dilations[i], pads[i], pads[spatial + i])
     operands.fill(desc, PER_TENSOR)
@@ -122,7 +183,15 @@ def conv(x, operands, strides, pads, dilations, group):
         y = np.zeros((images, operands.w.shape[0], *dims[3 - spatial :]), operands.y_form)
         memory = _workspace(_lib.fewbit_conv_workspace, handle, images)
         status = _lib.fewbit_conv_run(
-            handle, ctypes.c_size_t(images), _pointer(x), None, _pointer(memory), ctypes.c_size_t(memory.size), None, _pointer(y), ctypes.byref(error)
+            handle,
+            ctypes.c_size_t(images),
+            _pointer(x),
+            None,
+            _pointer(memory),
+            ctypes.c_size_t(memory.size),
+            None,
+            _pointer(y),
+            ctypes.byref(error),
         )
         _check(status, error)
         return y
@@ -145,7 +214,9 @@ def exact_conv(x, w, x_zero, w_zero, strides, pads, dilations, group):
         under = x[(...,) + tuple(slice(b, b + (n - 1) * s + 1, s) for b, n, s in zip(begin, out, strides))]
         for g in range(group):
             part = w[(slice(g * outputs, (g + 1) * outputs), slice(None)) + tap]
-            y[:, g * outputs : (g + 1) * outputs] += np.einsum("ni...,oi->no...", under[:, g * inputs : (g + 1) * inputs], part)
+            y[:, g * outputs : (g + 1) * outputs] += np.einsum(
+                "ni...,oi->no...", under[:, g * inputs : (g + 1) * inputs], part
+            )
     return y
 
 
