@@ -132,6 +132,16 @@ fn the_cxx_layer_with_and_without_exceptions() {
     run(&linked(&compiler, sources, &["-fno-exceptions"], Link::Static, "layer-static"));
 }
 
+/// The pool of `examples/threads`: the same bytes on 1 to 4 of its threads, and no warning.
+#[test]
+fn the_example_of_threads() {
+    let Some(compiler) = cxx() else { return };
+    let source = root().join("examples/threads/main.cpp");
+    let program = linked(&compiler, &[&source.to_string_lossy()], &[], Link::Static, "threads");
+    let text = run(&program);
+    assert_eq!(text.matches("the same bytes").count(), 12, "{text}");
+}
+
 #[test]
 fn a_failing_check_fails_the_program() {
     let failing = output(program(shared_c()).arg("failure"));

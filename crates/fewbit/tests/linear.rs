@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Backwards, Finish, Threads, bits, real_bytes, real_value, workspace};
+use common::{Backwards, Finish, Threads, bits, rayon_threads, real_bytes, real_value, workspace};
 use fewbit::memory::Allocator;
 use fewbit::scheme::{
     IntFormat, ParamSpec, QuantParams, QuantizeMode, RealFormat, RealFormat::F32,
@@ -12,7 +12,7 @@ use fewbit::scheme::{
 use fewbit::simd::Supported;
 use fewbit::{
     Activation, ActivationMode, Bias, Code, DynamicSpec, Input, Linear, LinearDesc, LinearLayout,
-    LinearRun, Output, Parallel, Residual, Serial, Status, Weights,
+    LinearRun, Output, Parallel, RayonPool, Residual, Serial, Status, Weights,
 };
 use fewbit_testkit::{Rng, reference, report, sampled, seed, supported_sets};
 
@@ -354,15 +354,20 @@ fn every_tile_equals_the_definition() {
 #[test]
 fn threads_and_splits_change_nothing() {
     let mut rng = Rng::new(seed() + 1);
+    let pools = [1, 2, 3, 7].map(rayon_threads);
     for shape in [(1, 600, 40), (50, 300, 33), (130, 7, 20)] {
         for _ in 0..6 {
             let (layer, x, residual) = random_layer(&mut rng, shape);
             let x = (x.as_slice(), residual.as_slice());
             let plan = layer.create(fewbit_testkit::limited());
             let expected = layer.run(&plan, x, &Serial, 1);
-            for workers in [1, 2, 3, 7] {
-                for splits in [1, 2, 5] {
-                    assert_eq!(layer.run(&plan, x, &Threads(workers), splits), expected);
+            for pool in &pools {
+                let threads = Threads(pool.current_num_threads());
+                let ways: [&dyn Parallel; 2] = [&threads, &RayonPool::new(pool)];
+                for (parallel, splits) in
+                    ways.into_iter().flat_map(|way| [1, 2, 5].map(|s| (way, s)))
+                {
+                    assert_eq!(layer.run(&plan, x, parallel, splits), expected);
                 }
             }
         }

@@ -39,6 +39,11 @@ impl Parallel for Threads {
     }
 }
 
+/// rayon's threads, for [`fewbit::RayonPool`].
+pub fn rayon_threads(threads: usize) -> rayon::ThreadPool {
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap()
+}
+
 /// Calls tasks backwards, under the last worker of three.
 pub struct Backwards;
 
