@@ -108,7 +108,7 @@ fn linear(c: &mut Criterion) {
             let desc = LinearDesc {
                 in_features: k,
                 out_features: n,
-                weights: Weights { code: Code::S8, codes: &w, scales: &[0.01], zero_points: &[] },
+                weights: Weights { code: Code::S8, codes: &w, scales: &[0.01], zero_points: &[], block: 0, multipliers: &[], shifts: &[] },
                 layout: LinearLayout::Nk,
                 weight_stride: 0,
                 input,
@@ -162,7 +162,7 @@ fn conv(c: &mut Criterion) {
             axes: [ConvAxis::NONE, axis, axis],
             layout: ImageLayout::Nhwc,
             filter_layout: FilterLayout::Ohwi,
-            weights: Weights { code: Code::S8, codes: &w, scales: &[0.01], zero_points: &[] },
+            weights: Weights { code: Code::S8, codes: &w, scales: &[0.01], zero_points: &[], block: 0, multipliers: &[], shifts: &[] },
             input: INPUT,
             bias: Bias::None,
             output: Output::Real(F32),

@@ -44,6 +44,9 @@ impl Layer {
                 codes: &self.weights,
                 scales: &self.scales,
                 zero_points: &self.zero_points,
+                block: 0,
+                multipliers: &[],
+                shifts: &[],
             },
             layout: self.layout,
             weight_stride: self.weight_stride,
@@ -140,7 +143,7 @@ impl Layer {
         let out_size = match self.output {
             Output::S32 => 4,
             Output::Real(real) => real.size(),
-            Output::Codes(..) => 1,
+            Output::Codes(..) | Output::FixedPoint(..) | Output::DynamicPerRow(..) => 1,
         };
         let added = self.finish.residual_element();
         let residual_stride = n + 1;
@@ -393,6 +396,9 @@ fn the_bound_is_exact() {
                     codes: &weights,
                     scales: &[1.0],
                     zero_points: &[weight_zero],
+                    block: 0,
+                    multipliers: &[],
+                    shifts: &[],
                 },
                 layout: LinearLayout::Nk,
                 weight_stride: 0,
@@ -439,7 +445,15 @@ fn bad_descriptions_are_refused() {
     let good = LinearDesc {
         in_features: 4,
         out_features: 3,
-        weights: Weights { code: Code::S8, codes: &[1; 12], scales: &[0.5], zero_points: &[] },
+        weights: Weights {
+            code: Code::S8,
+            codes: &[1; 12],
+            scales: &[0.5],
+            zero_points: &[],
+            block: 0,
+            multipliers: &[],
+            shifts: &[],
+        },
         layout: LinearLayout::Nk,
         weight_stride: 0,
         input: Input::Codes(Code::S8, params),

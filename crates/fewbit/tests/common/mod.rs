@@ -212,6 +212,9 @@ impl Operands {
             codes: &self.weights,
             scales: &self.scales,
             zero_points: &self.zero_points,
+            block: 0,
+            multipliers: &[],
+            shifts: &[],
         }
     }
 
@@ -250,7 +253,7 @@ impl Operands {
         match self.output {
             Output::S32 => 4,
             Output::Real(real) => real.size(),
-            Output::Codes(..) => 1,
+            Output::Codes(..) | Output::FixedPoint(..) | Output::DynamicPerRow(..) => 1,
         }
     }
 
@@ -453,6 +456,7 @@ impl Finish {
                 };
                 vec![q as u8]
             }
+            Output::FixedPoint(..) | Output::DynamicPerRow(..) => unreachable!("see outputs.rs"),
         }
     }
 }
