@@ -230,6 +230,18 @@ impl Operands {
         if let [one] = self.scales.as_slice() { *one } else { self.scales[channel] }
     }
 
+    pub fn is_dynamic(&self) -> bool {
+        is_dynamic(&self.input)
+    }
+
+    /// The input's scale, where it is known.
+    pub fn input_scale(&self) -> f32 {
+        match self.input {
+            Input::Codes(_, params) | Input::Static(_, _, params) => params.scale,
+            _ => 1.0,
+        }
+    }
+
     pub fn input_code(&self) -> Code {
         match self.input {
             Input::Codes(code, _) | Input::Static(_, code, _) => code,
