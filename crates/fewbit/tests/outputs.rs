@@ -806,7 +806,7 @@ fn what_has_no_meaning_is_refused() {
         y_stride: 2,
     };
     let null = std::ptr::null_mut::<u8>();
-    let mut dynamic = |scales: *mut f32, zero_points: *mut i32, plan: &Linear, range| {
+    let dynamic = |scales: *mut f32, zero_points: *mut i32, plan: &Linear, range| {
         let params = OutputParams { scales, zero_points };
         // SAFETY: refused before anything is touched, or within the buffers.
         unsafe { plan.run_dynamic_raw(&run, &params, &Serial, range) }
