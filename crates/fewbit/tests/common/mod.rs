@@ -2,6 +2,8 @@
 //! results in plain loops through `scheme`.
 #![allow(dead_code, reason = "each test program uses its part")]
 
+pub mod layers;
+
 use fewbit::scheme::{
     ParamSpec, QuantParams, QuantizeMode, RealFormat, Scheme, SymmetricRange, dequantize, float16,
     params_from_range, quantize, real::canonical, reduce::min_max, requantize,
@@ -468,7 +470,7 @@ impl Finish {
                 };
                 vec![q as u8]
             }
-            Output::FixedPoint(..) | Output::DynamicPerRow(..) => unreachable!("see outputs.rs"),
+            Output::FixedPoint(..) | Output::DynamicPerRow(..) => unreachable!("tested elsewhere"),
         }
     }
 }
@@ -504,6 +506,13 @@ pub fn workspace(len: usize) -> AlignedBytes {
     let bytes = vec![0xC3u8; len + 64];
     let start = bytes.as_ptr().addr().wrapping_neg() & 63;
     AlignedBytes { bytes, start, len }
+}
+
+/// A copy of bytes, aligned to 64.
+pub fn aligned(bytes: &[u8]) -> AlignedBytes {
+    let mut copy = workspace(bytes.len());
+    copy.copy_from_slice(bytes);
+    copy
 }
 
 impl std::ops::Deref for AlignedBytes {
