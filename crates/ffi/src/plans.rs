@@ -228,6 +228,14 @@ impl fewbit_weights {
                 "is 0, but there are zero points",
             ));
         }
+        let multipliers = !self.multipliers.is_null() || !self.shifts.is_null();
+        if multipliers && self.multiplier_count == 0 {
+            return Err(Error::new(
+                Status::InvalidArgument,
+                "desc.weights.multiplier_count",
+                "is 0, but there are multipliers",
+            ));
+        }
         // SAFETY: checked, and readable by this function's contract.
         Ok(unsafe {
             Weights {
