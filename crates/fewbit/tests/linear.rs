@@ -3,6 +3,7 @@
 
 mod common;
 
+use common::layers::GOOD;
 use common::{Backwards, Finish, Threads, bits, real_bytes, real_value, workspace};
 use fewbit::memory::Allocator;
 use fewbit::scheme::{
@@ -44,9 +45,7 @@ impl Layer {
                 codes: &self.weights,
                 scales: &self.scales,
                 zero_points: &self.zero_points,
-                block: 0,
-                multipliers: &[],
-                shifts: &[],
+                ..GOOD.weights
             },
             layout: self.layout,
             weight_stride: self.weight_stride,
@@ -396,9 +395,7 @@ fn the_bound_is_exact() {
                     codes: &weights,
                     scales: &[1.0],
                     zero_points: &[weight_zero],
-                    block: 0,
-                    multipliers: &[],
-                    shifts: &[],
+                    ..GOOD.weights
                 },
                 layout: LinearLayout::Nk,
                 weight_stride: 0,

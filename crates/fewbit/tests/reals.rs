@@ -151,15 +151,8 @@ fn fake_quantization_refuses_what_quantization_does() {
     let layout = Layout::contiguous(&[2, 3]).unwrap();
     let other = Layout::contiguous(&[3, 2]).unwrap();
     let (x, mut y) = ([1.0; 6], [7.0; 6]);
-    let params = TensorParams {
-        scales: &[1.0, 1.0],
-        zero_points: &[],
-        block: 0,
-        multipliers: &[],
-        shifts: &[],
-    };
-    let few =
-        TensorParams { scales: &[1.0], zero_points: &[], block: 0, multipliers: &[], shifts: &[] };
+    let params = TensorParams { scales: &[1.0, 1.0], zero_points: &[] };
+    let few = TensorParams { scales: &[1.0], zero_points: &[] };
     let fake = |params: &TensorParams, to: &Layout, y: &mut [f32]| {
         let refused = quant.fake_quantize(&x, &layout, params, y, to, Supported::SCALAR);
         refused.unwrap_err()

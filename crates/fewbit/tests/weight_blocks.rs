@@ -76,13 +76,14 @@ impl Blocked {
                         all => all[c * count + b],
                     };
                     let mut sum = 0i64;
-                    for i in b * self.block..k.min((b + 1) * self.block) {
+                    let rest = codes.iter().enumerate().skip(b * self.block);
+                    for (i, code) in rest.take(self.block) {
                         let at = match self.layout {
                             LinearLayout::Nk => c * k + i,
                             LinearLayout::Kn => i * n + c,
                         };
                         let w = value(operands.weight_code, operands.weights[at]);
-                        sum += (codes[i] - lhs.zero_point as i64) * (w - zero as i64);
+                        sum += (code - lhs.zero_point as i64) * (w - zero as i64);
                     }
                     let scale = operands.scales[c * count + b];
                     y = (sum as f32).mul_add(lhs.scale * scale, y);
