@@ -356,6 +356,22 @@
 #define FEWBIT_ACTIVATION_MODE_TABLE 1
 
 /**
+ * 8-bit output under the parameters given, in floats.
+ */
+#define FEWBIT_OUTPUT_STATIC 0
+
+/**
+ * 8-bit output under the parameters given, requantized by fixed point, in integers only.
+ */
+#define FEWBIT_OUTPUT_FIXED_POINT 1
+
+/**
+ * 8-bit output under parameters that each row's results choose in the run (convolution: each image's); it is run by
+ * fewbit_linear_run_dynamic and fewbit_conv_run_dynamic.
+ */
+#define FEWBIT_OUTPUT_DYNAMIC_PER_ROW 2
+
+/**
  * Weights [out_features][in_features]: an output's weights are contiguous.
  */
 #define FEWBIT_LAYOUT_NK 0
@@ -633,15 +649,16 @@ typedef struct fewbit_weights {
    */
   int32_t dtype;
   /**
-   * Must be 0.
+   * 0; or, for linear layers, how many neighbouring weights of a channel, along K, share a scale: a multiple of 16,
+   * the last block of a channel may be shorter. Then results are real: no s32 bias or output, no fixed point, no table.
    */
-  int32_t reserved;
+  int32_t block;
   /**
-   * Scales, finite and greater than 0.
+   * Scales, finite and greater than 0. May be NULL where there are multipliers.
    */
   const float *scales;
   /**
-   * 1, or one for each output channel.
+   * 1, or one for each output channel; with blocks [out_features][ceil(in_features / block)].
    */
   size_t scale_count;
   /**
@@ -649,9 +666,22 @@ typedef struct fewbit_weights {
    */
   const int32_t *zero_points;
   /**
-   * 0 with NULL; 1, or one for each output channel.
+   * 0 with NULL; 1, or as many as scales can be.
    */
   size_t zero_point_count;
+  /**
+   * For FEWBIT_OUTPUT_FIXED_POINT: what sums are multiplied by, multiplier * 2^(shift - 31), as
+   * fewbit_fixed_multiplier gives it; the scales are not used then. NULL: made of the scales.
+   */
+  const int32_t *multipliers;
+  /**
+   * Their shifts, -31..30.
+   */
+  const int32_t *shifts;
+  /**
+   * 0 with NULL; 1, or one for each output channel.
+   */
+  size_t multiplier_count;
 } fewbit_weights;
 
 /**
@@ -726,7 +756,9 @@ typedef struct fewbit_residual {
 } fewbit_residual;
 
 /**
- * What a plan writes.
+ * What a plan writes. The order of operations, whatever the output: the exact sum, an s32 bias included; the scales; the
+ * f32 bias; the residual; the activation; the output's type. (8-bit output without f32 bias and residual, and with no
+ * activation, ReLU or a clamp, is requantized from the sum in one step, the activation as bounds of the codes.)
  */
 typedef struct fewbit_output {
   /**
@@ -738,7 +770,7 @@ typedef struct fewbit_output {
    */
   int32_t activation;
   /**
-   * For 8-bit outputs.
+   * For 8-bit outputs but FEWBIT_OUTPUT_DYNAMIC_PER_ROW.
    */
   struct fewbit_quant_params params;
   /**
@@ -750,7 +782,7 @@ typedef struct fewbit_output {
    */
   float beta;
   /**
-   * FEWBIT_ACTIVATION_MODE_*; the table is for 8-bit outputs without f32 bias and residual.
+   * FEWBIT_ACTIVATION_MODE_*; the table is for 8-bit outputs of parameters given, without f32 bias and residual.
    */
   int32_t mode;
   /**
@@ -761,6 +793,25 @@ typedef struct fewbit_output {
    * FEWBIT_ACTIVATION_MODE_TABLE: their parameters.
    */
   struct fewbit_quant_params table_params;
+  /**
+   * FEWBIT_OUTPUT_*; other than FEWBIT_OUTPUT_STATIC for 8-bit outputs only. FEWBIT_OUTPUT_FIXED_POINT takes no
+   * dynamic input, no f32 bias, no residual, and of activations none, ReLU, a clamp, or any by table; its multipliers
+   * are those of the weights, or made of the scales: input scale * weight scale / output scale in double precision,
+   * then fewbit_fixed_multiplier.
+   */
+  int32_t quantization;
+  /**
+   * FEWBIT_OUTPUT_FIXED_POINT: FEWBIT_FIXED_*.
+   */
+  int32_t rounding;
+  /**
+   * FEWBIT_OUTPUT_DYNAMIC_PER_ROW: FEWBIT_SCHEME_*.
+   */
+  int32_t scheme;
+  /**
+   * FEWBIT_OUTPUT_DYNAMIC_PER_ROW: FEWBIT_RANGE_*.
+   */
+  int32_t range;
 } fewbit_output;
 
 /**
@@ -1609,7 +1660,10 @@ fewbit_status fewbit_compare_f32(const float *reference, const float *x, size_t 
  * exact in int32, then in this order: s32 bias; for f32 output f32(acc) * (x scale * w scale), f32 bias, residual,
  * activation; for f16 and bf16 output that, rounded once more; for 8-bit output requantize(acc, (x scale * w scale) /
  * y scale), with ReLU and clamp as a clamp of the codes, or, with an f32 bias, a residual or another activation, the
- * f32 result, quantized. The only call on a plan that allocates.
+ * f32 result, quantized. FEWBIT_OUTPUT_FIXED_POINT requantizes in integers only. FEWBIT_OUTPUT_DYNAMIC_PER_ROW is
+ * fewbit_quantize_dynamic of each row of the f32 results. With blocks of weights, f32(acc) * (x scale * w scale) is
+ * instead, block by block from 0, y = fma(f32(acc of the block), x scale * w scale, y). The only call on a plan that
+ * allocates.
  *
  * @param[in] desc  The layer.
  * @param[out] linear  The plan; destroy it with fewbit_linear_destroy. Untouched on error.
@@ -1655,7 +1709,8 @@ fewbit_status fewbit_linear_workspace(const struct fewbit_linear *linear,
  *                x, y and workspace must not overlap.
  * @param[out] error  May be NULL.
  * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_INVALID_ARGUMENT, FEWBIT_ERROR_BUFFER_TOO_SMALL (workspace),
- *         FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP. y is untouched then.
+ *         FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP, FEWBIT_ERROR_UNSUPPORTED (FEWBIT_OUTPUT_DYNAMIC_PER_ROW). y is
+ *         untouched then.
  */
 fewbit_status fewbit_linear_run(const struct fewbit_linear *linear,
                                 size_t rows,
@@ -1696,6 +1751,36 @@ fewbit_status fewbit_linear_run_range(const struct fewbit_linear *linear,
                                       size_t col_begin,
                                       size_t col_end,
                                       struct fewbit_error *error);
+
+/**
+ * Runs a plan with FEWBIT_OUTPUT_DYNAMIC_PER_ROW, and writes each row's parameters beside its codes. Whole rows only,
+ * as all results of a row choose its parameters: some rows of a call of `rows` rows, for engines that split the work
+ * themselves, or 0 to `rows`. The results are the same, whatever the ranges.
+ *
+ * @param[in] residual, residual_stride  As fewbit_linear_run_range.
+ * @param[in] row_begin, row_end  Rows, 0 <= row_begin <= row_end <= rows.
+ * @param[out] scales  `rows` scales; those of rows beyond the range stay as they are.
+ * @param[out] zero_points  As many zero points; may be NULL for FEWBIT_SCHEME_SYMMETRIC, whose are 0. Outputs must not
+ *                          overlap inputs, workspace and each other, but y the residual as in fewbit_linear_run_range.
+ * @return As fewbit_linear_run, whose other parameters these are; FEWBIT_ERROR_UNSUPPORTED for plans with another
+ *         output.
+ */
+fewbit_status fewbit_linear_run_dynamic(const struct fewbit_linear *linear,
+                                        size_t rows,
+                                        const void *x,
+                                        size_t x_stride,
+                                        const void *residual,
+                                        size_t residual_stride,
+                                        void *workspace,
+                                        size_t workspace_size,
+                                        const struct fewbit_parallel_for *parallel_for,
+                                        void *y,
+                                        size_t y_stride,
+                                        float *scales,
+                                        int32_t *zero_points,
+                                        size_t row_begin,
+                                        size_t row_end,
+                                        struct fewbit_error *error);
 
 /**
  * What a plan tells of itself.
@@ -1773,6 +1858,27 @@ fewbit_status fewbit_conv_run(const struct fewbit_conv *conv,
                               struct fewbit_error *error);
 
 /**
+ * Runs a convolution with FEWBIT_OUTPUT_DYNAMIC_PER_ROW, and writes each image's parameters beside its codes: all
+ * results of an image choose one scale and one zero point.
+ *
+ * @param[out] scales  `images` scales.
+ * @param[out] zero_points  As many zero points; may be NULL for FEWBIT_SCHEME_SYMMETRIC, whose are 0. Outputs must not
+ *                          overlap inputs, workspace and each other, but y the residual as in fewbit_conv_run.
+ * @return As fewbit_conv_run, whose other parameters these are; FEWBIT_ERROR_UNSUPPORTED for plans with another output.
+ */
+fewbit_status fewbit_conv_run_dynamic(const struct fewbit_conv *conv,
+                                      size_t images,
+                                      const void *x,
+                                      const void *residual,
+                                      void *workspace,
+                                      size_t workspace_size,
+                                      const struct fewbit_parallel_for *parallel_for,
+                                      void *y,
+                                      float *scales,
+                                      int32_t *zero_points,
+                                      struct fewbit_error *error);
+
+/**
  * What a plan tells of itself.
  *
  * @param[out] out_dims  Output pixels along the 3 axes, outermost first; leading axes that are not there have 1. May
@@ -1805,13 +1911,14 @@ fewbit_status fewbit_conv_info(const struct fewbit_conv *conv,
     FEWBIT_LAYOUT_NHWC, FEWBIT_FILTER_OHWI, FEWBIT_WEIGHTS_INIT, \
     FEWBIT_INPUT_INIT, FEWBIT_BIAS_INIT, FEWBIT_RESIDUAL_INIT, FEWBIT_OUTPUT_INIT, NULL }
 /** Parts of the above. */
-#define FEWBIT_WEIGHTS_INIT { NULL, FEWBIT_S8, 0, NULL, 0, NULL, 0 }
+#define FEWBIT_WEIGHTS_INIT { NULL, FEWBIT_S8, 0, NULL, 0, NULL, 0, NULL, NULL, 0 }
 #define FEWBIT_INPUT_INIT { FEWBIT_INPUT_CODES, FEWBIT_S8, FEWBIT_F32, FEWBIT_SCHEME_SYMMETRIC, FEWBIT_RANGE_NARROW, 0, \
     { 1.0f, 0 } }
 #define FEWBIT_BIAS_INIT { NULL, FEWBIT_F32, 0 }
 #define FEWBIT_RESIDUAL_INIT { 0, FEWBIT_F32, { 1.0f, 0 } }
 #define FEWBIT_OUTPUT_INIT { FEWBIT_F32, FEWBIT_ACTIVATION_NONE, { 1.0f, 0 }, 0.0f, 0.0f, \
-    FEWBIT_ACTIVATION_MODE_FLOAT, FEWBIT_S8, { 1.0f, 0 } }
+    FEWBIT_ACTIVATION_MODE_FLOAT, FEWBIT_S8, { 1.0f, 0 }, \
+    FEWBIT_OUTPUT_STATIC, FEWBIT_FIXED_DOUBLE, FEWBIT_SCHEME_SYMMETRIC, FEWBIT_RANGE_NARROW }
 #define FEWBIT_CONV_AXIS_INIT { 1, 1, 1, 1, 0, 0 }
 
 #ifdef __cplusplus

@@ -229,6 +229,15 @@ public:
                                  y_stride, error);
     }
 
+    /** fewbit_linear_run_dynamic of all rows, without a residual; zero_points may be nullptr for the symmetric scheme. */
+    fewbit_status run_dynamic(std::size_t rows, const void *x, std::size_t x_stride, Workspace &workspace, void *y,
+                              std::size_t y_stride, float *scales, std::int32_t *zero_points,
+                              const fewbit_parallel_for *parallel_for = nullptr,
+                              fewbit_error *error = nullptr) const noexcept {
+        return fewbit_linear_run_dynamic(get(), rows, x, x_stride, nullptr, 0, workspace.data(), workspace.size(),
+                                         parallel_for, y, y_stride, scales, zero_points, 0, rows, error);
+    }
+
     fewbit_status info(LinearInfo &info, fewbit_error *error = nullptr) const noexcept {
         return fewbit_linear_info(get(), info.kernel_name, sizeof info.kernel_name, &info.bound, &info.weight_bytes,
                                   error);
@@ -296,6 +305,15 @@ public:
                                     fewbit_error *error = nullptr) const noexcept {
         return fewbit_conv_run(get(), images, x, residual, workspace.data(), workspace.size(), parallel_for, y,
                                error);
+    }
+
+    /** fewbit_conv_run_dynamic; residual may be nullptr without one, zero_points for the symmetric scheme. */
+    fewbit_status run_dynamic(std::size_t images, const void *x, const void *residual, Workspace &workspace, void *y,
+                              float *scales, std::int32_t *zero_points,
+                              const fewbit_parallel_for *parallel_for = nullptr,
+                              fewbit_error *error = nullptr) const noexcept {
+        return fewbit_conv_run_dynamic(get(), images, x, residual, workspace.data(), workspace.size(), parallel_for, y,
+                                       scales, zero_points, error);
     }
 
     fewbit_status info(ConvInfo &info, fewbit_error *error = nullptr) const noexcept {

@@ -132,6 +132,21 @@ void test_runs() {
         CHECK(linear.info(info) == FEWBIT_OK && std::strlen(info.kernel_name) > 0 && info.bound > 0);
         CHECK(conv.info(conv_info) == FEWBIT_OK && conv_info.in_elements == K && conv_info.out_elements == N);
 
+        // 8-bit outputs of parameters that the results choose: one tap is a linear layer.
+        model.linear.output.dtype = model.conv.output.dtype = FEWBIT_S8;
+        model.linear.output.quantization = model.conv.output.quantization = FEWBIT_OUTPUT_DYNAMIC_PER_ROW;
+        fewbit::Linear by_row = fewbit::Linear::create(model.linear);
+        fewbit::Conv by_image = fewbit::Conv::create(model.conv);
+        CHECK(by_row.workspace(M, 4, needed) == FEWBIT_OK && by_image.workspace(M, 4, conv_needed) == FEWBIT_OK);
+        CHECK(workspace.reserve(needed) && workspace.reserve(conv_needed));
+        std::vector<std::int8_t> row_codes(M * N), image_codes(M * N);
+        std::vector<float> row_scales(M), image_scales(M);
+        CHECK(by_row.run_dynamic(M, model.x.data(), K, workspace, row_codes.data(), N, row_scales.data(), nullptr,
+                                 threads.get()) == FEWBIT_OK);
+        CHECK(by_image.run_dynamic(M, model.x.data(), nullptr, workspace, image_codes.data(), image_scales.data(),
+                                   nullptr) == FEWBIT_OK);
+        CHECK(row_codes == image_codes && row_scales == image_scales && row_scales[0] > 0.0f);
+
         // Moved: the old one is empty and refuses.
         const fewbit_linear *handle = linear.get();
         fewbit::Linear moved = std::move(linear);

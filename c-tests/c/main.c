@@ -99,6 +99,7 @@ static const struct part parts[] = {
     {"conv", test_conv},               {"epilogues", test_epilogues},     {"bad-arrays", test_bad_arrays},
     {"bad-tensors", test_bad_tensors}, {"bad-plans", test_bad_plans},     {"sentences", test_sentences},
     {"allocators", test_allocators},   {"environment", test_environment}, {"threads", test_threads},
+    {"outputs", test_outputs},
 };
 
 int main(int argc, char **argv) {

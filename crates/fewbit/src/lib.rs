@@ -32,8 +32,8 @@ pub use error::{Error, Result, Status, Value};
 pub use linear::{Linear, LinearDesc, LinearLayout, LinearRun};
 pub use parallel::{Parallel, Serial};
 pub use plan::{
-    ActivationMode, Bias, Code, DynamicSpec, Input, Output, Residual, Weights, Workspace,
-    check_params,
+    ActivationMode, Bias, Code, DynamicSpec, Input, Output, OutputParams, Residual, Weights,
+    Workspace, check_params,
 };
 #[cfg(feature = "rayon")]
 pub use rayon_pool::RayonPool;

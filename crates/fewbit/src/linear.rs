@@ -1,10 +1,11 @@
 //! Linear layers: `y[m][n] = Σ_k x[m][k] w[n][k] + bias[n]` with int8 weights packed once.
 
-use crate::memory::{Allocator, Plain};
+use crate::memory::Allocator;
 use crate::plan::{
-    ActivationMode, Bias, Block, Carver, Destination, Engine, Input, MAX_BLOCKS, MemoryRange,
-    Operands, Output, Quantizer, Residual, Slots, Weights, Workspace, block_count, check_operands,
-    check_residual_range, check_workspace, cut, each_with_slot, forbid_overlap, most_blocks, size,
+    ActivationMode, Bias, Block, Carver, Codes, Destination, Engine, Input, MAX_BLOCKS,
+    MemoryRange, Operands, Output, OutputParams, Quantizer, Residual, Slots, Weights, Workspace,
+    block_count, check_operands, check_residual_range, check_workspace, cut, each_with_slot,
+    forbid_overlap, most_blocks, size,
 };
 use crate::{Error, Parallel, Result, Status};
 use core::mem::MaybeUninit;
@@ -12,6 +13,8 @@ use core::ops::Range;
 use core::sync::atomic::AtomicBool;
 use fewbit_scheme::Activation;
 use fewbit_simd::Supported;
+
+mod slices;
 
 /// How a linear layer's weights lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +56,8 @@ pub struct LinearDesc<'a> {
 pub struct Linear {
     engine: Engine,
     quantizer: Quantizer,
+    /// What quantizes the results, where their parameters are chosen in the run.
+    of_results: Option<Quantizer>,
     input: Input,
     output: Output,
     residual: Residual,
@@ -117,7 +122,8 @@ impl Linear {
             mode: desc.activation_mode,
             residual: desc.residual,
         };
-        check_operands(&operands, n)?;
+        check_operands(&operands, n, k)?;
+        let operands = Operands { output: desc.output.of_sums(), ..operands };
         let (rows, columns) = match desc.layout {
             LinearLayout::Nk => (n, k),
             LinearLayout::Kn => (k, n),
@@ -151,6 +157,7 @@ impl Linear {
         Ok(Linear {
             engine,
             quantizer: Quantizer::new(desc.input, form, supported)?,
+            of_results: Quantizer::of_output(desc.output, supported)?,
             input: desc.input,
             output: desc.output,
             residual: desc.residual,
@@ -205,11 +212,16 @@ impl Linear {
         let most_blocks = most_blocks(block_count(rows, self.engine.packed.mr), block);
         let workers = workers.max(1);
         let blocks = size(&[block, most_blocks, workers]).map_err(|_| overflow)?;
+        let results = match self.of_results {
+            Some(_) => rows.checked_mul(self.out_features).ok_or(overflow)?,
+            None => 0,
+        };
         let parts = (|| {
             Some(Parts {
                 scales: carver.take(dynamic)?,
                 zero_points: carver.take(dynamic)?,
                 codes: carver.take(codes)?,
+                results: carver.take(results)?,
                 blocks: carver.take(blocks)?,
                 block,
                 most_blocks,
@@ -220,92 +232,13 @@ impl Linear {
         parts.ok_or(overflow)
     }
 
-    /// Runs the layer on slices: `x` holds `(rows - 1) * x_stride + K` elements of the input's type.
-    ///
-    /// # Errors
-    /// As [`run_raw`](Linear::run_raw), and [`Status::BufferTooSmall`] for the slices.
-    pub fn run<X: Plain, Y: Plain>(
-        &self,
-        rows: usize,
-        x: &[X],
-        workspace: &mut [u8],
-        parallel: &dyn Parallel,
-        y: &mut [Y],
-    ) -> Result<()> {
-        self.run_with_residual::<X, u8, Y>(rows, x, &[], workspace, parallel, y)
-    }
-
-    /// As [`run`](Linear::run) for a plan with a residual: `residual` holds `rows` contiguous rows of N elements.
-    ///
-    /// # Errors
-    /// As [`run`](Linear::run).
-    pub fn run_with_residual<X: Plain, R: Plain, Y: Plain>(
-        &self,
-        rows: usize,
-        x: &[X],
-        residual: &[R],
-        workspace: &mut [u8],
-        parallel: &dyn Parallel,
-        y: &mut [Y],
-    ) -> Result<()> {
-        let (k, n) = (self.in_features, self.out_features);
-        let added = self.residual.element_size();
-        let sides = [
-            ("x", x.len(), k, size_of::<X>(), self.input.element_size()),
-            ("y", y.len(), n, size_of::<Y>(), self.output.element_size()),
-            (
-                "residual",
-                residual.len(),
-                if added == 0 { 0 } else { n },
-                if added == 0 { 0 } else { size_of::<R>() },
-                added,
-            ),
-        ];
-        for (name, len, columns, given, wanted) in sides {
-            if given != wanted {
-                return Err(Error::new(
-                    Status::InvalidArgument,
-                    name,
-                    "has elements of {} bytes, but the plan's have {}",
-                )
-                .with(given)
-                .with(wanted));
-            }
-            if len < size(&[rows, columns])? {
-                return Err(Error::new(
-                    Status::BufferTooSmall,
-                    name,
-                    "has {} elements, but {} rows of {} are needed",
-                )
-                .with(len)
-                .with(rows)
-                .with(columns));
-            }
-        }
-        let whole = (0..rows, 0..n);
-        // SAFETY: both slices hold `rows` contiguous rows, and elements of the right size.
-        unsafe {
-            let run = LinearRun {
-                rows,
-                x: x.as_ptr().cast(),
-                x_stride: k,
-                residual: residual.as_ptr().cast(),
-                residual_stride: n,
-                workspace: workspace.as_mut_ptr(),
-                workspace_size: workspace.len(),
-                y: y.as_mut_ptr().cast(),
-                y_stride: n,
-            };
-            self.run_raw(&run, parallel, whole)
-        }
-    }
-
-    /// Runs rows `range.0` and columns `range.1` of a call of `run.rows` rows. The results do not depend on the range, the workers or the instruction set.
+    /// Runs rows `range.0` and columns `range.1` of a call of `run.rows` rows. The results do not depend on the range,
+    /// the workers or the instruction set.
     ///
     /// # Errors
     /// [`Status::NullPointer`], [`Status::InvalidArgument`] (strides, ranges),
-    /// [`Status::BufferTooSmall`] and [`Status::Misaligned`] (workspace), [`Status::Overlap`]. Nothing
-    /// is written then.
+    /// [`Status::BufferTooSmall`] and [`Status::Misaligned`] (workspace), [`Status::Overlap`],
+    /// [`Status::Unsupported`] (an output of [`Output::DynamicPerRow`]). Nothing is written then.
     ///
     /// # Safety
     /// `x` can be read for `rows` rows of K elements, the residual read (if the plan has one) and `y` written
@@ -314,6 +247,50 @@ impl Linear {
     pub unsafe fn run_raw(
         &self,
         run: &LinearRun,
+        parallel: &dyn Parallel,
+        range: (Range<usize>, Range<usize>),
+    ) -> Result<()> {
+        if self.of_results.is_some() {
+            let text = "chooses its output's parameters in each run: call the run that takes places for them";
+            return Err(Error::new(Status::Unsupported, "linear", text));
+        }
+        // SAFETY: by this function's contract.
+        unsafe { self.run_to(run, None, parallel, range) }
+    }
+
+    /// Runs rows `range` of a call of `run.rows` rows of a plan whose output is [`Output::DynamicPerRow`]: whole rows,
+    /// as the parameters depend on all of a row's results. Row `r` has scale and zero point number `r`; those of rows
+    /// beyond the range are left alone. The results do not depend on the range, the workers or the instruction set.
+    ///
+    /// # Errors
+    /// As [`run_raw`](Linear::run_raw); [`Status::Unsupported`] for plans with another output.
+    ///
+    /// # Safety
+    /// As [`run_raw`](Linear::run_raw); the places of parameters can be written for `rows` values, unless NULL.
+    pub unsafe fn run_dynamic_raw(
+        &self,
+        run: &LinearRun,
+        params: &OutputParams,
+        parallel: &dyn Parallel,
+        range: Range<usize>,
+    ) -> Result<()> {
+        if self.of_results.is_none() {
+            let text =
+                "has an output whose parameters are known: call the run without places for them";
+            return Err(Error::new(Status::Unsupported, "linear", text));
+        }
+        // SAFETY: by this function's contract.
+        unsafe { self.run_to(run, Some(params), parallel, (range, 0..self.out_features)) }
+    }
+
+    /// Both of the above.
+    ///
+    /// # Safety
+    /// As there.
+    unsafe fn run_to(
+        &self,
+        run: &LinearRun,
+        params: Option<&OutputParams>,
         parallel: &dyn Parallel,
         range: (Range<usize>, Range<usize>),
     ) -> Result<()> {
@@ -335,25 +312,39 @@ impl Linear {
         forbid_overlap(MemoryRange::new("x", x, x_bytes), y_range)?;
         forbid_overlap(MemoryRange::new("x", x, x_bytes), memory)?;
         forbid_overlap(y_range, memory)?;
-        let mut residual_stride = 0;
+        let (mut residual_stride, mut residual_range) = (0, MemoryRange::new("residual", y, 0));
         if self.residual != Residual::None {
             let element = self.residual.element_size();
             residual_stride = run.residual_stride;
             let bytes = matrix_bytes("residual", run.residual, rows, n, residual_stride, element)?;
-            let range = MemoryRange::new("residual", run.residual, bytes);
+            residual_range = MemoryRange::new("residual", run.residual, bytes);
             let same = residual_stride == y_stride && element == self.output.element_size();
-            check_residual_range(range, y_range, memory, same)?;
+            check_residual_range(residual_range, y_range, memory, same)?;
+        }
+        if let Some(params) = params {
+            let x_range = MemoryRange::new("x", x, x_bytes);
+            params.check(self.output, rows, &[x_range, y_range, memory, residual_range])?;
         }
 
         let parts = self.carve(&mut Carver::new(workspace), rows, workers)?;
-        let ends = Ends(LinearRun { residual_stride, ..*run });
+        // Results that wait for their parameters lie in the workspace.
+        let (to, to_stride) = match params {
+            Some(_) => (parts.results.cast(), n),
+            None => (y, y_stride),
+        };
+        let ends = Ends(LinearRun { residual_stride, y: to, y_stride: to_stride, ..*run });
         // SAFETY: rows and strides as checked and promised; the parts hold a value a row.
         unsafe {
             self.quantizer.prepare(
                 (x, x_stride),
                 (rows, k),
                 row_range.clone(),
-                (parts.codes, parts.scales, parts.zero_points),
+                Codes {
+                    codes: parts.codes,
+                    stride: k,
+                    scales: parts.scales,
+                    zero_points: parts.zero_points,
+                },
                 parallel,
             );
         }
@@ -402,7 +393,7 @@ impl Linear {
                 };
                 block.write(made);
             }
-            let element = self.output.element_size();
+            let element = self.output.of_sums().element_size();
             // SAFETY: `count` blocks were written; rows and columns of `y` that exist, which no other task has.
             unsafe {
                 let whole = Destination {
@@ -421,6 +412,12 @@ impl Linear {
                 );
             }
         });
+        if let (Some(quantizer), Some(params)) = (&self.of_results, params) {
+            let (results, codes) =
+                (parts.results.cast_const().cast(), params.of_codes(y, y_stride));
+            // SAFETY: the range's rows of results are there, and places for codes and parameters.
+            unsafe { quantizer.prepare((results, n), (rows, n), row_range, codes, parallel) };
+        }
         Ok(())
     }
 }
@@ -435,6 +432,8 @@ struct Parts {
     zero_points: *mut i32,
     /// `[rows][K]` codes, for f32 inputs.
     codes: *mut u8,
+    /// `[rows][N]` results, where their parameters are chosen in the run.
+    results: *mut f32,
     /// Packed blocks for each worker, `block` bytes apart.
     blocks: *mut u8,
     block: usize,

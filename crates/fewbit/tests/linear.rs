@@ -3,6 +3,7 @@
 
 mod common;
 
+use common::layers::GOOD;
 use common::{Backwards, Finish, Threads, bits, rayon_threads, real_bytes, real_value, workspace};
 use fewbit::memory::Allocator;
 use fewbit::scheme::{
@@ -44,6 +45,7 @@ impl Layer {
                 codes: &self.weights,
                 scales: &self.scales,
                 zero_points: &self.zero_points,
+                ..GOOD.weights
             },
             layout: self.layout,
             weight_stride: self.weight_stride,
@@ -140,7 +142,7 @@ impl Layer {
         let out_size = match self.output {
             Output::S32 => 4,
             Output::Real(real) => real.size(),
-            Output::Codes(..) => 1,
+            Output::Codes(..) | Output::FixedPoint(..) | Output::DynamicPerRow(..) => 1,
         };
         let added = self.finish.residual_element();
         let residual_stride = n + 1;
@@ -398,6 +400,7 @@ fn the_bound_is_exact() {
                     codes: &weights,
                     scales: &[1.0],
                     zero_points: &[weight_zero],
+                    ..GOOD.weights
                 },
                 layout: LinearLayout::Nk,
                 weight_stride: 0,
@@ -444,7 +447,15 @@ fn bad_descriptions_are_refused() {
     let good = LinearDesc {
         in_features: 4,
         out_features: 3,
-        weights: Weights { code: Code::S8, codes: &[1; 12], scales: &[0.5], zero_points: &[] },
+        weights: Weights {
+            code: Code::S8,
+            codes: &[1; 12],
+            scales: &[0.5],
+            zero_points: &[],
+            block: 0,
+            multipliers: &[],
+            shifts: &[],
+        },
         layout: LinearLayout::Nk,
         weight_stride: 0,
         input: Input::Codes(Code::S8, params),

@@ -13,7 +13,9 @@ use crate::version::write_name;
 use core::ffi::{c_char, c_void};
 use core::ptr::NonNull;
 use fewbit::memory::{Allocator, drop_handle, into_handle};
-use fewbit::{Conv, ConvAxis, ConvDesc, ConvRun, Error, FilterLayout, ImageLayout, Status};
+use fewbit::{
+    Conv, ConvAxis, ConvDesc, ConvRun, Error, FilterLayout, ImageLayout, OutputParams, Status,
+};
 
 /// Images [n][spatial...][channel].
 pub const FEWBIT_LAYOUT_NHWC: i32 = 0;
@@ -279,6 +281,47 @@ pub unsafe extern "C" fn fewbit_conv_run(
                 y: y.cast(),
             };
             plan(conv)?.run_raw(&run, &Threads::new(parallel_for)?)
+        })
+    }
+}
+
+/// Runs a convolution with FEWBIT_OUTPUT_DYNAMIC_PER_ROW, and writes each image's parameters beside its codes: all
+/// results of an image choose one scale and one zero point.
+///
+/// @param[out] scales  `images` scales.
+/// @param[out] zero_points  As many zero points; may be NULL for FEWBIT_SCHEME_SYMMETRIC, whose are 0. Outputs must not
+///                          overlap inputs, workspace and each other, but y the residual as in fewbit_conv_run.
+/// @return As fewbit_conv_run, whose other parameters these are; FEWBIT_ERROR_UNSUPPORTED for plans with another output.
+///
+/// # Safety
+/// As documented.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fewbit_conv_run_dynamic(
+    conv: *const fewbit_conv,
+    images: usize,
+    x: *const c_void,
+    residual: *const c_void,
+    workspace: *mut c_void,
+    workspace_size: usize,
+    parallel_for: *const fewbit_parallel_for,
+    y: *mut c_void,
+    scales: *mut f32,
+    zero_points: *mut i32,
+    error: *mut fewbit_error,
+) -> fewbit_status {
+    // SAFETY: the documented contract.
+    unsafe {
+        float_entry(error, |_| {
+            let run = ConvRun {
+                images,
+                x: x.cast(),
+                residual: residual.cast(),
+                workspace: workspace.cast(),
+                workspace_size,
+                y: y.cast(),
+            };
+            let params = OutputParams { scales, zero_points };
+            plan(conv)?.run_dynamic_raw(&run, &params, &Threads::new(parallel_for)?)
         })
     }
 }

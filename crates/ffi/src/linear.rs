@@ -13,7 +13,7 @@ use crate::version::write_name;
 use core::ffi::{c_char, c_void};
 use core::ptr::{NonNull, null};
 use fewbit::memory::{Allocator, drop_handle, into_handle};
-use fewbit::{Error, Linear, LinearDesc, LinearLayout, LinearRun, Status};
+use fewbit::{Error, Linear, LinearDesc, LinearLayout, LinearRun, OutputParams, Status};
 
 /// Weights [out_features][in_features]: an output's weights are contiguous.
 pub const FEWBIT_LAYOUT_NK: i32 = 0;
@@ -62,7 +62,10 @@ pub struct fewbit_linear_desc {
 /// exact in int32, then in this order: s32 bias; for f32 output f32(acc) * (x scale * w scale), f32 bias, residual,
 /// activation; for f16 and bf16 output that, rounded once more; for 8-bit output requantize(acc, (x scale * w scale) /
 /// y scale), with ReLU and clamp as a clamp of the codes, or, with an f32 bias, a residual or another activation, the
-/// f32 result, quantized. The only call on a plan that allocates.
+/// f32 result, quantized. FEWBIT_OUTPUT_FIXED_POINT requantizes in integers only. FEWBIT_OUTPUT_DYNAMIC_PER_ROW is
+/// fewbit_quantize_dynamic of each row of the f32 results. With blocks of weights, f32(acc) * (x scale * w scale) is
+/// instead, block by block from 0, y = fma(f32(acc of the block), x scale * w scale, y). The only call on a plan that
+/// allocates.
 ///
 /// @param[in] desc  The layer.
 /// @param[out] linear  The plan; destroy it with fewbit_linear_destroy. Untouched on error.
@@ -196,7 +199,8 @@ pub unsafe extern "C" fn fewbit_linear_workspace(
 ///                x, y and workspace must not overlap.
 /// @param[out] error  May be NULL.
 /// @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_INVALID_ARGUMENT, FEWBIT_ERROR_BUFFER_TOO_SMALL (workspace),
-///         FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP. y is untouched then.
+///         FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP, FEWBIT_ERROR_UNSUPPORTED (FEWBIT_OUTPUT_DYNAMIC_PER_ROW). y is
+///         untouched then.
 ///
 /// # Safety
 /// As documented.
@@ -281,6 +285,59 @@ pub unsafe extern "C" fn fewbit_linear_run_range(
             };
             let range = (row_begin..row_end, col_begin..col_end);
             plan(linear)?.run_raw(&run, &Threads::new(parallel_for)?, range)
+        })
+    }
+}
+
+/// Runs a plan with FEWBIT_OUTPUT_DYNAMIC_PER_ROW, and writes each row's parameters beside its codes. Whole rows only,
+/// as all results of a row choose its parameters: some rows of a call of `rows` rows, for engines that split the work
+/// themselves, or 0 to `rows`. The results are the same, whatever the ranges.
+///
+/// @param[in] residual, residual_stride  As fewbit_linear_run_range.
+/// @param[in] row_begin, row_end  Rows, 0 <= row_begin <= row_end <= rows.
+/// @param[out] scales  `rows` scales; those of rows beyond the range stay as they are.
+/// @param[out] zero_points  As many zero points; may be NULL for FEWBIT_SCHEME_SYMMETRIC, whose are 0. Outputs must not
+///                          overlap inputs, workspace and each other, but y the residual as in fewbit_linear_run_range.
+/// @return As fewbit_linear_run, whose other parameters these are; FEWBIT_ERROR_UNSUPPORTED for plans with another
+///         output.
+///
+/// # Safety
+/// As documented.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fewbit_linear_run_dynamic(
+    linear: *const fewbit_linear,
+    rows: usize,
+    x: *const c_void,
+    x_stride: usize,
+    residual: *const c_void,
+    residual_stride: usize,
+    workspace: *mut c_void,
+    workspace_size: usize,
+    parallel_for: *const fewbit_parallel_for,
+    y: *mut c_void,
+    y_stride: usize,
+    scales: *mut f32,
+    zero_points: *mut i32,
+    row_begin: usize,
+    row_end: usize,
+    error: *mut fewbit_error,
+) -> fewbit_status {
+    // SAFETY: the documented contract.
+    unsafe {
+        float_entry(error, |_| {
+            let run = LinearRun {
+                rows,
+                x: x.cast(),
+                x_stride,
+                residual: residual.cast(),
+                residual_stride,
+                workspace: workspace.cast(),
+                workspace_size,
+                y: y.cast(),
+                y_stride,
+            };
+            let (params, range) = (OutputParams { scales, zero_points }, row_begin..row_end);
+            plan(linear)?.run_dynamic_raw(&run, &params, &Threads::new(parallel_for)?, range)
         })
     }
 }

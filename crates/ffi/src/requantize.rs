@@ -18,6 +18,15 @@ pub const FEWBIT_FIXED_DOUBLE: i32 = 0;
 /// Fixed-point rounding: once, ties upwards (TFLITE_SINGLE_ROUNDING, ruy, CMSIS-NN).
 pub const FEWBIT_FIXED_SINGLE: i32 = 1;
 
+/// One of FEWBIT_FIXED_*.
+pub(crate) fn fixed_rounding(name: &'static str, rounding: i32) -> Result<FixedRounding> {
+    match rounding {
+        FEWBIT_FIXED_DOUBLE => Ok(FixedRounding::Double),
+        FEWBIT_FIXED_SINGLE => Ok(FixedRounding::Single),
+        other => Err(unknown(name, other)),
+    }
+}
+
 fn check_multiplier(multiplier: f32) -> Result<()> {
     if (0.0..f32::INFINITY).contains(&multiplier) {
         return Ok(());
@@ -135,14 +144,6 @@ pub unsafe extern "C" fn fewbit_fixed_multiplier(
             shift.write(fixed.shift);
             Ok(())
         })
-    }
-}
-
-pub(crate) fn fixed_rounding(name: &'static str, value: i32) -> Result<FixedRounding> {
-    match value {
-        FEWBIT_FIXED_DOUBLE => Ok(FixedRounding::Double),
-        FEWBIT_FIXED_SINGLE => Ok(FixedRounding::Single),
-        other => Err(unknown(name, other)),
     }
 }
 

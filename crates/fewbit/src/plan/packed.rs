@@ -45,9 +45,9 @@ pub(crate) fn size(factors: &[usize]) -> Result<usize> {
 
 const NO_KERNEL: Error = Error::new(Status::Internal, "plan", "found no kernel");
 
-/// Columns of a panel of the best tile.
-pub(crate) fn tile_columns(supported: Supported) -> Result<usize> {
-    gemm::select(supported.set(), usize::MAX).map(|tile| tile.nr).ok_or(NO_KERNEL)
+/// Columns of a panel of the best tile for products of so many columns.
+pub(crate) fn tile_columns(columns: usize, supported: Supported) -> Result<usize> {
+    gemm::select(supported.set(), columns).map(|tile| tile.nr).ok_or(NO_KERNEL)
 }
 
 impl Packed {

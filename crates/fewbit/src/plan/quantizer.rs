@@ -1,6 +1,6 @@
 //! The quantization of real inputs inside a run.
 
-use super::{Code, Input, each};
+use super::{Code, DynamicSpec, Input, Output, each};
 use crate::{Error, Parallel, Result, Status};
 use core::ops::Range;
 use fewbit_kernels::Rows;
@@ -21,12 +21,22 @@ pub(crate) struct Quantizer {
     min_max: Bound<MinMaxFn>,
 }
 
+/// Where codes and, if they are chosen in the run, their parameters go.
+#[derive(Clone, Copy)]
+pub(crate) struct Codes {
+    pub codes: *mut u8,
+    /// Distance of the rows' first codes.
+    pub stride: usize,
+    /// A scale a row.
+    pub scales: *mut f32,
+    /// A zero point a row; NULL: not wanted.
+    pub zero_points: *mut i32,
+}
+
 /// Pointers that tasks share.
 struct Shared {
     x: *const u8,
-    codes: *mut u8,
-    scales: *mut f32,
-    zero_points: *mut i32,
+    out: Codes,
 }
 // SAFETY: tasks read `x` and write disjoint rows of the rest.
 unsafe impl Sync for Shared {}
@@ -48,6 +58,14 @@ impl Quantizer {
             quantize: best(rows, supported).ok_or(internal)?,
             min_max: best(ranges, supported).ok_or(internal)?,
         })
+    }
+
+    /// What quantizes f32 results with parameters of each row, if that is what the output says.
+    pub(crate) fn of_output(output: Output, supported: Supported) -> Result<Option<Quantizer>> {
+        let Some((code, spec)) = output.dynamic() else { return Ok(None) };
+        let form = if code.is_unsigned() { LhsForm::U8 } else { LhsForm::S8 };
+        let input = Input::DynamicPerRow(DynamicSpec { real: RealFormat::F32, code, spec });
+        Quantizer::new(input, form, supported).map(Some)
     }
 
     /// Whether parameters are chosen in the run: then each row has a place for its own.
@@ -77,14 +95,14 @@ impl Quantizer {
     ///
     /// # Safety
     /// `x.0` can be read for `rows` rows of `k` numbers, `x.1` apart (all of them if the parameters are
-    /// of the whole tensor); `out` holds, for each of the rows, `k` codes, a scale and a zero point
-    /// (the latter two if dynamic).
+    /// of the whole tensor); `out` holds, for each of the range's rows, `k` codes, a scale and a zero point
+    /// (the latter two if dynamic, the last unless NULL).
     pub(crate) unsafe fn prepare(
         &self,
         x: (*const u8, usize),
         (rows, k): (usize, usize),
         range: Range<usize>,
-        out: (*mut u8, *mut f32, *mut i32),
+        out: Codes,
         parallel: &dyn Parallel,
     ) {
         if !self.input.is_real() {
@@ -92,7 +110,7 @@ impl Quantizer {
         }
         let stride = x.1.wrapping_mul(self.input.element_size());
         let format = self.input.code().format();
-        let shared = Shared { x: x.0, codes: out.0, scales: out.1, zero_points: out.2 };
+        let shared = Shared { x: x.0, out };
         let spec = match self.input {
             Input::DynamicPerRow(dynamic) | Input::DynamicPerTensor(dynamic) => Some(dynamic.spec),
             _ => None,
@@ -112,7 +130,7 @@ impl Quantizer {
         };
         each(parallel, range.len(), |task| {
             let shared = &shared;
-            let row = range.start + task;
+            let (row, out) = (range.start + task, shared.out);
             // SAFETY: the row exists on both sides, by this function's contract, and each task has
             // its own.
             unsafe {
@@ -124,13 +142,15 @@ impl Quantizer {
                 };
                 let zero_point = zero_point + self.shift;
                 if self.is_dynamic() {
-                    shared.scales.add(row).write(scale);
-                    shared.zero_points.add(row).write(zero_point);
+                    out.scales.add(row).write(scale);
+                    if !out.zero_points.is_null() {
+                        out.zero_points.add(row).write(zero_point);
+                    }
                 }
                 self.quantize.run()(&QuantizeArgs {
                     src: from,
                     src_stride: 1,
-                    dst: shared.codes.add(row * k),
+                    dst: out.codes.add(row * out.stride),
                     dst_stride: 1,
                     n: k,
                     scales: &scale,

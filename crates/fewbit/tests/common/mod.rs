@@ -2,6 +2,8 @@
 //! results in plain loops through `scheme`.
 #![allow(dead_code, reason = "each test program uses its part")]
 
+pub mod layers;
+
 use fewbit::scheme::{
     ParamSpec, QuantParams, QuantizeMode, RealFormat, Scheme, SymmetricRange, dequantize, float16,
     params_from_range, quantize, real::canonical, reduce::min_max, requantize,
@@ -217,6 +219,9 @@ impl Operands {
             codes: &self.weights,
             scales: &self.scales,
             zero_points: &self.zero_points,
+            block: 0,
+            multipliers: &[],
+            shifts: &[],
         }
     }
 
@@ -230,6 +235,18 @@ impl Operands {
 
     fn weight_scale(&self, channel: usize) -> f32 {
         if let [one] = self.scales.as_slice() { *one } else { self.scales[channel] }
+    }
+
+    pub fn is_dynamic(&self) -> bool {
+        is_dynamic(&self.input)
+    }
+
+    /// The input's scale, where it is known.
+    pub fn input_scale(&self) -> f32 {
+        match self.input {
+            Input::Codes(_, params) | Input::Static(_, _, params) => params.scale,
+            _ => 1.0,
+        }
     }
 
     pub fn input_code(&self) -> Code {
@@ -255,7 +272,7 @@ impl Operands {
         match self.output {
             Output::S32 => 4,
             Output::Real(real) => real.size(),
-            Output::Codes(..) => 1,
+            Output::Codes(..) | Output::FixedPoint(..) | Output::DynamicPerRow(..) => 1,
         }
     }
 
@@ -458,6 +475,7 @@ impl Finish {
                 };
                 vec![q as u8]
             }
+            Output::FixedPoint(..) | Output::DynamicPerRow(..) => unreachable!("tested elsewhere"),
         }
     }
 }
@@ -493,6 +511,13 @@ pub fn workspace(len: usize) -> AlignedBytes {
     let bytes = vec![0xC3u8; len + 64];
     let start = bytes.as_ptr().addr().wrapping_neg() & 63;
     AlignedBytes { bytes, start, len }
+}
+
+/// A copy of bytes, aligned to 64.
+pub fn aligned(bytes: &[u8]) -> AlignedBytes {
+    let mut copy = workspace(bytes.len());
+    copy.copy_from_slice(bytes);
+    copy
 }
 
 impl std::ops::Deref for AlignedBytes {

@@ -142,6 +142,9 @@ impl Layer {
             codes: &self.weights,
             scales: &self.scales,
             zero_points: &self.zero_points,
+            block: 0,
+            multipliers: &[],
+            shifts: &[],
         }
     }
 
@@ -232,6 +235,7 @@ macro_rules! run {
                 to!(&mut y);
                 y.iter().for_each(|y| $digest.bytes(&y.to_le_bytes()));
             }
+            Output::FixedPoint(..) | Output::DynamicPerRow(..) => unreachable!("see outputs.rs"),
             Output::Codes(..) => {
                 let mut y = vec![0u8; $outputs];
                 to!(&mut y);
