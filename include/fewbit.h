@@ -834,6 +834,16 @@ typedef struct fewbit_linear_desc {
    * NULL: malloc and free.
    */
   const struct fewbit_allocator *allocator;
+  /**
+   * Weight matrices of this shape; 0 is taken as 1. More make a plan for fewbit_linear_run_batch and
+   * fewbit_linear_run_grouped. Scales and zero points are then one for all, or, as the bias, matrices * out_features,
+   * matrix by matrix.
+   */
+  size_t matrices;
+  /**
+   * Codes between the first ones of neighbouring matrices; 0: no gaps.
+   */
+  size_t matrix_stride;
 } fewbit_linear_desc;
 
 /**
@@ -1740,6 +1750,94 @@ fewbit_status fewbit_conv_info(const struct fewbit_conv *conv,
                                size_t *weight_bytes,
                                struct fewbit_error *error);
 
+/**
+ * The bytes of a plan's packed weights with all that fewbit_linear_create_packed needs to know of them.
+ *
+ * @param[out] size  Bytes that fewbit_linear_save_packed writes.
+ * @param[out] error  May be NULL.
+ * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_ISA.
+ */
+fewbit_status fewbit_linear_packed_size(const struct fewbit_linear *linear, size_t *size, struct fewbit_error *error);
+
+/**
+ * Writes a plan's packed weights into memory, for fewbit_linear_create_packed: to a file, say, that later runs of the
+ * program map. The bytes depend on the weights and on the layout that this CPU's kernel reads (docs/packing.md), and hold a
+ * version, that layout, the shape, the weights' scales and zero points, and a checksum of it all.
+ *
+ * @param[out] packed  At least as many bytes as fewbit_linear_packed_size says; further ones stay as they are.
+ * @param[in] packed_size  Bytes of packed.
+ * @param[out] error  May be NULL.
+ * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_BUFFER_TOO_SMALL, FEWBIT_ERROR_ISA.
+ */
+fewbit_status fewbit_linear_save_packed(const struct fewbit_linear *linear,
+                                        void *packed,
+                                        size_t packed_size,
+                                        struct fewbit_error *error);
+
+/**
+ * As fewbit_linear_create, with weights that fewbit_linear_save_packed wrote, read where they lie: nothing of their size
+ * is copied. The plan uses `packed` until it is destroyed; it must neither change nor go before. The bytes are read once,
+ * for their checksum; the proof that no sum leaves int32 is made anew, from data that it covers. (The checksum is against
+ * accidents. Whoever can write the file can write another sum, and make results wrong, but not unsafe.)
+ *
+ * @param[in] desc  The layer. `weights`, `weight_layout` and `weight_stride` are not used; input, bias, residual and
+ *                  output need not be those of the plan that wrote the weights.
+ * @param[in] packed  The written bytes, aligned to 64, as pages of a mapped file are.
+ * @param[in] packed_size  Bytes of packed; may be more than were written.
+ * @param[out] linear  The plan; destroy it with fewbit_linear_destroy. Untouched on error.
+ * @param[out] error  May be NULL.
+ * @return As fewbit_linear_create; for packed: FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_MISALIGNED,
+ *         FEWBIT_ERROR_BUFFER_TOO_SMALL (truncated), FEWBIT_ERROR_INVALID_ARGUMENT (no packed weights, changed ones, or those
+ *         of another shape), FEWBIT_ERROR_UNSUPPORTED (another version of the format, or packed for another instruction
+ *         set: pack the weights again).
+ */
+fewbit_status fewbit_linear_create_packed(const struct fewbit_linear_desc *desc,
+                                          const void *packed,
+                                          size_t packed_size,
+                                          struct fewbit_linear **linear,
+                                          struct fewbit_error *error);
+
+/**
+ * The bytes of a plan's packed weights with all that fewbit_conv_create_packed needs to know of them.
+ *
+ * @param[out] size  Bytes that fewbit_conv_save_packed writes.
+ * @param[out] error  May be NULL.
+ * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_ISA.
+ */
+fewbit_status fewbit_conv_packed_size(const struct fewbit_conv *conv, size_t *size, struct fewbit_error *error);
+
+/**
+ * Writes a plan's packed weights into memory, for fewbit_conv_create_packed: to a file, say, that later runs of the
+ * program map. The bytes depend on the weights and on the layout that this CPU's kernel reads (docs/packing.md), and hold a
+ * version, that layout, the shape, the weights' scales and zero points, and a checksum of it all.
+ *
+ * @param[out] packed  At least as many bytes as fewbit_conv_packed_size says; further ones stay as they are.
+ * @param[in] packed_size  Bytes of packed.
+ * @param[out] error  May be NULL.
+ * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_BUFFER_TOO_SMALL, FEWBIT_ERROR_ISA.
+ */
+fewbit_status fewbit_conv_save_packed(const struct fewbit_conv *conv,
+                                      void *packed,
+                                      size_t packed_size,
+                                      struct fewbit_error *error);
+
+/**
+ * As fewbit_conv_create, with weights that fewbit_conv_save_packed wrote, read where they lie; see
+ * fewbit_linear_create_packed.
+ *
+ * @param[in] desc  The convolution. `weights` and `filter_layout` are not used; image sizes, strides, dilations, padding,
+ *                  input, bias, residual and output need not be those of the plan that wrote the weights.
+ * @param[in] packed, packed_size  As for fewbit_linear_create_packed; used until the plan is destroyed.
+ * @param[out] conv  The plan; destroy it with fewbit_conv_destroy. Untouched on error.
+ * @param[out] error  May be NULL.
+ * @return As fewbit_linear_create_packed.
+ */
+fewbit_status fewbit_conv_create_packed(const struct fewbit_conv_desc *desc,
+                                        const void *packed,
+                                        size_t packed_size,
+                                        struct fewbit_conv **conv,
+                                        struct fewbit_error *error);
+
 /** A fewbit_shape to fill in. */
 #define FEWBIT_SHAPE_INIT { sizeof(fewbit_shape), 0, {0}, {0} }
 /** A fewbit_tensor_quant to fill in: int8, affine, per tensor, half to even, division, f32. */
@@ -1747,7 +1845,7 @@ fewbit_status fewbit_conv_info(const struct fewbit_conv *conv,
 /** A fewbit_linear_desc to fill in: int8 weights without zero points, int8 codes in, f32 out. */
 #define FEWBIT_LINEAR_DESC_INIT { sizeof(fewbit_linear_desc), 0, 0, \
     FEWBIT_WEIGHTS_INIT, FEWBIT_LAYOUT_NK, 0, 0, \
-    FEWBIT_INPUT_INIT, FEWBIT_BIAS_INIT, FEWBIT_RESIDUAL_INIT, FEWBIT_OUTPUT_INIT, NULL }
+    FEWBIT_INPUT_INIT, FEWBIT_BIAS_INIT, FEWBIT_RESIDUAL_INIT, FEWBIT_OUTPUT_INIT, NULL, 1, 0 }
 /** A fewbit_conv_desc to fill in: 2-d, NHWC, one group, otherwise as FEWBIT_LINEAR_DESC_INIT. */
 #define FEWBIT_CONV_DESC_INIT { sizeof(fewbit_conv_desc), 2, \
     { FEWBIT_CONV_AXIS_INIT, FEWBIT_CONV_AXIS_INIT, FEWBIT_CONV_AXIS_INIT }, 0, 0, 1, \

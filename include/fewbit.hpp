@@ -213,8 +213,26 @@ public:
         return made;
     }
 
+    /** fewbit_linear_create_packed: `packed` must outlive the plan. Empty on failure, the reason in `error`. */
+    static Linear create_packed(const fewbit_linear_desc &desc, const void *packed, std::size_t packed_size,
+                         fewbit_error *error = nullptr) noexcept {
+        Linear made;
+        fewbit_linear *plan = nullptr;
+        if (fewbit_linear_create_packed(&desc, packed, packed_size, &plan, error) == FEWBIT_OK) {
+            made.handle_.reset(plan);
+        }
+        return made;
+    }
+
     explicit operator bool() const noexcept { return handle_ != nullptr; }
     const fewbit_linear *get() const noexcept { return handle_.get(); }
+
+    fewbit_status packed_size(std::size_t &size, fewbit_error *error = nullptr) const noexcept {
+        return fewbit_linear_packed_size(get(), &size, error);
+    }
+    fewbit_status save_packed(void *packed, std::size_t packed_size, fewbit_error *error = nullptr) const noexcept {
+        return fewbit_linear_save_packed(get(), packed, packed_size, error);
+    }
 
     fewbit_status workspace(std::size_t rows, std::size_t max_workers, WorkspaceSize &needed,
                             fewbit_error *error = nullptr) const noexcept {
@@ -275,8 +293,26 @@ public:
         return made;
     }
 
+    /** fewbit_conv_create_packed: `packed` must outlive the plan. Empty on failure, the reason in `error`. */
+    static Conv create_packed(const fewbit_conv_desc &desc, const void *packed, std::size_t packed_size,
+                         fewbit_error *error = nullptr) noexcept {
+        Conv made;
+        fewbit_conv *plan = nullptr;
+        if (fewbit_conv_create_packed(&desc, packed, packed_size, &plan, error) == FEWBIT_OK) {
+            made.handle_.reset(plan);
+        }
+        return made;
+    }
+
     explicit operator bool() const noexcept { return handle_ != nullptr; }
     const fewbit_conv *get() const noexcept { return handle_.get(); }
+
+    fewbit_status packed_size(std::size_t &size, fewbit_error *error = nullptr) const noexcept {
+        return fewbit_conv_packed_size(get(), &size, error);
+    }
+    fewbit_status save_packed(void *packed, std::size_t packed_size, fewbit_error *error = nullptr) const noexcept {
+        return fewbit_conv_save_packed(get(), packed, packed_size, error);
+    }
 
     fewbit_status workspace(std::size_t images, std::size_t max_workers, WorkspaceSize &needed,
                             fewbit_error *error = nullptr) const noexcept {

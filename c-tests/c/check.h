@@ -64,6 +64,7 @@ void test_observers(void);
 void test_linear(void);
 void test_conv(void);
 void test_epilogues(void);
+void test_packed(void);
 void test_bad_arrays(void);
 void test_bad_tensors(void);
 void test_bad_plans(void);

@@ -132,6 +132,23 @@ void test_runs() {
         CHECK(linear.info(info) == FEWBIT_OK && std::strlen(info.kernel_name) > 0 && info.bound > 0);
         CHECK(conv.info(conv_info) == FEWBIT_OK && conv_info.in_elements == K && conv_info.out_elements == N);
 
+        // Written out, and read where it lies.
+        std::size_t packed_size = 0, conv_packed_size = 0;
+        CHECK(linear.packed_size(packed_size) == FEWBIT_OK && conv.packed_size(conv_packed_size) == FEWBIT_OK);
+        fewbit::Workspace packed, conv_packed;
+        CHECK(packed.reserve({packed_size, 64}) && conv_packed.reserve({conv_packed_size, 64}));
+        CHECK(linear.save_packed(packed.data(), packed_size) == FEWBIT_OK);
+        CHECK(conv.save_packed(conv_packed.data(), conv_packed_size) == FEWBIT_OK);
+        const fewbit::Linear mapped = fewbit::Linear::create_packed(model.linear, packed.data(), packed_size);
+        const fewbit::Conv conv_mapped = fewbit::Conv::create_packed(model.conv, conv_packed.data(), conv_packed_size);
+        CHECK(mapped && conv_mapped);
+        CHECK(mapped.run(M, model.x.data(), K, workspace, threaded.data(), N) == FEWBIT_OK);
+        CHECK(std::memcmp(serial.data(), threaded.data(), serial.size() * sizeof(float)) == 0);
+        CHECK(conv_mapped.run(M, model.x.data(), workspace, convolved.data()) == FEWBIT_OK);
+        CHECK(std::memcmp(serial.data(), convolved.data(), serial.size() * sizeof(float)) == 0);
+        CHECK(!fewbit::Linear::create_packed(model.linear, conv_packed.data(), conv_packed_size, &error));
+        CHECK(std::strcmp(error.argument, "packed") == 0);
+
         // Moved: the old one is empty and refuses.
         const fewbit_linear *handle = linear.get();
         fewbit::Linear moved = std::move(linear);

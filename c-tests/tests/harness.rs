@@ -19,6 +19,7 @@ const SOURCES: &[&str] = &[
     "tensors.c",
     "plans.c",
     "epilogues.c",
+    "packed.c",
     "bad_arrays.c",
     "bad_tensors.c",
     "bad_plans.c",

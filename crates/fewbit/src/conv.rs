@@ -7,10 +7,10 @@
 
 use crate::memory::{ALIGNMENT, Allocator, Plain};
 use crate::plan::{
-    ActivationMode, Bias, Block, Carver, Cut, Destination, Engine, Input, MAX_BLOCKS, MemoryRange,
-    Operands, Output, Quantizer, Residual, Slots, Weights, Workspace, block_count, check_operands,
-    check_residual_range, check_workspace, cut, each_with_slot, forbid_overlap, most_blocks, size,
-    tile_columns,
+    ActivationMode, Bias, Block, Carver, Cut, Destination, Engine, Input, Kind, Layout, MAX_BLOCKS,
+    MemoryRange, Operands, Output, Quantizer, Residual, Saved, Slots, Weights, Workspace,
+    block_count, check_operands, check_residual_range, check_workspace, cut, each_with_slot,
+    forbid_overlap, most_blocks, size, tile_columns,
 };
 use crate::{Error, Parallel, Result, Status};
 use core::mem::MaybeUninit;
@@ -21,6 +21,7 @@ use fewbit_scheme::Activation;
 use fewbit_simd::Supported;
 use taps::Taps;
 
+mod packed;
 mod taps;
 
 /// How images lie, without gaps.
@@ -106,10 +107,13 @@ pub struct ConvDesc<'a> {
     pub residual: Residual,
 }
 
-/// A planned convolution. Immutable; threads may share it.
-pub struct Conv {
-    engine: Engine,
+/// A planned convolution. Immutable; threads may share it. `'w` is how long packed weights live that the plan does
+/// not own; a plan made by [`create`](Conv::create) owns them.
+pub struct Conv<'w> {
+    engine: Engine<'w>,
     quantizer: Quantizer,
+    /// What shapes a row's k-values.
+    kernel: Kind,
     input: Input,
     output: Output,
     residual: Residual,
@@ -161,7 +165,7 @@ struct Ends {
 // elements of `y`.
 unsafe impl Sync for Ends {}
 
-impl Conv {
+impl<'w> Conv<'w> {
     /// Packs the weights and chooses kernels. The only call that allocates.
     ///
     /// # Errors
@@ -170,8 +174,21 @@ impl Conv {
         desc: &ConvDesc<'_>,
         supported: Supported,
         allocator: &Allocator,
-    ) -> Result<Conv> {
+    ) -> Result<Conv<'w>> {
+        Conv::build(desc, None, supported, allocator)
+    }
+
+    pub(super) fn build(
+        desc: &ConvDesc<'_>,
+        packed: Option<&'w [u8]>,
+        supported: Supported,
+        allocator: &Allocator,
+    ) -> Result<Conv<'w>> {
         let ConvDesc { in_channels, out_channels, groups, axes, .. } = *desc;
+        if matches!(desc.input, Input::CodesPerRow(_)) {
+            let text = "has parameters that come with the run, which a Gemm takes";
+            return Err(Error::new(Status::Unsupported, "desc.input", text));
+        }
         if groups == 0 {
             return Err(Error::new(Status::InvalidArgument, "desc.groups", "is 0"));
         }
@@ -202,30 +219,10 @@ impl Conv {
                 .with(axis.stride),
             )?;
         }
-        let operands = Operands {
-            weights: desc.weights,
-            input: desc.input,
-            bias: desc.bias,
-            output: desc.output,
-            activation: desc.activation,
-            mode: desc.activation_mode,
-            residual: desc.residual,
-        };
-        check_operands(&operands, out_channels)?;
         let group_channels = in_channels / groups;
         let [kd, kh, kw] = axes.map(|axis| axis.kernel);
         let taps = size(&[kd, kh, kw])?;
         let k = size(&[taps, group_channels])?;
-        let needed = size(&[out_channels, k])?;
-        if desc.weights.codes.len() < needed {
-            return Err(Error::new(
-                Status::BufferTooSmall,
-                "desc.weights.data",
-                "has {} codes, but needs {}",
-            )
-            .with(desc.weights.codes.len())
-            .with(needed));
-        }
         // Small groups are packed side by side, up to a panel's columns, with real zeros where a
         // group's outputs meet another group's inputs: as many products a panel as before, but many
         // groups at once. (A depthwise convolution would otherwise use one column of each panel.)
@@ -252,10 +249,42 @@ impl Conv {
         size(&[pixels, out_channels, desc.output.element_size()])?;
         let groups = groups.checked_div(fused).unwrap_or(0);
         let shape = (groups, columns * fused, size(&[taps, fused_channels])?);
-        let engine = Engine::new(&operands, at, shape, supported, allocator)?;
+        let kernel = Kind::Conv([kd, kh, kw, group_channels]);
+        let layout = Layout::new(shape, supported)?;
+        let saved = match packed {
+            Some(bytes) => Some(Saved::open(bytes, kernel, &layout)?),
+            None => None,
+        };
+        let operands = Operands {
+            weights: saved.as_ref().map_or(desc.weights, Saved::weights),
+            input: desc.input,
+            bias: desc.bias,
+            output: desc.output,
+            activation: desc.activation,
+            mode: desc.activation_mode,
+            residual: desc.residual,
+        };
+        check_operands(&operands, out_channels)?;
+        let engine = match &saved {
+            Some(saved) => Engine::mapped(&operands, saved, layout, supported, allocator)?,
+            None => {
+                let (given, needed) = (desc.weights.codes.len(), size(&[out_channels, k])?);
+                if given < needed {
+                    return Err(Error::new(
+                        Status::BufferTooSmall,
+                        "desc.weights.data",
+                        "has {} codes, but needs {}",
+                    )
+                    .with(given)
+                    .with(needed));
+                }
+                Engine::new(&operands, at, shape, supported, allocator)?
+            }
+        };
         Ok(Conv {
             quantizer: Quantizer::new(desc.input, engine.packed.form, supported)?,
             engine,
+            kernel,
             input: desc.input,
             output: desc.output,
             residual: desc.residual,

@@ -24,7 +24,7 @@ pub mod tensor;
 
 pub use conv::{Conv, ConvAxis, ConvDesc, ConvRun, FilterLayout, ImageLayout};
 pub use error::{Error, Result, Status, Value};
-pub use linear::{Linear, LinearDesc, LinearLayout, LinearRun};
+pub use linear::{Linear, LinearBatch, LinearDesc, LinearLayout, LinearProblem, LinearRun};
 pub use parallel::{Parallel, Serial};
 pub use plan::{
     ActivationMode, Bias, Code, DynamicSpec, Input, Output, Residual, Weights, Workspace,

@@ -2,16 +2,22 @@
 
 use crate::memory::{Allocator, Plain};
 use crate::plan::{
-    ActivationMode, Bias, Block, Carver, Destination, Engine, Input, MAX_BLOCKS, MemoryRange,
-    Operands, Output, Quantizer, Residual, Slots, Weights, Workspace, block_count, check_operands,
-    check_residual_range, check_workspace, cut, each_with_slot, forbid_overlap, most_blocks, size,
+    ActivationMode, Bias, Block, Carver, Destination, Engine, Input, Kind, Layout, MAX_BLOCKS,
+    MemoryRange, Operands, Output, Quantizer, Residual, Saved, Slots, Weights, Workspace,
+    block_count, check_operands, check_residual_range, check_workspace, cut, each_with_slot,
+    forbid_overlap, most_blocks, save, saved_size, size,
 };
 use crate::{Error, Parallel, Result, Status};
 use core::mem::MaybeUninit;
 use core::ops::Range;
+use core::ptr::null;
 use core::sync::atomic::AtomicBool;
 use fewbit_scheme::Activation;
 use fewbit_simd::Supported;
+
+mod batch;
+
+pub use batch::{LinearBatch, LinearProblem};
 
 /// How a linear layer's weights lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +35,8 @@ pub struct LinearDesc<'a> {
     pub in_features: usize,
     /// N, at least 1.
     pub out_features: usize,
-    /// The codes, `(rows - 1) * weight_stride + columns` of them at least, and their parameters.
+    /// The codes, `(matrices - 1) * matrix_stride + (rows - 1) * weight_stride + columns` of them at least, and their
+    /// parameters.
     pub weights: Weights<'a>,
     /// Which of the two dimensions comes first.
     pub layout: LinearLayout,
@@ -47,17 +54,25 @@ pub struct LinearDesc<'a> {
     pub activation_mode: ActivationMode,
     /// What is added before it, of the result's shape and layout.
     pub residual: Residual,
+    /// Weight matrices of this shape, at least 1: more make a plan for [`run_batch`](Linear::run_batch) and
+    /// [`run_grouped`](Linear::run_grouped). Scales and zero points are then one for
+    /// all, or, as the bias, `matrices * out_features`, matrix by matrix.
+    pub matrices: usize,
+    /// Codes between the first ones of neighbouring matrices; 0: no gaps.
+    pub matrix_stride: usize,
 }
 
-/// A planned linear layer: packed weights and the kernels chosen. Immutable; threads may share it.
-pub struct Linear {
-    engine: Engine,
+/// A planned linear layer: packed weights and the kernels chosen. Immutable; threads may share it. `'w` is how long
+/// packed weights live that the plan does not own; a plan made by [`create`](Linear::create) owns them.
+pub struct Linear<'w> {
+    engine: Engine<'w>,
     quantizer: Quantizer,
     input: Input,
     output: Output,
     residual: Residual,
     in_features: usize,
     out_features: usize,
+    matrices: usize,
 }
 
 /// A run's operands and memory. Strides are in elements of the plan's types.
@@ -84,14 +99,52 @@ pub struct LinearRun {
     pub y_stride: usize,
 }
 
-/// What tasks share.
+/// The product of a run's rows with one of the plan's matrices; what its tasks share.
 #[derive(Clone, Copy)]
-struct Ends(LinearRun);
-// SAFETY: tasks read `x` and the residual and write disjoint elements of `y`; the caller of the run vouches
-// for all.
-unsafe impl Sync for Ends {}
+struct Product {
+    run: LinearRun,
+    matrix: usize,
+    /// Where the run's first row is in the workspace's arrays.
+    first: usize,
+    /// Parameters of the rows that the caller brings along.
+    given: RowParams,
+}
+// SAFETY: tasks read `x`, the residual and the parameters and write disjoint elements of `y`; the caller of the run
+// vouches for all.
+unsafe impl Sync for Product {}
 
-impl Linear {
+/// Each row's parameters, `step` (0 or 1) apart; NULL: scale 1, zero point 0.
+#[derive(Clone, Copy)]
+struct RowParams {
+    scales: *const f32,
+    scale_step: usize,
+    zero_points: *const i32,
+    zero_point_step: usize,
+}
+
+impl RowParams {
+    const NONE: RowParams =
+        RowParams { scales: null(), scale_step: 0, zero_points: null(), zero_point_step: 0 };
+
+    /// # Safety
+    /// The row's values can be read, where there are any.
+    unsafe fn row(&self, row: usize) -> (f32, i32) {
+        // SAFETY: by this function's contract.
+        unsafe {
+            let scale = match self.scales.is_null() {
+                true => 1.0,
+                false => self.scales.add(row * self.scale_step).read(),
+            };
+            let zero_point = match self.zero_points.is_null() {
+                true => 0,
+                false => self.zero_points.add(row * self.zero_point_step).read(),
+            };
+            (scale, zero_point)
+        }
+    }
+}
+
+impl<'w> Linear<'w> {
     /// Packs the weights and chooses kernels. The only call that allocates.
     ///
     /// # Errors
@@ -101,15 +154,51 @@ impl Linear {
         desc: &LinearDesc<'_>,
         supported: Supported,
         allocator: &Allocator,
-    ) -> Result<Linear> {
+    ) -> Result<Linear<'w>> {
+        not_per_row(desc)?;
+        Linear::build(desc, None, supported, allocator)
+    }
+
+    /// As [`create`](Linear::create), with weights that [`save_packed`](Linear::save_packed) wrote, read where they
+    /// lie. `desc` has everything but them: its `weights`, `layout` and `weight_stride` are not used. Input, bias,
+    /// output and activation need not be those of the plan that wrote them.
+    ///
+    /// # Errors
+    /// As [`create`](Linear::create); of `packed`: [`Status::Misaligned`] (64 bytes), [`Status::BufferTooSmall`]
+    /// (truncated), [`Status::InvalidArgument`] (not packed weights, changed ones, another shape),
+    /// [`Status::Unsupported`] (another version of the format, or packed for another instruction set).
+    pub fn create_packed(
+        desc: &LinearDesc<'_>,
+        packed: &'w [u8],
+        supported: Supported,
+        allocator: &Allocator,
+    ) -> Result<Linear<'w>> {
+        not_per_row(desc)?;
+        Linear::build(desc, Some(packed), supported, allocator)
+    }
+
+    fn build(
+        desc: &LinearDesc<'_>,
+        packed: Option<&'w [u8]>,
+        supported: Supported,
+        allocator: &Allocator,
+    ) -> Result<Linear<'w>> {
         let (n, k) = (desc.out_features, desc.in_features);
-        for (name, value) in [("desc.in_features", k), ("desc.out_features", n)] {
+        let matrices = desc.matrices;
+        for (name, value) in
+            [("desc.in_features", k), ("desc.out_features", n), ("desc.matrices", matrices)]
+        {
             if value == 0 {
                 return Err(Error::new(Status::InvalidArgument, name, "is 0"));
             }
         }
+        let layout = Layout::new((matrices, n, k), supported)?;
+        let saved = match packed {
+            Some(bytes) => Some(Saved::open(bytes, Kind::Linear, &layout)?),
+            None => None,
+        };
         let operands = Operands {
-            weights: desc.weights,
+            weights: saved.as_ref().map_or(desc.weights, Saved::weights),
             input: desc.input,
             bias: desc.bias,
             output: desc.output,
@@ -117,36 +206,23 @@ impl Linear {
             mode: desc.activation_mode,
             residual: desc.residual,
         };
-        check_operands(&operands, n)?;
-        let (rows, columns) = match desc.layout {
-            LinearLayout::Nk => (n, k),
-            LinearLayout::Kn => (k, n),
+        check_operands(&operands, layout.channels)?;
+        let engine = match &saved {
+            Some(saved) => Engine::mapped(&operands, saved, layout, supported, allocator)?,
+            None => {
+                let (stride, matrix_stride) = weight_strides(desc)?;
+                let at = |channel: usize, i: usize| {
+                    let matrix = channel.checked_div(n)?;
+                    let channel = channel - matrix * n;
+                    let within = match desc.layout {
+                        LinearLayout::Nk => channel * stride + i,
+                        LinearLayout::Kn => i * stride + channel,
+                    };
+                    Some(matrix * matrix_stride + within)
+                };
+                Engine::new(&operands, at, (matrices, n, k), supported, allocator)?
+            }
         };
-        let stride = if desc.weight_stride == 0 { columns } else { desc.weight_stride };
-        if stride < columns {
-            return Err(Error::new(
-                Status::InvalidArgument,
-                "desc.weight_stride",
-                "is {}, less than the {} codes of a row",
-            )
-            .with(stride)
-            .with(columns));
-        }
-        let needed = size(&[rows - 1, stride])?.saturating_add(columns);
-        if desc.weights.codes.len() < needed {
-            return Err(Error::new(
-                Status::BufferTooSmall,
-                "desc.weights.data",
-                "has {} codes, but needs {}",
-            )
-            .with(desc.weights.codes.len())
-            .with(needed));
-        }
-        let at = |channel: usize, i: usize| match desc.layout {
-            LinearLayout::Nk => Some(channel * stride + i),
-            LinearLayout::Kn => Some(i * stride + channel),
-        };
-        let engine = Engine::new(&operands, at, (1, n, k), supported, allocator)?;
         let form = engine.packed.form;
         Ok(Linear {
             engine,
@@ -156,7 +232,26 @@ impl Linear {
             residual: desc.residual,
             in_features: k,
             out_features: n,
+            matrices,
         })
+    }
+
+    /// Bytes that [`save_packed`](Linear::save_packed) writes.
+    ///
+    /// # Errors
+    /// [`Status::InvalidArgument`] if they are beyond memory.
+    pub fn packed_size(&self) -> Result<usize> {
+        saved_size(&self.engine.packed)
+    }
+
+    /// Writes the packed weights, for [`create_packed`](Linear::create_packed): to a file, say, that later runs of
+    /// the program map. The first [`packed_size`](Linear::packed_size) bytes of `packed` are written; they depend on
+    /// the weights and the instruction set only.
+    ///
+    /// # Errors
+    /// [`Status::BufferTooSmall`]; nothing is written then.
+    pub fn save_packed(&self, packed: &mut [u8]) -> Result<()> {
+        save(&self.engine.packed, Kind::Linear, packed)
     }
 
     /// The tile kernel's name.
@@ -172,6 +267,21 @@ impl Linear {
     /// Bytes of packed weights.
     pub fn weight_bytes(&self) -> usize {
         self.engine.packed.weight_bytes()
+    }
+
+    /// Weight matrices.
+    pub fn matrices(&self) -> usize {
+        self.matrices
+    }
+
+    /// What is read.
+    pub fn input(&self) -> Input {
+        self.input
+    }
+
+    /// What is written.
+    pub fn output(&self) -> Output {
+        self.output
     }
 
     /// K.
@@ -318,6 +428,10 @@ impl Linear {
         range: (Range<usize>, Range<usize>),
     ) -> Result<()> {
         let (row_range, columns) = range;
+        if self.matrices > 1 {
+            let text = "has {} matrices: run it as a batch or in groups";
+            return Err(Error::new(Status::InvalidArgument, "linear", text).with(self.matrices));
+        }
         let LinearRun { rows, x, x_stride, workspace, workspace_size, y, y_stride, .. } = *run;
         let (k, n) = (self.in_features, self.out_features);
         check_range("row", &row_range, rows)?;
@@ -346,7 +460,12 @@ impl Linear {
         }
 
         let parts = self.carve(&mut Carver::new(workspace), rows, workers)?;
-        let ends = Ends(LinearRun { residual_stride, ..*run });
+        let product = Product {
+            run: LinearRun { residual_stride, ..*run },
+            matrix: 0,
+            first: 0,
+            given: RowParams::NONE,
+        };
         // SAFETY: rows and strides as checked and promised; the parts hold a value a row.
         unsafe {
             self.quantizer.prepare(
@@ -370,59 +489,127 @@ impl Linear {
             self.engine.is_direct() && (row_range.len() == 1 || cut.panels <= DIRECT_PANELS);
         let tasks = cut.row_tasks(row_blocks) * column_tasks;
         each_with_slot(parallel, tasks, &slots, |task, slot| {
-            let (Ends(ends), parts, column_tasks) = (&ends, &parts, column_tasks.max(1));
+            let (product, parts, column_tasks) = (&product, &parts, column_tasks.max(1));
             let first = row_range.start + task / column_tasks * cut.blocks * mr;
+            let rows = first..row_range.end.min(first + cut.blocks * mr);
             let start = (first_panel + task % column_tasks * cut.panels) * nr;
             let part = columns.start.max(start)..columns.end.min(start + cut.panels * nr);
-            let mut blocks = [const { MaybeUninit::<Block>::uninit() }; MAX_BLOCKS];
-            let count = block_count(row_range.end - first, mr).min(cut.blocks);
-            for (b, block) in blocks.iter_mut().enumerate().take(count) {
-                let begin = first + b * mr;
-                let rows = (row_range.end - begin).min(mr);
-                let row = |r: usize| {
-                    let row = begin + r;
-                    if self.input.is_real() {
-                        parts.codes.wrapping_add(row * k).cast_const()
-                    } else {
-                        ends.x.wrapping_add(row * ends.x_stride)
-                    }
-                };
-                // SAFETY: the slot's own memory, `most_blocks` blocks of it; the rows exist by the
-                // checks above, and their codes and parameters are ready.
-                let made = unsafe {
-                    let memory = match direct {
-                        true => core::ptr::null_mut(),
-                        false => parts.blocks.add((slot * parts.most_blocks + b) * parts.block),
-                    };
-                    self.engine.block(memory, rows, row, |r| {
-                        let (scale, zero_point) =
-                            self.quantizer.row(parts.scales, parts.zero_points, begin + r);
-                        (zero_point, scale)
-                    })
-                };
-                block.write(made);
-            }
-            let element = self.output.element_size();
-            // SAFETY: `count` blocks were written; rows and columns of `y` that exist, which no other task has.
-            unsafe {
-                let whole = Destination {
-                    base: ends.y,
-                    row_stride: ends.y_stride,
-                    column_stride: 1,
-                    residual: ends.residual,
-                    residual_row_stride: ends.residual_stride,
-                };
-                let destination = whole.at(first, 0, element, self.residual.element_size());
-                self.engine.multiply(
-                    blocks.get(..count).unwrap_or_default().assume_init_ref(),
-                    0,
-                    part,
-                    &destination,
-                );
-            }
+            // SAFETY: rows and columns that exist by the checks above, which no other task has; the slot is this
+            // task's, and the rows' codes and parameters are ready.
+            unsafe { self.task(product, parts, rows, part, direct, slot) }
         });
         Ok(())
     }
+
+    /// Multiplies some rows, at most `most_blocks` blocks of them, with some columns.
+    ///
+    /// # Safety
+    /// The product's operands are valid for its run, `y` may be written for these rows and columns, codes and parameters of
+    /// real inputs are in the parts, and nobody else uses the slot.
+    unsafe fn task(
+        &self,
+        product: &Product,
+        parts: &Parts,
+        rows: Range<usize>,
+        columns: Range<usize>,
+        direct: bool,
+        slot: usize,
+    ) {
+        let Product { run, matrix, first, given } = product;
+        let (k, mr) = (self.in_features, self.engine.packed.mr);
+        let mut blocks = [const { MaybeUninit::<Block>::uninit() }; MAX_BLOCKS];
+        let count = block_count(rows.len(), mr);
+        for (b, block) in blocks.iter_mut().enumerate().take(count) {
+            let begin = rows.start + b * mr;
+            let row = |r: usize| {
+                if self.input.is_real() {
+                    parts.codes.wrapping_add((first + begin + r) * k).cast_const()
+                } else {
+                    run.x.wrapping_add((begin + r) * run.x_stride)
+                }
+            };
+            // SAFETY: the slot's own memory, `most_blocks` blocks of it; the rows exist, and their codes and
+            // parameters are ready, by this function's contract.
+            let made = unsafe {
+                let memory = match direct {
+                    true => core::ptr::null_mut(),
+                    false => parts.blocks.add((slot * parts.most_blocks + b) * parts.block),
+                };
+                self.engine.block(memory, (rows.end - begin).min(mr), row, |r| {
+                    let (scale, zero_point) = match self.input {
+                        Input::CodesPerRow(_) => given.row(begin + r),
+                        _ => {
+                            let row = first + begin + r;
+                            self.quantizer.row(parts.scales, parts.zero_points, row)
+                        }
+                    };
+                    (zero_point, scale)
+                })
+            };
+            block.write(made);
+        }
+        let element = self.output.element_size();
+        // SAFETY: `count` blocks were written; rows and columns of `y` by this function's contract.
+        unsafe {
+            let whole = Destination {
+                base: run.y,
+                row_stride: run.y_stride,
+                column_stride: 1,
+                residual: run.residual,
+                residual_row_stride: run.residual_stride,
+            };
+            let destination = whole.at(rows.start, 0, element, self.residual.element_size());
+            self.engine.multiply(
+                blocks.get(..count).unwrap_or_default().assume_init_ref(),
+                *matrix,
+                columns,
+                &destination,
+            );
+        }
+    }
+}
+
+fn not_per_row(desc: &LinearDesc<'_>) -> Result<()> {
+    if matches!(desc.input, Input::CodesPerRow(_)) {
+        let text = "has parameters that come with the run, which a Gemm takes";
+        return Err(Error::new(Status::Unsupported, "desc.input", text));
+    }
+    Ok(())
+}
+
+/// The distances of the weights' rows, and of the matrices; all codes are there.
+fn weight_strides(desc: &LinearDesc<'_>) -> Result<(usize, usize)> {
+    let (n, k) = (desc.out_features, desc.in_features);
+    let (rows, columns) = match desc.layout {
+        LinearLayout::Nk => (n, k),
+        LinearLayout::Kn => (k, n),
+    };
+    let stride = if desc.weight_stride == 0 { columns } else { desc.weight_stride };
+    if stride < columns {
+        return Err(Error::new(
+            Status::InvalidArgument,
+            "desc.weight_stride",
+            "is {}, less than the {} codes of a row",
+        )
+        .with(stride)
+        .with(columns));
+    }
+    let matrix = size(&[rows.saturating_sub(1), stride])?.saturating_add(columns);
+    let matrix_stride = match desc.matrix_stride {
+        0 => size(&[rows, stride])?,
+        given => given,
+    };
+    let needed = size(&[desc.matrices.saturating_sub(1), matrix_stride])?.saturating_add(matrix);
+    if desc.weights.codes.len() < needed {
+        return Err(Error::new(
+            Status::BufferTooSmall,
+            "desc.weights.data",
+            "has {} codes, but needs {}",
+        )
+        .with(desc.weights.codes.len())
+        .with(needed));
+    }
+    Ok((stride, matrix_stride))
 }
 
 /// With more panels than this a task packs its rows first.

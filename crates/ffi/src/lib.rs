@@ -22,6 +22,7 @@ mod convert;
 mod linear;
 mod observe;
 mod pack;
+mod packed;
 mod plans;
 mod reduce;
 mod requantize;
@@ -37,6 +38,7 @@ pub use convert::*;
 pub use linear::*;
 pub use observe::*;
 pub use pack::*;
+pub use packed::*;
 pub use plans::{
     FEWBIT_ACTIVATION_NONE, FEWBIT_ACTIVATION_RELU, FEWBIT_INPUT_CODES,
     FEWBIT_INPUT_DYNAMIC_PER_ROW, FEWBIT_INPUT_DYNAMIC_PER_TENSOR, FEWBIT_INPUT_STATIC,

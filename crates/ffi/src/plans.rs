@@ -153,6 +153,10 @@ pub struct fewbit_residual {
     pub params: fewbit_quant_params,
 }
 
+/// Instead of weights that are packed already.
+pub(crate) const NO_WEIGHTS: Weights<'static> =
+    Weights { code: Code::S8, codes: &[], scales: &[], zero_points: &[] };
+
 fn code(name: &'static str, dtype: i32) -> Result<Code> {
     match dtype {
         FEWBIT_S8 => Ok(Code::S8),

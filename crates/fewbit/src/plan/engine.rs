@@ -1,8 +1,9 @@
 //! Blocks of rows times panels of columns: the part of a run that linear and convolution plans share.
 
 use super::epilogue::{Destination, Epilogue, Sums};
-use super::packed::Packed;
+use super::packed::{Layout, Packed};
 use super::quantizer::stored_code;
+use super::saved::Saved;
 use super::{Operands, Output};
 use crate::Result;
 use crate::memory::Allocator;
@@ -14,8 +15,8 @@ use fewbit_kernels::gemm::{
 };
 use fewbit_simd::Supported;
 
-pub(crate) struct Engine {
-    pub packed: Packed,
+pub(crate) struct Engine<'w> {
+    pub packed: Packed<'w>,
     lhs_unsigned: bool,
     output: Output,
     residual: usize,
@@ -60,7 +61,7 @@ pub(crate) fn block_count(rows: usize, mr: usize) -> usize {
     rows.div_ceil(mr.max(1))
 }
 
-impl Engine {
+impl<'w> Engine<'w> {
     /// Packs `groups * columns` output channels of `k` weights; `at(channel, i)` is the index of a
     /// weight's code, or `None` for a real 0. The operands are checked.
     pub(crate) fn new(
@@ -69,13 +70,35 @@ impl Engine {
         shape: (usize, usize, usize),
         supported: Supported,
         allocator: &Allocator,
-    ) -> Result<Engine> {
+    ) -> Result<Engine<'w>> {
         let packed = Packed::new(operands, at, shape, supported, allocator)?;
+        Engine::with(operands, packed, supported, allocator)
+    }
+
+    /// Takes weights that were packed before. The operands are checked, and have the scales and zero points of
+    /// the weights.
+    pub(crate) fn mapped(
+        operands: &Operands<'_>,
+        saved: &Saved<'w>,
+        layout: Layout,
+        supported: Supported,
+        allocator: &Allocator,
+    ) -> Result<Engine<'w>> {
+        let packed = Packed::mapped(operands, saved, layout, supported, allocator)?;
+        Engine::with(operands, packed, supported, allocator)
+    }
+
+    fn with(
+        operands: &Operands<'_>,
+        packed: Packed<'w>,
+        supported: Supported,
+        allocator: &Allocator,
+    ) -> Result<Engine<'w>> {
         Ok(Engine {
             lhs_unsigned: stored_code(&operands.input, packed.form).is_unsigned(),
             output: operands.output,
             residual: operands.residual.element_size(),
-            epilogue: Epilogue::new(operands, &packed, shape.0, supported, allocator)?,
+            epilogue: Epilogue::new(operands, &packed, packed.groups, supported, allocator)?,
             packed,
         })
     }
