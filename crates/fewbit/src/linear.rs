@@ -16,8 +16,10 @@ use fewbit_scheme::Activation;
 use fewbit_simd::Supported;
 
 mod batch;
+mod gemm;
 
 pub use batch::{LinearBatch, LinearProblem};
+pub use gemm::{Gemm, GemmDesc, GemmRun};
 
 /// How a linear layer's weights lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,6 +123,9 @@ struct RowParams {
     zero_points: *const i32,
     zero_point_step: usize,
 }
+
+// SAFETY: as of `Product`.
+unsafe impl Sync for RowParams {}
 
 impl RowParams {
     const NONE: RowParams =

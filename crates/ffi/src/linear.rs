@@ -6,7 +6,7 @@ use crate::boundary::{
 };
 use crate::plans::{
     NO_WEIGHTS, allocator, fewbit_allocator, fewbit_bias, fewbit_input, fewbit_output,
-    fewbit_residual, fewbit_weights,
+    fewbit_residual, fewbit_weights, matrix_codes,
 };
 use crate::status::{fewbit_error, fewbit_status};
 use crate::version::write_name;
@@ -85,9 +85,10 @@ impl fewbit_linear_desc {
             )
             .with(self.reserved));
         }
-        let stride = if self.weight_stride == 0 { columns } else { self.weight_stride };
-        let codes =
-            rows.saturating_sub(1).checked_mul(stride).and_then(|codes| codes.checked_add(columns));
+        let matrices = self.matrices.max(1);
+        let strides = (self.weight_stride, self.matrix_stride);
+        let codes = matrix_codes((matrices, rows, columns), strides);
+        let channels = n.saturating_mul(matrices);
         let (output, activation, activation_mode) = self.output.read()?;
         // SAFETY: by this function's contract.
         unsafe {
@@ -103,7 +104,7 @@ impl fewbit_linear_desc {
                 activation,
                 activation_mode,
                 residual: self.residual.read()?,
-                matrices: self.matrices.max(1),
+                matrices,
                 matrix_stride: self.matrix_stride,
             })
         }

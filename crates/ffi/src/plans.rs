@@ -157,7 +157,23 @@ pub struct fewbit_residual {
 pub(crate) const NO_WEIGHTS: Weights<'static> =
     Weights { code: Code::S8, codes: &[], scales: &[], zero_points: &[] };
 
-fn code(name: &'static str, dtype: i32) -> Result<Code> {
+/// The codes of matrices that lie `strides.1` apart and have rows that lie `strides.0` apart; 0: no gaps. `None`: more
+/// than memory.
+pub(crate) fn matrix_codes(
+    (matrices, rows, columns): (usize, usize, usize),
+    strides: (usize, usize),
+) -> Option<usize> {
+    let stride = if strides.0 == 0 { columns } else { strides.0 };
+    let apart = match strides.1 {
+        0 => rows.checked_mul(stride)?,
+        given => given,
+    };
+    let before = apart.checked_mul(matrices.saturating_sub(1))?;
+    let rows = rows.saturating_sub(1).checked_mul(stride)?;
+    before.checked_add(rows)?.checked_add(columns)
+}
+
+pub(crate) fn code(name: &'static str, dtype: i32) -> Result<Code> {
     match dtype {
         FEWBIT_S8 => Ok(Code::S8),
         FEWBIT_U8 => Ok(Code::U8),

@@ -68,7 +68,7 @@ impl Code {
 pub enum Input {
     /// 8-bit codes with parameters known beforehand.
     Codes(Code, QuantParams),
-    /// 8-bit codes whose parameters come with each run, for all rows or for each. Of a [`Gemm`](crate::Linear) only.
+    /// 8-bit codes whose parameters come with each run, for all rows or for each. Of a [`Gemm`](crate::Gemm) only.
     CodesPerRow(Code),
     /// Numbers, quantized in the run with parameters known beforehand (round half to even, division).
     Static(RealFormat, Code, QuantParams),
