@@ -20,6 +20,7 @@ const SOURCES: &[&str] = &[
     "plans.c",
     "epilogues.c",
     "packed.c",
+    "products.c",
     "bad_arrays.c",
     "bad_tensors.c",
     "bad_plans.c",

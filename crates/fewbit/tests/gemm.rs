@@ -7,8 +7,8 @@ use common::{Backwards, Threads, workspace};
 use fewbit::memory::Allocator;
 use fewbit::scheme::{QuantParams, RealFormat, float16, requantize};
 use fewbit::{
-    Activation, Bias, Code, Gemm, GemmDesc, GemmRun, Input, Linear, LinearDesc, LinearLayout,
-    Output, Parallel, Serial, Status, Weights,
+    Activation, ActivationMode, Bias, Code, Gemm, GemmDesc, GemmRun, Input, Linear, LinearDesc,
+    LinearLayout, Output, Parallel, Residual, Serial, Status, Weights,
 };
 use fewbit_testkit::{Rng, limited, reference, seed, supported_sets};
 
@@ -135,6 +135,7 @@ impl Model {
             },
             output: self.output,
             activation: self.activation,
+            activation_mode: ActivationMode::Float,
         }
     }
 
@@ -274,6 +275,7 @@ fn desc<'a>(codes: &'a [u8], k: usize, lhs: Code) -> GemmDesc<'a> {
         bias: Bias::None,
         output: Output::S32,
         activation: Activation::None,
+        activation_mode: ActivationMode::Float,
     }
 }
 
@@ -425,8 +427,8 @@ fn wrong_products_are_refused() {
         bias: Bias::None,
         output: Output::S32,
         activation: Activation::None,
-        activation_mode: fewbit::ActivationMode::Float,
-        residual: fewbit::Residual::None,
+        activation_mode: ActivationMode::Float,
+        residual: Residual::None,
         matrices: 1,
         matrix_stride: 0,
     };

@@ -15,10 +15,13 @@
 extern crate std;
 
 mod arrays;
+mod batch;
 mod block;
 mod boundary;
 mod conv;
 mod convert;
+mod describe;
+mod gemm;
 mod linear;
 mod observe;
 mod pack;
@@ -31,10 +34,16 @@ mod tensors;
 mod version;
 
 pub use arrays::*;
+pub use batch::*;
 pub use block::*;
 pub use boundary::{fewbit_parallel_for, fewbit_task};
 pub use conv::*;
 pub use convert::*;
+pub use describe::*;
+pub use gemm::{
+    fewbit_gemm, fewbit_gemm_args, fewbit_gemm_create, fewbit_gemm_desc, fewbit_gemm_destroy,
+    fewbit_gemm_run, fewbit_gemm_workspace,
+};
 pub use linear::*;
 pub use observe::*;
 pub use pack::*;

@@ -1,9 +1,9 @@
-//! A convolution's packed weights, written to memory and read where they lie.
+//! A convolution's packed weights, written to memory and read where they lie; and what a plan tells of itself.
 
 use super::{Conv, ConvDesc};
 use crate::Result;
 use crate::memory::Allocator;
-use crate::plan::{save, saved_size};
+use crate::plan::{Input, Output, save, saved_size};
 use fewbit_simd::Supported;
 
 impl<'w> Conv<'w> {
@@ -20,6 +20,16 @@ impl<'w> Conv<'w> {
         allocator: &Allocator,
     ) -> Result<Conv<'w>> {
         Conv::build(desc, Some(packed), supported, allocator)
+    }
+
+    /// What is read.
+    pub fn input(&self) -> Input {
+        self.input
+    }
+
+    /// What is written.
+    pub fn output(&self) -> Output {
+        self.output
     }
 
     /// Bytes that [`save_packed`](Conv::save_packed) writes.

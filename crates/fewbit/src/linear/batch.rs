@@ -40,8 +40,9 @@ pub struct LinearBatch {
     pub workspace_size: usize,
 }
 
-/// Rows that meet one of a plan's matrices.
+/// Rows that meet one of a plan's matrices. Layout-compatible with the C ABI's `fewbit_linear_problem`.
 #[derive(Clone, Copy, Debug)]
+#[repr(C)]
 pub struct LinearProblem {
     /// Which matrix.
     pub matrix: usize,

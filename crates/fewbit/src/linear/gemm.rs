@@ -37,6 +37,8 @@ pub struct GemmDesc<'a> {
     pub output: Output,
     /// What is applied before writing; of sums, none or ReLU.
     pub activation: Activation,
+    /// How, where codes are written.
+    pub activation_mode: ActivationMode,
 }
 
 /// A planned product: a packed rhs and the kernels chosen. Immutable; threads may share it. `'w` is how long packed codes
@@ -106,7 +108,7 @@ impl<'w> Gemm<'w> {
             bias: desc.bias,
             output: desc.output,
             activation: desc.activation,
-            activation_mode: ActivationMode::Float,
+            activation_mode: desc.activation_mode,
             residual: Residual::None,
             matrices: desc.matrices,
             matrix_stride: desc.matrix_stride,

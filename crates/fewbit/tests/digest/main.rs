@@ -7,6 +7,7 @@
 mod kernels;
 mod observers;
 mod plans;
+mod products;
 mod tensors;
 mod values;
 
@@ -71,6 +72,7 @@ fn digest() {
     kernels::enter(&mut book);
     observers::enter(&mut book);
     plans::enter(&mut book);
+    products::enter(&mut book);
     tensors::enter(&mut book);
     for row in fewbit::kernels::rows() {
         assert!(book.0.contains_key(row.op), "{} is in no digest: add it to kernels.rs", row.op);
