@@ -179,7 +179,7 @@ impl Model {
                     if let Some(bias) = &self.bias_f32 {
                         y += bias[channel];
                     }
-                    if relu && !(y > 0.0) { 0.0 } else { y }
+                    if relu { Activation::Relu.apply(y) } else { y }
                 };
                 all.push(match self.output {
                     Output::S32 => (if relu { sum.max(0) } else { sum }) as u32,
