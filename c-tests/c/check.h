@@ -67,7 +67,7 @@ void test_epilogues(void);
 void test_packed(void);
 void test_gemm(void);
 void test_batches(void);
-void test_descriptions(void);
+void test_plan_info(void);
 void test_bad_arrays(void);
 void test_bad_tensors(void);
 void test_bad_plans(void);

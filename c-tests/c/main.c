@@ -97,7 +97,7 @@ static const struct part parts[] = {
     {"versions", test_versions},       {"arrays", test_arrays},           {"block-formats", test_block_formats},
     {"tensors", test_tensors},         {"observers", test_observers},     {"linear", test_linear},
     {"conv", test_conv},               {"epilogues", test_epilogues},     {"packed", test_packed},
-    {"gemm", test_gemm},               {"batches", test_batches},         {"descriptions", test_descriptions},
+    {"gemm", test_gemm},               {"batches", test_batches},         {"plan-info", test_plan_info},
     {"bad-arrays", test_bad_arrays},   {"bad-tensors", test_bad_tensors}, {"bad-plans", test_bad_plans},
     {"sentences", test_sentences},     {"allocators", test_allocators},   {"environment", test_environment},
     {"threads", test_threads},

@@ -358,7 +358,7 @@ void test_batches(void) {
     test_too_many_rows();
 }
 
-void test_descriptions(void) {
+void test_plan_info(void) {
     const fewbit_plan_info empty = FEWBIT_PLAN_INFO_INIT;
     fewbit_plan_info info = empty;
     fewbit_linear *linear = any_linear(FEWBIT_INPUT_DYNAMIC_PER_ROW, FEWBIT_S8);

@@ -24,7 +24,7 @@ impl<'w> Linear<'w> {
     }
 
     /// As [`create`](Linear::create), with weights that [`save_packed`](Linear::save_packed) wrote, read where they
-    /// lie. `desc` has everything but them: its `weights`, `layout` and `weight_stride` are not used. Input, bias,
+    /// lie. `desc` has everything but them: its `weights`, `layout` and strides are not used. Input, bias,
     /// output and activation need not be those of the plan that wrote them.
     ///
     /// # Errors

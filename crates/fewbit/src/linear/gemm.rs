@@ -262,10 +262,13 @@ impl<'w> Gemm<'w> {
     ) -> Result<()> {
         let (count, n) = (self.0.matrices, self.0.out_features);
         let element = self.0.output.element_size();
-        // What overflows here is refused by the run.
-        let last = (batch.rows - 1).saturating_mul(batch.y_stride);
-        let last = last.saturating_add((count - 1).saturating_mul(batch.y_batch_stride));
-        let dst_bytes = last.saturating_add(n).saturating_mul(element);
+        let dst_bytes = (|| {
+            let rows = (batch.rows - 1).checked_mul(batch.y_stride)?;
+            let last = (count - 1).checked_mul(batch.y_batch_stride)?.checked_add(rows)?;
+            last.checked_add(n)?.checked_mul(element)
+        })();
+        // What is beyond memory is refused by the run.
+        let dst_bytes = dst_bytes.unwrap_or(0);
         let memory = self.workspace(batch.rows, parallel.max_workers())?.size;
         let scales = MemoryRange::new("lhs_scales", run.lhs_scales, 4 * run.lhs_scale_count);
         let zero_points = run.lhs_zero_points;
