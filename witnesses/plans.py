@@ -28,11 +28,14 @@ Weights = _structure(
     [
         ("p", "data"),
         ("i", "dtype"),
-        ("i", "reserved"),
+        ("i", "block"),
         ("p", "scales"),
         ("z", "scale_count"),
         ("p", "zero_points"),
         ("z", "zero_point_count"),
+        ("p", "multipliers"),
+        ("p", "shifts"),
+        ("z", "multiplier_count"),
     ],
 )
 Input = _structure(
@@ -51,6 +54,10 @@ Output = _structure(
         ("i", "mode"),
         ("i", "table_dtype"),
         (Params, "table_params"),
+        ("i", "quantization"),
+        ("i", "rounding"),
+        ("i", "scheme"),
+        ("i", "range"),
     ],
 )
 LAST = [(Input, "input"), (Bias, "bias"), (Residual, "residual"), (Output, "output"), ("p", "allocator")]
@@ -65,7 +72,8 @@ LinearDesc = _structure(
         ("i", "reserved"),
         ("z", "weight_stride"),
     ]
-    + LAST,
+    + LAST
+    + [("z", "matrices"), ("z", "matrix_stride")],
 )
 Axis = _structure("Axis", [("z", name) for name in "size kernel stride dilation pad_begin pad_end".split()])
 ConvDesc = _structure(

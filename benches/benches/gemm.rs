@@ -125,6 +125,8 @@ fn linear(c: &mut Criterion) {
                 activation: Activation::None,
                 activation_mode: ActivationMode::Float,
                 residual: Residual::None,
+                matrices: 1,
+                matrix_stride: 0,
             };
             let mut want = Vec::new();
             for set in sets() {

@@ -116,6 +116,9 @@ static void test_linear_descriptions(void) {
     BAD(linear, weight_stride, 2, invalid, "desc.weight_stride");
     BAD(linear, weight_stride, SIZE_MAX, invalid, "desc");
     BAD(linear, reserved, 5, invalid, "desc.reserved");
+    BAD(linear, matrices, SIZE_MAX, invalid, "desc");
+    BAD(linear, matrices = 2; changed.matrix_stride, SIZE_MAX / 2, invalid, "desc.weights.data");
+    BAD(linear, matrices = 3; changed.matrix_stride, SIZE_MAX, invalid, "desc");
     NULL_EXPLAINED(fewbit_linear_create, desc, (NULL, &out.linear, &err));
     NULL_EXPLAINED(fewbit_linear_create, linear, (&desc, NULL, &err));
     NULL_ACCEPTED(fewbit_linear_create, error, (&desc, &out.linear, NULL));

@@ -31,8 +31,17 @@ HOLDS(output, sizeof(fewbit_output) == 56 && offsetof(fewbit_output, params) == 
                   offsetof(fewbit_output, range) == 52);
 HOLDS(allocator, sizeof(fewbit_allocator) == 24);
 HOLDS(parallel_for, sizeof(fewbit_parallel_for) == 24);
-HOLDS(linear_desc, sizeof(fewbit_linear_desc) == 240 && offsetof(fewbit_linear_desc, weights) == 24 &&
-                       offsetof(fewbit_linear_desc, input) == 112 && offsetof(fewbit_linear_desc, allocator) == 232);
+HOLDS(linear_desc, sizeof(fewbit_linear_desc) == 256 && offsetof(fewbit_linear_desc, weights) == 24 &&
+                       offsetof(fewbit_linear_desc, input) == 112 && offsetof(fewbit_linear_desc, allocator) == 232 &&
+                       offsetof(fewbit_linear_desc, matrices) == 240);
+HOLDS(linear_batch, sizeof(fewbit_linear_batch) == 104 && offsetof(fewbit_linear_batch, y) == 64);
+HOLDS(linear_problem, sizeof(fewbit_linear_problem) == 64 && offsetof(fewbit_linear_problem, y) == 48);
+HOLDS(gemm_desc, sizeof(fewbit_gemm_desc) == 168 && offsetof(fewbit_gemm_desc, rhs) == 24 &&
+                     offsetof(fewbit_gemm_desc, bias) == 104 && offsetof(fewbit_gemm_desc, allocator) == 160);
+HOLDS(gemm_args, sizeof(fewbit_gemm_args) == 112 && offsetof(fewbit_gemm_args, workspace) == 72 &&
+                     offsetof(fewbit_gemm_args, dst) == 88);
+HOLDS(plan_info, sizeof(fewbit_plan_info) == 128 && offsetof(fewbit_plan_info, bound) == 48 &&
+                     offsetof(fewbit_plan_info, kernel_name) == 64);
 HOLDS(conv_axis, sizeof(fewbit_conv_axis) == 48);
 HOLDS(conv_desc, sizeof(fewbit_conv_desc) == 392 && offsetof(fewbit_conv_desc, axes) == 16 &&
                      offsetof(fewbit_conv_desc, layout) == 184 && offsetof(fewbit_conv_desc, weights) == 192 &&

@@ -20,6 +20,8 @@ const SOURCES: &[&str] = &[
     "plans.c",
     "epilogues.c",
     "outputs.c",
+    "packed.c",
+    "products.c",
     "bad_arrays.c",
     "bad_tensors.c",
     "bad_plans.c",

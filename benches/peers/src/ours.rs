@@ -36,7 +36,15 @@ impl Ours {
         let supported = dispatch::supported().expect("FEWBIT_ISA");
         // SAFETY: codes are bytes.
         let codes = unsafe { std::slice::from_raw_parts(case.w.as_ptr().cast(), case.w.len()) };
-        let weights = Weights { code: Code::S8, codes, scales: &case.w_scales, zero_points: &[] };
+        let weights = Weights {
+            code: Code::S8,
+            codes,
+            scales: &case.w_scales,
+            zero_points: &[],
+            block: 0,
+            multipliers: &[],
+            shifts: &[],
+        };
         let (scale, zero_point) = case.y_params();
         let output = match case.kind {
             Kind::S32 => Output::S32,
@@ -57,6 +65,8 @@ impl Ours {
         let (plan, needed) = match case.shape {
             Shape::Linear { m, n, k } => {
                 let desc = LinearDesc {
+                    matrices: 1,
+                    matrix_stride: 0,
                     in_features: k,
                     out_features: n,
                     weights,

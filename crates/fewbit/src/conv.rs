@@ -7,10 +7,10 @@
 
 use crate::memory::{ALIGNMENT, Allocator};
 use crate::plan::{
-    ActivationMode, Bias, Block, Carver, Codes, Cut, Destination, Engine, Input, MAX_BLOCKS,
-    MemoryRange, Operands, Output, OutputParams, Quantizer, Residual, Slots, Weights, Workspace,
-    block_count, check_operands, check_residual_range, check_workspace, cut, each_with_slot,
-    forbid_overlap, most_blocks, size, tile_columns,
+    ActivationMode, Bias, Block, Carver, Codes, Cut, Destination, Engine, Input, Kind, Layout,
+    MAX_BLOCKS, MemoryRange, Operands, Output, OutputParams, Quantizer, Residual, Saved, Slots,
+    Weights, Workspace, block_count, check_operands, check_residual_range, check_workspace, cut,
+    each_with_slot, forbid_overlap, most_blocks, size, tile_columns,
 };
 use crate::{Error, Parallel, Result, Status};
 use core::mem::MaybeUninit;
@@ -21,6 +21,7 @@ use fewbit_scheme::Activation;
 use fewbit_simd::Supported;
 use taps::Taps;
 
+mod packed;
 mod slices;
 mod taps;
 
@@ -107,12 +108,15 @@ pub struct ConvDesc<'a> {
     pub residual: Residual,
 }
 
-/// A planned convolution. Immutable; threads may share it.
-pub struct Conv {
-    engine: Engine,
+/// A planned convolution. Immutable; threads may share it. `'w` is how long packed weights live that the plan does
+/// not own; a plan made by [`create`](Conv::create) owns them.
+pub struct Conv<'w> {
+    engine: Engine<'w>,
     quantizer: Quantizer,
     /// What quantizes the results, where their parameters are chosen in the run.
     of_results: Option<Quantizer>,
+    /// What shapes a row's k-values.
+    kernel: Kind,
     input: Input,
     output: Output,
     residual: Residual,
@@ -164,7 +168,7 @@ struct Ends {
 // elements of `y`.
 unsafe impl Sync for Ends {}
 
-impl Conv {
+impl<'w> Conv<'w> {
     /// Packs the weights and chooses kernels. The only call that allocates.
     ///
     /// # Errors
@@ -173,8 +177,21 @@ impl Conv {
         desc: &ConvDesc<'_>,
         supported: Supported,
         allocator: &Allocator,
-    ) -> Result<Conv> {
+    ) -> Result<Conv<'w>> {
+        Conv::build(desc, None, supported, allocator)
+    }
+
+    pub(super) fn build(
+        desc: &ConvDesc<'_>,
+        packed: Option<&'w [u8]>,
+        supported: Supported,
+        allocator: &Allocator,
+    ) -> Result<Conv<'w>> {
         let ConvDesc { in_channels, out_channels, groups, axes, .. } = *desc;
+        if matches!(desc.input, Input::CodesPerRow(_)) {
+            let text = "has parameters that come with the run, which a Gemm takes";
+            return Err(Error::new(Status::Unsupported, "desc.input", text));
+        }
         if groups == 0 {
             return Err(Error::new(Status::InvalidArgument, "desc.groups", "is 0"));
         }
@@ -205,35 +222,14 @@ impl Conv {
                 .with(axis.stride),
             )?;
         }
-        let operands = Operands {
-            weights: desc.weights,
-            input: desc.input,
-            bias: desc.bias,
-            output: desc.output,
-            activation: desc.activation,
-            mode: desc.activation_mode,
-            residual: desc.residual,
-        };
         let group_channels = in_channels / groups;
         let [kd, kh, kw] = axes.map(|axis| axis.kernel);
         let taps = size(&[kd, kh, kw])?;
         let k = size(&[taps, group_channels])?;
-        if desc.weights.block != 0 {
+        if desc.weights.block != 0 && packed.is_none() {
             let text = "is {}, but only linear layers take weights with a scale a block";
             let error = Error::new(Status::Unsupported, "desc.weights.block", text);
             return Err(error.with(desc.weights.block));
-        }
-        check_operands(&operands, out_channels, k)?;
-        let operands = Operands { output: desc.output.of_sums(), ..operands };
-        let needed = size(&[out_channels, k])?;
-        if desc.weights.codes.len() < needed {
-            return Err(Error::new(
-                Status::BufferTooSmall,
-                "desc.weights.data",
-                "has {} codes, but needs {}",
-            )
-            .with(desc.weights.codes.len())
-            .with(needed));
         }
         // Small groups are packed side by side, up to a panel's columns, with real zeros where a
         // group's outputs meet another group's inputs: as many products a panel as before, but many
@@ -261,11 +257,44 @@ impl Conv {
         size(&[pixels, out_channels, desc.output.of_sums().element_size()])?;
         let groups = groups.checked_div(fused).unwrap_or(0);
         let shape = (groups, columns * fused, size(&[taps, fused_channels])?);
-        let engine = Engine::new(&operands, at, shape, supported, allocator)?;
+        let kernel = Kind::Conv([kd, kh, kw, group_channels]);
+        let layout = Layout::new(shape, supported)?;
+        let saved = match packed {
+            Some(bytes) => Some(Saved::open(bytes, kernel, &layout)?),
+            None => None,
+        };
+        let operands = Operands {
+            weights: saved.as_ref().map_or(desc.weights, |saved| saved.weights(desc.weights)),
+            input: desc.input,
+            bias: desc.bias,
+            output: desc.output,
+            activation: desc.activation,
+            mode: desc.activation_mode,
+            residual: desc.residual,
+        };
+        check_operands(&operands, out_channels, k)?;
+        let operands = Operands { output: desc.output.of_sums(), ..operands };
+        let engine = match &saved {
+            Some(saved) => Engine::mapped(&operands, saved, layout, supported, allocator)?,
+            None => {
+                let (given, needed) = (desc.weights.codes.len(), size(&[out_channels, k])?);
+                if given < needed {
+                    return Err(Error::new(
+                        Status::BufferTooSmall,
+                        "desc.weights.data",
+                        "has {} codes, but needs {}",
+                    )
+                    .with(given)
+                    .with(needed));
+                }
+                Engine::new(&operands, at, shape, supported, allocator)?
+            }
+        };
         Ok(Conv {
             quantizer: Quantizer::new(desc.input, engine.packed.form, supported)?,
             of_results: Quantizer::of_output(desc.output, supported)?,
             engine,
+            kernel,
             input: desc.input,
             output: desc.output,
             residual: desc.residual,

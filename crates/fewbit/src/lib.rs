@@ -29,7 +29,10 @@ pub mod tensor;
 
 pub use conv::{Conv, ConvAxis, ConvDesc, ConvRun, FilterLayout, ImageLayout};
 pub use error::{Error, Result, Status, Value};
-pub use linear::{Linear, LinearDesc, LinearLayout, LinearRun};
+pub use linear::{
+    Gemm, GemmDesc, GemmRun, Linear, LinearBatch, LinearDesc, LinearLayout, LinearProblem,
+    LinearRun,
+};
 pub use parallel::{Parallel, Serial};
 pub use plan::{
     ActivationMode, Bias, Code, DynamicSpec, Input, Output, OutputParams, Residual, Weights,

@@ -47,7 +47,7 @@ impl Layer {
         }
     }
 
-    fn create(&self, supported: Supported) -> Conv {
+    fn create(&self, supported: Supported) -> Conv<'static> {
         Conv::create(&self.desc(), supported, &Allocator::DEFAULT).unwrap()
     }
 

@@ -59,6 +59,8 @@ impl Layer {
             activation: self.finish.activation,
             activation_mode: self.finish.mode,
             residual: self.finish.residual,
+            matrices: 1,
+            matrix_stride: 0,
         }
     }
 
@@ -74,7 +76,7 @@ impl Layer {
     fn definition(&self, x: &[u32], residual: &[u8]) -> Vec<u32> {
         let (m, n, k) = (self.m, self.n, self.k);
         let code = match self.input {
-            Input::Codes(code, _) | Input::Static(_, code, _) => code,
+            Input::Codes(code, _) | Input::CodesPerRow(code) | Input::Static(_, code, _) => code,
             Input::DynamicPerRow(d) | Input::DynamicPerTensor(d) => d.code,
         };
         let real: Vec<f32> = match real_format(&self.input) {
@@ -84,6 +86,7 @@ impl Layer {
         let params: Vec<QuantParams> = (0..m)
             .map(|row| match self.input {
                 Input::Codes(_, p) | Input::Static(_, _, p) => p,
+                Input::CodesPerRow(_) => unreachable!("of a Gemm only"),
                 Input::DynamicPerRow(d) => dynamic(&real[row * k..(row + 1) * k], &d.spec),
                 Input::DynamicPerTensor(d) => dynamic(&real, &d.spec),
             })
@@ -203,14 +206,14 @@ impl Layer {
         out
     }
 
-    fn create(&self, supported: Supported) -> Linear {
+    fn create(&self, supported: Supported) -> Linear<'static> {
         Linear::create(&self.desc(), supported, &Allocator::DEFAULT).unwrap()
     }
 }
 
 fn real_format(input: &Input) -> Option<RealFormat> {
     match *input {
-        Input::Codes(..) => None,
+        Input::Codes(..) | Input::CodesPerRow(_) => None,
         Input::Static(real, ..) => Some(real),
         Input::DynamicPerRow(spec) | Input::DynamicPerTensor(spec) => Some(spec.real),
     }
@@ -410,6 +413,8 @@ fn the_bound_is_exact() {
                 activation: Activation::None,
                 activation_mode: ActivationMode::Float,
                 residual: Residual::None,
+                matrices: 1,
+                matrix_stride: 0,
             };
             for set in supported_sets() {
                 let plan = Linear::create(&desc, set, &Allocator::DEFAULT);
@@ -464,6 +469,8 @@ fn bad_descriptions_are_refused() {
         activation: Activation::None,
         activation_mode: ActivationMode::Float,
         residual: Residual::None,
+        matrices: 1,
+        matrix_stride: 0,
     };
     let refused = |desc: LinearDesc<'_>| {
         let error = Linear::create(&desc, Supported::SCALAR, &Allocator::DEFAULT).err().unwrap();

@@ -15,13 +15,17 @@
 extern crate std;
 
 mod arrays;
+mod batch;
 mod block;
 mod boundary;
 mod conv;
 mod convert;
+mod describe;
+mod gemm;
 mod linear;
 mod observe;
 mod pack;
+mod packed;
 mod plans;
 mod reduce;
 mod requantize;
@@ -31,13 +35,20 @@ mod tensors;
 mod version;
 
 pub use arrays::*;
+pub use batch::*;
 pub use block::*;
 pub use boundary::{fewbit_parallel_for, fewbit_task};
 pub use conv::*;
 pub use convert::*;
+pub use describe::*;
+pub use gemm::{
+    fewbit_gemm, fewbit_gemm_args, fewbit_gemm_create, fewbit_gemm_desc, fewbit_gemm_destroy,
+    fewbit_gemm_run, fewbit_gemm_workspace,
+};
 pub use linear::*;
 pub use observe::*;
 pub use pack::*;
+pub use packed::*;
 pub use plans::{
     FEWBIT_ACTIVATION_NONE, FEWBIT_ACTIVATION_RELU, FEWBIT_INPUT_CODES,
     FEWBIT_INPUT_DYNAMIC_PER_ROW, FEWBIT_INPUT_DYNAMIC_PER_TENSOR, FEWBIT_INPUT_STATIC,

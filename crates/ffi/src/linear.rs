@@ -6,7 +6,7 @@ use crate::boundary::{
 };
 use crate::plans::{
     allocator, fewbit_allocator, fewbit_bias, fewbit_input, fewbit_output, fewbit_residual,
-    fewbit_weights,
+    fewbit_weights, matrix_codes,
 };
 use crate::status::{fewbit_error, fewbit_status};
 use crate::version::write_name;
@@ -23,8 +23,8 @@ pub const FEWBIT_LAYOUT_KN: i32 = 1;
 /// A planned linear layer. Immutable after creation; threads may share it.
 #[allow(non_camel_case_types, reason = "the name in C")]
 pub struct fewbit_linear {
-    plan: Linear,
-    allocator: Allocator,
+    pub(crate) plan: Linear<'static>,
+    pub(crate) allocator: Allocator,
 }
 
 /// A linear layer to plan. Start from FEWBIT_LINEAR_DESC_INIT. Everything is read by the create call only.
@@ -56,6 +56,62 @@ pub struct fewbit_linear_desc {
     pub output: fewbit_output,
     /// NULL: malloc and free.
     pub allocator: *const fewbit_allocator,
+    /// Weight matrices of this shape; 0 is taken as 1. More make a plan for fewbit_linear_run_batch and
+    /// fewbit_linear_run_grouped. Scales and zero points are then one for all, or, as the bias, matrices * out_features,
+    /// matrix by matrix.
+    pub matrices: usize,
+    /// Codes between the first ones of neighbouring matrices; 0: no gaps.
+    pub matrix_stride: usize,
+}
+
+impl fewbit_linear_desc {
+    /// The description, with its weights or without.
+    ///
+    /// # Safety
+    /// Its arrays can be read as documented.
+    pub(crate) unsafe fn read<'a>(&self, with_weights: bool) -> fewbit::Result<LinearDesc<'a>> {
+        let (n, k) = (self.out_features, self.in_features);
+        let (layout, rows, columns) = match self.weight_layout {
+            FEWBIT_LAYOUT_NK => (LinearLayout::Nk, n, k),
+            FEWBIT_LAYOUT_KN => (LinearLayout::Kn, k, n),
+            _ if !with_weights => (LinearLayout::Nk, n, k),
+            other => return Err(unknown("desc.weight_layout", other)),
+        };
+        if self.reserved != 0 {
+            return Err(Error::new(
+                Status::InvalidArgument,
+                "desc.reserved",
+                "is {}, but must be 0",
+            )
+            .with(self.reserved));
+        }
+        let matrices = self.matrices.max(1);
+        let strides = (self.weight_stride, self.matrix_stride);
+        let codes = matrix_codes((matrices, rows, columns), strides);
+        let channels = n.saturating_mul(matrices);
+        let (output, activation, activation_mode) = self.output.read()?;
+        // SAFETY: by this function's contract.
+        unsafe {
+            Ok(LinearDesc {
+                in_features: k,
+                out_features: n,
+                weights: match with_weights {
+                    true => self.weights.read(codes)?,
+                    false => self.weights.read_multipliers()?,
+                },
+                layout,
+                weight_stride: self.weight_stride,
+                input: self.input.read()?,
+                bias: self.bias.read(channels)?,
+                output,
+                activation,
+                activation_mode,
+                residual: self.residual.read()?,
+                matrices,
+                matrix_stride: self.matrix_stride,
+            })
+        }
+    }
 }
 
 /// Packs a linear layer's weights and chooses its kernels: y[m][n] = sum over k of (x[m][k] - zx) * (w[n][k] - zw[n]),
@@ -87,44 +143,8 @@ pub unsafe extern "C" fn fewbit_linear_create(
         float_entry(error, |supported| {
             let desc = description("desc", desc)?;
             array("linear", linear, 1)?;
-            let (n, k) = (desc.out_features, desc.in_features);
-            let (layout, rows, columns) = match desc.weight_layout {
-                FEWBIT_LAYOUT_NK => (LinearLayout::Nk, n, k),
-                FEWBIT_LAYOUT_KN => (LinearLayout::Kn, k, n),
-                other => return Err(unknown("desc.weight_layout", other)),
-            };
-            if desc.reserved != 0 {
-                return Err(Error::new(
-                    Status::InvalidArgument,
-                    "desc.reserved",
-                    "is {}, but must be 0",
-                )
-                .with(desc.reserved));
-            }
-            let stride = if desc.weight_stride == 0 { columns } else { desc.weight_stride };
-            let codes = rows
-                .saturating_sub(1)
-                .checked_mul(stride)
-                .and_then(|codes| codes.checked_add(columns));
-            let (output, activation, activation_mode) = desc.output.read()?;
             let allocator = allocator(desc.allocator)?;
-            let plan = Linear::create(
-                &LinearDesc {
-                    in_features: k,
-                    out_features: n,
-                    weights: desc.weights.read(codes)?,
-                    layout,
-                    weight_stride: desc.weight_stride,
-                    input: desc.input.read()?,
-                    bias: desc.bias.read(n)?,
-                    output,
-                    activation,
-                    activation_mode,
-                    residual: desc.residual.read()?,
-                },
-                supported,
-                &allocator,
-            )?;
+            let plan = Linear::create(&desc.read(true)?, supported, &allocator)?;
             let handle = into_handle(fewbit_linear { plan, allocator }, &allocator, "linear")?;
             linear.write(handle.as_ptr());
             Ok(())
@@ -136,7 +156,7 @@ pub unsafe extern "C" fn fewbit_linear_create(
 ///
 /// # Safety
 /// `linear` is NULL or a live plan.
-unsafe fn plan<'a>(linear: *const fewbit_linear) -> fewbit::Result<&'a Linear> {
+pub(crate) unsafe fn plan<'a>(linear: *const fewbit_linear) -> fewbit::Result<&'a Linear<'static>> {
     not_null("linear", linear)?;
     // SAFETY: a live plan, by this function's contract.
     Ok(unsafe { &(*linear).plan })

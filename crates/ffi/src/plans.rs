@@ -183,7 +183,23 @@ pub struct fewbit_residual {
     pub params: fewbit_quant_params,
 }
 
-fn code(name: &'static str, dtype: i32) -> Result<Code> {
+/// The codes of matrices that lie `strides.1` apart and have rows that lie `strides.0` apart; 0: no gaps. `None`: more
+/// than memory.
+pub(crate) fn matrix_codes(
+    (matrices, rows, columns): (usize, usize, usize),
+    strides: (usize, usize),
+) -> Option<usize> {
+    let stride = if strides.0 == 0 { columns } else { strides.0 };
+    let apart = match strides.1 {
+        0 => rows.checked_mul(stride)?,
+        given => given,
+    };
+    let before = apart.checked_mul(matrices.saturating_sub(1))?;
+    let rows = rows.saturating_sub(1).checked_mul(stride)?;
+    before.checked_add(rows)?.checked_add(columns)
+}
+
+pub(crate) fn code(name: &'static str, dtype: i32) -> Result<Code> {
     match dtype {
         FEWBIT_S8 => Ok(Code::S8),
         FEWBIT_U8 => Ok(Code::U8),
@@ -219,8 +235,6 @@ impl fewbit_weights {
         array("desc.weights.data", self.data.cast::<u8>(), codes)?;
         array("desc.weights.scales", self.scales, self.scale_count)?;
         array("desc.weights.zero_points", self.zero_points, self.zero_point_count)?;
-        array("desc.weights.multipliers", self.multipliers, self.multiplier_count)?;
-        array("desc.weights.shifts", self.shifts, self.multiplier_count)?;
         if !self.zero_points.is_null() && self.zero_point_count == 0 {
             return Err(Error::new(
                 Status::InvalidArgument,
@@ -228,6 +242,26 @@ impl fewbit_weights {
                 "is 0, but there are zero points",
             ));
         }
+        // SAFETY: checked, and readable by this function's contract.
+        Ok(unsafe {
+            Weights {
+                code: code("desc.weights.dtype", self.dtype)?,
+                codes: slice(self.data.cast(), codes),
+                scales: slice(self.scales, self.scale_count),
+                zero_points: slice(self.zero_points, self.zero_point_count),
+                block,
+                ..self.read_multipliers()?
+            }
+        })
+    }
+
+    /// The multipliers alone: what a plan of packed weights takes from here.
+    ///
+    /// # Safety
+    /// The multipliers and shifts can be read for their count.
+    pub(crate) unsafe fn read_multipliers<'a>(&self) -> Result<Weights<'a>> {
+        array("desc.weights.multipliers", self.multipliers, self.multiplier_count)?;
+        array("desc.weights.shifts", self.shifts, self.multiplier_count)?;
         let multipliers = !self.multipliers.is_null() || !self.shifts.is_null();
         if multipliers && self.multiplier_count == 0 {
             return Err(Error::new(
@@ -239,11 +273,11 @@ impl fewbit_weights {
         // SAFETY: checked, and readable by this function's contract.
         Ok(unsafe {
             Weights {
-                code: code("desc.weights.dtype", self.dtype)?,
-                codes: slice(self.data.cast(), codes),
-                scales: slice(self.scales, self.scale_count),
-                zero_points: slice(self.zero_points, self.zero_point_count),
-                block,
+                code: Code::S8,
+                codes: &[],
+                scales: &[],
+                zero_points: &[],
+                block: 0,
                 multipliers: slice(self.multipliers, self.multiplier_count),
                 shifts: slice(self.shifts, self.multiplier_count),
             }

@@ -5,7 +5,7 @@ use crate::memory::Plain;
 use crate::plan::{OutputParams, size};
 use crate::{Error, Parallel, Result, Status};
 
-impl Conv {
+impl Conv<'_> {
     /// Runs `images` images from slices.
     ///
     /// # Errors

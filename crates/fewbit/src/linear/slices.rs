@@ -5,7 +5,7 @@ use crate::memory::Plain;
 use crate::plan::{OutputParams, size};
 use crate::{Error, Parallel, Result, Status};
 
-impl Linear {
+impl Linear<'_> {
     /// Runs the layer on slices: `x` holds `(rows - 1) * x_stride + K` elements of the input's type.
     ///
     /// # Errors

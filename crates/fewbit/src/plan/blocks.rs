@@ -38,13 +38,13 @@ pub(crate) struct Blocks {
 }
 
 /// Packs `n` output channels of `k` weights, as [`Engine::new`] does.
-pub(crate) fn pack(
+pub(crate) fn pack<'w>(
     operands: &Operands<'_>,
     at: impl Fn(usize, usize) -> Option<usize>,
     (n, k): (usize, usize),
     supported: Supported,
     allocator: &Allocator,
-) -> Result<(Packed, Epilogue, Blocks)> {
+) -> Result<(Packed<'w>, Epilogue, Blocks)> {
     let weights = operands.weights;
     // One block of fewer weights is one of as many as there are.
     let block = weights.block.min(k).max(1);

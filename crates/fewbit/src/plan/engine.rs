@@ -2,8 +2,9 @@
 
 use super::blocks::{self, Blocks};
 use super::epilogue::{Destination, Epilogue, Sums};
-use super::packed::Packed;
+use super::packed::{Layout, Packed};
 use super::quantizer::stored_code;
+use super::saved::Saved;
 use super::{Operands, Output};
 use crate::Result;
 use crate::memory::Allocator;
@@ -15,8 +16,8 @@ use fewbit_kernels::gemm::{
 };
 use fewbit_simd::Supported;
 
-pub(crate) struct Engine {
-    pub packed: Packed,
+pub(crate) struct Engine<'w> {
+    pub packed: Packed<'w>,
     /// Products of a sum; with blocks of all of them.
     k: usize,
     lhs_unsigned: bool,
@@ -68,7 +69,7 @@ pub(crate) fn block_count(rows: usize, mr: usize) -> usize {
     rows.div_ceil(mr.max(1))
 }
 
-impl Engine {
+impl<'w> Engine<'w> {
     /// Packs `groups * columns` output channels of `k` weights; `at(channel, i)` is the index of a
     /// weight's code, or `None` for a real 0. The operands are checked; with blocks there is one group.
     pub(crate) fn new(
@@ -77,26 +78,61 @@ impl Engine {
         shape: (usize, usize, usize),
         supported: Supported,
         allocator: &Allocator,
-    ) -> Result<Engine> {
-        let (packed, epilogue, blocks) = if operands.weights.block > 0 {
-            let shape = (shape.1, shape.2);
+    ) -> Result<Engine<'w>> {
+        if operands.weights.block > 0 {
+            let k = shape.2;
             let (packed, epilogue, blocks) =
-                blocks::pack(operands, at, shape, supported, allocator)?;
-            (packed, epilogue, Some(blocks))
-        } else {
-            let packed = Packed::new(operands, at, shape, supported, allocator)?;
-            let epilogue = Epilogue::new(operands, &packed, shape.0, supported, allocator)?;
-            (packed, epilogue, None)
-        };
-        Ok(Engine {
-            k: shape.2,
+                blocks::pack(operands, at, (shape.1, k), supported, allocator)?;
+            return Ok(Engine::of(operands, k, packed, epilogue, Some(blocks)));
+        }
+        let packed = Packed::new(operands, at, shape, supported, allocator)?;
+        Engine::with(operands, packed, supported, allocator)
+    }
+
+    /// Takes weights that were packed before. The operands are checked, and have the scales and zero points of
+    /// the weights.
+    pub(crate) fn mapped(
+        operands: &Operands<'_>,
+        saved: &Saved<'w>,
+        layout: Layout,
+        supported: Supported,
+        allocator: &Allocator,
+    ) -> Result<Engine<'w>> {
+        let packed = Packed::mapped(operands, saved, layout, supported, allocator)?;
+        Engine::with(operands, packed, supported, allocator)
+    }
+
+    fn with(
+        operands: &Operands<'_>,
+        packed: Packed<'w>,
+        supported: Supported,
+        allocator: &Allocator,
+    ) -> Result<Engine<'w>> {
+        let epilogue = Epilogue::new(operands, &packed, packed.groups, supported, allocator)?;
+        Ok(Engine::of(operands, packed.k, packed, epilogue, None))
+    }
+
+    fn of(
+        operands: &Operands<'_>,
+        k: usize,
+        packed: Packed<'w>,
+        epilogue: Epilogue,
+        blocks: Option<Blocks>,
+    ) -> Engine<'w> {
+        Engine {
+            k,
             lhs_unsigned: stored_code(&operands.input, packed.form).is_unsigned(),
             output: operands.output,
             residual: operands.residual.element_size(),
             epilogue,
             blocks,
             packed,
-        })
+        }
+    }
+
+    /// Whether weights have a scale a block.
+    pub(crate) fn has_blocks(&self) -> bool {
+        self.blocks.is_some()
     }
 
     /// k-groups of a row.

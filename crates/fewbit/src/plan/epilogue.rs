@@ -133,7 +133,7 @@ impl Epilogue {
     /// The operands are checked.
     pub(crate) fn new(
         operands: &Operands<'_>,
-        packed: &Packed,
+        packed: &Packed<'_>,
         groups: usize,
         supported: Supported,
         allocator: &Allocator,

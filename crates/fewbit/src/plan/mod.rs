@@ -2,18 +2,21 @@
 //! packed weights, the epilogue, and the workspace.
 
 mod blocks;
+mod checksum;
 mod engine;
 mod epilogue;
 mod fixed;
 mod packed;
 mod quantizer;
+mod saved;
 pub(crate) mod tasks;
 mod workspace;
 
 pub(crate) use engine::{Block, Engine, block_count};
 pub(crate) use epilogue::Destination;
-pub(crate) use packed::{size, tile_columns};
+pub(crate) use packed::{Layout, size, tile_columns};
 pub(crate) use quantizer::{Codes, Quantizer};
+pub(crate) use saved::{Kind, Saved, save, saved_size};
 pub(crate) use tasks::{Cut, MAX_BLOCKS, Slots, cut, each, each_with_slot, most_blocks};
 pub(crate) use workspace::{
     Carver, MemoryRange, check_residual_range, check_workspace, forbid_overlap,
@@ -70,6 +73,8 @@ impl Code {
 pub enum Input {
     /// 8-bit codes with parameters known beforehand.
     Codes(Code, QuantParams),
+    /// 8-bit codes whose parameters come with each run, for all rows or for each. Of a [`Gemm`](crate::Gemm) only.
+    CodesPerRow(Code),
     /// Numbers, quantized in the run with parameters known beforehand (round half to even, division).
     Static(RealFormat, Code, QuantParams),
     /// Numbers, quantized in the run with parameters chosen from each row's range (linear) or each
@@ -93,7 +98,7 @@ pub struct DynamicSpec {
 impl Input {
     pub(crate) const fn code(&self) -> Code {
         match *self {
-            Input::Codes(code, _) | Input::Static(_, code, _) => code,
+            Input::Codes(code, _) | Input::CodesPerRow(code) | Input::Static(_, code, _) => code,
             Input::DynamicPerRow(spec) | Input::DynamicPerTensor(spec) => spec.code,
         }
     }
@@ -109,7 +114,7 @@ impl Input {
     /// The numbers that are read, if not codes.
     pub(crate) const fn real(&self) -> Option<RealFormat> {
         match *self {
-            Input::Codes(..) => None,
+            Input::Codes(..) | Input::CodesPerRow(_) => None,
             Input::Static(real, ..) => Some(real),
             Input::DynamicPerRow(spec) | Input::DynamicPerTensor(spec) => Some(spec.real),
         }
@@ -363,7 +368,8 @@ pub(crate) fn check_operands(operands: &Operands<'_>, channels: usize, k: usize)
     }
     // The unit of a sum is input scale * weight scale, and only the run knows that input scale.
     let without_unit = |argument, sentence| {
-        if input.fixed_params().is_some() {
+        // Who brings the scales of codes along knows it too.
+        if !matches!(input, Input::DynamicPerRow(_) | Input::DynamicPerTensor(_)) {
             return Ok(());
         }
         Err(Error::new(Status::Unsupported, argument, sentence))

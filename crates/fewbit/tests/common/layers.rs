@@ -29,6 +29,8 @@ pub fn linear<'a>(
     layout: LinearLayout,
 ) -> LinearDesc<'a> {
     LinearDesc {
+        matrices: 1,
+        matrix_stride: 0,
         in_features: k,
         out_features: n,
         weights: operands.weights(),
@@ -119,6 +121,8 @@ pub fn real_operands(rng: &mut Rng, channels: usize, weights: usize) -> Operands
 
 /// A layer of 32 inputs and 2 outputs.
 pub const GOOD: LinearDesc<'static> = LinearDesc {
+    matrices: 1,
+    matrix_stride: 0,
     in_features: 32,
     out_features: 2,
     weights: Weights {
@@ -143,7 +147,7 @@ pub const GOOD: LinearDesc<'static> = LinearDesc {
 /// Parameters of its input.
 pub const PARAMS: QuantParams = QuantParams { scale: 0.1, zero_point: 3 };
 
-pub fn create(desc: &LinearDesc<'_>) -> Result<Linear> {
+pub fn create(desc: &LinearDesc<'_>) -> Result<Linear<'static>> {
     Linear::create(desc, limited(), &Allocator::DEFAULT)
 }
 

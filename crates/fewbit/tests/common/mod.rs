@@ -251,14 +251,14 @@ impl Operands {
 
     pub fn input_code(&self) -> Code {
         match self.input {
-            Input::Codes(code, _) | Input::Static(_, code, _) => code,
+            Input::Codes(code, _) | Input::CodesPerRow(code) | Input::Static(_, code, _) => code,
             Input::DynamicPerRow(spec) | Input::DynamicPerTensor(spec) => spec.code,
         }
     }
 
     pub fn real(&self) -> Option<RealFormat> {
         match self.input {
-            Input::Codes(..) => None,
+            Input::Codes(..) | Input::CodesPerRow(_) => None,
             Input::Static(real, ..) => Some(real),
             Input::DynamicPerRow(spec) | Input::DynamicPerTensor(spec) => Some(spec.real),
         }
@@ -326,6 +326,7 @@ impl Operands {
                         let codes = data_of_group.iter().map(|&b| value(code, b)).collect();
                         return (codes, *params);
                     }
+                    Input::CodesPerRow(_) => unreachable!("of a Gemm only"),
                     Input::Static(_, _, params) => *params,
                     Input::DynamicPerRow(dynamic) => chosen(&real(data_of_group), &dynamic.spec),
                     Input::DynamicPerTensor(dynamic) => chosen(&real(data), &dynamic.spec),

@@ -8,6 +8,7 @@ mod kernels;
 mod observers;
 mod outputs;
 mod plans;
+mod products;
 mod tensors;
 mod values;
 
@@ -73,6 +74,7 @@ fn digest() {
     observers::enter(&mut book);
     plans::enter(&mut book);
     outputs::enter(&mut book);
+    products::enter(&mut book);
     tensors::enter(&mut book);
     for row in fewbit::kernels::rows() {
         assert!(book.0.contains_key(row.op), "{} is in no digest: add it to kernels.rs", row.op);

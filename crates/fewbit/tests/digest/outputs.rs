@@ -58,6 +58,8 @@ fn digest_layer(seed: u64, kind: Kind, supported: Supported, digest: &mut Digest
     let steps = QuantParams { scale: 20.0, ..params };
     let rounding = rng.pick(&[FixedRounding::Single, FixedRounding::Double]);
     let desc = LinearDesc {
+        matrices: 1,
+        matrix_stride: 0,
         in_features: k,
         out_features: n,
         weights: Weights {

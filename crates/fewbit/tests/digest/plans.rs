@@ -209,7 +209,7 @@ macro_rules! run {
         macro_rules! to {
             ($y:expr) => {
                 match $layer.input {
-                    Input::Codes(..) => with!(&codes, $y),
+                    Input::Codes(..) | Input::CodesPerRow(_) => with!(&codes, $y),
                     Input::Static(real, ..)
                     | Input::DynamicPerRow(DynamicSpec { real, .. })
                     | Input::DynamicPerTensor(DynamicSpec { real, .. }) => match real {
@@ -260,6 +260,8 @@ fn digest_linear(rng: &mut Rng, supported: Supported, digest: &mut Digest) {
         activation: layer.activation,
         activation_mode: layer.mode,
         residual: layer.residual,
+        matrices: 1,
+        matrix_stride: 0,
     };
     let plan = Linear::create(&desc, supported, &Allocator::DEFAULT).unwrap();
     run!(plan, layer, rng, digest, rows, rows * k, rows * n);
