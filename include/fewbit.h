@@ -2435,7 +2435,8 @@ fewbit_status fewbit_gemm_describe(const struct fewbit_gemm *gemm,
 /** A fewbit_gemm_desc to fill in: int8 on both sides, sums out. */
 #define FEWBIT_GEMM_DESC_INIT { sizeof(fewbit_gemm_desc), 0, 0, FEWBIT_WEIGHTS_INIT, FEWBIT_LAYOUT_NK, FEWBIT_S8, \
     0, 1, 0, FEWBIT_BIAS_INIT, { FEWBIT_S32, FEWBIT_ACTIVATION_NONE, { 1.0f, 0 }, 0.0f, 0.0f, \
-    FEWBIT_ACTIVATION_MODE_FLOAT, FEWBIT_S8, { 1.0f, 0 } }, NULL }
+    FEWBIT_ACTIVATION_MODE_FLOAT, FEWBIT_S8, { 1.0f, 0 }, FEWBIT_OUTPUT_STATIC, FEWBIT_FIXED_DOUBLE, \
+    FEWBIT_SCHEME_AFFINE, FEWBIT_RANGE_NARROW }, NULL }
 /** A fewbit_gemm_args to fill in: no scales, no zero points. */
 #define FEWBIT_GEMM_ARGS_INIT { sizeof(fewbit_gemm_args), 0, NULL, 0, 0, NULL, 0, NULL, 0, NULL, 0, NULL, 0, 0 }
 /** A fewbit_plan_info to be filled in. */

@@ -10,8 +10,8 @@ use fewbit::{
 };
 
 enum Plan {
-    Linear(Linear, usize),
-    Conv(Conv),
+    Linear(Box<Linear<'static>>, usize),
+    Conv(Box<Conv<'static>>),
 }
 
 enum Results {
@@ -81,7 +81,7 @@ impl Ours {
                 };
                 let plan = Linear::create(&desc, supported, &Allocator::DEFAULT).expect("a plan");
                 let needed = plan.workspace(m, 1).expect("a workspace");
-                (Plan::Linear(plan, m), needed)
+                (Plan::Linear(Box::new(plan), m), needed)
             }
             Shape::Conv { size, inputs, outputs, kernel, stride, groups } => {
                 let pad = kernel / 2;
@@ -104,7 +104,7 @@ impl Ours {
                 };
                 let plan = Conv::create(&desc, supported, &Allocator::DEFAULT).expect("a plan");
                 let needed = plan.workspace(1, 1).expect("a workspace");
-                (Plan::Conv(plan), needed)
+                (Plan::Conv(Box::new(plan)), needed)
             }
         };
         let n = case.outputs();

@@ -143,8 +143,17 @@ fn tables() -> [Table; 2] {
     })
 }
 
-/// The codes of values.
+/// The codes of values. All f32 in order are blocks of neighbours, most of one code: the contract is monotone (a
+/// correctly rounded quotient or product, a clamp, and a rounding to integers are), so that where the first and the
+/// last one of a sign have the same code, so do those between.
 fn contract(values: &[f32], code: impl Fn(f32) -> i32) -> Vec<u8> {
+    if let (Some(&first), Some(&last), true) = (values.first(), values.last(), is_exhaustive()) {
+        let ordered = !first.is_nan() && !last.is_nan();
+        let same_sign = first.is_sign_negative() == last.is_sign_negative();
+        if ordered && same_sign && code(first) == code(last) {
+            return vec![code(first) as u8; values.len()];
+        }
+    }
     values.iter().map(|&x| code(x) as u8).collect()
 }
 
@@ -159,7 +168,7 @@ fn quantizing(
     let mut got = vec![0_u8; block.len()];
     // What is constant here lets the compiler use vectors, for the contract too.
     let usual = QuantizeMode { rounding: Rounding::HalfEven, quotient: Quotient::Divide };
-    let want: Vec<u8> = match *format {
+    let want = match *format {
         _ if mode != usual => contract(block, |x| quantize(x, params, *format, mode)),
         IntFormat::S8 => contract(block, |x| quantize(x, params, IntFormat::S8, usual)),
         _ => contract(block, |x| quantize(x, params, IntFormat::U8, usual)),
