@@ -356,6 +356,22 @@
 #define FEWBIT_ACTIVATION_MODE_TABLE 1
 
 /**
+ * 8-bit output under the parameters given, in floats.
+ */
+#define FEWBIT_OUTPUT_STATIC 0
+
+/**
+ * 8-bit output under the parameters given, requantized by fixed point, in integers only.
+ */
+#define FEWBIT_OUTPUT_FIXED_POINT 1
+
+/**
+ * 8-bit output under parameters that each row's results choose in the run (convolution: each image's); it is run by
+ * fewbit_linear_run_dynamic and fewbit_conv_run_dynamic.
+ */
+#define FEWBIT_OUTPUT_DYNAMIC_PER_ROW 2
+
+/**
  * Weights [out_features][in_features]: an output's weights are contiguous.
  */
 #define FEWBIT_LAYOUT_NK 0
@@ -386,9 +402,19 @@
 #define FEWBIT_FILTER_OIHW 1
 
 /**
+ * The input is codes whose parameters come with the run: what fewbit_gemm_describe tells. No description takes it.
+ */
+#define FEWBIT_INPUT_CODES_PER_ROW 4
+
+/**
  * A planned convolution. Immutable after creation; threads may share it.
  */
 typedef struct fewbit_conv fewbit_conv;
+
+/**
+ * A planned product. Immutable after creation; threads may share it.
+ */
+typedef struct fewbit_gemm fewbit_gemm;
 
 /**
  * A planned linear layer. Immutable after creation; threads may share it.
@@ -633,15 +659,16 @@ typedef struct fewbit_weights {
    */
   int32_t dtype;
   /**
-   * Must be 0.
+   * 0; or, for linear layers, how many neighbouring weights of a channel, along K, share a scale: a multiple of 16,
+   * the last block of a channel may be shorter. Then results are real: no s32 bias or output, no fixed point, no table.
    */
-  int32_t reserved;
+  int32_t block;
   /**
-   * Scales, finite and greater than 0.
+   * Scales, finite and greater than 0. May be NULL where there are multipliers.
    */
   const float *scales;
   /**
-   * 1, or one for each output channel.
+   * 1, or one for each output channel; with blocks [out_features][ceil(in_features / block)].
    */
   size_t scale_count;
   /**
@@ -649,9 +676,22 @@ typedef struct fewbit_weights {
    */
   const int32_t *zero_points;
   /**
-   * 0 with NULL; 1, or one for each output channel.
+   * 0 with NULL; 1, or as many as scales can be.
    */
   size_t zero_point_count;
+  /**
+   * For FEWBIT_OUTPUT_FIXED_POINT: what sums are multiplied by, multiplier * 2^(shift - 31), as
+   * fewbit_fixed_multiplier gives it; the scales are not used then. NULL: made of the scales.
+   */
+  const int32_t *multipliers;
+  /**
+   * Their shifts, -31..30.
+   */
+  const int32_t *shifts;
+  /**
+   * 0 with NULL; 1, or one for each output channel.
+   */
+  size_t multiplier_count;
 } fewbit_weights;
 
 /**
@@ -726,7 +766,9 @@ typedef struct fewbit_residual {
 } fewbit_residual;
 
 /**
- * What a plan writes.
+ * What a plan writes. The order of operations, whatever the output: the exact sum, an s32 bias included; the scales; the
+ * f32 bias; the residual; the activation; the output's type. (8-bit output without f32 bias and residual, and with no
+ * activation, ReLU or a clamp, is requantized from the sum in one step, the activation as bounds of the codes.)
  */
 typedef struct fewbit_output {
   /**
@@ -738,7 +780,7 @@ typedef struct fewbit_output {
    */
   int32_t activation;
   /**
-   * For 8-bit outputs.
+   * For 8-bit outputs but FEWBIT_OUTPUT_DYNAMIC_PER_ROW.
    */
   struct fewbit_quant_params params;
   /**
@@ -750,7 +792,7 @@ typedef struct fewbit_output {
    */
   float beta;
   /**
-   * FEWBIT_ACTIVATION_MODE_*; the table is for 8-bit outputs without f32 bias and residual.
+   * FEWBIT_ACTIVATION_MODE_*; the table is for 8-bit outputs of parameters given, without f32 bias and residual.
    */
   int32_t mode;
   /**
@@ -761,6 +803,25 @@ typedef struct fewbit_output {
    * FEWBIT_ACTIVATION_MODE_TABLE: their parameters.
    */
   struct fewbit_quant_params table_params;
+  /**
+   * FEWBIT_OUTPUT_*; other than FEWBIT_OUTPUT_STATIC for 8-bit outputs only. FEWBIT_OUTPUT_FIXED_POINT takes no
+   * dynamic input, no f32 bias, no residual, and of activations none, ReLU, a clamp, or any by table; its multipliers
+   * are those of the weights, or made of the scales: input scale * weight scale / output scale in double precision,
+   * then fewbit_fixed_multiplier.
+   */
+  int32_t quantization;
+  /**
+   * FEWBIT_OUTPUT_FIXED_POINT: FEWBIT_FIXED_*.
+   */
+  int32_t rounding;
+  /**
+   * FEWBIT_OUTPUT_DYNAMIC_PER_ROW: FEWBIT_SCHEME_*.
+   */
+  int32_t scheme;
+  /**
+   * FEWBIT_OUTPUT_DYNAMIC_PER_ROW: FEWBIT_RANGE_*.
+   */
+  int32_t range;
 } fewbit_output;
 
 /**
@@ -834,7 +895,230 @@ typedef struct fewbit_linear_desc {
    * NULL: malloc and free.
    */
   const struct fewbit_allocator *allocator;
+  /**
+   * Weight matrices of this shape; 0 is taken as 1. More make a plan for fewbit_linear_run_batch and
+   * fewbit_linear_run_grouped. Scales and zero points are then one for all, or, as the bias, matrices * out_features,
+   * matrix by matrix.
+   */
+  size_t matrices;
+  /**
+   * Codes between the first ones of neighbouring matrices; 0: no gaps.
+   */
+  size_t matrix_stride;
 } fewbit_linear_desc;
+
+/**
+ * A run of every matrix of a plan. Start from FEWBIT_LINEAR_BATCH_INIT. Strides are in elements.
+ */
+typedef struct fewbit_linear_batch {
+  /**
+   * sizeof(fewbit_linear_batch); set by FEWBIT_LINEAR_BATCH_INIT.
+   */
+  size_t struct_size;
+  /**
+   * M, of each matrix; 0 does nothing.
+   */
+  size_t rows;
+  /**
+   * The first matrix' M rows of in_features elements of the input's type.
+   */
+  const void *x;
+  /**
+   * At least in_features.
+   */
+  size_t x_stride;
+  /**
+   * Between the x of neighbouring matrices; 0: all read the same.
+   */
+  size_t x_batch_stride;
+  /**
+   * The first matrix' residuals, for a plan that has them: y with its strides, or memory apart from y.
+   */
+  const void *residual;
+  /**
+   * At least out_features, where there is a residual.
+   */
+  size_t residual_stride;
+  /**
+   * Between the residuals of neighbouring matrices.
+   */
+  size_t residual_batch_stride;
+  /**
+   * The first matrix' M rows of out_features elements of the output's type.
+   */
+  void *y;
+  /**
+   * At least out_features.
+   */
+  size_t y_stride;
+  /**
+   * Between the y of neighbouring matrices: matrix behind matrix, or row beside row (out_features, say, with a y_stride
+   * of all matrices' out_features).
+   */
+  size_t y_batch_stride;
+  /**
+   * As fewbit_linear_batch_workspace asks for; contents do not matter.
+   */
+  void *workspace;
+  /**
+   * Its bytes.
+   */
+  size_t workspace_size;
+} fewbit_linear_batch;
+
+/**
+ * Rows that meet one of a plan's matrices: the rows of an expert, in a mixture of experts.
+ */
+typedef struct fewbit_linear_problem {
+  /**
+   * Which of the plan's matrices.
+   */
+  size_t matrix;
+  /**
+   * M; with 0 the rest is not looked at.
+   */
+  size_t rows;
+  /**
+   * M rows of in_features elements of the input's type.
+   */
+  const void *x;
+  /**
+   * At least in_features.
+   */
+  size_t x_stride;
+  /**
+   * M rows of out_features residuals, for a plan that has them; may be this problem's y, element by element.
+   */
+  const void *residual;
+  /**
+   * At least out_features, where there is a residual.
+   */
+  size_t residual_stride;
+  /**
+   * M rows of out_features elements of the output's type.
+   */
+  void *y;
+  /**
+   * At least out_features.
+   */
+  size_t y_stride;
+} fewbit_linear_problem;
+
+/**
+ * A product to plan. Start from FEWBIT_GEMM_DESC_INIT. Everything is read by the create call only.
+ */
+typedef struct fewbit_gemm_desc {
+  /**
+   * sizeof(fewbit_gemm_desc); set by FEWBIT_GEMM_DESC_INIT.
+   */
+  size_t struct_size;
+  /**
+   * N, columns of the product, at least 1.
+   */
+  size_t n;
+  /**
+   * K, the depth, at least 1.
+   */
+  size_t k;
+  /**
+   * The rhs. Scales: none (NULL and 0: all 1), one, or one a column; zero points likewise (none: all 0).
+   */
+  struct fewbit_weights rhs;
+  /**
+   * FEWBIT_LAYOUT_NK (a column's codes are contiguous) or FEWBIT_LAYOUT_KN.
+   */
+  int32_t rhs_layout;
+  /**
+   * The codes of the lhs: FEWBIT_S8 or FEWBIT_U8. Its scales and zero points come with each run.
+   */
+  int32_t lhs_dtype;
+  /**
+   * Codes between rows of the rhs as it lies; 0: no gaps.
+   */
+  size_t rhs_stride;
+  /**
+   * Rhs matrices of this shape; 0 is taken as 1. Scales, zero points and bias are then matrix by matrix.
+   */
+  size_t matrices;
+  /**
+   * Codes between the first ones of neighbouring matrices; 0: no gaps.
+   */
+  size_t matrix_stride;
+  /**
+   * FEWBIT_S32: added to the sums, in their unit; FEWBIT_F32: added to real results. N values for each matrix.
+   */
+  struct fewbit_bias bias;
+  /**
+   * FEWBIT_S32: the sums; otherwise as for a linear layer.
+   */
+  struct fewbit_output output;
+  /**
+   * NULL: malloc and free.
+   */
+  const struct fewbit_allocator *allocator;
+} fewbit_gemm_desc;
+
+/**
+ * A run's operands and memory. Start from FEWBIT_GEMM_ARGS_INIT. Strides are in elements.
+ */
+typedef struct fewbit_gemm_args {
+  /**
+   * sizeof(fewbit_gemm_args); set by FEWBIT_GEMM_ARGS_INIT.
+   */
+  size_t struct_size;
+  /**
+   * M, of each matrix; 0 does nothing.
+   */
+  size_t rows;
+  /**
+   * The first matrix' M rows of K codes.
+   */
+  const void *lhs;
+  /**
+   * At least K.
+   */
+  size_t lhs_stride;
+  /**
+   * Between the lhs of neighbouring matrices; 0: all read the same.
+   */
+  size_t lhs_batch_stride;
+  /**
+   * Scales of the rows, finite and greater than 0. The sums (s32 output) do not depend on them.
+   */
+  const float *lhs_scales;
+  /**
+   * 0: all 1; 1: one for all; M: one a row, the same for all matrices; M times the matrices: each its own.
+   */
+  size_t lhs_scale_count;
+  /**
+   * Zero points of the rows, codes of the lhs.
+   */
+  const int32_t *lhs_zero_points;
+  /**
+   * 0: all 0; otherwise as for the scales.
+   */
+  size_t lhs_zero_point_count;
+  /**
+   * As fewbit_gemm_workspace asks for; contents do not matter.
+   */
+  void *workspace;
+  /**
+   * Its bytes.
+   */
+  size_t workspace_size;
+  /**
+   * The first matrix' M rows of N elements of the output's type.
+   */
+  void *dst;
+  /**
+   * At least N.
+   */
+  size_t dst_stride;
+  /**
+   * Between the results of neighbouring matrices: matrix behind matrix, or row beside row.
+   */
+  size_t dst_batch_stride;
+} fewbit_gemm_args;
 
 /**
  * One spatial axis of a convolution.
@@ -927,6 +1211,56 @@ typedef struct fewbit_conv_desc {
    */
   const struct fewbit_allocator *allocator;
 } fewbit_conv_desc;
+
+/**
+ * What a plan tells of itself. Start from FEWBIT_PLAN_INFO_INIT.
+ */
+typedef struct fewbit_plan_info {
+  /**
+   * sizeof(fewbit_plan_info); set by FEWBIT_PLAN_INFO_INIT.
+   */
+  size_t struct_size;
+  /**
+   * Elements of a row of x: in_features, K; of a convolution those of an input image.
+   */
+  size_t in_features;
+  /**
+   * Elements of a row of y: out_features, N; of a convolution those of an output image.
+   */
+  size_t out_features;
+  /**
+   * Weight matrices; of a convolution 1.
+   */
+  size_t matrices;
+  /**
+   * FEWBIT_INPUT_*.
+   */
+  int32_t input_mode;
+  /**
+   * The type of x, as the caller passes it: codes, or numbers.
+   */
+  int32_t input_dtype;
+  /**
+   * The codes that are multiplied: FEWBIT_S8 or FEWBIT_U8.
+   */
+  int32_t code_dtype;
+  /**
+   * The type of y.
+   */
+  int32_t output_dtype;
+  /**
+   * The largest absolute int32 sum that any input can give, proven from the weights.
+   */
+  int64_t bound;
+  /**
+   * Bytes of packed weights.
+   */
+  size_t weight_bytes;
+  /**
+   * The tile kernel's name, NUL-terminated.
+   */
+  char kernel_name[64];
+} fewbit_plan_info;
 
 #ifdef __cplusplus
 extern "C" {
@@ -1479,6 +1813,57 @@ fewbit_status fewbit_fake_quantize(const void *x,
                                    struct fewbit_error *error);
 
 /**
+ * Requantizes a tensor of int32 sums, float mode, each sum with its own parameter: q =
+ * clamp(round_half_even(f32(acc) * multiplier) + zero_point, qmin, qmax), as fewbit_requantize_s32_s8.
+ *
+ * @param[in] acc, acc_shape  The sums; any positive strides.
+ * @param[in] spec  dtype (FEWBIT_S8, FEWBIT_U8) and granularity; the rest is checked but not used.
+ * @param[in] multipliers  `count` of them, row-major over the grid of blocks: scale_lhs * scale_rhs / scale_q; finite,
+ *                         not negative.
+ * @param[in] zero_points  `count` codes; NULL: all 0.
+ * @param[in] count  As fewbit_param_count gives it.
+ * @param[in] parallel_for  Threads for large tensors; NULL: the calling one. The result does not depend on them.
+ * @param[out] q, q_shape  The codes, of the same dimensions; must not overlap the inputs, nor its elements each other.
+ * @param[out] error  May be NULL.
+ * @return As fewbit_quantize. q is untouched then.
+ */
+fewbit_status fewbit_requantize(const int32_t *acc,
+                                const struct fewbit_shape *acc_shape,
+                                const struct fewbit_tensor_quant *spec,
+                                const float *multipliers,
+                                const int32_t *zero_points,
+                                size_t count,
+                                const struct fewbit_parallel_for *parallel_for,
+                                void *q,
+                                const struct fewbit_shape *q_shape,
+                                struct fewbit_error *error);
+
+/**
+ * Requantizes a tensor of int32 sums in integers only, each sum with its own parameter: q = clamp(round(acc *
+ * multiplier * 2^(shift - 31)) + zero_point, qmin, qmax), as fewbit_requantize_fixed_s32_s8. The floating-point
+ * environment is not touched.
+ *
+ * @param[in] multipliers, shifts  `count` of each, from fewbit_fixed_multiplier; not negative, and -31..30.
+ * @param[in] rounding  FEWBIT_FIXED_DOUBLE or FEWBIT_FIXED_SINGLE.
+ * @param[in] acc, acc_shape, spec, zero_points, count, parallel_for  As fewbit_requantize.
+ * @param[out] q, q_shape  As fewbit_requantize.
+ * @param[out] error  May be NULL.
+ * @return As fewbit_quantize. q is untouched then.
+ */
+fewbit_status fewbit_requantize_fixed(const int32_t *acc,
+                                      const struct fewbit_shape *acc_shape,
+                                      const struct fewbit_tensor_quant *spec,
+                                      const int32_t *multipliers,
+                                      const int32_t *shifts,
+                                      int32_t rounding,
+                                      const int32_t *zero_points,
+                                      size_t count,
+                                      const struct fewbit_parallel_for *parallel_for,
+                                      void *q,
+                                      const struct fewbit_shape *q_shape,
+                                      struct fewbit_error *error);
+
+/**
  * Starts an observer: nothing seen.
  *
  * @param[out] state  The observer.
@@ -1558,7 +1943,10 @@ fewbit_status fewbit_compare_f32(const float *reference, const float *x, size_t 
  * exact in int32, then in this order: s32 bias; for f32 output f32(acc) * (x scale * w scale), f32 bias, residual,
  * activation; for f16 and bf16 output that, rounded once more; for 8-bit output requantize(acc, (x scale * w scale) /
  * y scale), with ReLU and clamp as a clamp of the codes, or, with an f32 bias, a residual or another activation, the
- * f32 result, quantized. The only call on a plan that allocates.
+ * f32 result, quantized. FEWBIT_OUTPUT_FIXED_POINT requantizes in integers only. FEWBIT_OUTPUT_DYNAMIC_PER_ROW is
+ * fewbit_quantize_dynamic of each row of the f32 results. With blocks of weights, f32(acc) * (x scale * w scale) is
+ * instead, block by block from 0, y = fma(f32(acc of the block), x scale * w scale, y). The only call on a plan that
+ * allocates.
  *
  * @param[in] desc  The layer.
  * @param[out] linear  The plan; destroy it with fewbit_linear_destroy. Untouched on error.
@@ -1604,7 +1992,8 @@ fewbit_status fewbit_linear_workspace(const struct fewbit_linear *linear,
  *                x, y and workspace must not overlap.
  * @param[out] error  May be NULL.
  * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_INVALID_ARGUMENT, FEWBIT_ERROR_BUFFER_TOO_SMALL (workspace),
- *         FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP. y is untouched then.
+ *         FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP, FEWBIT_ERROR_UNSUPPORTED (FEWBIT_OUTPUT_DYNAMIC_PER_ROW). y is
+ *         untouched then.
  */
 fewbit_status fewbit_linear_run(const struct fewbit_linear *linear,
                                 size_t rows,
@@ -1647,6 +2036,36 @@ fewbit_status fewbit_linear_run_range(const struct fewbit_linear *linear,
                                       struct fewbit_error *error);
 
 /**
+ * Runs a plan with FEWBIT_OUTPUT_DYNAMIC_PER_ROW, and writes each row's parameters beside its codes. Whole rows only,
+ * as all results of a row choose its parameters: some rows of a call of `rows` rows, for engines that split the work
+ * themselves, or 0 to `rows`. The results are the same, whatever the ranges.
+ *
+ * @param[in] residual, residual_stride  As fewbit_linear_run_range.
+ * @param[in] row_begin, row_end  Rows, 0 <= row_begin <= row_end <= rows.
+ * @param[out] scales  `rows` scales; those of rows beyond the range stay as they are.
+ * @param[out] zero_points  As many zero points; may be NULL for FEWBIT_SCHEME_SYMMETRIC, whose are 0. Outputs must not
+ *                          overlap inputs, workspace and each other, but y the residual as in fewbit_linear_run_range.
+ * @return As fewbit_linear_run, whose other parameters these are; FEWBIT_ERROR_UNSUPPORTED for plans with another
+ *         output.
+ */
+fewbit_status fewbit_linear_run_dynamic(const struct fewbit_linear *linear,
+                                        size_t rows,
+                                        const void *x,
+                                        size_t x_stride,
+                                        const void *residual,
+                                        size_t residual_stride,
+                                        void *workspace,
+                                        size_t workspace_size,
+                                        const struct fewbit_parallel_for *parallel_for,
+                                        void *y,
+                                        size_t y_stride,
+                                        float *scales,
+                                        int32_t *zero_points,
+                                        size_t row_begin,
+                                        size_t row_end,
+                                        struct fewbit_error *error);
+
+/**
  * What a plan tells of itself.
  *
  * @param[out] kernel_name  The tile kernel's name, NUL-terminated; at least 64 bytes. May be NULL.
@@ -1662,6 +2081,123 @@ fewbit_status fewbit_linear_info(const struct fewbit_linear *linear,
                                  int64_t *bound,
                                  size_t *weight_bytes,
                                  struct fewbit_error *error);
+
+/**
+ * What fewbit_linear_run_batch needs beside its operands. Fewer rows or workers never need more.
+ *
+ * @param[in] rows, max_workers  The most that one run will have: rows of each matrix; 1 worker without parallel_for.
+ * @param[out] size, align  Bytes, and the alignment of the first.
+ * @param[out] error  May be NULL.
+ * @return As fewbit_linear_workspace.
+ */
+fewbit_status fewbit_linear_batch_workspace(const struct fewbit_linear *linear,
+                                            size_t rows,
+                                            size_t max_workers,
+                                            size_t *size,
+                                            size_t *align,
+                                            struct fewbit_error *error);
+
+/**
+ * Runs every matrix of a plan on its rows: the same results, bit for bit, as a plan of each matrix alone gives.
+ *
+ * @param[in] batch  The operands and the workspace. The bytes from the first to the last element of x, y and workspace
+ *                   must not overlap, nor elements of y each other.
+ * @param[in] parallel_for  The caller's threads, or NULL. The results do not depend on it.
+ * @param[out] error  May be NULL. Its argument is a field's name.
+ * @return As fewbit_linear_run. y is untouched on error.
+ */
+fewbit_status fewbit_linear_run_batch(const struct fewbit_linear *linear,
+                                      const struct fewbit_linear_batch *batch,
+                                      const struct fewbit_parallel_for *parallel_for,
+                                      struct fewbit_error *error);
+
+/**
+ * What fewbit_linear_run_grouped needs beside its operands. Less of anything never needs more.
+ *
+ * @param[in] problems, rows, max_workers  The most that one run will have: problems, rows of all problems together, and
+ *                                         workers (1 without parallel_for).
+ * @param[out] size, align  Bytes, and the alignment of the first.
+ * @param[out] error  May be NULL.
+ * @return As fewbit_linear_workspace.
+ */
+fewbit_status fewbit_linear_grouped_workspace(const struct fewbit_linear *linear,
+                                              size_t problems,
+                                              size_t rows,
+                                              size_t max_workers,
+                                              size_t *size,
+                                              size_t *align,
+                                              struct fewbit_error *error);
+
+/**
+ * Runs a list of problems of one plan, each with one of its matrices, with tasks over all of them: each gives the same
+ * results, bit for bit, as a plan of its matrix alone, whatever the others and their order. Several may name the same
+ * matrix. A plan of one matrix may be run so too.
+ *
+ * @param[in] problems  The operands. The bytes from the first to the last element of a y must not overlap those of any
+ *                      other operand of any problem.
+ * @param[in] problem_count  0 does nothing.
+ * @param[in] workspace, workspace_size  As fewbit_linear_grouped_workspace asks for; contents do not matter.
+ * @param[in] parallel_for  The caller's threads, or NULL. The results do not depend on it.
+ * @param[out] error  May be NULL. Its argument may be the name of a problem's field.
+ * @return As fewbit_linear_run. Every y is untouched on error.
+ */
+fewbit_status fewbit_linear_run_grouped(const struct fewbit_linear *linear,
+                                        const struct fewbit_linear_problem *problems,
+                                        size_t problem_count,
+                                        void *workspace,
+                                        size_t workspace_size,
+                                        const struct fewbit_parallel_for *parallel_for,
+                                        struct fewbit_error *error);
+
+/**
+ * Packs the right side of a product and chooses its kernels: sums[m][n] = sum over k of (lhs[m][k] - zl[m]) * (rhs[n][k] -
+ * zr[n]), exact in int32, plus an s32 bias; for f32 output f32(sum) * (row scale * column scale), plus an f32 bias, then
+ * the activation; other outputs from there as fewbit_linear_create says. That no sum leaves int32 is proven for every
+ * lhs and every zero point of its format. The only call on a plan that allocates.
+ *
+ * @param[in] desc  The product.
+ * @param[out] gemm  The plan; destroy it with fewbit_gemm_destroy. Untouched on error.
+ * @param[out] error  May be NULL.
+ * @return As fewbit_linear_create.
+ */
+fewbit_status fewbit_gemm_create(const struct fewbit_gemm_desc *desc,
+                                 struct fewbit_gemm **gemm,
+                                 struct fewbit_error *error);
+
+/**
+ * Destroys a plan; NULL does nothing. No run of it may be in progress.
+ */
+void fewbit_gemm_destroy(struct fewbit_gemm *gemm);
+
+/**
+ * What a run needs beside its operands. Fewer rows or workers never need more.
+ *
+ * @param[in] rows, max_workers  The most that one run will have: rows of each matrix; 1 worker without parallel_for.
+ * @param[out] size, align  Bytes, and the alignment of the first.
+ * @param[out] error  May be NULL.
+ * @return As fewbit_linear_workspace.
+ */
+fewbit_status fewbit_gemm_workspace(const struct fewbit_gemm *gemm,
+                                    size_t rows,
+                                    size_t max_workers,
+                                    size_t *size,
+                                    size_t *align,
+                                    struct fewbit_error *error);
+
+/**
+ * Runs the product.
+ *
+ * @param[in] args  The operands and the workspace. What is written (dst, workspace) must not overlap anything else, each
+ *                  taken from its first to its last byte.
+ * @param[in] parallel_for  The caller's threads, or NULL. The results do not depend on it.
+ * @param[out] error  May be NULL. Its argument is a field's name.
+ * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_INVALID_ARGUMENT (strides, counts, scales and zero points),
+ *         FEWBIT_ERROR_BUFFER_TOO_SMALL (workspace), FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP. dst is untouched then.
+ */
+fewbit_status fewbit_gemm_run(const struct fewbit_gemm *gemm,
+                              const struct fewbit_gemm_args *args,
+                              const struct fewbit_parallel_for *parallel_for,
+                              struct fewbit_error *error);
 
 /**
  * Packs a convolution's weights and chooses its kernels. Each output is the exact int32 sum over the taps of
@@ -1722,6 +2258,27 @@ fewbit_status fewbit_conv_run(const struct fewbit_conv *conv,
                               struct fewbit_error *error);
 
 /**
+ * Runs a convolution with FEWBIT_OUTPUT_DYNAMIC_PER_ROW, and writes each image's parameters beside its codes: all
+ * results of an image choose one scale and one zero point.
+ *
+ * @param[out] scales  `images` scales.
+ * @param[out] zero_points  As many zero points; may be NULL for FEWBIT_SCHEME_SYMMETRIC, whose are 0. Outputs must not
+ *                          overlap inputs, workspace and each other, but y the residual as in fewbit_conv_run.
+ * @return As fewbit_conv_run, whose other parameters these are; FEWBIT_ERROR_UNSUPPORTED for plans with another output.
+ */
+fewbit_status fewbit_conv_run_dynamic(const struct fewbit_conv *conv,
+                                      size_t images,
+                                      const void *x,
+                                      const void *residual,
+                                      void *workspace,
+                                      size_t workspace_size,
+                                      const struct fewbit_parallel_for *parallel_for,
+                                      void *y,
+                                      float *scales,
+                                      int32_t *zero_points,
+                                      struct fewbit_error *error);
+
+/**
  * What a plan tells of itself.
  *
  * @param[out] out_dims  Output pixels along the 3 axes, outermost first; leading axes that are not there have 1. May
@@ -1740,6 +2297,126 @@ fewbit_status fewbit_conv_info(const struct fewbit_conv *conv,
                                size_t *weight_bytes,
                                struct fewbit_error *error);
 
+/**
+ * The bytes of a plan's packed weights with all that fewbit_linear_create_packed needs to know of them.
+ *
+ * @param[out] size  Bytes that fewbit_linear_save_packed writes.
+ * @param[out] error  May be NULL.
+ * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_ISA.
+ */
+fewbit_status fewbit_linear_packed_size(const struct fewbit_linear *linear, size_t *size, struct fewbit_error *error);
+
+/**
+ * Writes a plan's packed weights into memory, for fewbit_linear_create_packed: to a file, say, that later runs of the
+ * program map. The bytes depend on the weights and on the layout that this CPU's kernel reads (docs/packing.md), and hold a
+ * version, that layout, the shape, the weights' scales and zero points, and a checksum of it all.
+ *
+ * @param[out] packed  At least as many bytes as fewbit_linear_packed_size says; further ones stay as they are.
+ * @param[in] packed_size  Bytes of packed.
+ * @param[out] error  May be NULL.
+ * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_BUFFER_TOO_SMALL, FEWBIT_ERROR_ISA.
+ */
+fewbit_status fewbit_linear_save_packed(const struct fewbit_linear *linear,
+                                        void *packed,
+                                        size_t packed_size,
+                                        struct fewbit_error *error);
+
+/**
+ * As fewbit_linear_create, with weights that fewbit_linear_save_packed wrote, read where they lie: nothing of their size
+ * is copied. The plan uses `packed` until it is destroyed; it must neither change nor go before. The bytes are read once,
+ * for their checksum; the proof that no sum leaves int32 is made anew, from data that it covers. (The checksum is against
+ * accidents. Whoever can write the file can write another sum, and make results wrong, but not unsafe.)
+ *
+ * @param[in] desc  The layer. `weights`, `weight_layout` and `weight_stride` are not used; input, bias, residual and
+ *                  output need not be those of the plan that wrote the weights.
+ * @param[in] packed  The written bytes, aligned to 64, as pages of a mapped file are.
+ * @param[in] packed_size  Bytes of packed; may be more than were written.
+ * @param[out] linear  The plan; destroy it with fewbit_linear_destroy. Untouched on error.
+ * @param[out] error  May be NULL.
+ * @return As fewbit_linear_create; for packed: FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_MISALIGNED,
+ *         FEWBIT_ERROR_BUFFER_TOO_SMALL (truncated), FEWBIT_ERROR_INVALID_ARGUMENT (no packed weights, changed ones, or those
+ *         of another shape), FEWBIT_ERROR_UNSUPPORTED (another version of the format, or packed for another instruction
+ *         set: pack the weights again).
+ */
+fewbit_status fewbit_linear_create_packed(const struct fewbit_linear_desc *desc,
+                                          const void *packed,
+                                          size_t packed_size,
+                                          struct fewbit_linear **linear,
+                                          struct fewbit_error *error);
+
+/**
+ * The bytes of a plan's packed weights with all that fewbit_conv_create_packed needs to know of them.
+ *
+ * @param[out] size  Bytes that fewbit_conv_save_packed writes.
+ * @param[out] error  May be NULL.
+ * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_ISA.
+ */
+fewbit_status fewbit_conv_packed_size(const struct fewbit_conv *conv, size_t *size, struct fewbit_error *error);
+
+/**
+ * Writes a plan's packed weights into memory, for fewbit_conv_create_packed: to a file, say, that later runs of the
+ * program map. The bytes depend on the weights and on the layout that this CPU's kernel reads (docs/packing.md), and hold a
+ * version, that layout, the shape, the weights' scales and zero points, and a checksum of it all.
+ *
+ * @param[out] packed  At least as many bytes as fewbit_conv_packed_size says; further ones stay as they are.
+ * @param[in] packed_size  Bytes of packed.
+ * @param[out] error  May be NULL.
+ * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_BUFFER_TOO_SMALL, FEWBIT_ERROR_ISA.
+ */
+fewbit_status fewbit_conv_save_packed(const struct fewbit_conv *conv,
+                                      void *packed,
+                                      size_t packed_size,
+                                      struct fewbit_error *error);
+
+/**
+ * As fewbit_conv_create, with weights that fewbit_conv_save_packed wrote, read where they lie; see
+ * fewbit_linear_create_packed.
+ *
+ * @param[in] desc  The convolution. `weights` and `filter_layout` are not used; image sizes, strides, dilations, padding,
+ *                  input, bias, residual and output need not be those of the plan that wrote the weights.
+ * @param[in] packed, packed_size  As for fewbit_linear_create_packed; used until the plan is destroyed.
+ * @param[out] conv  The plan; destroy it with fewbit_conv_destroy. Untouched on error.
+ * @param[out] error  May be NULL.
+ * @return As fewbit_linear_create_packed.
+ */
+fewbit_status fewbit_conv_create_packed(const struct fewbit_conv_desc *desc,
+                                        const void *packed,
+                                        size_t packed_size,
+                                        struct fewbit_conv **conv,
+                                        struct fewbit_error *error);
+
+/**
+ * Tells what a linear layer reads, writes and runs.
+ *
+ * @param[in,out] info  Initialised by FEWBIT_PLAN_INFO_INIT. Untouched on error.
+ * @param[out] error  May be NULL.
+ * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_INVALID_ARGUMENT (struct_size),
+ *         FEWBIT_ERROR_ISA.
+ */
+fewbit_status fewbit_linear_describe(const struct fewbit_linear *linear,
+                                     struct fewbit_plan_info *info,
+                                     struct fewbit_error *error);
+
+/**
+ * Tells what a convolution reads, writes and runs.
+ *
+ * @param[in,out] info, error  As for fewbit_linear_describe.
+ * @return As fewbit_linear_describe.
+ */
+fewbit_status fewbit_conv_describe(const struct fewbit_conv *conv,
+                                   struct fewbit_plan_info *info,
+                                   struct fewbit_error *error);
+
+/**
+ * Tells what a product reads, writes and runs.
+ *
+ * @param[in,out] info, error  As for fewbit_linear_describe.
+ * @return As fewbit_linear_describe.
+ */
+fewbit_status fewbit_gemm_describe(const struct fewbit_gemm *gemm,
+                                   struct fewbit_plan_info *info,
+                                   struct fewbit_error *error);
+
 /** A fewbit_shape to fill in. */
 #define FEWBIT_SHAPE_INIT { sizeof(fewbit_shape), 0, {0}, {0} }
 /** A fewbit_tensor_quant to fill in: int8, affine, per tensor, half to even, division, f32. */
@@ -1747,20 +2424,31 @@ fewbit_status fewbit_conv_info(const struct fewbit_conv *conv,
 /** A fewbit_linear_desc to fill in: int8 weights without zero points, int8 codes in, f32 out. */
 #define FEWBIT_LINEAR_DESC_INIT { sizeof(fewbit_linear_desc), 0, 0, \
     FEWBIT_WEIGHTS_INIT, FEWBIT_LAYOUT_NK, 0, 0, \
-    FEWBIT_INPUT_INIT, FEWBIT_BIAS_INIT, FEWBIT_RESIDUAL_INIT, FEWBIT_OUTPUT_INIT, NULL }
+    FEWBIT_INPUT_INIT, FEWBIT_BIAS_INIT, FEWBIT_RESIDUAL_INIT, FEWBIT_OUTPUT_INIT, NULL, 1, 0 }
 /** A fewbit_conv_desc to fill in: 2-d, NHWC, one group, otherwise as FEWBIT_LINEAR_DESC_INIT. */
 #define FEWBIT_CONV_DESC_INIT { sizeof(fewbit_conv_desc), 2, \
     { FEWBIT_CONV_AXIS_INIT, FEWBIT_CONV_AXIS_INIT, FEWBIT_CONV_AXIS_INIT }, 0, 0, 1, \
     FEWBIT_LAYOUT_NHWC, FEWBIT_FILTER_OHWI, FEWBIT_WEIGHTS_INIT, \
     FEWBIT_INPUT_INIT, FEWBIT_BIAS_INIT, FEWBIT_RESIDUAL_INIT, FEWBIT_OUTPUT_INIT, NULL }
+/** A fewbit_linear_batch to fill in. */
+#define FEWBIT_LINEAR_BATCH_INIT { sizeof(fewbit_linear_batch), 0, NULL, 0, 0, NULL, 0, 0, NULL, 0, 0, NULL, 0 }
+/** A fewbit_gemm_desc to fill in: int8 on both sides, sums out. */
+#define FEWBIT_GEMM_DESC_INIT { sizeof(fewbit_gemm_desc), 0, 0, FEWBIT_WEIGHTS_INIT, FEWBIT_LAYOUT_NK, FEWBIT_S8, \
+    0, 1, 0, FEWBIT_BIAS_INIT, { FEWBIT_S32, FEWBIT_ACTIVATION_NONE, { 1.0f, 0 }, 0.0f, 0.0f, \
+    FEWBIT_ACTIVATION_MODE_FLOAT, FEWBIT_S8, { 1.0f, 0 } }, NULL }
+/** A fewbit_gemm_args to fill in: no scales, no zero points. */
+#define FEWBIT_GEMM_ARGS_INIT { sizeof(fewbit_gemm_args), 0, NULL, 0, 0, NULL, 0, NULL, 0, NULL, 0, NULL, 0, 0 }
+/** A fewbit_plan_info to be filled in. */
+#define FEWBIT_PLAN_INFO_INIT { sizeof(fewbit_plan_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, { 0 } }
 /** Parts of the above. */
-#define FEWBIT_WEIGHTS_INIT { NULL, FEWBIT_S8, 0, NULL, 0, NULL, 0 }
+#define FEWBIT_WEIGHTS_INIT { NULL, FEWBIT_S8, 0, NULL, 0, NULL, 0, NULL, NULL, 0 }
 #define FEWBIT_INPUT_INIT { FEWBIT_INPUT_CODES, FEWBIT_S8, FEWBIT_F32, FEWBIT_SCHEME_SYMMETRIC, FEWBIT_RANGE_NARROW, 0, \
     { 1.0f, 0 } }
 #define FEWBIT_BIAS_INIT { NULL, FEWBIT_F32, 0 }
 #define FEWBIT_RESIDUAL_INIT { 0, FEWBIT_F32, { 1.0f, 0 } }
 #define FEWBIT_OUTPUT_INIT { FEWBIT_F32, FEWBIT_ACTIVATION_NONE, { 1.0f, 0 }, 0.0f, 0.0f, \
-    FEWBIT_ACTIVATION_MODE_FLOAT, FEWBIT_S8, { 1.0f, 0 } }
+    FEWBIT_ACTIVATION_MODE_FLOAT, FEWBIT_S8, { 1.0f, 0 }, \
+    FEWBIT_OUTPUT_STATIC, FEWBIT_FIXED_DOUBLE, FEWBIT_SCHEME_SYMMETRIC, FEWBIT_RANGE_NARROW }
 #define FEWBIT_CONV_AXIS_INIT { 1, 1, 1, 1, 0, 0 }
 
 #ifdef __cplusplus

@@ -71,7 +71,7 @@ inline fewbit_shape shape(std::initializer_list<std::size_t> dims) noexcept {
     return shape;
 }
 
-/** FEWBIT_TENSOR_QUANT_INIT, FEWBIT_LINEAR_DESC_INIT and FEWBIT_CONV_DESC_INIT as values. */
+/** FEWBIT_TENSOR_QUANT_INIT, FEWBIT_LINEAR_DESC_INIT and so on as values. */
 inline fewbit_tensor_quant tensor_quant() noexcept {
     fewbit_tensor_quant spec = FEWBIT_TENSOR_QUANT_INIT;
     return spec;
@@ -79,6 +79,22 @@ inline fewbit_tensor_quant tensor_quant() noexcept {
 inline fewbit_linear_desc linear_desc() noexcept {
     fewbit_linear_desc desc = FEWBIT_LINEAR_DESC_INIT;
     return desc;
+}
+inline fewbit_linear_batch linear_batch() noexcept {
+    fewbit_linear_batch batch = FEWBIT_LINEAR_BATCH_INIT;
+    return batch;
+}
+inline fewbit_gemm_desc gemm_desc() noexcept {
+    fewbit_gemm_desc desc = FEWBIT_GEMM_DESC_INIT;
+    return desc;
+}
+inline fewbit_gemm_args gemm_args() noexcept {
+    fewbit_gemm_args args = FEWBIT_GEMM_ARGS_INIT;
+    return args;
+}
+inline fewbit_plan_info plan_info() noexcept {
+    fewbit_plan_info info = FEWBIT_PLAN_INFO_INIT;
+    return info;
 }
 inline fewbit_conv_desc conv_desc() noexcept {
     fewbit_conv_desc desc = FEWBIT_CONV_DESC_INIT;
@@ -213,8 +229,26 @@ public:
         return made;
     }
 
+    /** fewbit_linear_create_packed: `packed` must outlive the plan. Empty on failure, the reason in `error`. */
+    static Linear create_packed(const fewbit_linear_desc &desc, const void *packed, std::size_t packed_size,
+                         fewbit_error *error = nullptr) noexcept {
+        Linear made;
+        fewbit_linear *plan = nullptr;
+        if (fewbit_linear_create_packed(&desc, packed, packed_size, &plan, error) == FEWBIT_OK) {
+            made.handle_.reset(plan);
+        }
+        return made;
+    }
+
     explicit operator bool() const noexcept { return handle_ != nullptr; }
     const fewbit_linear *get() const noexcept { return handle_.get(); }
+
+    fewbit_status packed_size(std::size_t &size, fewbit_error *error = nullptr) const noexcept {
+        return fewbit_linear_packed_size(get(), &size, error);
+    }
+    fewbit_status save_packed(void *packed, std::size_t packed_size, fewbit_error *error = nullptr) const noexcept {
+        return fewbit_linear_save_packed(get(), packed, packed_size, error);
+    }
 
     fewbit_status workspace(std::size_t rows, std::size_t max_workers, WorkspaceSize &needed,
                             fewbit_error *error = nullptr) const noexcept {
@@ -229,6 +263,46 @@ public:
                                  y_stride, error);
     }
 
+    /** fewbit_linear_run_dynamic of all rows, without a residual; zero_points may be nullptr for the symmetric scheme. */
+    fewbit_status run_dynamic(std::size_t rows, const void *x, std::size_t x_stride, Workspace &workspace, void *y,
+                              std::size_t y_stride, float *scales, std::int32_t *zero_points,
+                              const fewbit_parallel_for *parallel_for = nullptr,
+                              fewbit_error *error = nullptr) const noexcept {
+        return fewbit_linear_run_dynamic(get(), rows, x, x_stride, nullptr, 0, workspace.data(), workspace.size(),
+                                         parallel_for, y, y_stride, scales, zero_points, 0, rows, error);
+    }
+
+    fewbit_status batch_workspace(std::size_t rows, std::size_t max_workers, WorkspaceSize &needed,
+                                  fewbit_error *error = nullptr) const noexcept {
+        return fewbit_linear_batch_workspace(get(), rows, max_workers, &needed.size, &needed.align, error);
+    }
+
+    /** fewbit_linear_run_batch with this workspace instead of the one in `batch`. */
+    fewbit_status run_batch(fewbit_linear_batch batch, Workspace &workspace,
+                            const fewbit_parallel_for *parallel_for = nullptr,
+                            fewbit_error *error = nullptr) const noexcept {
+        batch.workspace = workspace.data();
+        batch.workspace_size = workspace.size();
+        return fewbit_linear_run_batch(get(), &batch, parallel_for, error);
+    }
+
+    fewbit_status grouped_workspace(std::size_t problems, std::size_t rows, std::size_t max_workers,
+                                    WorkspaceSize &needed, fewbit_error *error = nullptr) const noexcept {
+        return fewbit_linear_grouped_workspace(get(), problems, rows, max_workers, &needed.size, &needed.align, error);
+    }
+
+    /** fewbit_linear_run_grouped. */
+    fewbit_status run_grouped(const fewbit_linear_problem *problems, std::size_t count, Workspace &workspace,
+                              const fewbit_parallel_for *parallel_for = nullptr,
+                              fewbit_error *error = nullptr) const noexcept {
+        return fewbit_linear_run_grouped(get(), problems, count, workspace.data(), workspace.size(), parallel_for,
+                                         error);
+    }
+
+    fewbit_status describe(fewbit_plan_info &info, fewbit_error *error = nullptr) const noexcept {
+        return fewbit_linear_describe(get(), &info, error);
+    }
+
     fewbit_status info(LinearInfo &info, fewbit_error *error = nullptr) const noexcept {
         return fewbit_linear_info(get(), info.kernel_name, sizeof info.kernel_name, &info.bound, &info.weight_bytes,
                                   error);
@@ -239,6 +313,57 @@ private:
         void operator()(fewbit_linear *linear) const noexcept { fewbit_linear_destroy(linear); }
     };
     std::unique_ptr<fewbit_linear, Destroy> handle_;
+};
+
+/** An owned product: fewbit_gemm_create and its destruction. */
+class Gemm {
+public:
+    /** Empty: converts to false, and calls are refused. */
+    Gemm() noexcept = default;
+#if FEWBIT_HAS_EXCEPTIONS
+    /** Throws Error. */
+    explicit Gemm(const fewbit_gemm_desc &desc) {
+        fewbit_error reason;
+        fewbit_gemm *gemm = nullptr;
+        check(fewbit_gemm_create(&desc, &gemm, &reason), &reason);
+        handle_.reset(gemm);
+    }
+#endif
+    /** Empty on failure, the reason in `error`. */
+    static Gemm create(const fewbit_gemm_desc &desc, fewbit_error *error = nullptr) noexcept {
+        Gemm made;
+        fewbit_gemm *gemm = nullptr;
+        if (fewbit_gemm_create(&desc, &gemm, error) == FEWBIT_OK) {
+            made.handle_.reset(gemm);
+        }
+        return made;
+    }
+
+    explicit operator bool() const noexcept { return handle_ != nullptr; }
+    const fewbit_gemm *get() const noexcept { return handle_.get(); }
+
+    fewbit_status workspace(std::size_t rows, std::size_t max_workers, WorkspaceSize &needed,
+                            fewbit_error *error = nullptr) const noexcept {
+        return fewbit_gemm_workspace(get(), rows, max_workers, &needed.size, &needed.align, error);
+    }
+
+    /** fewbit_gemm_run with this workspace instead of the one in `args`. */
+    fewbit_status run(fewbit_gemm_args args, Workspace &workspace, const fewbit_parallel_for *parallel_for = nullptr,
+                      fewbit_error *error = nullptr) const noexcept {
+        args.workspace = workspace.data();
+        args.workspace_size = workspace.size();
+        return fewbit_gemm_run(get(), &args, parallel_for, error);
+    }
+
+    fewbit_status describe(fewbit_plan_info &info, fewbit_error *error = nullptr) const noexcept {
+        return fewbit_gemm_describe(get(), &info, error);
+    }
+
+private:
+    struct Destroy {
+        void operator()(fewbit_gemm *gemm) const noexcept { fewbit_gemm_destroy(gemm); }
+    };
+    std::unique_ptr<fewbit_gemm, Destroy> handle_;
 };
 
 /** What a convolution tells of itself; see fewbit_conv_info. */
@@ -275,8 +400,26 @@ public:
         return made;
     }
 
+    /** fewbit_conv_create_packed: `packed` must outlive the plan. Empty on failure, the reason in `error`. */
+    static Conv create_packed(const fewbit_conv_desc &desc, const void *packed, std::size_t packed_size,
+                         fewbit_error *error = nullptr) noexcept {
+        Conv made;
+        fewbit_conv *plan = nullptr;
+        if (fewbit_conv_create_packed(&desc, packed, packed_size, &plan, error) == FEWBIT_OK) {
+            made.handle_.reset(plan);
+        }
+        return made;
+    }
+
     explicit operator bool() const noexcept { return handle_ != nullptr; }
     const fewbit_conv *get() const noexcept { return handle_.get(); }
+
+    fewbit_status packed_size(std::size_t &size, fewbit_error *error = nullptr) const noexcept {
+        return fewbit_conv_packed_size(get(), &size, error);
+    }
+    fewbit_status save_packed(void *packed, std::size_t packed_size, fewbit_error *error = nullptr) const noexcept {
+        return fewbit_conv_save_packed(get(), packed, packed_size, error);
+    }
 
     fewbit_status workspace(std::size_t images, std::size_t max_workers, WorkspaceSize &needed,
                             fewbit_error *error = nullptr) const noexcept {
@@ -296,6 +439,19 @@ public:
                                     fewbit_error *error = nullptr) const noexcept {
         return fewbit_conv_run(get(), images, x, residual, workspace.data(), workspace.size(), parallel_for, y,
                                error);
+    }
+
+    /** fewbit_conv_run_dynamic; residual may be nullptr without one, zero_points for the symmetric scheme. */
+    fewbit_status run_dynamic(std::size_t images, const void *x, const void *residual, Workspace &workspace, void *y,
+                              float *scales, std::int32_t *zero_points,
+                              const fewbit_parallel_for *parallel_for = nullptr,
+                              fewbit_error *error = nullptr) const noexcept {
+        return fewbit_conv_run_dynamic(get(), images, x, residual, workspace.data(), workspace.size(), parallel_for, y,
+                                       scales, zero_points, error);
+    }
+
+    fewbit_status describe(fewbit_plan_info &info, fewbit_error *error = nullptr) const noexcept {
+        return fewbit_conv_describe(get(), &info, error);
     }
 
     fewbit_status info(ConvInfo &info, fewbit_error *error = nullptr) const noexcept {

@@ -77,7 +77,7 @@ static fewbit_conv_desc good_conv(void) {
         BAD(kind, weights.zero_points, beyond, FEWBIT_ERROR_INVALID_ARGUMENT, "desc.weights.zero_points");               \
         BAD(kind, weights.dtype, FEWBIT_S4, FEWBIT_ERROR_UNSUPPORTED, "desc.weights.dtype");                             \
         BAD(kind, weights.dtype, -7, FEWBIT_ERROR_UNSUPPORTED, "desc.weights.dtype");                                    \
-        BAD(kind, weights.reserved, 1, FEWBIT_ERROR_INVALID_ARGUMENT, "desc.weights.reserved");                          \
+        BAD(kind, weights.block, -1, FEWBIT_ERROR_INVALID_ARGUMENT, "desc.weights.block");                                \
         BAD(kind, input.mode, 4, FEWBIT_ERROR_INVALID_ARGUMENT, "desc.input.mode");                                      \
         BAD(kind, input.dtype, FEWBIT_F32, FEWBIT_ERROR_UNSUPPORTED, "desc.input.dtype");                                \
         BAD(kind, input.params.scale, 0.0f, FEWBIT_ERROR_INVALID_ARGUMENT, "desc.input");                                \
@@ -116,6 +116,9 @@ static void test_linear_descriptions(void) {
     BAD(linear, weight_stride, 2, invalid, "desc.weight_stride");
     BAD(linear, weight_stride, SIZE_MAX, invalid, "desc");
     BAD(linear, reserved, 5, invalid, "desc.reserved");
+    BAD(linear, matrices, SIZE_MAX, invalid, "desc");
+    BAD(linear, matrices = 2; changed.matrix_stride, SIZE_MAX / 2, invalid, "desc.weights.data");
+    BAD(linear, matrices = 3; changed.matrix_stride, SIZE_MAX, invalid, "desc");
     NULL_EXPLAINED(fewbit_linear_create, desc, (NULL, &out.linear, &err));
     NULL_EXPLAINED(fewbit_linear_create, linear, (&desc, NULL, &err));
     NULL_ACCEPTED(fewbit_linear_create, error, (&desc, &out.linear, NULL));
@@ -139,6 +142,7 @@ static void test_conv_descriptions(void) {
     BAD(conv, out_channels, SIZE_MAX, invalid, "desc");
     BAD(conv, layout, 2, invalid, "desc.layout");
     BAD(conv, filter_layout, -1, invalid, "desc.filter_layout");
+    BAD(conv, weights.block, 16, FEWBIT_ERROR_UNSUPPORTED, "desc.weights.block");
     BAD(conv, axes[0].size, 0, invalid, "desc.axes[0]");
     BAD(conv, spatial = 2; changed.axes[1].size, 0, invalid, "desc.axes[1]");
     BAD(conv, spatial = 3; changed.axes[1].size = 1; changed.axes[2].size, 0, invalid, "desc.axes[2]");

@@ -4,7 +4,7 @@
 #include <math.h>
 
 static float x[24], scales[4] = {0.5f, 0.25f, 1.0f, 2.0f};
-static int32_t zero_points[4];
+static int32_t zero_points[4], sums[24], fixed[4] = {1 << 30, 0, INT32_MAX, 7}, shifts[4] = {-31, 0, 30, 1};
 static int8_t q[24];
 
 /* One field of a copy of a description, changed. */
@@ -47,6 +47,11 @@ static void test_descriptions(void) {
     SPEC_FIELDS(fewbit_quantize_dynamic, (x, &shape, &spec, out.f32, out.s32, 4, NULL, out.s8, &shape, &err));
     SPEC_FIELDS(fewbit_fake_quantize, (x, &shape, &spec, scales, zero_points, 4, NULL, out.f32, &shape, &err));
     SPEC_FIELDS(fewbit_dequantize, (q, &shape, &spec, scales, zero_points, 4, NULL, out.f32, &shape, &err));
+    SPEC_FIELDS(fewbit_requantize, (sums, &shape, &spec, scales, zero_points, 4, NULL, out.s8, &shape, &err));
+    SPEC_FIELDS(fewbit_requantize_fixed, (sums, &shape, &spec, fixed, shifts, FEWBIT_FIXED_DOUBLE, zero_points, 4, NULL,
+                                          out.s8, &shape, &err));
+    SPEC_INVALID(fewbit_requantize, dtype, FEWBIT_S16,
+                 (sums, &shape, &spec, scales, zero_points, 4, NULL, out.s8, &shape, &err));
 
     /* A newer header's description: fine while what is new is zero. */
     newer.known.struct_size = sizeof newer;
@@ -109,6 +114,79 @@ static void test_parameters(void) {
     CHECK(out.params.scale == 1.0f);
     MISALIGNED(fewbit_params_from_range, params, (-1.0f, 1.0f, &spec, ODD(fewbit_quant_params, out.room), &err));
     MISALIGNED(fewbit_params_from_range, spec, (-1.0f, 1.0f, ODD(fewbit_tensor_quant, out.room), &out.params, &err));
+}
+
+static void test_sums(const fewbit_shape *shape, const fewbit_tensor_quant *spec, const fewbit_shape *other,
+                      const fewbit_shape *folded, const int32_t *bad_zero_points) {
+    const fewbit_parallel_for nobody = {NULL, 0, NULL};
+    const float infinite[4] = {1.0f, INFINITY, 1.0f, 1.0f}, negative[4] = {1.0f, 1.0f, -0.5f, 1.0f};
+    const int32_t minus[4] = {1, 2, 3, -1}, far[4] = {0, 31, 0, 0};
+    NULL_EXPLAINED(fewbit_requantize, acc, (NULL, shape, spec, scales, zero_points, 4, NULL, out.s8, shape, &err));
+    NULL_EXPLAINED(fewbit_requantize, acc_shape, (sums, NULL, spec, scales, zero_points, 4, NULL, out.s8, shape, &err));
+    NULL_EXPLAINED(fewbit_requantize, spec, (sums, shape, NULL, scales, zero_points, 4, NULL, out.s8, shape, &err));
+    NULL_EXPLAINED(fewbit_requantize, multipliers, (sums, shape, spec, NULL, zero_points, 4, NULL, out.s8, shape, &err));
+    NULL_ACCEPTED(fewbit_requantize, zero_points, (sums, shape, spec, scales, NULL, 4, NULL, out.s8, shape, &err));
+    NULL_EXPLAINED(fewbit_requantize, q, (sums, shape, spec, scales, zero_points, 4, NULL, NULL, shape, &err));
+    NULL_EXPLAINED(fewbit_requantize, q_shape, (sums, shape, spec, scales, zero_points, 4, NULL, out.s8, NULL, &err));
+    NULL_ACCEPTED(fewbit_requantize, error, (sums, shape, spec, scales, zero_points, 4, NULL, out.s8, shape, NULL));
+    NULL_ACCEPTED(fewbit_requantize, parallel_for, (sums, shape, spec, scales, zero_points, 4, NULL, out.s8, shape, &err));
+    INVALID(fewbit_requantize, parallel_for, (sums, shape, spec, scales, zero_points, 4, &nobody, out.s8, shape, &err));
+    REFUSED("zero", fewbit_requantize, count, FEWBIT_ERROR_INVALID_ARGUMENT,
+            (sums, shape, spec, scales, zero_points, 0, NULL, out.s8, shape, &err));
+    HUGE_REFUSED(fewbit_requantize, count,
+                 (sums, shape, spec, scales, zero_points, SIZE_MAX, NULL, out.s8, shape, &err));
+    INVALID_EXPLAINED(fewbit_requantize, multipliers,
+                      (sums, shape, spec, infinite, zero_points, 4, NULL, out.s8, shape, &err));
+    INVALID_EXPLAINED(fewbit_requantize, multipliers,
+                      (sums, shape, spec, negative, zero_points, 4, NULL, out.s8, shape, &err));
+    INVALID_EXPLAINED(fewbit_requantize, zero_points,
+                      (sums, shape, spec, scales, bad_zero_points, 4, NULL, out.s8, shape, &err));
+    INVALID(fewbit_requantize, q_shape, (sums, shape, spec, scales, zero_points, 4, NULL, out.s8, other, &err));
+    OVERLAPPING(fewbit_requantize, q, (out.s32, shape, spec, scales, zero_points, 4, NULL, (char *)out.s32 + 95, shape, &err));
+    OVERLAPPING(fewbit_requantize, q, (sums, shape, spec, out.f32, zero_points, 4, NULL, out.f32, shape, &err));
+    OVERLAPPING(fewbit_requantize, q_shape, (sums, shape, spec, scales, zero_points, 4, NULL, out.s8, folded, &err));
+    MISALIGNED(fewbit_requantize, acc, (ODD(int32_t, sums), shape, spec, scales, zero_points, 4, NULL, out.s8, shape, &err));
+
+    NULL_EXPLAINED(fewbit_requantize_fixed, acc,
+                   (NULL, shape, spec, fixed, shifts, 0, zero_points, 4, NULL, out.s8, shape, &err));
+    NULL_EXPLAINED(fewbit_requantize_fixed, acc_shape,
+                   (sums, NULL, spec, fixed, shifts, 0, zero_points, 4, NULL, out.s8, shape, &err));
+    NULL_EXPLAINED(fewbit_requantize_fixed, spec,
+                   (sums, shape, NULL, fixed, shifts, 0, zero_points, 4, NULL, out.s8, shape, &err));
+    NULL_EXPLAINED(fewbit_requantize_fixed, multipliers,
+                   (sums, shape, spec, NULL, shifts, 0, zero_points, 4, NULL, out.s8, shape, &err));
+    NULL_EXPLAINED(fewbit_requantize_fixed, shifts,
+                   (sums, shape, spec, fixed, NULL, 0, zero_points, 4, NULL, out.s8, shape, &err));
+    NULL_ACCEPTED(fewbit_requantize_fixed, zero_points,
+                  (sums, shape, spec, fixed, shifts, 1, NULL, 4, NULL, out.s8, shape, &err));
+    NULL_EXPLAINED(fewbit_requantize_fixed, q,
+                   (sums, shape, spec, fixed, shifts, 0, zero_points, 4, NULL, NULL, shape, &err));
+    NULL_EXPLAINED(fewbit_requantize_fixed, q_shape,
+                   (sums, shape, spec, fixed, shifts, 0, zero_points, 4, NULL, out.s8, NULL, &err));
+    NULL_ACCEPTED(fewbit_requantize_fixed, error,
+                  (sums, shape, spec, fixed, shifts, 0, zero_points, 4, NULL, out.s8, shape, NULL));
+    NULL_ACCEPTED(fewbit_requantize_fixed, parallel_for,
+                  (sums, shape, spec, fixed, shifts, 0, zero_points, 4, NULL, out.s8, shape, &err));
+    INVALID(fewbit_requantize_fixed, parallel_for,
+            (sums, shape, spec, fixed, shifts, 0, zero_points, 4, &nobody, out.s8, shape, &err));
+    REFUSED("zero", fewbit_requantize_fixed, count, FEWBIT_ERROR_INVALID_ARGUMENT,
+            (sums, shape, spec, fixed, shifts, 0, zero_points, 0, NULL, out.s8, shape, &err));
+    HUGE_REFUSED(fewbit_requantize_fixed, count,
+                 (sums, shape, spec, fixed, shifts, 0, zero_points, SIZE_MAX, NULL, out.s8, shape, &err));
+    INVALID_EXPLAINED(fewbit_requantize_fixed, rounding,
+                      (sums, shape, spec, fixed, shifts, 2, zero_points, 4, NULL, out.s8, shape, &err));
+    INVALID_EXPLAINED(fewbit_requantize_fixed, multipliers,
+                      (sums, shape, spec, minus, shifts, 0, zero_points, 4, NULL, out.s8, shape, &err));
+    INVALID_EXPLAINED(fewbit_requantize_fixed, multipliers,
+                      (sums, shape, spec, fixed, far, 0, zero_points, 4, NULL, out.s8, shape, &err));
+    OVERLAPPING(fewbit_requantize_fixed, q,
+                (sums, shape, spec, out.s32, shifts, 0, zero_points, 4, NULL, out.s32, shape, &err));
+    OVERLAPPING(fewbit_requantize_fixed, q,
+                (sums, shape, spec, fixed, out.s32, 0, zero_points, 4, NULL, out.s32, shape, &err));
+    OVERLAPPING(fewbit_requantize_fixed, q_shape,
+                (sums, shape, spec, fixed, shifts, 0, zero_points, 4, NULL, out.s8, folded, &err));
+    INVALID(fewbit_requantize_fixed, q_shape,
+            (sums, shape, spec, fixed, shifts, 0, zero_points, 4, NULL, out.s8, other, &err));
 }
 
 static void test_calls(void) {
@@ -210,6 +288,8 @@ static void test_calls(void) {
                   (x, &shape, &spec, scales, zero_points, 4, NULL, out.f32, &shape, &err));
     INVALID(fewbit_fake_quantize, parallel_for,
             (x, &shape, &spec, scales, zero_points, 4, &nobody, out.f32, &shape, &err));
+    test_sums(&shape, &spec, &other, &folded, bad_zero_points);
+
     s16.real = FEWBIT_BF16;
     MISALIGNED(fewbit_quantize, x, ((char *)x + 1, &shape, &s16, scales, zero_points, 4, NULL, out.room, &shape, &err));
 

@@ -1,6 +1,7 @@
 // The C++17 layer: ownership, failure with and without exceptions, the caller's threads.
 #include "fewbit.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -132,6 +133,38 @@ void test_runs() {
         CHECK(linear.info(info) == FEWBIT_OK && std::strlen(info.kernel_name) > 0 && info.bound > 0);
         CHECK(conv.info(conv_info) == FEWBIT_OK && conv_info.in_elements == K && conv_info.out_elements == N);
 
+        // Written out, and read where it lies.
+        std::size_t packed_size = 0, conv_packed_size = 0;
+        CHECK(linear.packed_size(packed_size) == FEWBIT_OK && conv.packed_size(conv_packed_size) == FEWBIT_OK);
+        fewbit::Workspace packed, conv_packed;
+        CHECK(packed.reserve({packed_size, 64}) && conv_packed.reserve({conv_packed_size, 64}));
+        CHECK(linear.save_packed(packed.data(), packed_size) == FEWBIT_OK);
+        CHECK(conv.save_packed(conv_packed.data(), conv_packed_size) == FEWBIT_OK);
+        const fewbit::Linear mapped = fewbit::Linear::create_packed(model.linear, packed.data(), packed_size);
+        const fewbit::Conv conv_mapped = fewbit::Conv::create_packed(model.conv, conv_packed.data(), conv_packed_size);
+        CHECK(mapped && conv_mapped);
+        CHECK(mapped.run(M, model.x.data(), K, workspace, threaded.data(), N) == FEWBIT_OK);
+        CHECK(std::memcmp(serial.data(), threaded.data(), serial.size() * sizeof(float)) == 0);
+        CHECK(conv_mapped.run(M, model.x.data(), workspace, convolved.data()) == FEWBIT_OK);
+        CHECK(std::memcmp(serial.data(), convolved.data(), serial.size() * sizeof(float)) == 0);
+        CHECK(!fewbit::Linear::create_packed(model.linear, conv_packed.data(), conv_packed_size, &error));
+        CHECK(std::strcmp(error.argument, "packed") == 0);
+
+        // 8-bit outputs of parameters that the results choose: one tap is a linear layer.
+        model.linear.output.dtype = model.conv.output.dtype = FEWBIT_S8;
+        model.linear.output.quantization = model.conv.output.quantization = FEWBIT_OUTPUT_DYNAMIC_PER_ROW;
+        fewbit::Linear by_row = fewbit::Linear::create(model.linear);
+        fewbit::Conv by_image = fewbit::Conv::create(model.conv);
+        CHECK(by_row.workspace(M, 4, needed) == FEWBIT_OK && by_image.workspace(M, 4, conv_needed) == FEWBIT_OK);
+        CHECK(workspace.reserve(needed) && workspace.reserve(conv_needed));
+        std::vector<std::int8_t> row_codes(M * N), image_codes(M * N);
+        std::vector<float> row_scales(M), image_scales(M);
+        CHECK(by_row.run_dynamic(M, model.x.data(), K, workspace, row_codes.data(), N, row_scales.data(), nullptr,
+                                 threads.get()) == FEWBIT_OK);
+        CHECK(by_image.run_dynamic(M, model.x.data(), nullptr, workspace, image_codes.data(), image_scales.data(),
+                                   nullptr) == FEWBIT_OK);
+        CHECK(row_codes == image_codes && row_scales == image_scales && row_scales[0] > 0.0f);
+
         // Moved: the old one is empty and refuses.
         const fewbit_linear *handle = linear.get();
         fewbit::Linear moved = std::move(linear);
@@ -145,6 +178,71 @@ void test_runs() {
         CHECK(workspace.size() > 0);
     }
     CHECK(counted.live == 0);
+}
+
+/// Two matrices that are the same one: as a batch, in groups, and as a product of codes.
+void test_products() {
+    Model model;
+    std::vector<std::int8_t> codes(model.codes);
+    codes.insert(codes.end(), model.codes.begin(), model.codes.end());
+    std::vector<float> scales(model.scales), serial(M * N), y(2 * M * N);
+    scales.insert(scales.end(), model.scales.begin(), model.scales.end());
+    const fewbit::Linear single = fewbit::Linear::create(model.linear);
+    fewbit::WorkspaceSize needed, grouped;
+    fewbit::Workspace workspace;
+    CHECK(single.workspace(M, 1, needed) == FEWBIT_OK && workspace.reserve(needed));
+    CHECK(single.run(M, model.x.data(), K, workspace, serial.data(), N) == FEWBIT_OK);
+    model.linear.weights.data = codes.data();
+    model.linear.weights.scales = scales.data();
+    model.linear.weights.scale_count = 2 * N;
+    model.linear.matrices = 2;
+    const fewbit::Linear linear = fewbit::Linear::create(model.linear);
+    CHECK(linear && linear.batch_workspace(M, 1, needed) == FEWBIT_OK);
+    CHECK(linear.grouped_workspace(2, 2 * M, 1, grouped) == FEWBIT_OK);
+    CHECK(workspace.reserve(needed) && workspace.reserve(grouped));
+    fewbit_linear_batch batch = fewbit::linear_batch();
+    batch.rows = M;
+    batch.x = model.x.data();
+    batch.x_stride = K;
+    batch.y = y.data();
+    batch.y_stride = N;
+    batch.y_batch_stride = M * N;
+    CHECK(linear.run_batch(batch, workspace) == FEWBIT_OK);
+    CHECK(std::memcmp(serial.data(), y.data(), serial.size() * sizeof(float)) == 0);
+    CHECK(std::memcmp(serial.data(), y.data() + M * N, serial.size() * sizeof(float)) == 0);
+    std::fill(y.begin(), y.end(), 0.0f);
+    const fewbit_linear_problem problems[2] = {{1, M, model.x.data(), K, nullptr, 0, y.data(), N},
+                                               {0, M, model.x.data(), K, nullptr, 0, y.data() + M * N, N}};
+    CHECK(linear.run_grouped(problems, 2, workspace) == FEWBIT_OK);
+    CHECK(std::memcmp(serial.data(), y.data(), serial.size() * sizeof(float)) == 0);
+    CHECK(std::memcmp(serial.data(), y.data() + M * N, serial.size() * sizeof(float)) == 0);
+
+    fewbit_gemm_desc desc = fewbit::gemm_desc();
+    desc.n = N;
+    desc.k = K;
+    desc.rhs.data = model.codes.data();
+    fewbit::Gemm gemm = fewbit::Gemm::create(desc);
+    fewbit_plan_info info = fewbit::plan_info();
+    CHECK(gemm && gemm.describe(info) == FEWBIT_OK && info.in_features == K && info.out_features == N);
+    CHECK(gemm.workspace(1, 1, needed) == FEWBIT_OK && workspace.reserve(needed));
+    std::vector<std::int32_t> sums(N);
+    fewbit_gemm_args args = fewbit::gemm_args();
+    args.rows = 1;
+    args.lhs = model.codes.data();
+    args.lhs_stride = K;
+    args.dst = sums.data();
+    args.dst_stride = N;
+    CHECK(gemm.run(args, workspace) == FEWBIT_OK);
+    std::int32_t sum = 0;
+    for (std::size_t k = 0; k < K; k++) {
+        sum += model.codes[k] * model.codes[k];
+    }
+    CHECK(sums[0] == sum && sum > 0);
+    info = fewbit::plan_info();
+    CHECK(linear.describe(info) == FEWBIT_OK && info.matrices == 2 && info.output_dtype == FEWBIT_F32);
+    const fewbit::Conv conv = fewbit::Conv::create(model.conv);
+    CHECK(conv.describe(info) == FEWBIT_OK && info.in_features == K);
+    CHECK(!fewbit::Gemm::create(fewbit::gemm_desc()));
 }
 
 void test_failures() {
@@ -187,6 +285,7 @@ void test_failures() {
 int main() {
     test_shapes();
     test_runs();
+    test_products();
     test_failures();
     std::printf("C++ layer, exceptions %s: %lu checks, %lu failed\n", FEWBIT_HAS_EXCEPTIONS ? "on" : "off", checks,
                 failures);

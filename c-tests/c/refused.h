@@ -24,6 +24,8 @@ typedef struct outputs {
     fewbit_quality quality;
     fewbit_linear *linear;
     fewbit_conv *conv;
+    fewbit_gemm *gemm;
+    fewbit_plan_info info;
     unsigned char room[64];
 } outputs;
 

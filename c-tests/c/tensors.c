@@ -180,6 +180,37 @@ static void test_halves(int32_t real) {
     }
 }
 
+/* Sums with multipliers by row and by column, in both modes: each as one sum of level 1. */
+static void test_sums(size_t axis) {
+    const fewbit_shape shape = shape2(ROWS, COLUMNS);
+    const fewbit_tensor_quant spec = spec_of(FEWBIT_U8, FEWBIT_SCHEME_AFFINE, FEWBIT_PER_AXIS, axis, 0);
+    const size_t count = axis == 0 ? ROWS : COLUMNS;
+    int32_t sums[ROWS * COLUMNS], zero_points[COLUMNS], fixed[COLUMNS], shifts[COLUMNS];
+    uint8_t q[ROWS * COLUMNS], q_fixed[ROWS * COLUMNS], one;
+    float multipliers[COLUMNS];
+    uint32_t state = 11;
+    size_t i;
+    for (i = 0; i < COUNT(sums); i++) {
+        sums[i] = (int32_t)random_real(&state, 30000.0f);
+    }
+    for (i = 0; i < count; i++) {
+        multipliers[i] = 0.001f * (float)(i + 1);
+        zero_points[i] = (int32_t)(20 * i);
+        CHECK_OK(fewbit_fixed_multiplier(multipliers[i], &fixed[i], &shifts[i]));
+    }
+    CHECK_OK(fewbit_requantize(sums, &shape, &spec, multipliers, zero_points, count, NULL, q, &shape, NULL));
+    CHECK_OK(fewbit_requantize_fixed(sums, &shape, &spec, fixed, shifts, FEWBIT_FIXED_SINGLE, zero_points, count, NULL,
+                                     q_fixed, &shape, NULL));
+    for (i = 0; i < COUNT(sums); i++) {
+        const size_t at = axis == 0 ? i / COLUMNS : i % COLUMNS;
+        CHECK_OK(fewbit_requantize_s32_u8(&sums[i], 1, multipliers[at], zero_points[at], &one));
+        CHECK(one == q[i]);
+        CHECK_OK(fewbit_requantize_fixed_s32_u8(&sums[i], 1, fixed[at], shifts[at], FEWBIT_FIXED_SINGLE,
+                                                zero_points[at], &one));
+        CHECK(one == q_fixed[i]);
+    }
+}
+
 static void test_empty(void) {
     const fewbit_shape shape = shape2(0, COLUMNS);
     const fewbit_tensor_quant spec = spec_of(FEWBIT_S8, FEWBIT_SCHEME_AFFINE, FEWBIT_PER_TENSOR, 0, 0);
@@ -198,6 +229,8 @@ void test_tensors(void) {
     test_rows(FEWBIT_SCHEME_AFFINE);
     test_rows(FEWBIT_SCHEME_SYMMETRIC);
     test_strides();
+    test_sums(0);
+    test_sums(1);
     test_blocks();
     test_packed_rows();
     test_halves(FEWBIT_F16);

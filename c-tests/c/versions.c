@@ -20,21 +20,32 @@ HOLDS(shape, sizeof(fewbit_shape) == 144 && offsetof(fewbit_shape, dims) == 16 &
 HOLDS(min_max, sizeof(fewbit_min_max) == 24 && offsetof(fewbit_min_max, count) == 8);
 HOLDS(moving_average, sizeof(fewbit_moving_average) == 120 && offsetof(fewbit_moving_average, min_sum) == 24);
 HOLDS(quality, sizeof(fewbit_quality) == 40 && offsetof(fewbit_quality, cosine) == 16);
-HOLDS(weights, sizeof(fewbit_weights) == 48 && offsetof(fewbit_weights, scales) == 16 &&
-                   offsetof(fewbit_weights, zero_point_count) == 40);
+HOLDS(weights, sizeof(fewbit_weights) == 72 && offsetof(fewbit_weights, scales) == 16 &&
+                   offsetof(fewbit_weights, zero_point_count) == 40 &&
+                   offsetof(fewbit_weights, multiplier_count) == 64);
 HOLDS(input, sizeof(fewbit_input) == 32 && offsetof(fewbit_input, params) == 24);
 HOLDS(bias, sizeof(fewbit_bias) == 16 && offsetof(fewbit_bias, dtype) == 8);
 HOLDS(residual, sizeof(fewbit_residual) == 16 && offsetof(fewbit_residual, params) == 8);
-HOLDS(output, sizeof(fewbit_output) == 40 && offsetof(fewbit_output, params) == 8 &&
-                  offsetof(fewbit_output, alpha) == 16 && offsetof(fewbit_output, table_params) == 32);
+HOLDS(output, sizeof(fewbit_output) == 56 && offsetof(fewbit_output, params) == 8 &&
+                  offsetof(fewbit_output, alpha) == 16 && offsetof(fewbit_output, table_params) == 32 &&
+                  offsetof(fewbit_output, range) == 52);
 HOLDS(allocator, sizeof(fewbit_allocator) == 24);
 HOLDS(parallel_for, sizeof(fewbit_parallel_for) == 24);
-HOLDS(linear_desc, sizeof(fewbit_linear_desc) == 200 && offsetof(fewbit_linear_desc, weights) == 24 &&
-                       offsetof(fewbit_linear_desc, input) == 88 && offsetof(fewbit_linear_desc, allocator) == 192);
+HOLDS(linear_desc, sizeof(fewbit_linear_desc) == 256 && offsetof(fewbit_linear_desc, weights) == 24 &&
+                       offsetof(fewbit_linear_desc, input) == 112 && offsetof(fewbit_linear_desc, allocator) == 232 &&
+                       offsetof(fewbit_linear_desc, matrices) == 240);
+HOLDS(linear_batch, sizeof(fewbit_linear_batch) == 104 && offsetof(fewbit_linear_batch, y) == 64);
+HOLDS(linear_problem, sizeof(fewbit_linear_problem) == 64 && offsetof(fewbit_linear_problem, y) == 48);
+HOLDS(gemm_desc, sizeof(fewbit_gemm_desc) == 168 && offsetof(fewbit_gemm_desc, rhs) == 24 &&
+                     offsetof(fewbit_gemm_desc, bias) == 104 && offsetof(fewbit_gemm_desc, allocator) == 160);
+HOLDS(gemm_args, sizeof(fewbit_gemm_args) == 112 && offsetof(fewbit_gemm_args, workspace) == 72 &&
+                     offsetof(fewbit_gemm_args, dst) == 88);
+HOLDS(plan_info, sizeof(fewbit_plan_info) == 128 && offsetof(fewbit_plan_info, bound) == 48 &&
+                     offsetof(fewbit_plan_info, kernel_name) == 64);
 HOLDS(conv_axis, sizeof(fewbit_conv_axis) == 48);
-HOLDS(conv_desc, sizeof(fewbit_conv_desc) == 352 && offsetof(fewbit_conv_desc, axes) == 16 &&
+HOLDS(conv_desc, sizeof(fewbit_conv_desc) == 392 && offsetof(fewbit_conv_desc, axes) == 16 &&
                      offsetof(fewbit_conv_desc, layout) == 184 && offsetof(fewbit_conv_desc, weights) == 192 &&
-                     offsetof(fewbit_conv_desc, allocator) == 344);
+                     offsetof(fewbit_conv_desc, allocator) == 384);
 
 void test_versions(void) {
     char text[32], name[64];

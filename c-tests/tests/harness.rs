@@ -19,6 +19,9 @@ const SOURCES: &[&str] = &[
     "tensors.c",
     "plans.c",
     "epilogues.c",
+    "outputs.c",
+    "packed.c",
+    "products.c",
     "bad_arrays.c",
     "bad_tensors.c",
     "bad_plans.c",
@@ -130,6 +133,16 @@ fn the_cxx_layer_with_and_without_exceptions() {
     let sources = &["layer.cpp", "layer_second.cpp"];
     run(&linked(&compiler, sources, &[], Link::Shared, "layer-shared"));
     run(&linked(&compiler, sources, &["-fno-exceptions"], Link::Static, "layer-static"));
+}
+
+/// The pool of `examples/threads`: the same bytes on 1 to 4 of its threads, and no warning.
+#[test]
+fn the_example_of_threads() {
+    let Some(compiler) = cxx() else { return };
+    let source = root().join("examples/threads/main.cpp");
+    let program = linked(&compiler, &[&source.to_string_lossy()], &[], Link::Static, "threads");
+    let text = run(&program);
+    assert_eq!(text.matches("the same bytes").count(), 12, "{text}");
 }
 
 #[test]

@@ -39,20 +39,31 @@ const INIT: &str = "\
 /** A fewbit_linear_desc to fill in: int8 weights without zero points, int8 codes in, f32 out. */
 #define FEWBIT_LINEAR_DESC_INIT { sizeof(fewbit_linear_desc), 0, 0, \\
     FEWBIT_WEIGHTS_INIT, FEWBIT_LAYOUT_NK, 0, 0, \\
-    FEWBIT_INPUT_INIT, FEWBIT_BIAS_INIT, FEWBIT_RESIDUAL_INIT, FEWBIT_OUTPUT_INIT, NULL }
+    FEWBIT_INPUT_INIT, FEWBIT_BIAS_INIT, FEWBIT_RESIDUAL_INIT, FEWBIT_OUTPUT_INIT, NULL, 1, 0 }
 /** A fewbit_conv_desc to fill in: 2-d, NHWC, one group, otherwise as FEWBIT_LINEAR_DESC_INIT. */
 #define FEWBIT_CONV_DESC_INIT { sizeof(fewbit_conv_desc), 2, \\
     { FEWBIT_CONV_AXIS_INIT, FEWBIT_CONV_AXIS_INIT, FEWBIT_CONV_AXIS_INIT }, 0, 0, 1, \\
     FEWBIT_LAYOUT_NHWC, FEWBIT_FILTER_OHWI, FEWBIT_WEIGHTS_INIT, \\
     FEWBIT_INPUT_INIT, FEWBIT_BIAS_INIT, FEWBIT_RESIDUAL_INIT, FEWBIT_OUTPUT_INIT, NULL }
+/** A fewbit_linear_batch to fill in. */
+#define FEWBIT_LINEAR_BATCH_INIT { sizeof(fewbit_linear_batch), 0, NULL, 0, 0, NULL, 0, 0, NULL, 0, 0, NULL, 0 }
+/** A fewbit_gemm_desc to fill in: int8 on both sides, sums out. */
+#define FEWBIT_GEMM_DESC_INIT { sizeof(fewbit_gemm_desc), 0, 0, FEWBIT_WEIGHTS_INIT, FEWBIT_LAYOUT_NK, FEWBIT_S8, \\
+    0, 1, 0, FEWBIT_BIAS_INIT, { FEWBIT_S32, FEWBIT_ACTIVATION_NONE, { 1.0f, 0 }, 0.0f, 0.0f, \\
+    FEWBIT_ACTIVATION_MODE_FLOAT, FEWBIT_S8, { 1.0f, 0 } }, NULL }
+/** A fewbit_gemm_args to fill in: no scales, no zero points. */
+#define FEWBIT_GEMM_ARGS_INIT { sizeof(fewbit_gemm_args), 0, NULL, 0, 0, NULL, 0, NULL, 0, NULL, 0, NULL, 0, 0 }
+/** A fewbit_plan_info to be filled in. */
+#define FEWBIT_PLAN_INFO_INIT { sizeof(fewbit_plan_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, { 0 } }
 /** Parts of the above. */
-#define FEWBIT_WEIGHTS_INIT { NULL, FEWBIT_S8, 0, NULL, 0, NULL, 0 }
+#define FEWBIT_WEIGHTS_INIT { NULL, FEWBIT_S8, 0, NULL, 0, NULL, 0, NULL, NULL, 0 }
 #define FEWBIT_INPUT_INIT { FEWBIT_INPUT_CODES, FEWBIT_S8, FEWBIT_F32, FEWBIT_SCHEME_SYMMETRIC, FEWBIT_RANGE_NARROW, 0, \\
     { 1.0f, 0 } }
 #define FEWBIT_BIAS_INIT { NULL, FEWBIT_F32, 0 }
 #define FEWBIT_RESIDUAL_INIT { 0, FEWBIT_F32, { 1.0f, 0 } }
 #define FEWBIT_OUTPUT_INIT { FEWBIT_F32, FEWBIT_ACTIVATION_NONE, { 1.0f, 0 }, 0.0f, 0.0f, \\
-    FEWBIT_ACTIVATION_MODE_FLOAT, FEWBIT_S8, { 1.0f, 0 } }
+    FEWBIT_ACTIVATION_MODE_FLOAT, FEWBIT_S8, { 1.0f, 0 }, \\
+    FEWBIT_OUTPUT_STATIC, FEWBIT_FIXED_DOUBLE, FEWBIT_SCHEME_SYMMETRIC, FEWBIT_RANGE_NARROW }
 #define FEWBIT_CONV_AXIS_INIT { 1, 1, 1, 1, 0, 0 }
 ";
 
@@ -128,11 +139,16 @@ const MODULES: &[&str] = &[
     "pack",
     "block",
     "tensors",
+    "sums",
     "observe",
     "boundary",
     "plans",
     "linear",
+    "batch",
+    "gemm",
     "conv",
+    "packed",
+    "describe",
 ];
 
 pub fn run(arguments: &[String]) -> Outcome {

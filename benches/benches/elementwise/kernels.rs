@@ -21,7 +21,9 @@ use fewbit::kernels::requantize::{
     self, RequantizeArgs, RequantizeFixedArgs, RequantizeFixedFn, RequantizeFn,
 };
 use fewbit::kernels::rescale::{self, RescaleArgs, RescaleFn};
-use fewbit::kernels::scale::{self, ScaleArgs, ScaleCodesArgs, ScaleCodesFn, ScaleFn, Tile};
+use fewbit::kernels::scale::{
+    self, ScaleArgs, ScaleBlockArgs, ScaleBlockFn, ScaleCodesArgs, ScaleCodesFn, ScaleFn, Tile,
+};
 use fewbit::scheme::block::{BLOCK, gguf::Gguf, mx::Mx};
 use fewbit::scheme::{Activation, FixedMultiplier, FixedRounding, IntFormat, QuantizeMode};
 use fewbit_benches::{Buffer, SCALE, SIZES, Traffic, activations, codes, id, parts};
@@ -308,6 +310,17 @@ fn scale_row(acc: &[i32], x: &Buffer) -> impl Fn(ScaleFn, usize, &mut [u8]) -> u
     }
 }
 
+/// A block in the middle: results are read and written.
+fn scale_block_row(acc: &[i32], x: &Buffer) -> impl Fn(ScaleBlockFn, usize, &mut [u8]) -> usize {
+    move |run, n, dst| {
+        let (tile, bias) = (sums_to(acc, x, n, dst), std::ptr::null());
+        let args = ScaleBlockArgs { tile, first: false, last: false, bias, relu: false };
+        // SAFETY: `n` sums, factors and results.
+        unsafe { run(&args) };
+        4 * n
+    }
+}
+
 fn scale_codes_row(acc: &[i32], x: &Buffer) -> impl Fn(ScaleCodesFn, usize, &mut [u8]) -> usize {
     move |run, n, dst| {
         let tile = sums_to(acc, x, n, dst);
@@ -463,6 +476,7 @@ pub fn bench(c: &mut Criterion) {
     t.table(reduce::ROW_SUMS_S8, code_sums(q));
     t.table(reduce::ROW_SUMS_U8, code_sums(q));
     t.table(scale::S32_F32, scale_row(acc, x));
+    t.table(scale::S32_F32_BLOCK, scale_block_row(acc, x));
     t.table(scale::S32_S8, scale_codes_row(acc, x));
     t.table(scale::S32_U8, scale_codes_row(acc, x));
     t.table(ADD, add(x));

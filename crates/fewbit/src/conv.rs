@@ -5,12 +5,12 @@
 //! no unfolded copy of the input exists. A tap that falls on padding is the input's zero point, the
 //! code of real 0, so borders need no correction.
 
-use crate::memory::{ALIGNMENT, Allocator, Plain};
+use crate::memory::{ALIGNMENT, Allocator};
 use crate::plan::{
-    ActivationMode, Bias, Block, Carver, Cut, Destination, Engine, Input, MAX_BLOCKS, MemoryRange,
-    Operands, Output, Quantizer, Residual, Slots, Weights, Workspace, block_count, check_operands,
-    check_residual_range, check_workspace, cut, each_with_slot, forbid_overlap, most_blocks, size,
-    tile_columns,
+    ActivationMode, Bias, Block, Carver, Codes, Cut, Destination, Engine, Input, Kind, Layout,
+    MAX_BLOCKS, MemoryRange, Operands, Output, OutputParams, Quantizer, Residual, Saved, Slots,
+    Weights, Workspace, block_count, check_operands, check_residual_range, check_workspace, cut,
+    each_with_slot, forbid_overlap, most_blocks, size, tile_columns,
 };
 use crate::{Error, Parallel, Result, Status};
 use core::mem::MaybeUninit;
@@ -21,6 +21,8 @@ use fewbit_scheme::Activation;
 use fewbit_simd::Supported;
 use taps::Taps;
 
+mod packed;
+mod slices;
 mod taps;
 
 /// How images lie, without gaps.
@@ -106,10 +108,15 @@ pub struct ConvDesc<'a> {
     pub residual: Residual,
 }
 
-/// A planned convolution. Immutable; threads may share it.
-pub struct Conv {
-    engine: Engine,
+/// A planned convolution. Immutable; threads may share it. `'w` is how long packed weights live that the plan does
+/// not own; a plan made by [`create`](Conv::create) owns them.
+pub struct Conv<'w> {
+    engine: Engine<'w>,
     quantizer: Quantizer,
+    /// What quantizes the results, where their parameters are chosen in the run.
+    of_results: Option<Quantizer>,
+    /// What shapes a row's k-values.
+    kernel: Kind,
     input: Input,
     output: Output,
     residual: Residual,
@@ -161,7 +168,7 @@ struct Ends {
 // elements of `y`.
 unsafe impl Sync for Ends {}
 
-impl Conv {
+impl<'w> Conv<'w> {
     /// Packs the weights and chooses kernels. The only call that allocates.
     ///
     /// # Errors
@@ -170,8 +177,21 @@ impl Conv {
         desc: &ConvDesc<'_>,
         supported: Supported,
         allocator: &Allocator,
-    ) -> Result<Conv> {
+    ) -> Result<Conv<'w>> {
+        Conv::build(desc, None, supported, allocator)
+    }
+
+    pub(super) fn build(
+        desc: &ConvDesc<'_>,
+        packed: Option<&'w [u8]>,
+        supported: Supported,
+        allocator: &Allocator,
+    ) -> Result<Conv<'w>> {
         let ConvDesc { in_channels, out_channels, groups, axes, .. } = *desc;
+        if matches!(desc.input, Input::CodesPerRow(_)) {
+            let text = "has parameters that come with the run, which a Gemm takes";
+            return Err(Error::new(Status::Unsupported, "desc.input", text));
+        }
         if groups == 0 {
             return Err(Error::new(Status::InvalidArgument, "desc.groups", "is 0"));
         }
@@ -202,35 +222,20 @@ impl Conv {
                 .with(axis.stride),
             )?;
         }
-        let operands = Operands {
-            weights: desc.weights,
-            input: desc.input,
-            bias: desc.bias,
-            output: desc.output,
-            activation: desc.activation,
-            mode: desc.activation_mode,
-            residual: desc.residual,
-        };
-        check_operands(&operands, out_channels)?;
         let group_channels = in_channels / groups;
         let [kd, kh, kw] = axes.map(|axis| axis.kernel);
         let taps = size(&[kd, kh, kw])?;
         let k = size(&[taps, group_channels])?;
-        let needed = size(&[out_channels, k])?;
-        if desc.weights.codes.len() < needed {
-            return Err(Error::new(
-                Status::BufferTooSmall,
-                "desc.weights.data",
-                "has {} codes, but needs {}",
-            )
-            .with(desc.weights.codes.len())
-            .with(needed));
+        if desc.weights.block != 0 && packed.is_none() {
+            let text = "is {}, but only linear layers take weights with a scale a block";
+            let error = Error::new(Status::Unsupported, "desc.weights.block", text);
+            return Err(error.with(desc.weights.block));
         }
         // Small groups are packed side by side, up to a panel's columns, with real zeros where a
         // group's outputs meet another group's inputs: as many products a panel as before, but many
         // groups at once. (A depthwise convolution would otherwise use one column of each panel.)
         let columns = out_channels.checked_div(groups).unwrap_or(0);
-        let fused = fusion(groups, columns, tile_columns(supported)?);
+        let fused = fusion(groups, columns, tile_columns(usize::MAX, supported)?);
         let fused_channels = size(&[group_channels, fused])?;
         let at = |channel: usize, i: usize| {
             let tap = i.checked_div(fused_channels)?;
@@ -249,13 +254,47 @@ impl Conv {
         let [od, oh, ow] = out_dims;
         let image = size(&[sd, sh, sw, in_channels])?;
         let pixels = size(&[od, oh, ow])?;
-        size(&[pixels, out_channels, desc.output.element_size()])?;
+        size(&[pixels, out_channels, desc.output.of_sums().element_size()])?;
         let groups = groups.checked_div(fused).unwrap_or(0);
         let shape = (groups, columns * fused, size(&[taps, fused_channels])?);
-        let engine = Engine::new(&operands, at, shape, supported, allocator)?;
+        let kernel = Kind::Conv([kd, kh, kw, group_channels]);
+        let layout = Layout::new(shape, supported)?;
+        let saved = match packed {
+            Some(bytes) => Some(Saved::open(bytes, kernel, &layout)?),
+            None => None,
+        };
+        let operands = Operands {
+            weights: saved.as_ref().map_or(desc.weights, |saved| saved.weights(desc.weights)),
+            input: desc.input,
+            bias: desc.bias,
+            output: desc.output,
+            activation: desc.activation,
+            mode: desc.activation_mode,
+            residual: desc.residual,
+        };
+        check_operands(&operands, out_channels, k)?;
+        let operands = Operands { output: desc.output.of_sums(), ..operands };
+        let engine = match &saved {
+            Some(saved) => Engine::mapped(&operands, saved, layout, supported, allocator)?,
+            None => {
+                let (given, needed) = (desc.weights.codes.len(), size(&[out_channels, k])?);
+                if given < needed {
+                    return Err(Error::new(
+                        Status::BufferTooSmall,
+                        "desc.weights.data",
+                        "has {} codes, but needs {}",
+                    )
+                    .with(given)
+                    .with(needed));
+                }
+                Engine::new(&operands, at, shape, supported, allocator)?
+            }
+        };
         Ok(Conv {
             quantizer: Quantizer::new(desc.input, engine.packed.form, supported)?,
+            of_results: Quantizer::of_output(desc.output, supported)?,
             engine,
+            kernel,
             input: desc.input,
             output: desc.output,
             residual: desc.residual,
@@ -308,13 +347,14 @@ impl Conv {
         Ok(Workspace { size: carver.used(), align: ALIGNMENT })
     }
 
-    /// The workspace's parts, and the place of the codes of f32 inputs.
+    /// The workspace's parts, the places of the codes of real inputs, and that of results whose parameters are chosen
+    /// in the run.
     fn carve(
         &self,
         carver: &mut Carver,
         images: usize,
         workers: usize,
-    ) -> Result<(Ends, *mut u8, *mut f32, *mut i32)> {
+    ) -> Result<(Ends, Codes, *mut f32)> {
         let overflow =
             Error::new(Status::InvalidArgument, "images", "and max_workers need more than memory");
         let codes =
@@ -326,10 +366,15 @@ impl Conv {
         let blocks = size(&[block, most_blocks, workers]).map_err(|_| overflow)?;
         let packed = &self.engine.packed;
         let rows = size(&[packed.k, packed.mr, workers]).map_err(|_| overflow)?;
+        let results = match self.of_results {
+            Some(_) => size(&[images, self.pixels, self.out_channels]).map_err(|_| overflow)?,
+            None => 0,
+        };
         let parts = (|| {
             let scales = carver.take::<f32>(dynamic)?;
             let zero_points = carver.take::<i32>(dynamic)?;
             let codes = carver.take::<u8>(codes)?;
+            let results = carver.take::<f32>(results)?;
             let blocks = carver.take::<u8>(blocks)?;
             let rows = carver.take::<u8>(rows)?;
             let busy = carver.take::<AtomicBool>(workers)?;
@@ -346,76 +391,10 @@ impl Conv {
                 busy,
                 workers,
             };
-            Some((ends, codes, scales, zero_points))
+            let codes = Codes { codes, stride: self.image, scales, zero_points };
+            Some((ends, codes, results))
         })();
         parts.ok_or(overflow)
-    }
-
-    /// Runs `images` images from slices.
-    ///
-    /// # Errors
-    /// As [`run_raw`](Conv::run_raw), and [`Status::BufferTooSmall`] for the slices.
-    pub fn run<X: Plain, Y: Plain>(
-        &self,
-        images: usize,
-        x: &[X],
-        workspace: &mut [u8],
-        parallel: &dyn Parallel,
-        y: &mut [Y],
-    ) -> Result<()> {
-        self.run_with_residual::<X, u8, Y>(images, x, &[], workspace, parallel, y)
-    }
-
-    /// As [`run`](Conv::run) for a plan with a residual, which has as many elements as `y`.
-    ///
-    /// # Errors
-    /// As [`run`](Conv::run).
-    pub fn run_with_residual<X: Plain, R: Plain, Y: Plain>(
-        &self,
-        images: usize,
-        x: &[X],
-        residual: &[R],
-        workspace: &mut [u8],
-        parallel: &dyn Parallel,
-        y: &mut [Y],
-    ) -> Result<()> {
-        let (in_elements, out_elements) = self.image_elements();
-        let added = self.residual.element_size();
-        let sides = [
-            ("x", x.len(), in_elements, size_of::<X>(), self.input.element_size()),
-            ("y", y.len(), out_elements, size_of::<Y>(), self.output.element_size()),
-            (
-                "residual",
-                residual.len(),
-                if added == 0 { 0 } else { out_elements },
-                if added == 0 { 0 } else { size_of::<R>() },
-                added,
-            ),
-        ];
-        for (name, len, elements, given, wanted) in sides {
-            if given != wanted || len < size(&[images, elements])? {
-                return Err(Error::new(
-                    Status::BufferTooSmall,
-                    name,
-                    "has {} elements, but {} images of {} are needed, in the plan's element type",
-                )
-                .with(len)
-                .with(images)
-                .with(elements));
-            }
-        }
-        // SAFETY: both slices hold `images` images of elements of the right size.
-        unsafe {
-            let run = ConvRun {
-                images,
-                x: x.as_ptr().cast(),
-                residual: residual.as_ptr().cast(),
-                workspace: workspace.as_mut_ptr(),
-                workspace_size: workspace.len(),
-                y: y.as_mut_ptr().cast(),
-            };
-            self.run_raw(&run, parallel)
-        }
     }
 
     /// Runs `run.images` images. Results depend neither on the workers nor
@@ -423,12 +402,54 @@ impl Conv {
     ///
     /// # Errors
     /// [`Status::NullPointer`], [`Status::Misaligned`], [`Status::BufferTooSmall`] (workspace),
-    /// [`Status::Overlap`], [`Status::InvalidArgument`] (sizes). Nothing is written then.
+    /// [`Status::Overlap`], [`Status::InvalidArgument`] (sizes), [`Status::Unsupported`] (an output of
+    /// [`Output::DynamicPerRow`]). Nothing is written then.
     ///
     /// # Safety
     /// `x` can be read, the residual read (if the plan has one) and `y` written for `images` images, `workspace`
     /// written for `workspace_size` bytes; each unless NULL.
     pub unsafe fn run_raw(&self, run: &ConvRun, parallel: &dyn Parallel) -> Result<()> {
+        if self.of_results.is_some() {
+            let text = "chooses its output's parameters in each run: call the run that takes places for them";
+            return Err(Error::new(Status::Unsupported, "conv", text));
+        }
+        // SAFETY: by this function's contract.
+        unsafe { self.run_to(run, None, parallel) }
+    }
+
+    /// Runs `run.images` images of a plan whose output is [`Output::DynamicPerRow`]: an image's results choose one scale
+    /// and one zero point.
+    ///
+    /// # Errors
+    /// As [`run_raw`](Conv::run_raw); [`Status::Unsupported`] for plans with another output.
+    ///
+    /// # Safety
+    /// As [`run_raw`](Conv::run_raw); the places of parameters can be written for `images` values, unless NULL.
+    pub unsafe fn run_dynamic_raw(
+        &self,
+        run: &ConvRun,
+        params: &OutputParams,
+        parallel: &dyn Parallel,
+    ) -> Result<()> {
+        if self.of_results.is_none() {
+            let text =
+                "has an output whose parameters are known: call the run without places for them";
+            return Err(Error::new(Status::Unsupported, "conv", text));
+        }
+        // SAFETY: by this function's contract.
+        unsafe { self.run_to(run, Some(params), parallel) }
+    }
+
+    /// Both of the above.
+    ///
+    /// # Safety
+    /// As there.
+    unsafe fn run_to(
+        &self,
+        run: &ConvRun,
+        params: Option<&OutputParams>,
+        parallel: &dyn Parallel,
+    ) -> Result<()> {
         let ConvRun { images, x, residual, workspace, workspace_size, y } = *run;
         if images == 0 {
             return Ok(());
@@ -456,16 +477,22 @@ impl Conv {
         forbid_overlap(x_range, y_range)?;
         forbid_overlap(x_range, memory)?;
         forbid_overlap(y_range, memory)?;
+        let mut residual_range = MemoryRange::new("residual", y, 0);
         if self.residual != Residual::None {
             let element = self.residual.element_size();
-            let range = bytes("residual", residual, out_elements, element)?;
+            residual_range = bytes("residual", residual, out_elements, element)?;
             let same = element == self.output.element_size();
-            check_residual_range(range, y_range, memory, same)?;
+            check_residual_range(residual_range, y_range, memory, same)?;
+        }
+        if let Some(params) = params {
+            params.check(self.output, images, &[x_range, y_range, memory, residual_range])?;
         }
 
-        let (mut ends, codes, scales, zero_points) =
+        let (mut ends, codes, results) =
             self.carve(&mut Carver::new(workspace), images, workers)?;
-        (ends.y, ends.residual) = (y, residual);
+        // Results that wait for their parameters lie in the workspace.
+        ends.y = if params.is_some() { results.cast() } else { y };
+        ends.residual = residual;
         if !self.input.is_real() {
             ends.codes = x;
         }
@@ -475,7 +502,7 @@ impl Conv {
                 (x, self.image),
                 (images, self.image),
                 0..images,
-                (codes, scales, zero_points),
+                codes,
                 parallel,
             );
         }
@@ -502,6 +529,12 @@ impl Conv {
             // no two tasks share an output.
             unsafe { self.task(&ends, (image, group), (first, cut), columns, slot) }
         });
+        if let (Some(quantizer), Some(params)) = (&self.of_results, params) {
+            let from = (results.cast_const().cast(), out_elements);
+            let codes = params.of_codes(y, out_elements);
+            // SAFETY: an image's results are a row; they are there, and places for codes and parameters.
+            unsafe { quantizer.prepare(from, (images, out_elements), 0..images, codes, parallel) };
+        }
         Ok(())
     }
 
@@ -519,7 +552,7 @@ impl Conv {
     ) {
         let packed = &self.engine.packed;
         let mr = packed.mr;
-        let element = self.output.element_size();
+        let element = self.output.of_sums().element_size();
         let first_pixel = first * mr;
         let mut blocks = [const { MaybeUninit::<Block>::uninit() }; MAX_BLOCKS];
         let count = block_count(self.pixels.saturating_sub(first_pixel), mr).min(cut.blocks);

@@ -7,6 +7,9 @@
 //!
 //! Functions require the default floating-point environment, which Rust assumes anyway; the C ABI
 //! puts it in place.
+//!
+//! Features, none of them on by default: `rayon` adds `RayonPool`, rayon's threads for runs. It needs std; without it the
+//! crate needs none.
 #![no_std]
 
 #[cfg(test)]
@@ -20,16 +23,23 @@ pub mod memory;
 pub mod observe;
 mod parallel;
 mod plan;
+#[cfg(feature = "rayon")]
+mod rayon_pool;
 pub mod tensor;
 
 pub use conv::{Conv, ConvAxis, ConvDesc, ConvRun, FilterLayout, ImageLayout};
 pub use error::{Error, Result, Status, Value};
-pub use linear::{Linear, LinearDesc, LinearLayout, LinearRun};
+pub use linear::{
+    Gemm, GemmDesc, GemmRun, Linear, LinearBatch, LinearDesc, LinearLayout, LinearProblem,
+    LinearRun,
+};
 pub use parallel::{Parallel, Serial};
 pub use plan::{
-    ActivationMode, Bias, Code, DynamicSpec, Input, Output, Residual, Weights, Workspace,
-    check_params,
+    ActivationMode, Bias, Code, DynamicSpec, Input, Output, OutputParams, Residual, Weights,
+    Workspace, check_params,
 };
+#[cfg(feature = "rayon")]
+pub use rayon_pool::RayonPool;
 
 pub use fewbit_scheme::Activation;
 

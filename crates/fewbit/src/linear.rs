@@ -1,17 +1,25 @@
 //! Linear layers: `y[m][n] = Σ_k x[m][k] w[n][k] + bias[n]` with int8 weights packed once.
 
-use crate::memory::{Allocator, Plain};
 use crate::plan::{
-    ActivationMode, Bias, Block, Carver, Destination, Engine, Input, MAX_BLOCKS, MemoryRange,
-    Operands, Output, Quantizer, Residual, Slots, Weights, Workspace, block_count, check_operands,
+    ActivationMode, Bias, Block, Carver, Codes, Destination, Engine, Input, MAX_BLOCKS,
+    MemoryRange, Output, OutputParams, Quantizer, Residual, Slots, Weights, Workspace, block_count,
     check_residual_range, check_workspace, cut, each_with_slot, forbid_overlap, most_blocks, size,
 };
 use crate::{Error, Parallel, Result, Status};
 use core::mem::MaybeUninit;
 use core::ops::Range;
+use core::ptr::null;
 use core::sync::atomic::AtomicBool;
 use fewbit_scheme::Activation;
-use fewbit_simd::Supported;
+
+mod batch;
+mod create;
+mod gemm;
+
+pub use batch::{LinearBatch, LinearProblem};
+pub use gemm::{Gemm, GemmDesc, GemmRun};
+
+mod slices;
 
 /// How a linear layer's weights lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +37,8 @@ pub struct LinearDesc<'a> {
     pub in_features: usize,
     /// N, at least 1.
     pub out_features: usize,
-    /// The codes, `(rows - 1) * weight_stride + columns` of them at least, and their parameters.
+    /// The codes, `(matrices - 1) * matrix_stride + (rows - 1) * weight_stride + columns` of them at least, and their
+    /// parameters.
     pub weights: Weights<'a>,
     /// Which of the two dimensions comes first.
     pub layout: LinearLayout,
@@ -47,17 +56,27 @@ pub struct LinearDesc<'a> {
     pub activation_mode: ActivationMode,
     /// What is added before it, of the result's shape and layout.
     pub residual: Residual,
+    /// Weight matrices of this shape, at least 1: more make a plan for [`run_batch`](Linear::run_batch) and
+    /// [`run_grouped`](Linear::run_grouped). Scales and zero points are then one for
+    /// all, or, as the bias, `matrices * out_features`, matrix by matrix.
+    pub matrices: usize,
+    /// Codes between the first ones of neighbouring matrices; 0: no gaps.
+    pub matrix_stride: usize,
 }
 
-/// A planned linear layer: packed weights and the kernels chosen. Immutable; threads may share it.
-pub struct Linear {
-    engine: Engine,
+/// A planned linear layer: packed weights and the kernels chosen. Immutable; threads may share it. `'w` is how long
+/// packed weights live that the plan does not own; a plan made by [`create`](Linear::create) owns them.
+pub struct Linear<'w> {
+    engine: Engine<'w>,
     quantizer: Quantizer,
+    /// What quantizes the results, where their parameters are chosen in the run.
+    of_results: Option<Quantizer>,
     input: Input,
     output: Output,
     residual: Residual,
     in_features: usize,
     out_features: usize,
+    matrices: usize,
 }
 
 /// A run's operands and memory. Strides are in elements of the plan's types.
@@ -84,81 +103,55 @@ pub struct LinearRun {
     pub y_stride: usize,
 }
 
-/// What tasks share.
+/// The product of a run's rows with one of the plan's matrices; what its tasks share.
 #[derive(Clone, Copy)]
-struct Ends(LinearRun);
-// SAFETY: tasks read `x` and the residual and write disjoint elements of `y`; the caller of the run vouches
-// for all.
-unsafe impl Sync for Ends {}
+struct Product {
+    run: LinearRun,
+    matrix: usize,
+    /// Where the run's first row is in the workspace's arrays.
+    first: usize,
+    /// Parameters of the rows that the caller brings along.
+    given: RowParams,
+}
+// SAFETY: tasks read `x`, the residual and the parameters and write disjoint elements of `y`; the caller of the run
+// vouches for all.
+unsafe impl Sync for Product {}
 
-impl Linear {
-    /// Packs the weights and chooses kernels. The only call that allocates.
-    ///
-    /// # Errors
-    /// [`Status::InvalidArgument`], [`Status::Unsupported`], [`Status::BufferTooSmall`] (codes),
-    /// [`Status::LimitExceeded`] (a sum could leave int32), [`Status::OutOfMemory`].
-    pub fn create(
-        desc: &LinearDesc<'_>,
-        supported: Supported,
-        allocator: &Allocator,
-    ) -> Result<Linear> {
-        let (n, k) = (desc.out_features, desc.in_features);
-        for (name, value) in [("desc.in_features", k), ("desc.out_features", n)] {
-            if value == 0 {
-                return Err(Error::new(Status::InvalidArgument, name, "is 0"));
-            }
+/// Each row's parameters, `step` (0 or 1) apart; NULL: scale 1, zero point 0.
+#[derive(Clone, Copy)]
+struct RowParams {
+    scales: *const f32,
+    scale_step: usize,
+    zero_points: *const i32,
+    zero_point_step: usize,
+}
+
+// SAFETY: as of `Product`.
+unsafe impl Sync for RowParams {}
+
+impl RowParams {
+    const NONE: RowParams =
+        RowParams { scales: null(), scale_step: 0, zero_points: null(), zero_point_step: 0 };
+
+    /// # Safety
+    /// The row's values can be read, where there are any.
+    unsafe fn row(&self, row: usize) -> (f32, i32) {
+        // SAFETY: by this function's contract.
+        unsafe {
+            let scale = match self.scales.is_null() {
+                true => 1.0,
+                false => self.scales.add(row * self.scale_step).read(),
+            };
+            let zero_point = match self.zero_points.is_null() {
+                true => 0,
+                false => self.zero_points.add(row * self.zero_point_step).read(),
+            };
+            (scale, zero_point)
         }
-        let operands = Operands {
-            weights: desc.weights,
-            input: desc.input,
-            bias: desc.bias,
-            output: desc.output,
-            activation: desc.activation,
-            mode: desc.activation_mode,
-            residual: desc.residual,
-        };
-        check_operands(&operands, n)?;
-        let (rows, columns) = match desc.layout {
-            LinearLayout::Nk => (n, k),
-            LinearLayout::Kn => (k, n),
-        };
-        let stride = if desc.weight_stride == 0 { columns } else { desc.weight_stride };
-        if stride < columns {
-            return Err(Error::new(
-                Status::InvalidArgument,
-                "desc.weight_stride",
-                "is {}, less than the {} codes of a row",
-            )
-            .with(stride)
-            .with(columns));
-        }
-        let needed = size(&[rows - 1, stride])?.saturating_add(columns);
-        if desc.weights.codes.len() < needed {
-            return Err(Error::new(
-                Status::BufferTooSmall,
-                "desc.weights.data",
-                "has {} codes, but needs {}",
-            )
-            .with(desc.weights.codes.len())
-            .with(needed));
-        }
-        let at = |channel: usize, i: usize| match desc.layout {
-            LinearLayout::Nk => Some(channel * stride + i),
-            LinearLayout::Kn => Some(i * stride + channel),
-        };
-        let engine = Engine::new(&operands, at, (1, n, k), supported, allocator)?;
-        let form = engine.packed.form;
-        Ok(Linear {
-            engine,
-            quantizer: Quantizer::new(desc.input, form, supported)?,
-            input: desc.input,
-            output: desc.output,
-            residual: desc.residual,
-            in_features: k,
-            out_features: n,
-        })
     }
+}
 
+impl Linear<'_> {
     /// The tile kernel's name.
     pub fn kernel_name(&self) -> &'static str {
         self.engine.packed.tile.name()
@@ -172,6 +165,21 @@ impl Linear {
     /// Bytes of packed weights.
     pub fn weight_bytes(&self) -> usize {
         self.engine.packed.weight_bytes()
+    }
+
+    /// Weight matrices.
+    pub fn matrices(&self) -> usize {
+        self.matrices
+    }
+
+    /// What is read.
+    pub fn input(&self) -> Input {
+        self.input
+    }
+
+    /// What is written.
+    pub fn output(&self) -> Output {
+        self.output
     }
 
     /// K.
@@ -205,11 +213,16 @@ impl Linear {
         let most_blocks = most_blocks(block_count(rows, self.engine.packed.mr), block);
         let workers = workers.max(1);
         let blocks = size(&[block, most_blocks, workers]).map_err(|_| overflow)?;
+        let results = match self.of_results {
+            Some(_) => rows.checked_mul(self.out_features).ok_or(overflow)?,
+            None => 0,
+        };
         let parts = (|| {
             Some(Parts {
                 scales: carver.take(dynamic)?,
                 zero_points: carver.take(dynamic)?,
                 codes: carver.take(codes)?,
+                results: carver.take(results)?,
                 blocks: carver.take(blocks)?,
                 block,
                 most_blocks,
@@ -220,92 +233,22 @@ impl Linear {
         parts.ok_or(overflow)
     }
 
-    /// Runs the layer on slices: `x` holds `(rows - 1) * x_stride + K` elements of the input's type.
-    ///
-    /// # Errors
-    /// As [`run_raw`](Linear::run_raw), and [`Status::BufferTooSmall`] for the slices.
-    pub fn run<X: Plain, Y: Plain>(
-        &self,
-        rows: usize,
-        x: &[X],
-        workspace: &mut [u8],
-        parallel: &dyn Parallel,
-        y: &mut [Y],
-    ) -> Result<()> {
-        self.run_with_residual::<X, u8, Y>(rows, x, &[], workspace, parallel, y)
+    /// Refuses a plan whose output's parameters need places.
+    fn check_known_output(&self) -> Result<()> {
+        if self.of_results.is_some() {
+            let text = "chooses its output's parameters in each run: call the run that takes places for them";
+            return Err(Error::new(Status::Unsupported, "linear", text));
+        }
+        Ok(())
     }
 
-    /// As [`run`](Linear::run) for a plan with a residual: `residual` holds `rows` contiguous rows of N elements.
-    ///
-    /// # Errors
-    /// As [`run`](Linear::run).
-    pub fn run_with_residual<X: Plain, R: Plain, Y: Plain>(
-        &self,
-        rows: usize,
-        x: &[X],
-        residual: &[R],
-        workspace: &mut [u8],
-        parallel: &dyn Parallel,
-        y: &mut [Y],
-    ) -> Result<()> {
-        let (k, n) = (self.in_features, self.out_features);
-        let added = self.residual.element_size();
-        let sides = [
-            ("x", x.len(), k, size_of::<X>(), self.input.element_size()),
-            ("y", y.len(), n, size_of::<Y>(), self.output.element_size()),
-            (
-                "residual",
-                residual.len(),
-                if added == 0 { 0 } else { n },
-                if added == 0 { 0 } else { size_of::<R>() },
-                added,
-            ),
-        ];
-        for (name, len, columns, given, wanted) in sides {
-            if given != wanted {
-                return Err(Error::new(
-                    Status::InvalidArgument,
-                    name,
-                    "has elements of {} bytes, but the plan's have {}",
-                )
-                .with(given)
-                .with(wanted));
-            }
-            if len < size(&[rows, columns])? {
-                return Err(Error::new(
-                    Status::BufferTooSmall,
-                    name,
-                    "has {} elements, but {} rows of {} are needed",
-                )
-                .with(len)
-                .with(rows)
-                .with(columns));
-            }
-        }
-        let whole = (0..rows, 0..n);
-        // SAFETY: both slices hold `rows` contiguous rows, and elements of the right size.
-        unsafe {
-            let run = LinearRun {
-                rows,
-                x: x.as_ptr().cast(),
-                x_stride: k,
-                residual: residual.as_ptr().cast(),
-                residual_stride: n,
-                workspace: workspace.as_mut_ptr(),
-                workspace_size: workspace.len(),
-                y: y.as_mut_ptr().cast(),
-                y_stride: n,
-            };
-            self.run_raw(&run, parallel, whole)
-        }
-    }
-
-    /// Runs rows `range.0` and columns `range.1` of a call of `run.rows` rows. The results do not depend on the range, the workers or the instruction set.
+    /// Runs rows `range.0` and columns `range.1` of a call of `run.rows` rows. The results do not depend on the range,
+    /// the workers or the instruction set.
     ///
     /// # Errors
     /// [`Status::NullPointer`], [`Status::InvalidArgument`] (strides, ranges),
-    /// [`Status::BufferTooSmall`] and [`Status::Misaligned`] (workspace), [`Status::Overlap`]. Nothing
-    /// is written then.
+    /// [`Status::BufferTooSmall`] and [`Status::Misaligned`] (workspace), [`Status::Overlap`],
+    /// [`Status::Unsupported`] (an output of [`Output::DynamicPerRow`]). Nothing is written then.
     ///
     /// # Safety
     /// `x` can be read for `rows` rows of K elements, the residual read (if the plan has one) and `y` written
@@ -317,7 +260,52 @@ impl Linear {
         parallel: &dyn Parallel,
         range: (Range<usize>, Range<usize>),
     ) -> Result<()> {
+        self.check_known_output()?;
+        // SAFETY: by this function's contract.
+        unsafe { self.run_to(run, None, parallel, range) }
+    }
+
+    /// Runs rows `range` of a call of `run.rows` rows of a plan whose output is [`Output::DynamicPerRow`]: whole rows,
+    /// as the parameters depend on all of a row's results. Row `r` has scale and zero point number `r`; those of rows
+    /// beyond the range are left alone. The results do not depend on the range, the workers or the instruction set.
+    ///
+    /// # Errors
+    /// As [`run_raw`](Linear::run_raw); [`Status::Unsupported`] for plans with another output.
+    ///
+    /// # Safety
+    /// As [`run_raw`](Linear::run_raw); the places of parameters can be written for `rows` values, unless NULL.
+    pub unsafe fn run_dynamic_raw(
+        &self,
+        run: &LinearRun,
+        params: &OutputParams,
+        parallel: &dyn Parallel,
+        range: Range<usize>,
+    ) -> Result<()> {
+        if self.of_results.is_none() {
+            let text =
+                "has an output whose parameters are known: call the run without places for them";
+            return Err(Error::new(Status::Unsupported, "linear", text));
+        }
+        // SAFETY: by this function's contract.
+        unsafe { self.run_to(run, Some(params), parallel, (range, 0..self.out_features)) }
+    }
+
+    /// Both of the above.
+    ///
+    /// # Safety
+    /// As there.
+    unsafe fn run_to(
+        &self,
+        run: &LinearRun,
+        params: Option<&OutputParams>,
+        parallel: &dyn Parallel,
+        range: (Range<usize>, Range<usize>),
+    ) -> Result<()> {
         let (row_range, columns) = range;
+        if self.matrices > 1 {
+            let text = "has {} matrices: run it as a batch or in groups";
+            return Err(Error::new(Status::InvalidArgument, "linear", text).with(self.matrices));
+        }
         let LinearRun { rows, x, x_stride, workspace, workspace_size, y, y_stride, .. } = *run;
         let (k, n) = (self.in_features, self.out_features);
         check_range("row", &row_range, rows)?;
@@ -335,25 +323,44 @@ impl Linear {
         forbid_overlap(MemoryRange::new("x", x, x_bytes), y_range)?;
         forbid_overlap(MemoryRange::new("x", x, x_bytes), memory)?;
         forbid_overlap(y_range, memory)?;
-        let mut residual_stride = 0;
+        let (mut residual_stride, mut residual_range) = (0, MemoryRange::new("residual", y, 0));
         if self.residual != Residual::None {
             let element = self.residual.element_size();
             residual_stride = run.residual_stride;
             let bytes = matrix_bytes("residual", run.residual, rows, n, residual_stride, element)?;
-            let range = MemoryRange::new("residual", run.residual, bytes);
+            residual_range = MemoryRange::new("residual", run.residual, bytes);
             let same = residual_stride == y_stride && element == self.output.element_size();
-            check_residual_range(range, y_range, memory, same)?;
+            check_residual_range(residual_range, y_range, memory, same)?;
+        }
+        if let Some(params) = params {
+            let x_range = MemoryRange::new("x", x, x_bytes);
+            params.check(self.output, rows, &[x_range, y_range, memory, residual_range])?;
         }
 
         let parts = self.carve(&mut Carver::new(workspace), rows, workers)?;
-        let ends = Ends(LinearRun { residual_stride, ..*run });
+        // Results that wait for their parameters lie in the workspace.
+        let (to, to_stride) = match params {
+            Some(_) => (parts.results.cast(), n),
+            None => (y, y_stride),
+        };
+        let product = Product {
+            run: LinearRun { residual_stride, y: to, y_stride: to_stride, ..*run },
+            matrix: 0,
+            first: 0,
+            given: RowParams::NONE,
+        };
         // SAFETY: rows and strides as checked and promised; the parts hold a value a row.
         unsafe {
             self.quantizer.prepare(
                 (x, x_stride),
                 (rows, k),
                 row_range.clone(),
-                (parts.codes, parts.scales, parts.zero_points),
+                Codes {
+                    codes: parts.codes,
+                    stride: k,
+                    scales: parts.scales,
+                    zero_points: parts.zero_points,
+                },
                 parallel,
             );
         }
@@ -370,58 +377,89 @@ impl Linear {
             self.engine.is_direct() && (row_range.len() == 1 || cut.panels <= DIRECT_PANELS);
         let tasks = cut.row_tasks(row_blocks) * column_tasks;
         each_with_slot(parallel, tasks, &slots, |task, slot| {
-            let (Ends(ends), parts, column_tasks) = (&ends, &parts, column_tasks.max(1));
+            let (product, parts, column_tasks) = (&product, &parts, column_tasks.max(1));
             let first = row_range.start + task / column_tasks * cut.blocks * mr;
+            let rows = first..row_range.end.min(first + cut.blocks * mr);
             let start = (first_panel + task % column_tasks * cut.panels) * nr;
             let part = columns.start.max(start)..columns.end.min(start + cut.panels * nr);
-            let mut blocks = [const { MaybeUninit::<Block>::uninit() }; MAX_BLOCKS];
-            let count = block_count(row_range.end - first, mr).min(cut.blocks);
-            for (b, block) in blocks.iter_mut().enumerate().take(count) {
-                let begin = first + b * mr;
-                let rows = (row_range.end - begin).min(mr);
-                let row = |r: usize| {
-                    let row = begin + r;
-                    if self.input.is_real() {
-                        parts.codes.wrapping_add(row * k).cast_const()
-                    } else {
-                        ends.x.wrapping_add(row * ends.x_stride)
-                    }
-                };
-                // SAFETY: the slot's own memory, `most_blocks` blocks of it; the rows exist by the
-                // checks above, and their codes and parameters are ready.
-                let made = unsafe {
-                    let memory = match direct {
-                        true => core::ptr::null_mut(),
-                        false => parts.blocks.add((slot * parts.most_blocks + b) * parts.block),
-                    };
-                    self.engine.block(memory, rows, row, |r| {
-                        let (scale, zero_point) =
-                            self.quantizer.row(parts.scales, parts.zero_points, begin + r);
-                        (zero_point, scale)
-                    })
-                };
-                block.write(made);
-            }
-            let element = self.output.element_size();
-            // SAFETY: `count` blocks were written; rows and columns of `y` that exist, which no other task has.
-            unsafe {
-                let whole = Destination {
-                    base: ends.y,
-                    row_stride: ends.y_stride,
-                    column_stride: 1,
-                    residual: ends.residual,
-                    residual_row_stride: ends.residual_stride,
-                };
-                let destination = whole.at(first, 0, element, self.residual.element_size());
-                self.engine.multiply(
-                    blocks.get(..count).unwrap_or_default().assume_init_ref(),
-                    0,
-                    part,
-                    &destination,
-                );
-            }
+            // SAFETY: rows and columns that exist by the checks above, which no other task has; the slot is this
+            // task's, and the rows' codes and parameters are ready.
+            unsafe { self.task(product, parts, rows, part, direct, slot) }
         });
+        if let (Some(quantizer), Some(params)) = (&self.of_results, params) {
+            let (results, codes) =
+                (parts.results.cast_const().cast(), params.of_codes(y, y_stride));
+            // SAFETY: the range's rows of results are there, and places for codes and parameters.
+            unsafe { quantizer.prepare((results, n), (rows, n), row_range, codes, parallel) };
+        }
         Ok(())
+    }
+
+    /// Multiplies some rows, at most `most_blocks` blocks of them, with some columns.
+    ///
+    /// # Safety
+    /// The product's operands are valid for its run, `y` may be written for these rows and columns, codes and parameters of
+    /// real inputs are in the parts, and nobody else uses the slot.
+    unsafe fn task(
+        &self,
+        product: &Product,
+        parts: &Parts,
+        rows: Range<usize>,
+        columns: Range<usize>,
+        direct: bool,
+        slot: usize,
+    ) {
+        let Product { run, matrix, first, given } = product;
+        let (k, mr) = (self.in_features, self.engine.packed.mr);
+        let mut blocks = [const { MaybeUninit::<Block>::uninit() }; MAX_BLOCKS];
+        let count = block_count(rows.len(), mr);
+        for (b, block) in blocks.iter_mut().enumerate().take(count) {
+            let begin = rows.start + b * mr;
+            let row = |r: usize| {
+                if self.input.is_real() {
+                    parts.codes.wrapping_add((first + begin + r) * k).cast_const()
+                } else {
+                    run.x.wrapping_add((begin + r) * run.x_stride)
+                }
+            };
+            // SAFETY: the slot's own memory, `most_blocks` blocks of it; the rows exist, and their codes and
+            // parameters are ready, by this function's contract.
+            let made = unsafe {
+                let memory = match direct {
+                    true => core::ptr::null_mut(),
+                    false => parts.blocks.add((slot * parts.most_blocks + b) * parts.block),
+                };
+                self.engine.block(memory, (rows.end - begin).min(mr), row, |r| {
+                    let (scale, zero_point) = match self.input {
+                        Input::CodesPerRow(_) => given.row(begin + r),
+                        _ => {
+                            let row = first + begin + r;
+                            self.quantizer.row(parts.scales, parts.zero_points, row)
+                        }
+                    };
+                    (zero_point, scale)
+                })
+            };
+            block.write(made);
+        }
+        let element = self.output.of_sums().element_size();
+        // SAFETY: `count` blocks were written; rows and columns of `y` by this function's contract.
+        unsafe {
+            let whole = Destination {
+                base: run.y,
+                row_stride: run.y_stride,
+                column_stride: 1,
+                residual: run.residual,
+                residual_row_stride: run.residual_stride,
+            };
+            let destination = whole.at(rows.start, 0, element, self.residual.element_size());
+            self.engine.multiply(
+                blocks.get(..count).unwrap_or_default().assume_init_ref(),
+                *matrix,
+                columns,
+                &destination,
+            );
+        }
     }
 }
 
@@ -435,6 +473,8 @@ struct Parts {
     zero_points: *mut i32,
     /// `[rows][K]` codes, for f32 inputs.
     codes: *mut u8,
+    /// `[rows][N]` results, where their parameters are chosen in the run.
+    results: *mut f32,
     /// Packed blocks for each worker, `block` bytes apart.
     blocks: *mut u8,
     block: usize,

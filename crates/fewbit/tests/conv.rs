@@ -4,13 +4,13 @@
 
 mod common;
 
-use common::{Backwards, Memory, Operands, Threads, value, workspace};
+use common::{Backwards, Memory, Operands, Threads, rayon_threads, value, workspace};
 use fewbit::memory::Allocator;
 use fewbit::scheme::{QuantParams, RealFormat::F32};
 use fewbit::simd::Supported;
 use fewbit::{
     Activation, ActivationMode, Bias, Code, Conv, ConvAxis, ConvDesc, ConvRun, FilterLayout,
-    ImageLayout, Input, Output, Parallel, Residual, Serial, Status, Weights,
+    ImageLayout, Input, Output, Parallel, RayonPool, Residual, Serial, Status, Weights,
 };
 use fewbit_testkit::{Rng, covered, fraction, limited, report, seed, supported_sets};
 
@@ -47,7 +47,7 @@ impl Layer {
         }
     }
 
-    fn create(&self, supported: Supported) -> Conv {
+    fn create(&self, supported: Supported) -> Conv<'static> {
         Conv::create(&self.desc(), supported, &Allocator::DEFAULT).unwrap()
     }
 
@@ -257,6 +257,7 @@ fn every_tile_equals_the_definition() {
 fn threads_change_nothing() {
     let mut rng = Rng::new(seed() + 1);
     let mut arenas = Arenas::new();
+    let pools = [1, 2, 3, 7].map(rayon_threads);
     let mut tried = 0;
     while tried < 40 {
         let Some(layer) = random_layer(&mut rng) else { continue };
@@ -265,9 +266,12 @@ fn threads_change_nothing() {
         let plan = layer.create(limited());
         let residual = layer.any_residual(&mut rng);
         let expected = layer.run(&plan, (&x, &residual), &Serial, &mut arenas);
-        for workers in [1, 2, 3, 7] {
-            let got = layer.run(&plan, (&x, &residual), &Threads(workers), &mut arenas);
-            assert_eq!(got, expected, "{workers} workers, {layer:?}");
+        for pool in &pools {
+            let workers = pool.current_num_threads();
+            for parallel in [&Threads(workers) as &dyn Parallel, &RayonPool::new(pool)] {
+                let got = layer.run(&plan, (&x, &residual), parallel, &mut arenas);
+                assert_eq!(got, expected, "{workers} workers, {layer:?}");
+            }
         }
     }
 }
@@ -284,7 +288,15 @@ fn good<'a>() -> ConvDesc<'a> {
         axes: [ConvAxis::NONE, AXIS, AXIS],
         layout: ImageLayout::Nhwc,
         filter_layout: FilterLayout::Ohwi,
-        weights: Weights { code: Code::S8, codes: &[1; 54], scales: &[0.5], zero_points: &[] },
+        weights: Weights {
+            code: Code::S8,
+            codes: &[1; 54],
+            scales: &[0.5],
+            zero_points: &[],
+            block: 0,
+            multipliers: &[],
+            shifts: &[],
+        },
         input: Input::Static(F32, Code::U8, QuantParams { scale: 0.1, zero_point: 7 }),
         bias: Bias::None,
         output: Output::Real(F32),
@@ -305,7 +317,15 @@ fn the_bound_is_exact() {
             in_channels: 1,
             out_channels: 1,
             axes: [ConvAxis::NONE, ConvAxis::NONE, axis(k)],
-            weights: Weights { code: Code::U8, codes: &weights, scales: &[1.0], zero_points: &[] },
+            weights: Weights {
+                code: Code::U8,
+                codes: &weights,
+                scales: &[1.0],
+                zero_points: &[],
+                block: 0,
+                multipliers: &[],
+                shifts: &[],
+            },
             input: Input::Codes(Code::U8, QuantParams { scale: 1.0, zero_point: 0 }),
             output: Output::S32,
             ..good()

@@ -3,7 +3,8 @@
 
 mod common;
 
-use common::{Backwards, Finish, Threads, bits, real_bytes, real_value, workspace};
+use common::layers::GOOD;
+use common::{Backwards, Finish, Threads, bits, rayon_threads, real_bytes, real_value, workspace};
 use fewbit::memory::Allocator;
 use fewbit::scheme::{
     IntFormat, ParamSpec, QuantParams, QuantizeMode, RealFormat, RealFormat::F32,
@@ -12,7 +13,7 @@ use fewbit::scheme::{
 use fewbit::simd::Supported;
 use fewbit::{
     Activation, ActivationMode, Bias, Code, DynamicSpec, Input, Linear, LinearDesc, LinearLayout,
-    LinearRun, Output, Parallel, Residual, Serial, Status, Weights,
+    LinearRun, Output, Parallel, RayonPool, Residual, Serial, Status, Weights,
 };
 use fewbit_testkit::{Rng, reference, report, sampled, seed, supported_sets};
 
@@ -44,6 +45,7 @@ impl Layer {
                 codes: &self.weights,
                 scales: &self.scales,
                 zero_points: &self.zero_points,
+                ..GOOD.weights
             },
             layout: self.layout,
             weight_stride: self.weight_stride,
@@ -57,6 +59,8 @@ impl Layer {
             activation: self.finish.activation,
             activation_mode: self.finish.mode,
             residual: self.finish.residual,
+            matrices: 1,
+            matrix_stride: 0,
         }
     }
 
@@ -72,7 +76,7 @@ impl Layer {
     fn definition(&self, x: &[u32], residual: &[u8]) -> Vec<u32> {
         let (m, n, k) = (self.m, self.n, self.k);
         let code = match self.input {
-            Input::Codes(code, _) | Input::Static(_, code, _) => code,
+            Input::Codes(code, _) | Input::CodesPerRow(code) | Input::Static(_, code, _) => code,
             Input::DynamicPerRow(d) | Input::DynamicPerTensor(d) => d.code,
         };
         let real: Vec<f32> = match real_format(&self.input) {
@@ -82,6 +86,7 @@ impl Layer {
         let params: Vec<QuantParams> = (0..m)
             .map(|row| match self.input {
                 Input::Codes(_, p) | Input::Static(_, _, p) => p,
+                Input::CodesPerRow(_) => unreachable!("of a Gemm only"),
                 Input::DynamicPerRow(d) => dynamic(&real[row * k..(row + 1) * k], &d.spec),
                 Input::DynamicPerTensor(d) => dynamic(&real, &d.spec),
             })
@@ -140,7 +145,7 @@ impl Layer {
         let out_size = match self.output {
             Output::S32 => 4,
             Output::Real(real) => real.size(),
-            Output::Codes(..) => 1,
+            Output::Codes(..) | Output::FixedPoint(..) | Output::DynamicPerRow(..) => 1,
         };
         let added = self.finish.residual_element();
         let residual_stride = n + 1;
@@ -201,14 +206,14 @@ impl Layer {
         out
     }
 
-    fn create(&self, supported: Supported) -> Linear {
+    fn create(&self, supported: Supported) -> Linear<'static> {
         Linear::create(&self.desc(), supported, &Allocator::DEFAULT).unwrap()
     }
 }
 
 fn real_format(input: &Input) -> Option<RealFormat> {
     match *input {
-        Input::Codes(..) => None,
+        Input::Codes(..) | Input::CodesPerRow(_) => None,
         Input::Static(real, ..) => Some(real),
         Input::DynamicPerRow(spec) | Input::DynamicPerTensor(spec) => Some(spec.real),
     }
@@ -354,15 +359,20 @@ fn every_tile_equals_the_definition() {
 #[test]
 fn threads_and_splits_change_nothing() {
     let mut rng = Rng::new(seed() + 1);
+    let pools = [1, 2, 3, 7].map(rayon_threads);
     for shape in [(1, 600, 40), (50, 300, 33), (130, 7, 20)] {
         for _ in 0..6 {
             let (layer, x, residual) = random_layer(&mut rng, shape);
             let x = (x.as_slice(), residual.as_slice());
             let plan = layer.create(fewbit_testkit::limited());
             let expected = layer.run(&plan, x, &Serial, 1);
-            for workers in [1, 2, 3, 7] {
-                for splits in [1, 2, 5] {
-                    assert_eq!(layer.run(&plan, x, &Threads(workers), splits), expected);
+            for pool in &pools {
+                let threads = Threads(pool.current_num_threads());
+                let ways: [&dyn Parallel; 2] = [&threads, &RayonPool::new(pool)];
+                for (parallel, splits) in
+                    ways.into_iter().flat_map(|way| [1, 2, 5].map(|s| (way, s)))
+                {
+                    assert_eq!(layer.run(&plan, x, parallel, splits), expected);
                 }
             }
         }
@@ -393,6 +403,7 @@ fn the_bound_is_exact() {
                     codes: &weights,
                     scales: &[1.0],
                     zero_points: &[weight_zero],
+                    ..GOOD.weights
                 },
                 layout: LinearLayout::Nk,
                 weight_stride: 0,
@@ -402,6 +413,8 @@ fn the_bound_is_exact() {
                 activation: Activation::None,
                 activation_mode: ActivationMode::Float,
                 residual: Residual::None,
+                matrices: 1,
+                matrix_stride: 0,
             };
             for set in supported_sets() {
                 let plan = Linear::create(&desc, set, &Allocator::DEFAULT);
@@ -439,7 +452,15 @@ fn bad_descriptions_are_refused() {
     let good = LinearDesc {
         in_features: 4,
         out_features: 3,
-        weights: Weights { code: Code::S8, codes: &[1; 12], scales: &[0.5], zero_points: &[] },
+        weights: Weights {
+            code: Code::S8,
+            codes: &[1; 12],
+            scales: &[0.5],
+            zero_points: &[],
+            block: 0,
+            multipliers: &[],
+            shifts: &[],
+        },
         layout: LinearLayout::Nk,
         weight_stride: 0,
         input: Input::Codes(Code::S8, params),
@@ -448,6 +469,8 @@ fn bad_descriptions_are_refused() {
         activation: Activation::None,
         activation_mode: ActivationMode::Float,
         residual: Residual::None,
+        matrices: 1,
+        matrix_stride: 0,
     };
     let refused = |desc: LinearDesc<'_>| {
         let error = Linear::create(&desc, Supported::SCALAR, &Allocator::DEFAULT).err().unwrap();

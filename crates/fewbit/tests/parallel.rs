@@ -3,11 +3,11 @@
 
 mod common;
 
-use common::{Backwards, Threads};
+use common::{Backwards, Threads, rayon_threads};
 use fewbit::granularity::{Granularity, Layout};
 use fewbit::scheme::{IntFormat, ParamSpec, QuantizeMode, Scheme};
 use fewbit::tensor::{self, Reals, RealsMut, TensorParams, TensorQuant};
-use fewbit::{Parallel, Serial};
+use fewbit::{Parallel, RayonPool, Serial};
 use fewbit_testkit::{Rng, limited, seed};
 
 /// Shapes of several parts, rows of odd lengths among them, and granularities that cut them in all ways.
@@ -35,6 +35,7 @@ fn threads_change_nothing() {
     let mut rng = Rng::new(seed() ^ 80);
     let supported = limited();
     let cases = cases();
+    let pools = [1, 2, 3, 7].map(rayon_threads);
     for (i, (dims, granularity)) in cases.iter().enumerate() {
         let x_layout = Layout::contiguous(dims).unwrap();
         let x: Vec<f32> = (0..x_layout.len())
@@ -65,7 +66,9 @@ fn threads_change_nothing() {
         let mut back = vec![0.0; x.len()];
         quant.dequantize(&want.q, &q_layout, &params, &mut back, &x_layout, supported).unwrap();
 
-        let parallels: [&dyn Parallel; 4] = [&Serial, &Threads(2), &Threads(5), &Backwards];
+        // Each number of rayon's threads, with all kinds of cases.
+        let rayon = RayonPool::new(&pools[(i + i / 4) % 4]);
+        let parallels: [&dyn Parallel; 5] = [&Serial, &Threads(2), &Threads(5), &Backwards, &rayon];
         for (way, parallel) in parallels.into_iter().enumerate() {
             let label = format!("{dims:?} {granularity:?} {format:?} {scheme:?} way {way}");
             let (mut got, mut own) = (new(), new());

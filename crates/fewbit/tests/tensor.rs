@@ -4,12 +4,15 @@
 use fewbit::calibrate::MinMax;
 use fewbit::granularity::{Granularity, Layout, MAX_RANK};
 use fewbit::scheme::{
-    IntFormat, ParamSpec, QuantParams, QuantizeMode, Quotient, RealFormat, Rounding, Scheme,
-    SymmetricRange, dequantize, pack, params_from_range, quantize, reduce,
+    FixedMultiplier, FixedRounding, IntFormat, ParamSpec, QuantParams, QuantizeMode, Quotient,
+    RealFormat, Rounding, Scheme, SymmetricRange, dequantize, pack, params_from_range, quantize,
+    reduce, requantize, requantize_fixed,
 };
 use fewbit::simd::Supported;
-use fewbit::tensor::{self, Reals, RealsMut, TensorParams, TensorQuant};
-use fewbit::{Serial, Status, observe};
+use fewbit::tensor::{
+    self, Multipliers, Reals, RealsMut, TensorParams, TensorQuant, TensorRequantize,
+};
+use fewbit::{Code, Serial, Status, observe};
 use fewbit_testkit::{GuardedBuf, Rng, covered, is_full, report, seed, supported_sets};
 
 /// The parameter and the offsets of an element, for each element in row-major order.
@@ -425,6 +428,64 @@ fn tensors_without_elements() {
             .dequantize::<f32>(&[], &layout, &params, &mut [], &layout, Supported::SCALAR)
             .unwrap();
     }
+}
+
+/// Sums of every layout and granularity, in both modes, between unreadable pages.
+#[test]
+fn requantized_sums_equal_the_contract() {
+    let mut rng = Rng::new(seed() ^ 40);
+    let mut guarded = GuardedBuf::new(1 << 20);
+    for _ in 0..cases(150) {
+        let dims = dims(&mut rng);
+        let [from, to] = [(); 2].map(|()| layout(&mut rng, &dims, 1));
+        let granularity = granularity(&mut rng, dims.len());
+        let code = rng.pick(&[Code::S8, Code::U8]);
+        let (qmin, qmax) = (code.format().qmin(), code.format().qmax());
+        let count = granularity.param_count(&from).unwrap();
+        let reals: Vec<f32> =
+            (0..count).map(|_| rng.unit() * rng.pick(&[1e-6, 0.01, 3.0])).collect();
+        let pairs: Vec<FixedMultiplier> =
+            reals.iter().map(|&m| FixedMultiplier::from_real(f64::from(m)).unwrap()).collect();
+        let (fixed, shifts): (Vec<i32>, Vec<i32>) =
+            pairs.iter().map(|pair| (pair.multiplier, pair.shift)).unzip();
+        let rounding = rng.pick(&[FixedRounding::Single, FixedRounding::Double]);
+        let zeros: Vec<i32> = match rng.below(3) {
+            0 => vec![],
+            _ => (0..count).map(|_| qmin + rng.below(256) as i32).collect(),
+        };
+        let sums: Vec<i32> =
+            (0..from.extent()).map(|_| rng.next_u32() as i32 >> rng.below(32)).collect();
+        let all = elements(granularity, [&from, &to]);
+        for set in supported_sets() {
+            for float in [true, false] {
+                let multipliers = match float {
+                    true => Multipliers::Float(&reals),
+                    false => Multipliers::Fixed { multipliers: &fixed, shifts: &shifts, rounding },
+                };
+                let acc = guarded.at_end(&sums).cast_const();
+                let mut q = vec![0x55; to.extent()];
+                let how = TensorRequantize { code, granularity };
+                // SAFETY: both buffers cover their layouts.
+                let done = unsafe {
+                    let (acc, q) = ((acc, &from), (q.as_mut_ptr(), &to));
+                    tensor::requantize(acc, &how, (&multipliers, &zeros), q, &Serial, set)
+                };
+                done.unwrap();
+                let mut want = vec![0x55; to.extent()];
+                for &([src, dst], param) in &all {
+                    let zero = zeros.get(param).copied().unwrap_or(0);
+                    let (sum, format, clamp) = (sums[src], code.format(), (qmin, qmax));
+                    want[dst] = match float {
+                        true => requantize(sum, reals[param], zero, format, clamp),
+                        false => requantize_fixed(sum, pairs[param], rounding, zero, format, clamp),
+                    } as u8;
+                }
+                assert_eq!(q, want, "{dims:?} {granularity:?} {code:?} float {float}");
+                covered("tensor_requantize", set.set(), all.len() as u64);
+            }
+        }
+    }
+    report();
 }
 
 #[test]

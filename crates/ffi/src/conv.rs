@@ -13,7 +13,9 @@ use crate::version::write_name;
 use core::ffi::{c_char, c_void};
 use core::ptr::NonNull;
 use fewbit::memory::{Allocator, drop_handle, into_handle};
-use fewbit::{Conv, ConvAxis, ConvDesc, ConvRun, Error, FilterLayout, ImageLayout, Status};
+use fewbit::{
+    Conv, ConvAxis, ConvDesc, ConvRun, Error, FilterLayout, ImageLayout, OutputParams, Status,
+};
 
 /// Images [n][spatial...][channel].
 pub const FEWBIT_LAYOUT_NHWC: i32 = 0;
@@ -27,8 +29,8 @@ pub const FEWBIT_FILTER_OIHW: i32 = 1;
 /// A planned convolution. Immutable after creation; threads may share it.
 #[allow(non_camel_case_types, reason = "the name in C")]
 pub struct fewbit_conv {
-    plan: Conv,
-    allocator: Allocator,
+    pub(crate) plan: Conv<'static>,
+    pub(crate) allocator: Allocator,
 }
 
 /// One spatial axis of a convolution.
@@ -85,9 +87,84 @@ pub struct fewbit_conv_desc {
     pub allocator: *const fewbit_allocator,
 }
 
+impl fewbit_conv_desc {
+    /// The library's axes that are not there.
+    pub(crate) fn absent(&self) -> usize {
+        3usize.saturating_sub(self.spatial)
+    }
+
+    /// The description, with its weights or without.
+    ///
+    /// # Safety
+    /// Its arrays can be read as documented.
+    pub(crate) unsafe fn read<'a>(&self, with_weights: bool) -> fewbit::Result<ConvDesc<'a>> {
+        if self.spatial == 0 || self.spatial > 3 {
+            return Err(Error::new(
+                Status::InvalidArgument,
+                "desc.spatial",
+                "is {}, but 1 to 3 spatial axes are possible",
+            )
+            .with(self.spatial));
+        }
+        // The last axes are the given ones; those before them have one pixel.
+        let mut axes = [ConvAxis::NONE; 3];
+        for (to, from) in axes.iter_mut().skip(self.absent()).zip(&self.axes) {
+            *to = ConvAxis {
+                size: from.size,
+                kernel: from.kernel,
+                stride: from.stride.max(1),
+                dilation: from.dilation.max(1),
+                pad_begin: from.pad_begin,
+                pad_end: from.pad_end,
+            };
+        }
+        let layout = match self.layout {
+            FEWBIT_LAYOUT_NHWC => ImageLayout::Nhwc,
+            FEWBIT_LAYOUT_NCHW => ImageLayout::Nchw,
+            other => return Err(unknown("desc.layout", other)),
+        };
+        let filter_layout = match self.filter_layout {
+            FEWBIT_FILTER_OHWI => FilterLayout::Ohwi,
+            FEWBIT_FILTER_OIHW => FilterLayout::Oihw,
+            _ if !with_weights => FilterLayout::Ohwi,
+            other => return Err(unknown("desc.filter_layout", other)),
+        };
+        let codes = self.in_channels.checked_div(self.groups).and_then(|channels| {
+            axes.iter()
+                .try_fold(channels, |product, axis| product.checked_mul(axis.kernel))?
+                .checked_mul(self.out_channels)
+        });
+        if self.groups == 0 {
+            return Err(Error::new(Status::InvalidArgument, "desc.groups", "is 0"));
+        }
+        let (output, activation, activation_mode) = self.output.read()?;
+        // SAFETY: by this function's contract.
+        unsafe {
+            Ok(ConvDesc {
+                in_channels: self.in_channels,
+                out_channels: self.out_channels,
+                groups: self.groups,
+                axes,
+                layout,
+                filter_layout,
+                weights: match with_weights {
+                    true => self.weights.read(codes)?,
+                    false => self.weights.read_multipliers()?,
+                },
+                input: self.input.read()?,
+                bias: self.bias.read(self.out_channels)?,
+                output,
+                activation,
+                activation_mode,
+                residual: self.residual.read()?,
+            })
+        }
+    }
+}
+
 /// An error about one of the library's three axes, named as the description counts them, whose first
 /// `absent` are not there.
-fn named(error: Error, absent: usize) -> Error {
+pub(crate) fn named(error: Error, absent: usize) -> Error {
     let names = ["desc.axes[0]", "desc.axes[1]", "desc.axes[2]"];
     let index = names.iter().position(|name| *name == error.argument);
     match index.and_then(|index| names.get(index.checked_sub(absent)?)) {
@@ -118,66 +195,9 @@ pub unsafe extern "C" fn fewbit_conv_create(
         float_entry(error, |supported| {
             let desc = description("desc", desc)?;
             array("conv", conv, 1)?;
-            if desc.spatial == 0 || desc.spatial > 3 {
-                return Err(Error::new(
-                    Status::InvalidArgument,
-                    "desc.spatial",
-                    "is {}, but 1 to 3 spatial axes are possible",
-                )
-                .with(desc.spatial));
-            }
-            // The last axes are the given ones; those before them have one pixel.
-            let mut axes = [ConvAxis::NONE; 3];
-            for (to, from) in axes.iter_mut().skip(3 - desc.spatial).zip(&desc.axes) {
-                *to = ConvAxis {
-                    size: from.size,
-                    kernel: from.kernel,
-                    stride: from.stride.max(1),
-                    dilation: from.dilation.max(1),
-                    pad_begin: from.pad_begin,
-                    pad_end: from.pad_end,
-                };
-            }
-            let layout = match desc.layout {
-                FEWBIT_LAYOUT_NHWC => ImageLayout::Nhwc,
-                FEWBIT_LAYOUT_NCHW => ImageLayout::Nchw,
-                other => return Err(unknown("desc.layout", other)),
-            };
-            let filter_layout = match desc.filter_layout {
-                FEWBIT_FILTER_OHWI => FilterLayout::Ohwi,
-                FEWBIT_FILTER_OIHW => FilterLayout::Oihw,
-                other => return Err(unknown("desc.filter_layout", other)),
-            };
-            let codes = desc.in_channels.checked_div(desc.groups).and_then(|channels| {
-                axes.iter()
-                    .try_fold(channels, |product, axis| product.checked_mul(axis.kernel))?
-                    .checked_mul(desc.out_channels)
-            });
-            if desc.groups == 0 {
-                return Err(Error::new(Status::InvalidArgument, "desc.groups", "is 0"));
-            }
-            let (output, activation, activation_mode) = desc.output.read()?;
             let allocator = allocator(desc.allocator)?;
-            let plan = Conv::create(
-                &ConvDesc {
-                    in_channels: desc.in_channels,
-                    out_channels: desc.out_channels,
-                    groups: desc.groups,
-                    axes,
-                    layout,
-                    filter_layout,
-                    weights: desc.weights.read(codes)?,
-                    input: desc.input.read()?,
-                    bias: desc.bias.read(desc.out_channels)?,
-                    output,
-                    activation,
-                    activation_mode,
-                    residual: desc.residual.read()?,
-                },
-                supported,
-                &allocator,
-            )
-            .map_err(|error| named(error, 3 - desc.spatial))?;
+            let plan = Conv::create(&desc.read(true)?, supported, &allocator)
+                .map_err(|error| named(error, desc.absent()))?;
             let handle = into_handle(fewbit_conv { plan, allocator }, &allocator, "conv")?;
             conv.write(handle.as_ptr());
             Ok(())
@@ -189,7 +209,7 @@ pub unsafe extern "C" fn fewbit_conv_create(
 ///
 /// # Safety
 /// `conv` is NULL or a live plan.
-unsafe fn plan<'a>(conv: *const fewbit_conv) -> fewbit::Result<&'a Conv> {
+pub(crate) unsafe fn plan<'a>(conv: *const fewbit_conv) -> fewbit::Result<&'a Conv<'static>> {
     not_null("conv", conv)?;
     // SAFETY: a live plan, by this function's contract.
     Ok(unsafe { &(*conv).plan })
@@ -279,6 +299,47 @@ pub unsafe extern "C" fn fewbit_conv_run(
                 y: y.cast(),
             };
             plan(conv)?.run_raw(&run, &Threads::new(parallel_for)?)
+        })
+    }
+}
+
+/// Runs a convolution with FEWBIT_OUTPUT_DYNAMIC_PER_ROW, and writes each image's parameters beside its codes: all
+/// results of an image choose one scale and one zero point.
+///
+/// @param[out] scales  `images` scales.
+/// @param[out] zero_points  As many zero points; may be NULL for FEWBIT_SCHEME_SYMMETRIC, whose are 0. Outputs must not
+///                          overlap inputs, workspace and each other, but y the residual as in fewbit_conv_run.
+/// @return As fewbit_conv_run, whose other parameters these are; FEWBIT_ERROR_UNSUPPORTED for plans with another output.
+///
+/// # Safety
+/// As documented.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fewbit_conv_run_dynamic(
+    conv: *const fewbit_conv,
+    images: usize,
+    x: *const c_void,
+    residual: *const c_void,
+    workspace: *mut c_void,
+    workspace_size: usize,
+    parallel_for: *const fewbit_parallel_for,
+    y: *mut c_void,
+    scales: *mut f32,
+    zero_points: *mut i32,
+    error: *mut fewbit_error,
+) -> fewbit_status {
+    // SAFETY: the documented contract.
+    unsafe {
+        float_entry(error, |_| {
+            let run = ConvRun {
+                images,
+                x: x.cast(),
+                residual: residual.cast(),
+                workspace: workspace.cast(),
+                workspace_size,
+                y: y.cast(),
+            };
+            let params = OutputParams { scales, zero_points };
+            plan(conv)?.run_dynamic_raw(&run, &params, &Threads::new(parallel_for)?)
         })
     }
 }

@@ -15,28 +15,40 @@
 extern crate std;
 
 mod arrays;
+mod batch;
 mod block;
 mod boundary;
 mod conv;
 mod convert;
+mod describe;
+mod gemm;
 mod linear;
 mod observe;
 mod pack;
+mod packed;
 mod plans;
 mod reduce;
 mod requantize;
 mod status;
+mod sums;
 mod tensors;
 mod version;
 
 pub use arrays::*;
+pub use batch::*;
 pub use block::*;
 pub use boundary::{fewbit_parallel_for, fewbit_task};
 pub use conv::*;
 pub use convert::*;
+pub use describe::*;
+pub use gemm::{
+    fewbit_gemm, fewbit_gemm_args, fewbit_gemm_create, fewbit_gemm_desc, fewbit_gemm_destroy,
+    fewbit_gemm_run, fewbit_gemm_workspace,
+};
 pub use linear::*;
 pub use observe::*;
 pub use pack::*;
+pub use packed::*;
 pub use plans::{
     FEWBIT_ACTIVATION_NONE, FEWBIT_ACTIVATION_RELU, FEWBIT_INPUT_CODES,
     FEWBIT_INPUT_DYNAMIC_PER_ROW, FEWBIT_INPUT_DYNAMIC_PER_TENSOR, FEWBIT_INPUT_STATIC,
@@ -50,5 +62,6 @@ pub use status::{
     FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_OUT_OF_MEMORY, FEWBIT_ERROR_OVERLAP,
     FEWBIT_ERROR_UNSUPPORTED, FEWBIT_OK, fewbit_error, fewbit_status, fewbit_status_string,
 };
+pub use sums::*;
 pub use tensors::*;
 pub use version::*;

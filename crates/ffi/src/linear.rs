@@ -6,14 +6,14 @@ use crate::boundary::{
 };
 use crate::plans::{
     allocator, fewbit_allocator, fewbit_bias, fewbit_input, fewbit_output, fewbit_residual,
-    fewbit_weights,
+    fewbit_weights, matrix_codes,
 };
 use crate::status::{fewbit_error, fewbit_status};
 use crate::version::write_name;
 use core::ffi::{c_char, c_void};
 use core::ptr::{NonNull, null};
 use fewbit::memory::{Allocator, drop_handle, into_handle};
-use fewbit::{Error, Linear, LinearDesc, LinearLayout, LinearRun, Status};
+use fewbit::{Error, Linear, LinearDesc, LinearLayout, LinearRun, OutputParams, Status};
 
 /// Weights [out_features][in_features]: an output's weights are contiguous.
 pub const FEWBIT_LAYOUT_NK: i32 = 0;
@@ -23,8 +23,8 @@ pub const FEWBIT_LAYOUT_KN: i32 = 1;
 /// A planned linear layer. Immutable after creation; threads may share it.
 #[allow(non_camel_case_types, reason = "the name in C")]
 pub struct fewbit_linear {
-    plan: Linear,
-    allocator: Allocator,
+    pub(crate) plan: Linear<'static>,
+    pub(crate) allocator: Allocator,
 }
 
 /// A linear layer to plan. Start from FEWBIT_LINEAR_DESC_INIT. Everything is read by the create call only.
@@ -56,13 +56,72 @@ pub struct fewbit_linear_desc {
     pub output: fewbit_output,
     /// NULL: malloc and free.
     pub allocator: *const fewbit_allocator,
+    /// Weight matrices of this shape; 0 is taken as 1. More make a plan for fewbit_linear_run_batch and
+    /// fewbit_linear_run_grouped. Scales and zero points are then one for all, or, as the bias, matrices * out_features,
+    /// matrix by matrix.
+    pub matrices: usize,
+    /// Codes between the first ones of neighbouring matrices; 0: no gaps.
+    pub matrix_stride: usize,
+}
+
+impl fewbit_linear_desc {
+    /// The description, with its weights or without.
+    ///
+    /// # Safety
+    /// Its arrays can be read as documented.
+    pub(crate) unsafe fn read<'a>(&self, with_weights: bool) -> fewbit::Result<LinearDesc<'a>> {
+        let (n, k) = (self.out_features, self.in_features);
+        let (layout, rows, columns) = match self.weight_layout {
+            FEWBIT_LAYOUT_NK => (LinearLayout::Nk, n, k),
+            FEWBIT_LAYOUT_KN => (LinearLayout::Kn, k, n),
+            _ if !with_weights => (LinearLayout::Nk, n, k),
+            other => return Err(unknown("desc.weight_layout", other)),
+        };
+        if self.reserved != 0 {
+            return Err(Error::new(
+                Status::InvalidArgument,
+                "desc.reserved",
+                "is {}, but must be 0",
+            )
+            .with(self.reserved));
+        }
+        let matrices = self.matrices.max(1);
+        let strides = (self.weight_stride, self.matrix_stride);
+        let codes = matrix_codes((matrices, rows, columns), strides);
+        let channels = n.saturating_mul(matrices);
+        let (output, activation, activation_mode) = self.output.read()?;
+        // SAFETY: by this function's contract.
+        unsafe {
+            Ok(LinearDesc {
+                in_features: k,
+                out_features: n,
+                weights: match with_weights {
+                    true => self.weights.read(codes)?,
+                    false => self.weights.read_multipliers()?,
+                },
+                layout,
+                weight_stride: self.weight_stride,
+                input: self.input.read()?,
+                bias: self.bias.read(channels)?,
+                output,
+                activation,
+                activation_mode,
+                residual: self.residual.read()?,
+                matrices,
+                matrix_stride: self.matrix_stride,
+            })
+        }
+    }
 }
 
 /// Packs a linear layer's weights and chooses its kernels: y[m][n] = sum over k of (x[m][k] - zx) * (w[n][k] - zw[n]),
 /// exact in int32, then in this order: s32 bias; for f32 output f32(acc) * (x scale * w scale), f32 bias, residual,
 /// activation; for f16 and bf16 output that, rounded once more; for 8-bit output requantize(acc, (x scale * w scale) /
 /// y scale), with ReLU and clamp as a clamp of the codes, or, with an f32 bias, a residual or another activation, the
-/// f32 result, quantized. The only call on a plan that allocates.
+/// f32 result, quantized. FEWBIT_OUTPUT_FIXED_POINT requantizes in integers only. FEWBIT_OUTPUT_DYNAMIC_PER_ROW is
+/// fewbit_quantize_dynamic of each row of the f32 results. With blocks of weights, f32(acc) * (x scale * w scale) is
+/// instead, block by block from 0, y = fma(f32(acc of the block), x scale * w scale, y). The only call on a plan that
+/// allocates.
 ///
 /// @param[in] desc  The layer.
 /// @param[out] linear  The plan; destroy it with fewbit_linear_destroy. Untouched on error.
@@ -84,44 +143,8 @@ pub unsafe extern "C" fn fewbit_linear_create(
         float_entry(error, |supported| {
             let desc = description("desc", desc)?;
             array("linear", linear, 1)?;
-            let (n, k) = (desc.out_features, desc.in_features);
-            let (layout, rows, columns) = match desc.weight_layout {
-                FEWBIT_LAYOUT_NK => (LinearLayout::Nk, n, k),
-                FEWBIT_LAYOUT_KN => (LinearLayout::Kn, k, n),
-                other => return Err(unknown("desc.weight_layout", other)),
-            };
-            if desc.reserved != 0 {
-                return Err(Error::new(
-                    Status::InvalidArgument,
-                    "desc.reserved",
-                    "is {}, but must be 0",
-                )
-                .with(desc.reserved));
-            }
-            let stride = if desc.weight_stride == 0 { columns } else { desc.weight_stride };
-            let codes = rows
-                .saturating_sub(1)
-                .checked_mul(stride)
-                .and_then(|codes| codes.checked_add(columns));
-            let (output, activation, activation_mode) = desc.output.read()?;
             let allocator = allocator(desc.allocator)?;
-            let plan = Linear::create(
-                &LinearDesc {
-                    in_features: k,
-                    out_features: n,
-                    weights: desc.weights.read(codes)?,
-                    layout,
-                    weight_stride: desc.weight_stride,
-                    input: desc.input.read()?,
-                    bias: desc.bias.read(n)?,
-                    output,
-                    activation,
-                    activation_mode,
-                    residual: desc.residual.read()?,
-                },
-                supported,
-                &allocator,
-            )?;
+            let plan = Linear::create(&desc.read(true)?, supported, &allocator)?;
             let handle = into_handle(fewbit_linear { plan, allocator }, &allocator, "linear")?;
             linear.write(handle.as_ptr());
             Ok(())
@@ -133,7 +156,7 @@ pub unsafe extern "C" fn fewbit_linear_create(
 ///
 /// # Safety
 /// `linear` is NULL or a live plan.
-unsafe fn plan<'a>(linear: *const fewbit_linear) -> fewbit::Result<&'a Linear> {
+pub(crate) unsafe fn plan<'a>(linear: *const fewbit_linear) -> fewbit::Result<&'a Linear<'static>> {
     not_null("linear", linear)?;
     // SAFETY: a live plan, by this function's contract.
     Ok(unsafe { &(*linear).plan })
@@ -196,7 +219,8 @@ pub unsafe extern "C" fn fewbit_linear_workspace(
 ///                x, y and workspace must not overlap.
 /// @param[out] error  May be NULL.
 /// @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_INVALID_ARGUMENT, FEWBIT_ERROR_BUFFER_TOO_SMALL (workspace),
-///         FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP. y is untouched then.
+///         FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP, FEWBIT_ERROR_UNSUPPORTED (FEWBIT_OUTPUT_DYNAMIC_PER_ROW). y is
+///         untouched then.
 ///
 /// # Safety
 /// As documented.
@@ -281,6 +305,59 @@ pub unsafe extern "C" fn fewbit_linear_run_range(
             };
             let range = (row_begin..row_end, col_begin..col_end);
             plan(linear)?.run_raw(&run, &Threads::new(parallel_for)?, range)
+        })
+    }
+}
+
+/// Runs a plan with FEWBIT_OUTPUT_DYNAMIC_PER_ROW, and writes each row's parameters beside its codes. Whole rows only,
+/// as all results of a row choose its parameters: some rows of a call of `rows` rows, for engines that split the work
+/// themselves, or 0 to `rows`. The results are the same, whatever the ranges.
+///
+/// @param[in] residual, residual_stride  As fewbit_linear_run_range.
+/// @param[in] row_begin, row_end  Rows, 0 <= row_begin <= row_end <= rows.
+/// @param[out] scales  `rows` scales; those of rows beyond the range stay as they are.
+/// @param[out] zero_points  As many zero points; may be NULL for FEWBIT_SCHEME_SYMMETRIC, whose are 0. Outputs must not
+///                          overlap inputs, workspace and each other, but y the residual as in fewbit_linear_run_range.
+/// @return As fewbit_linear_run, whose other parameters these are; FEWBIT_ERROR_UNSUPPORTED for plans with another
+///         output.
+///
+/// # Safety
+/// As documented.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fewbit_linear_run_dynamic(
+    linear: *const fewbit_linear,
+    rows: usize,
+    x: *const c_void,
+    x_stride: usize,
+    residual: *const c_void,
+    residual_stride: usize,
+    workspace: *mut c_void,
+    workspace_size: usize,
+    parallel_for: *const fewbit_parallel_for,
+    y: *mut c_void,
+    y_stride: usize,
+    scales: *mut f32,
+    zero_points: *mut i32,
+    row_begin: usize,
+    row_end: usize,
+    error: *mut fewbit_error,
+) -> fewbit_status {
+    // SAFETY: the documented contract.
+    unsafe {
+        float_entry(error, |_| {
+            let run = LinearRun {
+                rows,
+                x: x.cast(),
+                x_stride,
+                residual: residual.cast(),
+                residual_stride,
+                workspace: workspace.cast(),
+                workspace_size,
+                y: y.cast(),
+                y_stride,
+            };
+            let (params, range) = (OutputParams { scales, zero_points }, row_begin..row_end);
+            plan(linear)?.run_dynamic_raw(&run, &params, &Threads::new(parallel_for)?, range)
         })
     }
 }

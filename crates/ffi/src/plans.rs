@@ -2,6 +2,7 @@
 
 use crate::arrays::fewbit_quant_params;
 use crate::boundary::{array, slice, unknown};
+use crate::requantize::fixed_rounding;
 use crate::tensors::{
     FEWBIT_BF16, FEWBIT_F16, FEWBIT_F32, FEWBIT_S8, FEWBIT_S32, FEWBIT_U8, real, scheme,
     symmetric_range,
@@ -47,6 +48,14 @@ pub const FEWBIT_ACTIVATION_MODE_FLOAT: i32 = 0;
 /// The activation of intermediate codes by a table of 256, as operators computed one by one give it.
 pub const FEWBIT_ACTIVATION_MODE_TABLE: i32 = 1;
 
+/// 8-bit output under the parameters given, in floats.
+pub const FEWBIT_OUTPUT_STATIC: i32 = 0;
+/// 8-bit output under the parameters given, requantized by fixed point, in integers only.
+pub const FEWBIT_OUTPUT_FIXED_POINT: i32 = 1;
+/// 8-bit output under parameters that each row's results choose in the run (convolution: each image's); it is run by
+/// fewbit_linear_run_dynamic and fewbit_conv_run_dynamic.
+pub const FEWBIT_OUTPUT_DYNAMIC_PER_ROW: i32 = 2;
+
 /// Where create calls take memory from, and destroy calls give it back. Must be callable from any thread that
 /// creates or destroys. Must not throw, nor leave by longjmp.
 #[allow(non_camel_case_types, reason = "the name in C")]
@@ -70,16 +79,24 @@ pub struct fewbit_weights {
     pub data: *const c_void,
     /// FEWBIT_S8 or FEWBIT_U8.
     pub dtype: i32,
-    /// Must be 0.
-    pub reserved: i32,
-    /// Scales, finite and greater than 0.
+    /// 0; or, for linear layers, how many neighbouring weights of a channel, along K, share a scale: a multiple of 16,
+    /// the last block of a channel may be shorter. Then results are real: no s32 bias or output, no fixed point, no table.
+    pub block: i32,
+    /// Scales, finite and greater than 0. May be NULL where there are multipliers.
     pub scales: *const f32,
-    /// 1, or one for each output channel.
+    /// 1, or one for each output channel; with blocks [out_features][ceil(in_features / block)].
     pub scale_count: usize,
     /// Zero points within the codes; NULL: all 0.
     pub zero_points: *const i32,
-    /// 0 with NULL; 1, or one for each output channel.
+    /// 0 with NULL; 1, or as many as scales can be.
     pub zero_point_count: usize,
+    /// For FEWBIT_OUTPUT_FIXED_POINT: what sums are multiplied by, multiplier * 2^(shift - 31), as
+    /// fewbit_fixed_multiplier gives it; the scales are not used then. NULL: made of the scales.
+    pub multipliers: *const i32,
+    /// Their shifts, -31..30.
+    pub shifts: *const i32,
+    /// 0 with NULL; 1, or one for each output channel.
+    pub multiplier_count: usize,
 }
 
 /// What a plan reads.
@@ -117,7 +134,9 @@ pub struct fewbit_bias {
     pub reserved: i32,
 }
 
-/// What a plan writes.
+/// What a plan writes. The order of operations, whatever the output: the exact sum, an s32 bias included; the scales; the
+/// f32 bias; the residual; the activation; the output's type. (8-bit output without f32 bias and residual, and with no
+/// activation, ReLU or a clamp, is requantized from the sum in one step, the activation as bounds of the codes.)
 #[allow(non_camel_case_types, reason = "the name in C")]
 #[derive(Clone, Copy)]
 #[repr(C)]
@@ -126,18 +145,29 @@ pub struct fewbit_output {
     pub dtype: i32,
     /// FEWBIT_ACTIVATION_*; with s32 output none or ReLU.
     pub activation: i32,
-    /// For 8-bit outputs.
+    /// For 8-bit outputs but FEWBIT_OUTPUT_DYNAMIC_PER_ROW.
     pub params: fewbit_quant_params,
     /// FEWBIT_ACTIVATION_CLAMP: the smallest result; FEWBIT_ACTIVATION_LEAKY_RELU: the slope.
     pub alpha: f32,
     /// FEWBIT_ACTIVATION_CLAMP: the largest result.
     pub beta: f32,
-    /// FEWBIT_ACTIVATION_MODE_*; the table is for 8-bit outputs without f32 bias and residual.
+    /// FEWBIT_ACTIVATION_MODE_*; the table is for 8-bit outputs of parameters given, without f32 bias and residual.
     pub mode: i32,
     /// FEWBIT_ACTIVATION_MODE_TABLE: the intermediate codes, FEWBIT_S8 or FEWBIT_U8.
     pub table_dtype: i32,
     /// FEWBIT_ACTIVATION_MODE_TABLE: their parameters.
     pub table_params: fewbit_quant_params,
+    /// FEWBIT_OUTPUT_*; other than FEWBIT_OUTPUT_STATIC for 8-bit outputs only. FEWBIT_OUTPUT_FIXED_POINT takes no
+    /// dynamic input, no f32 bias, no residual, and of activations none, ReLU, a clamp, or any by table; its multipliers
+    /// are those of the weights, or made of the scales: input scale * weight scale / output scale in double precision,
+    /// then fewbit_fixed_multiplier.
+    pub quantization: i32,
+    /// FEWBIT_OUTPUT_FIXED_POINT: FEWBIT_FIXED_*.
+    pub rounding: i32,
+    /// FEWBIT_OUTPUT_DYNAMIC_PER_ROW: FEWBIT_SCHEME_*.
+    pub scheme: i32,
+    /// FEWBIT_OUTPUT_DYNAMIC_PER_ROW: FEWBIT_RANGE_*.
+    pub range: i32,
 }
 
 /// What is added to each result before the activation: a tensor of the result's shape that each run is given.
@@ -153,7 +183,23 @@ pub struct fewbit_residual {
     pub params: fewbit_quant_params,
 }
 
-fn code(name: &'static str, dtype: i32) -> Result<Code> {
+/// The codes of matrices that lie `strides.1` apart and have rows that lie `strides.0` apart; 0: no gaps. `None`: more
+/// than memory.
+pub(crate) fn matrix_codes(
+    (matrices, rows, columns): (usize, usize, usize),
+    strides: (usize, usize),
+) -> Option<usize> {
+    let stride = if strides.0 == 0 { columns } else { strides.0 };
+    let apart = match strides.1 {
+        0 => rows.checked_mul(stride)?,
+        given => given,
+    };
+    let before = apart.checked_mul(matrices.saturating_sub(1))?;
+    let rows = rows.saturating_sub(1).checked_mul(stride)?;
+    before.checked_add(rows)?.checked_add(columns)
+}
+
+pub(crate) fn code(name: &'static str, dtype: i32) -> Result<Code> {
     match dtype {
         FEWBIT_S8 => Ok(Code::S8),
         FEWBIT_U8 => Ok(Code::U8),
@@ -182,7 +228,10 @@ impl fewbit_weights {
             "desc",
             "describes a size beyond memory",
         ))?;
-        must_be_zero("desc.weights.reserved", self.reserved)?;
+        let block = usize::try_from(self.block).map_err(|_| {
+            let error = Error::new(Status::InvalidArgument, "desc.weights.block", "is {}");
+            error.with(self.block)
+        })?;
         array("desc.weights.data", self.data.cast::<u8>(), codes)?;
         array("desc.weights.scales", self.scales, self.scale_count)?;
         array("desc.weights.zero_points", self.zero_points, self.zero_point_count)?;
@@ -200,6 +249,37 @@ impl fewbit_weights {
                 codes: slice(self.data.cast(), codes),
                 scales: slice(self.scales, self.scale_count),
                 zero_points: slice(self.zero_points, self.zero_point_count),
+                block,
+                ..self.read_multipliers()?
+            }
+        })
+    }
+
+    /// The multipliers alone: what a plan of packed weights takes from here.
+    ///
+    /// # Safety
+    /// The multipliers and shifts can be read for their count.
+    pub(crate) unsafe fn read_multipliers<'a>(&self) -> Result<Weights<'a>> {
+        array("desc.weights.multipliers", self.multipliers, self.multiplier_count)?;
+        array("desc.weights.shifts", self.shifts, self.multiplier_count)?;
+        let multipliers = !self.multipliers.is_null() || !self.shifts.is_null();
+        if multipliers && self.multiplier_count == 0 {
+            return Err(Error::new(
+                Status::InvalidArgument,
+                "desc.weights.multiplier_count",
+                "is 0, but there are multipliers",
+            ));
+        }
+        // SAFETY: checked, and readable by this function's contract.
+        Ok(unsafe {
+            Weights {
+                code: Code::S8,
+                codes: &[],
+                scales: &[],
+                zero_points: &[],
+                block: 0,
+                multipliers: slice(self.multipliers, self.multiplier_count),
+                shifts: slice(self.shifts, self.multiplier_count),
             }
         })
     }
@@ -283,13 +363,35 @@ impl fewbit_output {
             ),
             other => return Err(unknown("desc.output.mode", other)),
         };
+        let codes = |code: Code| match self.quantization {
+            FEWBIT_OUTPUT_STATIC => Ok(Output::Codes(code, self.params.into())),
+            FEWBIT_OUTPUT_FIXED_POINT => {
+                let rounding = fixed_rounding("desc.output.rounding", self.rounding)?;
+                Ok(Output::FixedPoint(code, self.params.into(), rounding))
+            }
+            FEWBIT_OUTPUT_DYNAMIC_PER_ROW => {
+                let spec = ParamSpec {
+                    format: code.format(),
+                    scheme: scheme("desc.output.scheme", self.scheme)?,
+                    range: symmetric_range("desc.output.range", self.range)?,
+                    power_of_two: false,
+                };
+                Ok(Output::DynamicPerRow(code, spec))
+            }
+            other => Err(unknown("desc.output.quantization", other)),
+        };
         let output = match self.dtype {
+            FEWBIT_S8 => codes(Code::S8)?,
+            FEWBIT_U8 => codes(Code::U8)?,
+            _ if self.quantization != FEWBIT_OUTPUT_STATIC => {
+                let text = "is {}, but only 8-bit output is quantized";
+                let error = Error::new(Status::Unsupported, "desc.output.quantization", text);
+                return Err(error.with(self.quantization));
+            }
             FEWBIT_S32 => Output::S32,
             FEWBIT_F32 | FEWBIT_F16 | FEWBIT_BF16 => {
                 Output::Real(real("desc.output.dtype", self.dtype)?)
             }
-            FEWBIT_S8 => Output::Codes(Code::S8, self.params.into()),
-            FEWBIT_U8 => Output::Codes(Code::U8, self.params.into()),
             other => {
                 return Err(Error::new(
                     Status::Unsupported,

@@ -18,6 +18,15 @@ pub const FEWBIT_FIXED_DOUBLE: i32 = 0;
 /// Fixed-point rounding: once, ties upwards (TFLITE_SINGLE_ROUNDING, ruy, CMSIS-NN).
 pub const FEWBIT_FIXED_SINGLE: i32 = 1;
 
+/// One of FEWBIT_FIXED_*.
+pub(crate) fn fixed_rounding(name: &'static str, rounding: i32) -> Result<FixedRounding> {
+    match rounding {
+        FEWBIT_FIXED_DOUBLE => Ok(FixedRounding::Double),
+        FEWBIT_FIXED_SINGLE => Ok(FixedRounding::Single),
+        other => Err(unknown(name, other)),
+    }
+}
+
 fn check_multiplier(multiplier: f32) -> Result<()> {
     if (0.0..f32::INFINITY).contains(&multiplier) {
         return Ok(());
@@ -168,11 +177,7 @@ unsafe fn requantize_fixed_array(
                 .with(fixed.multiplier)
                 .with(fixed.shift));
             }
-            let rounding = match fixed.rounding {
-                FEWBIT_FIXED_DOUBLE => FixedRounding::Double,
-                FEWBIT_FIXED_SINGLE => FixedRounding::Single,
-                other => return Err(unknown("rounding", other)),
-            };
+            let rounding = fixed_rounding("rounding", fixed.rounding)?;
             let zero_point = fixed.zero_point;
             fewbit::check_params(QuantParams { scale: 1.0, zero_point }, format, "zero_point")?;
             apart(array("acc", acc, n)?, array("q", q, n)?)?;

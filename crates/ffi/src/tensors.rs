@@ -152,7 +152,9 @@ pub(crate) fn symmetric_range(name: &'static str, value: i32) -> Result<Symmetri
 
 /// # Safety
 /// `spec` is NULL or a description that can be read.
-unsafe fn tensor_quant(spec: *const fewbit_tensor_quant) -> Result<(TensorQuant, RealFormat)> {
+pub(crate) unsafe fn tensor_quant(
+    spec: *const fewbit_tensor_quant,
+) -> Result<(TensorQuant, RealFormat)> {
     // SAFETY: a plain struct of integers with a leading size; the rest by this function's contract.
     let spec = unsafe { description("spec", spec)? };
     let params = ParamSpec {
@@ -210,7 +212,7 @@ fn reals(
 
 /// # Safety
 /// `shape` is NULL or a description that can be read.
-unsafe fn layout(
+pub(crate) unsafe fn layout(
     name: &'static str,
     shape: *const fewbit_shape,
     codes_per_byte: usize,

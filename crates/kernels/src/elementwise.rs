@@ -2,6 +2,7 @@
 //! macro that turns one generic body into one row an instruction set.
 
 use core::mem::MaybeUninit;
+use fewbit_simd::prefetch;
 
 /// One step of an op: the work on one vector.
 pub(crate) trait Step {
@@ -52,6 +53,10 @@ pub(crate) trait Step {
 /// anyone reads them. Below, going around would cost the cache's speed.
 const STREAM: usize = 32 << 20;
 
+/// Bytes ahead of the source that are asked for where it comes from memory: what arithmetic between loads leaves
+/// undiscovered.
+const AHEAD: usize = 2048;
+
 /// The line that stores around the caches should fill.
 const LINE: usize = 64;
 
@@ -66,7 +71,8 @@ pub(crate) fn streams<S, D>(elements: usize) -> bool {
 const GATHER: usize = 64;
 
 /// Applies `op` to a run of `n` elements. A side with stride 1 is worked on in place; the other is
-/// gathered into, or scattered from, a small buffer, so that the arithmetic stays in vectors.
+/// gathered into, or scattered from, a small buffer, so that the arithmetic stays in vectors. With `stream`,
+/// results go around the caches; it tells where the source of the work that follows is.
 ///
 /// # Safety
 /// Within an entry compiled for the step's instruction set; for every `i < n`, `src + i *
@@ -80,10 +86,12 @@ pub(crate) unsafe fn run<S: Step>(
     dst: *mut S::Dst,
     dst_stride: usize,
     n: usize,
-    stream: bool,
+    stream: Option<*const S::Src>,
 ) {
+    let size = size_of::<S::Src>();
     let in_place = src_stride == 1 && dst_stride == 1;
-    let stream = S::STREAMS && stream && in_place && dst.is_aligned();
+    let next = stream.unwrap_or(src).cast::<u8>();
+    let stream = S::STREAMS && stream.is_some() && in_place && dst.is_aligned();
     let mut gathered = [MaybeUninit::<S::Src>::uninit(); GATHER];
     let mut scattered = [MaybeUninit::<S::Dst>::uninit(); GATHER];
     let mut first = 0;
@@ -117,6 +125,13 @@ pub(crate) unsafe fn run<S: Step>(
                     while len - at >= 4 * S::LANES
                         && op.step_4::<true>(from.add(at), to.add(at), first + at)
                     {
+                        prefetch_ahead(
+                            from.cast(),
+                            at * size,
+                            len * size,
+                            next,
+                            4 * S::LANES * size,
+                        );
                         at += 4 * S::LANES;
                     }
                 } else {
@@ -138,6 +153,19 @@ pub(crate) unsafe fn run<S: Step>(
             }
         }
         first += len;
+    }
+}
+
+/// Asks for `bytes` of the source [`AHEAD`] of those at `at`; those that would lie behind the source's `end` are
+/// asked for at `next`, where the work goes on.
+#[inline(always)]
+fn prefetch_ahead(src: *const u8, at: usize, end: usize, next: *const u8, bytes: usize) {
+    let ahead = at + AHEAD;
+    let from = if ahead < end { src.wrapping_add(ahead) } else { next.wrapping_add(ahead - end) };
+    let mut line = 0;
+    while line < bytes {
+        prefetch(from.wrapping_add(line));
+        line += LINE;
     }
 }
 

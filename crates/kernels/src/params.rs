@@ -47,8 +47,8 @@ pub(crate) struct Run<S, D> {
     pub dst: *mut D,
     pub dst_stride: usize,
     pub n: usize,
-    /// Whether results go around the caches.
-    pub stream: bool,
+    /// If results go around the caches: where the source of the next run is, or what follows the last.
+    pub stream: Option<*const S>,
 }
 
 impl<S, D> Run<S, D> {
@@ -62,7 +62,8 @@ impl<S, D> Run<S, D> {
         unsafe {
             let src = self.src.add(first * self.src_stride);
             let dst = self.dst.add(first * self.dst_stride);
-            Run { src, dst, n, ..self }
+            let stream = self.stream.map(|next| next.wrapping_add(first * self.src_stride));
+            Run { src, dst, n, stream, ..self }
         }
     }
 
@@ -88,13 +89,17 @@ impl<S, D> Run<S, D> {
         unsafe {
             let src = self.src.add(row * rows.src_stride);
             let dst = self.dst.add(row * rows.dst_stride);
-            Run { src, dst, ..self }
+            let stream = self.stream.map(|_| src.wrapping_add(rows.src_stride));
+            Run { src, dst, stream, ..self }
         }
     }
 }
 
-/// Elements whose parameters are prepared at once.
-pub(crate) const TILE: usize = 512;
+/// Elements whose parameters are prepared at once, at most: as many as make a row's part worth the page that it
+/// lies on; the parameters are then read from the second cache.
+pub(crate) const TILE: usize = 2048;
+/// The same of rows that follow each other in memory: the parameters stay in the first cache.
+const SHORT_TILE: usize = 512;
 /// Shorter runs, if they follow each other, are taken together.
 const SHORT: usize = 128;
 /// The longest vector of any row.
@@ -189,7 +194,8 @@ pub(crate) unsafe fn grid<V: Lanes, O: Op<V>>(op: &O, grid: &Grid<O::Src, O::Dst
         return;
     }
     let stream = V::STREAMS && streams::<O::Src, O::Dst>(n.saturating_mul(rows.count));
-    let run = Run { src, src_stride, dst, dst_stride, n, stream };
+    let behind = stream.then_some(src.wrapping_add(n));
+    let run = Run { src, src_stride, dst, dst_stride, n, stream: behind };
     let joined = rows.src_stride == n && rows.dst_stride == n && src_stride == 1 && dst_stride == 1;
     let short = joined && n < SHORT && rows.count > 1;
     let params = Each::<V>::new(factors, zero_points);
@@ -316,7 +322,8 @@ unsafe fn blocks<V: Lanes, O: Op<V>>(
             let mut part = run.part(first * run.n, count * run.n);
             // Up to the first line there would be steps of other lengths than the vector's, and
             // vectors behind them that begin within a block.
-            part.stream &= line_head(part.dst).is_multiple_of(V::LANES);
+            let stream = part.stream.is_some() && line_head(part.dst).is_multiple_of(V::LANES);
+            part.stream = stream.then_some(part.src.wrapping_add(part.n));
             let by_vector = if direct {
                 ByVector { each: params.from(first), shift: vectors.trailing_zeros() }
             } else {
@@ -355,7 +362,7 @@ unsafe fn tiles<V: Lanes, O: Op<V>>(
     // Never 0, as `grid` has seen, but the compiler does not: without it there would be panic paths.
     let n = run.n.max(1);
     let elements = n * rows.count;
-    let tile_len = if short { ((TILE / n).min(rows.count) * n).max(1) } else { TILE };
+    let tile_len = if short { ((SHORT_TILE / n).min(rows.count) * n).max(1) } else { TILE };
     // Short rows become longer ones: one of them all where each tile has its own parameters, otherwise
     // one a tile, of which the last may be shorter.
     let width = match (short, shared) {

@@ -29,6 +29,23 @@ pub(crate) trait Real {
         unsafe { Self::load::<V>(from, n) }
     }
 
+    /// [`load_quiet`](Real::load_quiet) of four whole vectors.
+    ///
+    /// # Safety
+    /// As [`load`](Real::load).
+    #[inline(always)]
+    unsafe fn load_quiet_4<V: HalfLanes>(from: *const Self::Stored) -> [V::F32; 4] {
+        // SAFETY: by this function's contract.
+        unsafe {
+            [
+                Self::load_quiet::<V>(from, V::LANES),
+                Self::load_quiet::<V>(from.add(V::LANES), V::LANES),
+                Self::load_quiet::<V>(from.add(2 * V::LANES), V::LANES),
+                Self::load_quiet::<V>(from.add(3 * V::LANES), V::LANES),
+            ]
+        }
+    }
+
     /// Stores `n` lanes rounded to the nearest number, ties to even; overflow to infinity.
     ///
     /// # Safety
@@ -165,7 +182,46 @@ impl Real for F16 {
         // SAFETY: by this function's contract.
         unsafe { V::mul_odd(steps, scale) }
     }
+
+    /// As [`Bf16`]'s: a product that f32 rounds to a tie of f16 has bit 12 alone of the lower 13. Where f16's
+    /// numbers are subnormal ties are other bits, but without a scale below the least normal number only 0 is
+    /// there.
+    #[inline(always)]
+    unsafe fn store_products_4<V: HalfLanes, const STREAM: bool>(
+        to: *mut u16,
+        [a, b, c, d]: [V::F32; 4],
+        [s0, s1, s2, s3]: [V::F32; 4],
+    ) {
+        // SAFETY: by this function's contract.
+        unsafe {
+            let [p0, p1, p2, p3] = [V::mul(a, s0), V::mul(b, s1), V::mul(c, s2), V::mul(d, s3)];
+            let ties = V::splat_i32(HALF);
+            let ends = [
+                V::add_i32(V::shl::<3>(V::bits(p0)), ties),
+                V::add_i32(V::shl::<3>(V::bits(p1)), ties),
+                V::add_i32(V::shl::<3>(V::bits(p2)), ties),
+                V::add_i32(V::shl::<3>(V::bits(p3)), ties),
+            ];
+            // Positive numbers order as their bits do.
+            let least = V::min_i32(
+                V::min_i32(V::bits(s0), V::bits(s1)),
+                V::min_i32(V::bits(s2), V::bits(s3)),
+            );
+            let normal = V::splat_i32(F16_NORMAL.to_bits() as i32);
+            let small = V::select_gt(normal, least, normal, V::splat_i32(0));
+            if !V::any_low_zero(ends) && V::is_zero(small) {
+                Self::store_4::<V, STREAM>(to, [p0, p1, p2, p3]);
+            } else {
+                let odd =
+                    [V::mul_odd(a, s0), V::mul_odd(b, s1), V::mul_odd(c, s2), V::mul_odd(d, s3)];
+                Self::store_4::<V, STREAM>(to, odd);
+            }
+        }
+    }
 }
+
+/// The least normal number of f16, 2^-14.
+const F16_NORMAL: f32 = 6.103_515_6e-5;
 
 pub(crate) struct Bf16;
 
@@ -187,6 +243,30 @@ impl Real for Bf16 {
     unsafe fn load_quiet<V: HalfLanes>(from: *const u16, n: usize) -> V::F32 {
         // SAFETY: by this function's contract.
         unsafe { V::bf16_to_f32(V::load_u16(from, n)) }
+    }
+
+    /// Without a NaN there is nothing to be made quiet, and four vectors share the question.
+    #[inline(always)]
+    unsafe fn load_quiet_4<V: HalfLanes>(from: *const u16) -> [V::F32; 4] {
+        // SAFETY: by this function's contract.
+        unsafe {
+            let at = |i: usize| from.wrapping_add(i * V::LANES);
+            let v = [
+                Self::load::<V>(from, V::LANES),
+                Self::load::<V>(at(1), V::LANES),
+                Self::load::<V>(at(2), V::LANES),
+                Self::load::<V>(at(3), V::LANES),
+            ];
+            if V::is_zero_without_nan(V::splat_i32(0), v) {
+                return v;
+            }
+            [
+                Self::load_quiet::<V>(from, V::LANES),
+                Self::load_quiet::<V>(at(1), V::LANES),
+                Self::load_quiet::<V>(at(2), V::LANES),
+                Self::load_quiet::<V>(at(3), V::LANES),
+            ]
+        }
     }
 
     #[inline(always)]

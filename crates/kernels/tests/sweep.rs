@@ -1,17 +1,24 @@
 //! Conversion and quantization kernels over all 2^32 f32: a sample by default, every one with
-//! `FEWBIT_EXHAUSTIVE=1`.
+//! `FEWBIT_EXHAUSTIVE=1`:
+//!
+//! ```sh
+//! FEWBIT_EXHAUSTIVE=1 cargo test --release -p fewbit-kernels --test sweep -- --nocapture
+//! ```
+//!
+//! Portable quantizers, which are the contract's own arithmetic and as slow, then take every sixteenth block.
 
 mod common;
 
 use common::{count, runnable};
 use fewbit_kernels::Rows;
 use fewbit_kernels::convert::{self, ConvertArgs, ConvertFn};
-use fewbit_kernels::quantize::{self, QuantizeArgs, QuantizeFn};
+use fewbit_kernels::quantize::{F32_S8, F32_U8, QuantizeArgs, QuantizeFn};
 use fewbit_kernels::registry::{Bound, Row};
 use fewbit_scheme::float16;
 use fewbit_scheme::fp8::{self, Overflow};
-use fewbit_scheme::{IntFormat, QuantParams, QuantizeMode, Quotient, Rounding};
-use fewbit_testkit::{Rng, report, seed};
+use fewbit_scheme::{IntFormat, QuantParams, QuantizeMode, Quotient, Rounding, quantize};
+use fewbit_simd::IsaSet;
+use fewbit_testkit::{Rng, is_exhaustive, report, seed};
 use std::fmt::LowerHex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -129,21 +136,38 @@ struct Table {
 }
 
 fn tables() -> [Table; 2] {
-    [(quantize::F32_S8, IntFormat::S8), (quantize::F32_U8, IntFormat::U8)]
-        .map(|(rows, format)| Table { rows, runnable: runnable(rows), format })
+    [(F32_S8, IntFormat::S8), (F32_U8, IntFormat::U8)].map(|(rows, format)| Table {
+        rows,
+        runnable: runnable(rows),
+        format,
+    })
 }
 
-/// Values to every row of a table, against the contract.
+/// The codes of values.
+fn contract(values: &[f32], code: impl Fn(f32) -> i32) -> Vec<u8> {
+    values.iter().map(|&x| code(x) as u8).collect()
+}
+
+/// Values to every row of a table, against the contract; to the portable one if that is asked for.
 fn quantizing(
     Table { rows, runnable, format }: &Table,
     params: QuantParams,
     mode: QuantizeMode,
+    portable: bool,
     block: &[f32],
 ) {
     let mut got = vec![0_u8; block.len()];
-    let want: Vec<u8> =
-        block.iter().map(|&x| fewbit_scheme::quantize(x, params, *format, mode) as u8).collect();
+    // What is constant here lets the compiler use vectors, for the contract too.
+    let usual = QuantizeMode { rounding: Rounding::HalfEven, quotient: Quotient::Divide };
+    let want: Vec<u8> = match *format {
+        _ if mode != usual => contract(block, |x| quantize(x, params, *format, mode)),
+        IntFormat::S8 => contract(block, |x| quantize(x, params, IntFormat::S8, usual)),
+        _ => contract(block, |x| quantize(x, params, IntFormat::U8, usual)),
+    };
     for &row in runnable {
+        if row.row().required == IsaSet::SCALAR && !portable {
+            continue;
+        }
         count(rows, row, block.len());
         let args = QuantizeArgs {
             src: block.as_ptr().cast(),
@@ -195,7 +219,12 @@ fn f32_to_codes() {
             let zero_points = [0, format.qmin() + 117, [format.qmin(), format.qmax()][i % 2]];
             let params = QuantParams { scale, zero_point: zero_points[i % 3] };
             let mode = if i % 4 == 3 { modes()[1 + i / 4 % 3] } else { modes()[0] };
-            blocks(30_011, |block| quantizing(table, params, mode, block));
+            let mut number = 0;
+            blocks(30_011, |block| {
+                let portable = number % 16 == 0 || table.runnable.len() == 1 || !is_exhaustive();
+                quantizing(table, params, mode, portable, block);
+                number += 1;
+            });
             println!("{format:?} {params:?} {mode:?}: equal");
         }
     };
@@ -226,7 +255,7 @@ fn ties_of_many_scales() {
                     x = x.next_up();
                 }
             }
-            quantizing(table, QuantParams { scale, zero_point }, modes()[i % 4], &values);
+            quantizing(table, QuantParams { scale, zero_point }, modes()[i % 4], true, &values);
         }
     }
     report();

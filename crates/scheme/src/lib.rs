@@ -30,4 +30,5 @@ pub use quantize::{
 };
 pub use requantize::{
     FixedMultiplier, FixedRounding, requantize, requantize_fixed, rescale, rescale_fixed, scale,
+    scale_blocks,
 };

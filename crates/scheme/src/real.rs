@@ -33,6 +33,7 @@ pub fn canonical(x: f32) -> f32 {
 }
 
 /// The nearest integer, ties to even; -0 and NaN are kept.
+#[inline]
 pub fn round_half_even(x: f32) -> f32 {
     const TWO_23: f32 = 8_388_608.0;
     let magnitude = x.abs();

@@ -61,6 +61,13 @@ impl FixedMultiplier {
         Some(FixedMultiplier { multiplier: multiplier as i32, shift: exponent })
     }
 
+    /// The multiplier of sums of products of codes: [`from_real`](FixedMultiplier::from_real) of
+    /// `input * weight / output`, evaluated in f64, where the product is exact and the quotient is rounded once.
+    /// TensorFlow Lite's of convolutions and per-channel fully connected layers.
+    pub fn from_scales(input: f32, weight: f32, output: f32) -> Option<FixedMultiplier> {
+        FixedMultiplier::from_real(input as f64 * weight as f64 / output as f64)
+    }
+
     /// Whether both fields are in their ranges.
     pub const fn is_valid(self) -> bool {
         self.multiplier >= 0 && self.shift >= -31 && self.shift <= 30
@@ -172,5 +179,24 @@ pub fn rescale_fixed(
 pub fn scale(acc: i32, row_factor: f32, column_factor: f32, bias: Option<f32>, relu: bool) -> f32 {
     let product = acc as f32 * (row_factor * column_factor);
     let y = real::canonical(bias.map_or(product, |bias| product + bias));
+    if relu && 0.0 > y { 0.0 } else { y }
+}
+
+/// The float epilogue of an int8 product whose weights have a scale for each block along k: `factors[b]` is that of
+/// block `b`, and `sums[b]` the exact sum of the block. Block by block, in order, from +0:
+/// `y = fma(f32(sums[b]), row_factor * factors[b], y)`; then `+ bias`, NaN made canonical, negative results made 0 if
+/// `relu` (a NaN stays). Only the multiply-add is fused.
+pub fn scale_blocks(
+    sums: &[i32],
+    row_factor: f32,
+    factors: &[f32],
+    bias: Option<f32>,
+    relu: bool,
+) -> f32 {
+    let chain = sums
+        .iter()
+        .zip(factors)
+        .fold(0.0, |y, (&sum, factor)| real::fma(sum as f32, row_factor * factor, y));
+    let y = real::canonical(bias.map_or(chain, |bias| chain + bias));
     if relu && 0.0 > y { 0.0 } else { y }
 }

@@ -47,14 +47,19 @@ pub fn fraction(grid: &str, stride: usize) -> usize {
     stride
 }
 
+/// Whether sweeps over all f32 take every one: `FEWBIT_EXHAUSTIVE=1`.
+pub fn is_exhaustive() -> bool {
+    std::env::var("FEWBIT_EXHAUSTIVE").is_ok_and(|value| value == "1")
+}
+
 /// How far apart a sweep over all 2^32 f32 steps, and from where: 1 in `stride` by default, 1 in 61 in
-/// the full tier, every one with `FEWBIT_EXHAUSTIVE=1` (minutes). `stride` is odd, so that all patterns
+/// the full tier, every one with `FEWBIT_EXHAUSTIVE=1` (an hour of one core). `stride` is odd, so that all patterns
 /// of low bits occur. Prints the share under the sweep's name.
 pub fn sweep(name: &str, stride: u32) -> (u32, u32) {
-    let stride = match std::env::var("FEWBIT_EXHAUSTIVE") {
-        Ok(value) if value == "1" => 1,
-        _ if is_full() => stride.min(61),
-        _ => (stride * thin() as u32) | 1,
+    let stride = match () {
+        () if is_exhaustive() => 1,
+        () if is_full() => stride.min(61),
+        () => (stride * thin() as u32) | 1,
     };
     println!("sweep {name}: 1 of {stride} f32, seed {}", seed());
     ((seed() % u64::from(stride)) as u32, stride)

@@ -1,8 +1,10 @@
 //! Blocks of rows times panels of columns: the part of a run that linear and convolution plans share.
 
+use super::blocks::{self, Blocks};
 use super::epilogue::{Destination, Epilogue, Sums};
-use super::packed::Packed;
+use super::packed::{Layout, Packed};
 use super::quantizer::stored_code;
+use super::saved::Saved;
 use super::{Operands, Output};
 use crate::Result;
 use crate::memory::Allocator;
@@ -14,29 +16,35 @@ use fewbit_kernels::gemm::{
 };
 use fewbit_simd::Supported;
 
-pub(crate) struct Engine {
-    pub packed: Packed,
+pub(crate) struct Engine<'w> {
+    pub packed: Packed<'w>,
+    /// Products of a sum; with blocks of all of them.
+    k: usize,
     lhs_unsigned: bool,
-    output: Output,
-    residual: usize,
-    epilogue: Epilogue,
+    pub(super) output: Output,
+    pub(super) residual: usize,
+    pub(super) epilogue: Epilogue,
+    /// How weights with a scale a block are packed.
+    blocks: Option<Blocks>,
 }
 
 /// Lhs rows, packed or where they are, with their parameters.
 #[derive(Clone, Copy)]
 pub(crate) struct Block {
-    lhs: *const u8,
-    row_stride: usize,
-    group_stride: usize,
-    k_groups: usize,
-    k_rest: usize,
-    rows: usize,
+    pub(super) lhs: *const u8,
+    pub(super) row_stride: usize,
+    pub(super) group_stride: usize,
+    pub(super) k_groups: usize,
+    pub(super) k_rest: usize,
+    pub(super) rows: usize,
     /// Whether a row's zero point is other than the shared one.
-    has_zero: bool,
+    pub(super) has_zero: bool,
     /// The rows' zero points beyond the shared one.
-    zero: [i32; MAX_MR],
+    pub(super) zero: [i32; MAX_MR],
     sum: [i32; MAX_MR],
-    scale: [f32; MAX_MR],
+    /// With blocks of k: `[blocks][mr]` sums.
+    pub(super) block_sums: *const i32,
+    pub(super) scale: [f32; MAX_MR],
 }
 
 impl Block {
@@ -51,6 +59,7 @@ impl Block {
         has_zero: false,
         zero: [0; MAX_MR],
         sum: [0; MAX_MR],
+        block_sums: null(),
         scale: [0.0; MAX_MR],
     };
 }
@@ -60,30 +69,82 @@ pub(crate) fn block_count(rows: usize, mr: usize) -> usize {
     rows.div_ceil(mr.max(1))
 }
 
-impl Engine {
+impl<'w> Engine<'w> {
     /// Packs `groups * columns` output channels of `k` weights; `at(channel, i)` is the index of a
-    /// weight's code, or `None` for a real 0. The operands are checked.
+    /// weight's code, or `None` for a real 0. The operands are checked; with blocks there is one group.
     pub(crate) fn new(
         operands: &Operands<'_>,
         at: impl Fn(usize, usize) -> Option<usize>,
         shape: (usize, usize, usize),
         supported: Supported,
         allocator: &Allocator,
-    ) -> Result<Engine> {
+    ) -> Result<Engine<'w>> {
+        if operands.weights.block > 0 {
+            let k = shape.2;
+            let (packed, epilogue, blocks) =
+                blocks::pack(operands, at, (shape.1, k), supported, allocator)?;
+            return Ok(Engine::of(operands, k, packed, epilogue, Some(blocks)));
+        }
         let packed = Packed::new(operands, at, shape, supported, allocator)?;
-        Ok(Engine {
+        Engine::with(operands, packed, supported, allocator)
+    }
+
+    /// Takes weights that were packed before. The operands are checked, and have the scales and zero points of
+    /// the weights.
+    pub(crate) fn mapped(
+        operands: &Operands<'_>,
+        saved: &Saved<'w>,
+        layout: Layout,
+        supported: Supported,
+        allocator: &Allocator,
+    ) -> Result<Engine<'w>> {
+        let packed = Packed::mapped(operands, saved, layout, supported, allocator)?;
+        Engine::with(operands, packed, supported, allocator)
+    }
+
+    fn with(
+        operands: &Operands<'_>,
+        packed: Packed<'w>,
+        supported: Supported,
+        allocator: &Allocator,
+    ) -> Result<Engine<'w>> {
+        let epilogue = Epilogue::new(operands, &packed, packed.groups, supported, allocator)?;
+        Ok(Engine::of(operands, packed.k, packed, epilogue, None))
+    }
+
+    fn of(
+        operands: &Operands<'_>,
+        k: usize,
+        packed: Packed<'w>,
+        epilogue: Epilogue,
+        blocks: Option<Blocks>,
+    ) -> Engine<'w> {
+        Engine {
+            k,
             lhs_unsigned: stored_code(&operands.input, packed.form).is_unsigned(),
             output: operands.output,
             residual: operands.residual.element_size(),
-            epilogue: Epilogue::new(operands, &packed, shape.0, supported, allocator)?,
+            epilogue,
+            blocks,
             packed,
-        })
+        }
+    }
+
+    /// Whether weights have a scale a block.
+    pub(crate) fn has_blocks(&self) -> bool {
+        self.blocks.is_some()
+    }
+
+    /// k-groups of a row.
+    fn k_groups(&self) -> usize {
+        self.k.div_ceil(self.packed.form.kr().max(1))
     }
 
     /// Bytes of a packed block of up to `mr` rows.
     pub(crate) fn block_size(&self) -> usize {
         // No overflow: the packed weights, of at least as many k-groups times nr, exist.
-        self.packed.k_groups() * self.packed.mr * 4
+        let sums = self.blocks.as_ref().map_or(0, |blocks| blocks.sums(&self.packed));
+        (self.k_groups() * self.packed.mr + sums) * 4
     }
 
     /// A block of `1..=mr` rows: `row(r)` gives the address of its k codes, `parameters(r)` its zero point
@@ -101,7 +162,7 @@ impl Engine {
         parameters: impl Fn(usize) -> (i32, f32),
     ) -> Block {
         let packed = &self.packed;
-        let (k, form) = (packed.k, packed.form);
+        let (k, form) = (self.k, packed.form);
         let kr = form.kr().max(1);
         let mut block = if memory.is_null() {
             let first = row(0);
@@ -121,7 +182,7 @@ impl Engine {
                 lhs: memory,
                 row_stride: 4,
                 group_stride: rows * 4,
-                k_groups: packed.k_groups(),
+                k_groups: self.k_groups(),
                 rows,
                 ..Block::EMPTY
             }
@@ -133,9 +194,17 @@ impl Engine {
             *zero = zero_point + shift;
             *scale = row_scale;
             block.has_zero |= *zero != 0;
-            if packed.has_zero {
+            if packed.has_zero && self.blocks.is_none() {
                 // SAFETY: k codes by this function's contract.
                 *sum = unsafe { sum_lhs(row(r), k, self.lhs_unsigned, form) };
+            }
+        }
+        if let (Some(blocks), true) = (&self.blocks, packed.has_zero) {
+            // SAFETY: behind the packed rows, which `memory` has room for: such rows are not direct.
+            unsafe {
+                let sums = memory.add(self.k_groups() * packed.mr * 4).cast::<i32>();
+                blocks.sum_rows(packed, (&row, rows, k), self.lhs_unsigned, sums);
+                block.block_sums = sums;
             }
         }
         block
@@ -143,7 +212,9 @@ impl Engine {
 
     /// Whether rows can be multiplied where they are: the tile reads such codes.
     pub(crate) fn is_direct(&self) -> bool {
-        is_packed_form(self.lhs_unsigned, self.packed.form)
+        // Sums of blocks have their place behind packed rows.
+        let sums = self.blocks.is_some() && self.packed.has_zero;
+        is_packed_form(self.lhs_unsigned, self.packed.form) && !sums
     }
 
     /// Multiplies blocks with columns of a group and stores the results. Each panel meets all blocks
@@ -161,6 +232,10 @@ impl Engine {
         columns: Range<usize>,
         dst: &Destination,
     ) {
+        if let Some(by_block) = &self.blocks {
+            // SAFETY: by this function's contract.
+            return unsafe { by_block.multiply(self, blocks, columns, dst) };
+        }
         let packed = &self.packed;
         let nr = packed.nr.max(1);
         let element = self.output.element_size();

@@ -9,8 +9,10 @@
 //!   `requantize(acc, (input scale * weight scale) / output scale)` in one step, the activation as a clamp of the
 //!   codes.
 //! * other codes: the f32 result as above, quantized.
-//! * codes in table mode: `requantize` to the intermediate parameters, then a table of 256 codes.
+//! * codes by fixed point: [`fewbit_scheme::requantize_fixed`], ReLU or clamp as a clamp of the codes.
+//! * codes in table mode: `requantize` (or by fixed point) to the intermediate parameters, then a table of 256 codes.
 
+use super::fixed::Fixed;
 use super::packed::Packed;
 use super::{ActivationMode, Bias, Code, Operands, Output, Residual};
 use crate::memory::{Allocator, Buffer};
@@ -27,7 +29,7 @@ use fewbit_kernels::quantize::{self, QuantizeArgs, QuantizeFn};
 use fewbit_kernels::registry::{Bound, Row, best};
 use fewbit_kernels::scale::{self, ScaleArgs, ScaleCodesArgs, ScaleCodesFn, ScaleFn, Tile};
 use fewbit_kernels::{Rows, convert::F32_BF16, convert::F32_F16};
-use fewbit_scheme::{Activation, QuantParams, QuantizeMode, RealFormat};
+use fewbit_scheme::{Activation, QuantParams, QuantizeMode, RealFormat, Rounding};
 use fewbit_simd::Supported;
 
 /// Sums, results or codes of the largest tile.
@@ -82,6 +84,8 @@ enum Addend {
 
 /// What makes codes.
 struct ToCodes {
+    /// What sums become in one step, and the parameters: the results, or what the table reads.
+    made: Code,
     params: QuantParams,
     clamp: (i32, i32),
     /// Whether codes come from sums in one step.
@@ -90,6 +94,8 @@ struct ToCodes {
     multipliers: Buffer<f32>,
     /// 256 codes in table mode; otherwise empty.
     table: Buffer<u8>,
+    /// What makes them of sums in integers, if that is wanted.
+    fixed: Option<Fixed>,
     requantize: Bound<ScaleCodesFn>,
     quantize: Bound<QuantizeFn>,
     lookup: Bound<LookupFn>,
@@ -97,11 +103,12 @@ struct ToCodes {
 
 pub(crate) struct Epilogue {
     output: Output,
-    relu: bool,
+    /// Whether ReLU belongs to the scaling.
+    pub(super) relu: bool,
     /// Each column's scale, padded to whole panels: the weights', times that of the input where it is known.
-    scales: Buffer<f32>,
+    pub(super) scales: Buffer<f32>,
     /// Whether the input's scale is part of `scales`.
-    is_whole: bool,
+    pub(super) is_whole: bool,
     /// The largest of `scales`.
     largest: f32,
     /// Whether every f32 bias is finite.
@@ -117,7 +124,8 @@ pub(crate) struct Epilogue {
     add: Bound<AddFn>,
 }
 
-fn find<F: Copy>(rows: &'static [Row<F>], supported: Supported) -> Result<Bound<F>> {
+/// The best kernel of a table.
+pub(crate) fn find<F: Copy>(rows: &'static [Row<F>], supported: Supported) -> Result<Bound<F>> {
     best(rows, supported).ok_or(Error::new(Status::Internal, "plan", "found no kernel"))
 }
 
@@ -125,7 +133,7 @@ impl Epilogue {
     /// The operands are checked.
     pub(crate) fn new(
         operands: &Operands<'_>,
-        packed: &Packed,
+        packed: &Packed<'_>,
         groups: usize,
         supported: Supported,
         allocator: &Allocator,
@@ -144,15 +152,17 @@ impl Epilogue {
         let table = matches!(mode, ActivationMode::Table(..));
         let plain = real_bias.is_none() && residual == Residual::None;
         let mut codes = match output {
-            Output::Codes(code, params) => Some(ToCodes::new(
-                (code, params),
-                activation,
-                mode,
-                plain && (simple || table),
-                if input.fixed_params().is_some() { padded } else { 0 },
-                supported,
-                allocator,
-            )?),
+            Output::Codes(code, params) | Output::FixedPoint(code, params, _) => {
+                let one_step = plain && (simple || table) && weights.block == 0;
+                let mut codes =
+                    ToCodes::new(operands, (code, params), one_step, supported, allocator)?;
+                let made = (codes.made, codes.params);
+                codes.fixed = Fixed::new(operands, made, (packed, groups), supported, allocator)?;
+                if one_step && codes.fixed.is_none() && input.fixed_params().is_some() {
+                    codes.multipliers = Buffer::zeroed(padded, allocator, "desc.weights.scales")?;
+                }
+                Some(codes)
+            }
             _ => None,
         };
         let (mut largest, mut finite_bias) = (0.0, true);
@@ -328,7 +338,12 @@ impl Epilogue {
             clamp: codes.clamp,
         };
         // SAFETY: by this function's contract; `steps` holds the largest tile.
-        unsafe { codes.requantize.run()(&args) };
+        unsafe {
+            match &codes.fixed {
+                Some(fixed) => fixed.run(sums, (to, row_stride, column_stride), codes.clamp),
+                None => codes.requantize.run()(&args),
+            }
+        }
         if by_table {
             let n = sums.rows * sums.n;
             let table = codes.table.as_slice().as_ptr();
@@ -346,10 +361,23 @@ impl Epilogue {
     /// As [`store`](Epilogue::store).
     unsafe fn store_real(&self, sums: &Sums<'_>, dst: &Destination) {
         let mut real = MaybeUninit::<[f32; TILE]>::uninit();
-        let (real, n) = (real.as_mut_ptr().cast::<f32>(), sums.rows * sums.n);
-        // SAFETY: by this function's contract; `n <= TILE` numbers.
+        let real = real.as_mut_ptr().cast::<f32>();
+        // SAFETY: by this function's contract; at most TILE numbers.
         unsafe {
             self.scale.run()(&self.scaling(sums, (real, sums.n, 1)));
+            self.finish(real, sums, dst);
+        }
+    }
+
+    /// What follows the bias: from f32 numbers, `sums.rows` rows of `sums.n` without gaps, to results. The sums
+    /// themselves are not read.
+    ///
+    /// # Safety
+    /// As [`store`](Epilogue::store); the numbers, at most [`TILE`], can be read and written.
+    pub(super) unsafe fn finish(&self, real: *mut f32, sums: &Sums<'_>, dst: &Destination) {
+        let n = sums.rows * sums.n;
+        // SAFETY: by this function's contract; `n <= TILE` numbers.
+        unsafe {
             self.add_residual(real, sums, dst);
             if let Some((activate, alpha, beta)) = &self.activation {
                 let (alpha, beta) = (*alpha, *beta);
@@ -435,31 +463,27 @@ impl Epilogue {
 
 impl ToCodes {
     fn new(
+        operands: &Operands<'_>,
         (code, params): (Code, QuantParams),
-        activation: Activation,
-        mode: ActivationMode,
         one_step: bool,
-        multipliers: usize,
         supported: Supported,
         allocator: &Allocator,
     ) -> Result<ToCodes> {
-        let quantized = |x: f32, code: Code, params| {
-            fewbit_scheme::quantize(x, params, code.format(), QuantizeMode::default())
-        };
+        let Operands { activation, mode, output, .. } = *operands;
+        let quantized =
+            |x: f32, mode: QuantizeMode| fewbit_scheme::quantize(x, params, code.format(), mode);
         let mut codes = ToCodes {
+            made: code,
             params,
             clamp: (code.format().qmin(), code.format().qmax()),
             one_step,
-            multipliers: Buffer::zeroed(
-                if one_step { multipliers } else { 0 },
-                allocator,
-                "desc.weights.scales",
-            )?,
+            multipliers: Buffer::zeroed(0, allocator, "desc.weights.scales")?,
             table: Buffer::zeroed(
                 if matches!(mode, ActivationMode::Table(..)) { 256 } else { 0 },
                 allocator,
                 "desc.output",
             )?,
+            fixed: None,
             requantize: find(scale::S32_S8, supported)?,
             quantize: find(
                 if code.is_unsigned() { quantize::F32_U8 } else { quantize::F32_S8 },
@@ -467,25 +491,28 @@ impl ToCodes {
             )?,
             lookup: find(LOOKUP, supported)?,
         };
-        let mut made = code;
         if let ActivationMode::Table(between, steps) = mode {
             for (byte, entry) in codes.table.as_mut_slice().iter_mut().enumerate() {
                 let x = fewbit_scheme::dequantize(between.value(byte as u8), steps);
-                *entry = quantized(activation.apply(x), code, params) as u8;
+                *entry = quantized(activation.apply(x), QuantizeMode::default()) as u8;
             }
-            (made, codes.params) = (between, steps);
+            (codes.made, codes.params) = (between, steps);
             codes.clamp = (between.format().qmin(), between.format().qmax());
         } else if one_step {
+            // TensorFlow Lite rounds a clamp's bounds half away from zero.
+            let rounding = match output {
+                Output::FixedPoint(..) => Rounding::HalfAway,
+                _ => Rounding::HalfEven,
+            };
+            let bound = |x| quantized(x, QuantizeMode { rounding, ..QuantizeMode::default() });
             let (low, high) = codes.clamp;
             codes.clamp = match activation {
                 Activation::Relu => (params.zero_point.max(low), high),
-                Activation::Clamp { low, high } => {
-                    (quantized(low, code, params), quantized(high, code, params))
-                }
+                Activation::Clamp { low, high } => (bound(low), bound(high)),
                 _ => (low, high),
             };
         }
-        if made.is_unsigned() {
+        if codes.made.is_unsigned() {
             codes.requantize = find(scale::S32_U8, supported)?;
         }
         Ok(codes)

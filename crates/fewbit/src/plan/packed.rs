@@ -1,16 +1,32 @@
 //! Weights packed for a tile, with what the zero points of both sides need.
 
-use super::{Bias, DynamicSpec, Input, Operands};
-use crate::memory::{Allocator, Buffer};
+use super::saved::Saved;
+use super::{Bias, Code, DynamicSpec, Input, Operands};
+use crate::memory::{Allocator, Buffer, Plain};
 use crate::{Error, Result, Status};
-use fewbit_kernels::gemm::{self, TileFn, code_shift_lhs, code_shift_rhs, pack_rhs};
+use fewbit_kernels::gemm::{self, MAX_NR, Tile, TileFn, code_shift_lhs, code_shift_rhs, pack_rhs};
 use fewbit_kernels::registry::{self, Bound};
 use fewbit_scheme::Scheme;
 use fewbit_simd::Supported;
 use fewbit_simd::dot::LhsForm;
 
+/// Packed codes: the plan's own, or the caller's.
+enum Codes<'w> {
+    Own(Buffer<i8>),
+    Mapped(&'w [i8]),
+}
+
+impl Codes<'_> {
+    fn as_slice(&self) -> &[i8] {
+        match self {
+            Codes::Own(codes) => codes.as_slice(),
+            Codes::Mapped(codes) => codes,
+        }
+    }
+}
+
 /// Packed weights of `groups` independent products that share k and the number of columns.
-pub(crate) struct Packed {
+pub(crate) struct Packed<'w> {
     pub tile: Bound<TileFn>,
     pub mr: usize,
     pub nr: usize,
@@ -20,8 +36,14 @@ pub(crate) struct Packed {
     pub columns: usize,
     /// Panels of a group.
     pub panels: usize,
+    pub groups: usize,
+    /// The weights' format before they were packed.
+    pub code: Code,
+    /// Each channel's scale, and Σ_k |w - zw|; for [`save`](super::saved::save).
+    pub scales: Buffer<f32>,
+    pub magnitudes: Buffer<i64>,
     /// `[groups][panels]` panels.
-    codes: Buffer<i8>,
+    codes: Codes<'w>,
     /// `[groups][panels][nr]` each, as [`fewbit_kernels::gemm::TileArgs`] wants them.
     zero: Buffer<i32>,
     fold: Buffer<i32>,
@@ -45,46 +67,69 @@ pub(crate) fn size(factors: &[usize]) -> Result<usize> {
 
 const NO_KERNEL: Error = Error::new(Status::Internal, "plan", "found no kernel");
 
-/// Columns of a panel of the best tile.
-pub(crate) fn tile_columns(supported: Supported) -> Result<usize> {
-    gemm::select(supported.set(), usize::MAX).map(|tile| tile.nr).ok_or(NO_KERNEL)
+/// Columns of a panel of the best tile for products of so many columns.
+pub(crate) fn tile_columns(columns: usize, supported: Supported) -> Result<usize> {
+    gemm::select(supported.set(), columns).map(|tile| tile.nr).ok_or(NO_KERNEL)
 }
 
-impl Packed {
+/// How weights of a shape are packed on a CPU.
+#[derive(Clone, Copy)]
+pub(crate) struct Layout {
+    pub tile: &'static Tile,
+    pub groups: usize,
+    /// Output channels of a group.
+    pub columns: usize,
+    pub k: usize,
+    /// Output channels of all groups.
+    pub channels: usize,
+    /// Panels of a group.
+    pub panels: usize,
+    /// Bytes of a panel.
+    panel: usize,
+    /// Bytes of all panels.
+    pub codes: usize,
+    /// Columns of all panels.
+    padded: usize,
+}
+
+impl Layout {
+    /// The layout for `groups` products of `k` by `columns`.
+    pub(crate) fn new(
+        (groups, columns, k): (usize, usize, usize),
+        supported: Supported,
+    ) -> Result<Layout> {
+        let tile = gemm::select(supported.set(), columns).ok_or(NO_KERNEL)?;
+        let (nr, kr) = (tile.nr, tile.lhs.kr());
+        let panels = columns.div_ceil(nr.max(1));
+        let panel = size(&[k.div_ceil(kr.max(1)), nr, kr])?;
+        Ok(Layout {
+            tile,
+            groups,
+            columns,
+            k,
+            channels: size(&[groups, columns])?,
+            panels,
+            panel,
+            codes: size(&[groups, panels, panel])?,
+            padded: size(&[groups, panels, nr])?,
+        })
+    }
+}
+
+impl<'w> Packed<'w> {
     /// Packs `groups * columns` output channels of `k` weights; `at(channel, i)` is the index of a
     /// weight's code, or `None` for a real 0.
     pub(crate) fn new(
         operands: &Operands<'_>,
         at: impl Fn(usize, usize) -> Option<usize>,
-        (groups, columns, k): (usize, usize, usize),
+        shape: (usize, usize, usize),
         supported: Supported,
         allocator: &Allocator,
-    ) -> Result<Packed> {
-        let Operands { weights, input, bias, .. } = operands;
-        let tile = gemm::select(supported.set(), columns).ok_or(NO_KERNEL)?;
-        let bound_tile = registry::bind(&tile.row, supported).ok_or(NO_KERNEL)?;
-        let (mr, nr, form) = (tile.mr, tile.nr, tile.lhs);
-        let panels = columns.div_ceil(nr.max(1));
-        let k_groups = k.div_ceil(form.kr().max(1));
-        let panel_size = size(&[k_groups, nr, form.kr()])?;
-        let padded = size(&[groups, panels, nr])?;
-        let mut packed = Packed {
-            tile: bound_tile,
-            mr,
-            nr,
-            form,
-            k,
-            columns,
-            panels,
-            codes: Buffer::zeroed(size(&[groups, panels, panel_size])?, allocator, "desc.weights")?,
-            zero: Buffer::zeroed(padded, allocator, "desc.weights.zero_points")?,
-            fold: Buffer::zeroed(padded, allocator, "desc.weights")?,
-            start: Buffer::zeroed(padded, allocator, "desc.bias")?,
-            has_zero: false,
-            shared_zero: code_shift_lhs(input.code().is_unsigned(), form)
-                + input.fixed_params().map_or(0, |params| params.zero_point),
-            bound: 0,
-        };
+    ) -> Result<Packed<'w>> {
+        let weights = &operands.weights;
+        let (groups, columns, k) = shape;
+        let layout = Layout::new(shape, supported)?;
+        let mut codes = Buffer::zeroed(layout.codes, allocator, "desc.weights")?;
         let shift = code_shift_rhs(weights.code.is_unsigned());
         let code = |channel: usize, i: usize| match at(channel, i)
             .and_then(|index| weights.codes.get(index))
@@ -92,58 +137,143 @@ impl Packed {
             Some(&byte) => weights.code.value(byte),
             None => weights.zero_point(channel),
         };
-        let worst_lhs = worst_difference(input);
+        let mut packed = Packed::empty(operands, layout, supported, allocator)?;
+        let (nr, form, panels) = (packed.nr, packed.form, packed.panels);
+        let mut sums = [0; MAX_NR];
         for group in 0..groups {
             for panel in 0..panels {
                 let slot = group * panels + panel;
                 let first = panel * nr;
                 let count = columns.saturating_sub(first).min(nr);
                 let channel = group * columns + first;
-                let codes = packed.codes.as_mut_slice();
-                let codes = codes.get_mut(slot * panel_size..).unwrap_or_default();
-                let codes = codes.get_mut(..panel_size).unwrap_or_default();
-                let sums = packed.fold.as_mut_slice().get_mut(slot * nr..).unwrap_or_default();
-                pack_rhs(|c, i| code(channel + c, i) + shift, count, k, nr, form, codes, sums);
-                for column in 0..count {
+                let to = codes.as_mut_slice().get_mut(slot * layout.panel..).unwrap_or_default();
+                let to = to.get_mut(..layout.panel).unwrap_or_default();
+                pack_rhs(|c, i| code(channel + c, i) + shift, count, k, nr, form, to, &mut sums);
+                for (column, &sum) in sums.iter().enumerate().take(count) {
                     let channel = channel + column;
-                    let index = slot * nr + column;
                     let zero_point = weights.zero_point(channel);
-                    let extra = match bias {
-                        Bias::S32(bias) => bias.get(channel).copied().unwrap_or(0),
-                        _ => 0,
-                    };
-                    let magnitude: i64 =
+                    let magnitude =
                         (0..k).map(|i| (code(channel, i) - zero_point).unsigned_abs() as i64).sum();
-                    let bound = magnitude
-                        .saturating_mul(worst_lhs)
-                        .saturating_add(extra.unsigned_abs() as i64);
-                    packed.bound = packed.bound.max(bound);
-                    let shifted = zero_point + shift;
-                    let k_zero = (k as i32).wrapping_mul(shifted);
-                    packed.has_zero |= shifted != 0;
-                    set(&mut packed.zero, index, |_| shifted);
-                    let fold = set(&mut packed.fold, index, |sum| k_zero.wrapping_sub(sum));
-                    let shared = packed.shared_zero.wrapping_mul(fold);
-                    set(&mut packed.start, index, |_| extra.wrapping_add(shared));
+                    packed.set_channel(operands, channel, slot * nr + column, (sum, magnitude));
                 }
             }
         }
-        if packed.bound > i32::MAX as i64 {
+        packed.codes = Codes::Own(codes);
+        packed.proven()
+    }
+
+    /// Weights that were packed before; the operands have their scales and zero points.
+    pub(crate) fn mapped(
+        operands: &Operands<'_>,
+        saved: &Saved<'w>,
+        layout: Layout,
+        supported: Supported,
+        allocator: &Allocator,
+    ) -> Result<Packed<'w>> {
+        let mut packed = Packed::empty(operands, layout, supported, allocator)?;
+        let columns = packed.columns.max(1);
+        let channels = saved.sums.iter().zip(saved.magnitudes).enumerate();
+        for (channel, (&sum, &magnitude)) in channels {
+            let index = packed.slot(channel / columns, 0) + channel % columns;
+            packed.set_channel(operands, channel, index, (sum, magnitude));
+        }
+        packed.codes = Codes::Mapped(saved.codes);
+        packed.proven()
+    }
+
+    /// All but the codes and the channels' values.
+    fn empty(
+        operands: &Operands<'_>,
+        layout: Layout,
+        supported: Supported,
+        allocator: &Allocator,
+    ) -> Result<Packed<'w>> {
+        let Operands { weights, input, .. } = operands;
+        let (tile, padded, channels) = (layout.tile, layout.padded, layout.channels);
+        Ok(Packed {
+            tile: registry::bind(&tile.row, supported).ok_or(NO_KERNEL)?,
+            mr: tile.mr,
+            nr: tile.nr,
+            form: tile.lhs,
+            k: layout.k,
+            columns: layout.columns,
+            panels: layout.panels,
+            groups: layout.groups,
+            code: weights.code,
+            scales: Buffer::zeroed(channels, allocator, "desc.weights.scales")?,
+            magnitudes: Buffer::zeroed(channels, allocator, "desc.weights")?,
+            codes: Codes::Mapped(&[]),
+            zero: Buffer::zeroed(padded, allocator, "desc.weights.zero_points")?,
+            fold: Buffer::zeroed(padded, allocator, "desc.weights")?,
+            start: Buffer::zeroed(padded, allocator, "desc.bias")?,
+            has_zero: false,
+            shared_zero: code_shift_lhs(input.code().is_unsigned(), tile.lhs)
+                + input.fixed_params().map_or(0, |params| params.zero_point),
+            bound: 0,
+        })
+    }
+
+    /// What a channel, at an index of the padded arrays, has beside its codes: from the sum of its packed codes and
+    /// from Σ |w - zw|.
+    fn set_channel(
+        &mut self,
+        operands: &Operands<'_>,
+        channel: usize,
+        index: usize,
+        (sum, magnitude): (i32, i64),
+    ) {
+        let Operands { weights, input, bias, .. } = operands;
+        let extra = match bias {
+            Bias::S32(bias) => bias.get(channel).copied().unwrap_or(0),
+            _ => 0,
+        };
+        let bound = magnitude
+            .saturating_mul(worst_difference(input))
+            .saturating_add(extra.unsigned_abs() as i64);
+        self.bound = self.bound.max(bound);
+        let zero = weights.zero_point(channel) + code_shift_rhs(weights.code.is_unsigned());
+        let fold = (self.k as i32).wrapping_mul(zero).wrapping_sub(sum);
+        self.has_zero |= zero != 0;
+        set(&mut self.zero, index, zero);
+        set(&mut self.fold, index, fold);
+        set(&mut self.start, index, extra.wrapping_add(self.shared_zero.wrapping_mul(fold)));
+        set(&mut self.scales, channel, weights.scale(channel));
+        set(&mut self.magnitudes, channel, magnitude);
+    }
+
+    /// The weights, if no sum can leave int32.
+    fn proven(self) -> Result<Packed<'w>> {
+        if self.bound > i32::MAX as i64 {
             return Err(Error::new(
                 Status::LimitExceeded,
                 "desc.weights",
                 "allow a sum of {}, which does not fit int32 ({}): fewer input features, smaller \
                  weights or a smaller bias are needed",
             )
-            .with(packed.bound)
+            .with(self.bound)
             .with(i32::MAX));
         }
-        Ok(packed)
+        Ok(self)
+    }
+
+    /// The packed codes of all panels.
+    pub(crate) fn codes(&self) -> &[i8] {
+        self.codes.as_slice()
+    }
+
+    /// A channel's zero point as it was given, and the sum of its packed codes.
+    pub(crate) fn channel(&self, channel: usize) -> (i32, i32) {
+        let columns = self.columns.max(1);
+        let index = self.slot(channel / columns, 0) + channel % columns;
+        let get = |values: &Buffer<i32>| values.as_slice().get(index).copied().unwrap_or(0);
+        let zero = get(&self.zero);
+        let sum = (self.k as i32).wrapping_mul(zero).wrapping_sub(get(&self.fold));
+        (zero - code_shift_rhs(self.code.is_unsigned()), sum)
     }
 
     /// Bytes of packed weights.
     pub(crate) fn weight_bytes(&self) -> usize {
-        self.codes.len()
+        self.codes.as_slice().len()
     }
 
     /// k-groups of a panel.
@@ -183,14 +313,9 @@ pub(crate) struct Panel {
     pub start: *const i32,
 }
 
-/// Changes a value and gives the new one.
-fn set(values: &mut Buffer<i32>, index: usize, to: impl Fn(i32) -> i32) -> i32 {
-    match values.as_mut_slice().get_mut(index) {
-        Some(value) => {
-            *value = to(*value);
-            *value
-        }
-        None => 0,
+fn set<T: Plain>(values: &mut Buffer<T>, index: usize, to: T) {
+    if let Some(value) = values.as_mut_slice().get_mut(index) {
+        *value = to;
     }
 }
 
@@ -203,6 +328,7 @@ fn worst_difference(input: &Input) -> i64 {
             let zero_point = params.zero_point as i64;
             (qmax - zero_point).max(zero_point - qmin)
         }
+        Input::CodesPerRow(_) => qmax - qmin,
         Input::DynamicPerRow(DynamicSpec { spec, .. })
         | Input::DynamicPerTensor(DynamicSpec { spec, .. }) => match spec.scheme {
             Scheme::Symmetric => qmax.max(-qmin),

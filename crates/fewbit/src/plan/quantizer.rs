@@ -1,6 +1,6 @@
 //! The quantization of real inputs inside a run.
 
-use super::{Code, Input, each};
+use super::{Code, DynamicSpec, Input, Output, each};
 use crate::{Error, Parallel, Result, Status};
 use core::ops::Range;
 use fewbit_kernels::Rows;
@@ -21,12 +21,33 @@ pub(crate) struct Quantizer {
     min_max: Bound<MinMaxFn>,
 }
 
+/// Where codes and, if they are chosen in the run, their parameters go.
+#[derive(Clone, Copy)]
+pub(crate) struct Codes {
+    pub codes: *mut u8,
+    /// Distance of the rows' first codes.
+    pub stride: usize,
+    /// A scale a row.
+    pub scales: *mut f32,
+    /// A zero point a row; NULL: not wanted.
+    pub zero_points: *mut i32,
+}
+
+impl Codes {
+    /// The place of a row's zero point.
+    fn zero_point(&self, row: usize) -> *mut i32 {
+        if self.zero_points.is_null() {
+            self.zero_points
+        } else {
+            self.zero_points.wrapping_add(row)
+        }
+    }
+}
+
 /// Pointers that tasks share.
 struct Shared {
     x: *const u8,
-    codes: *mut u8,
-    scales: *mut f32,
-    zero_points: *mut i32,
+    out: Codes,
 }
 // SAFETY: tasks read `x` and write disjoint rows of the rest.
 unsafe impl Sync for Shared {}
@@ -50,9 +71,17 @@ impl Quantizer {
         })
     }
 
+    /// What quantizes f32 results with parameters of each row, if that is what the output says.
+    pub(crate) fn of_output(output: Output, supported: Supported) -> Result<Option<Quantizer>> {
+        let Some((code, spec)) = output.dynamic() else { return Ok(None) };
+        let form = if code.is_unsigned() { LhsForm::U8 } else { LhsForm::S8 };
+        let input = Input::DynamicPerRow(DynamicSpec { real: RealFormat::F32, code, spec });
+        Quantizer::new(input, form, supported).map(Some)
+    }
+
     /// Whether parameters are chosen in the run: then each row has a place for its own.
     pub(crate) fn is_dynamic(&self) -> bool {
-        self.input.fixed_params().is_none()
+        matches!(self.input, Input::DynamicPerRow(_) | Input::DynamicPerTensor(_))
     }
 
     /// A row's scale and zero point.
@@ -77,71 +106,101 @@ impl Quantizer {
     ///
     /// # Safety
     /// `x.0` can be read for `rows` rows of `k` numbers, `x.1` apart (all of them if the parameters are
-    /// of the whole tensor); `out` holds, for each of the rows, `k` codes, a scale and a zero point
-    /// (the latter two if dynamic).
+    /// of the whole tensor); `out` holds, for each of the range's rows, `k` codes, a scale and a zero point
+    /// (the latter two if dynamic, the last unless NULL).
     pub(crate) unsafe fn prepare(
         &self,
         x: (*const u8, usize),
         (rows, k): (usize, usize),
         range: Range<usize>,
-        out: (*mut u8, *mut f32, *mut i32),
+        out: Codes,
         parallel: &dyn Parallel,
     ) {
         if !self.input.is_real() {
             return;
         }
         let stride = x.1.wrapping_mul(self.input.element_size());
-        let format = self.input.code().format();
-        let shared = Shared { x: x.0, codes: out.0, scales: out.1, zero_points: out.2 };
-        let spec = match self.input {
-            Input::DynamicPerRow(dynamic) | Input::DynamicPerTensor(dynamic) => Some(dynamic.spec),
-            _ => None,
-        };
-        let whole = match (self.input, spec) {
-            (Input::DynamicPerTensor(_), Some(spec)) => {
-                let range =
-                    (0..rows).fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), row| {
-                        // SAFETY: row `row` of k values, by this function's contract.
-                        let (l, h) =
-                            unsafe { self.min_max.run()(shared.x.add(row * stride), 1, k) };
-                        (real::min(low, l), real::max(high, h))
-                    });
-                Some(params_of(range, &spec))
-            }
-            _ => self.input.fixed_params(),
-        };
+        let shared = Shared { x: x.0, out };
+        // SAFETY: by this function's contract.
+        let whole = unsafe { self.whole(x, (rows, k)) };
         each(parallel, range.len(), |task| {
             let shared = &shared;
-            let row = range.start + task;
+            let (row, out) = (range.start + task, shared.out);
             // SAFETY: the row exists on both sides, by this function's contract, and each task has
             // its own.
             unsafe {
-                let from = shared.x.add(row * stride);
-                let QuantParams { scale, zero_point } = match (whole, spec) {
-                    (Some(params), _) => params,
-                    (None, Some(spec)) => params_of(self.min_max.run()(from, 1, k), &spec),
-                    (None, None) => return,
-                };
-                let zero_point = zero_point + self.shift;
-                if self.is_dynamic() {
-                    shared.scales.add(row).write(scale);
-                    shared.zero_points.add(row).write(zero_point);
-                }
-                self.quantize.run()(&QuantizeArgs {
-                    src: from,
-                    src_stride: 1,
-                    dst: shared.codes.add(row * k),
-                    dst_stride: 1,
-                    n: k,
-                    scales: &scale,
-                    zero_points: &zero_point,
-                    param_step: 0,
-                    rows: Rows::ONE,
-                    mode: QuantizeMode::default(),
-                    clamp: (format.qmin() + self.shift, format.qmax() + self.shift),
-                });
+                self.quantize_row(
+                    whole,
+                    (shared.x.add(row * stride), k),
+                    out.codes.add(row * out.stride),
+                    (out.scales.wrapping_add(row), out.zero_point(row)),
+                );
             }
         });
+    }
+
+    /// The parameters that all rows of a matrix of `rows` rows of `k` share, if they do.
+    ///
+    /// # Safety
+    /// As [`prepare`](Quantizer::prepare).
+    pub(crate) unsafe fn whole(
+        &self,
+        x: (*const u8, usize),
+        (rows, k): (usize, usize),
+    ) -> Option<QuantParams> {
+        let Input::DynamicPerTensor(dynamic) = self.input else { return self.input.fixed_params() };
+        let stride = x.1.wrapping_mul(self.input.element_size());
+        let range = (0..rows).fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), row| {
+            // SAFETY: row `row` of k values, by this function's contract.
+            let (l, h) = unsafe { self.min_max.run()(x.0.add(row * stride), 1, k) };
+            (real::min(low, l), real::max(high, h))
+        });
+        Some(params_of(range, &dynamic.spec))
+    }
+
+    /// Quantizes a row with the parameters that all share, or with its own. Stores them if they are dynamic.
+    ///
+    /// # Safety
+    /// `from` can be read for `from.1` numbers of a real input; that many codes, and if the parameters are dynamic one
+    /// of each (no zero point at NULL), can be written.
+    pub(crate) unsafe fn quantize_row(
+        &self,
+        whole: Option<QuantParams>,
+        (from, k): (*const u8, usize),
+        codes: *mut u8,
+        (scale_at, zero_point_at): (*mut f32, *mut i32),
+    ) {
+        let format = self.input.code().format();
+        // SAFETY: by this function's contract.
+        unsafe {
+            let QuantParams { scale, zero_point } = match (whole, self.input) {
+                (Some(params), _) => params,
+                (None, Input::DynamicPerRow(dynamic)) => {
+                    params_of(self.min_max.run()(from, 1, k), &dynamic.spec)
+                }
+                (None, _) => return,
+            };
+            let zero_point = zero_point + self.shift;
+            if self.is_dynamic() {
+                scale_at.write(scale);
+                if !zero_point_at.is_null() {
+                    zero_point_at.write(zero_point);
+                }
+            }
+            self.quantize.run()(&QuantizeArgs {
+                src: from,
+                src_stride: 1,
+                dst: codes,
+                dst_stride: 1,
+                n: k,
+                scales: &scale,
+                zero_points: &zero_point,
+                param_step: 0,
+                rows: Rows::ONE,
+                mode: QuantizeMode::default(),
+                clamp: (format.qmin() + self.shift, format.qmax() + self.shift),
+            });
+        }
     }
 }
 

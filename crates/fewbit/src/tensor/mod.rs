@@ -34,12 +34,14 @@ mod dynamic;
 mod fake;
 mod quantize;
 mod real;
+mod requantize;
 
 pub use dequantize::dequantize;
 pub use dynamic::quantize_dynamic;
 pub use fake::fake_quantize;
 pub use quantize::quantize;
 pub use real::{Bf16, F16, Real, Reals, RealsMut};
+pub use requantize::{Multipliers, TensorRequantize, requantize};
 
 use crate::observe::{check_places, check_reach};
 use crate::plan::{check_params, tasks};

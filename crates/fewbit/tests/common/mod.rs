@@ -2,6 +2,8 @@
 //! results in plain loops through `scheme`.
 #![allow(dead_code, reason = "each test program uses its part")]
 
+pub mod layers;
+
 use fewbit::scheme::{
     ParamSpec, QuantParams, QuantizeMode, RealFormat, Scheme, SymmetricRange, dequantize, float16,
     params_from_range, quantize, real::canonical, reduce::min_max, requantize,
@@ -37,6 +39,11 @@ impl Parallel for Threads {
             }
         });
     }
+}
+
+/// rayon's threads, for [`fewbit::RayonPool`].
+pub fn rayon_threads(threads: usize) -> rayon::ThreadPool {
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap()
 }
 
 /// Calls tasks backwards, under the last worker of three.
@@ -212,6 +219,9 @@ impl Operands {
             codes: &self.weights,
             scales: &self.scales,
             zero_points: &self.zero_points,
+            block: 0,
+            multipliers: &[],
+            shifts: &[],
         }
     }
 
@@ -227,16 +237,28 @@ impl Operands {
         if let [one] = self.scales.as_slice() { *one } else { self.scales[channel] }
     }
 
+    pub fn is_dynamic(&self) -> bool {
+        is_dynamic(&self.input)
+    }
+
+    /// The input's scale, where it is known.
+    pub fn input_scale(&self) -> f32 {
+        match self.input {
+            Input::Codes(_, params) | Input::Static(_, _, params) => params.scale,
+            _ => 1.0,
+        }
+    }
+
     pub fn input_code(&self) -> Code {
         match self.input {
-            Input::Codes(code, _) | Input::Static(_, code, _) => code,
+            Input::Codes(code, _) | Input::CodesPerRow(code) | Input::Static(_, code, _) => code,
             Input::DynamicPerRow(spec) | Input::DynamicPerTensor(spec) => spec.code,
         }
     }
 
     pub fn real(&self) -> Option<RealFormat> {
         match self.input {
-            Input::Codes(..) => None,
+            Input::Codes(..) | Input::CodesPerRow(_) => None,
             Input::Static(real, ..) => Some(real),
             Input::DynamicPerRow(spec) | Input::DynamicPerTensor(spec) => Some(spec.real),
         }
@@ -250,7 +272,7 @@ impl Operands {
         match self.output {
             Output::S32 => 4,
             Output::Real(real) => real.size(),
-            Output::Codes(..) => 1,
+            Output::Codes(..) | Output::FixedPoint(..) | Output::DynamicPerRow(..) => 1,
         }
     }
 
@@ -304,6 +326,7 @@ impl Operands {
                         let codes = data_of_group.iter().map(|&b| value(code, b)).collect();
                         return (codes, *params);
                     }
+                    Input::CodesPerRow(_) => unreachable!("of a Gemm only"),
                     Input::Static(_, _, params) => *params,
                     Input::DynamicPerRow(dynamic) => chosen(&real(data_of_group), &dynamic.spec),
                     Input::DynamicPerTensor(dynamic) => chosen(&real(data), &dynamic.spec),
@@ -453,6 +476,7 @@ impl Finish {
                 };
                 vec![q as u8]
             }
+            Output::FixedPoint(..) | Output::DynamicPerRow(..) => unreachable!("tested elsewhere"),
         }
     }
 }
@@ -488,6 +512,13 @@ pub fn workspace(len: usize) -> AlignedBytes {
     let bytes = vec![0xC3u8; len + 64];
     let start = bytes.as_ptr().addr().wrapping_neg() & 63;
     AlignedBytes { bytes, start, len }
+}
+
+/// A copy of bytes, aligned to 64.
+pub fn aligned(bytes: &[u8]) -> AlignedBytes {
+    let mut copy = workspace(bytes.len());
+    copy.copy_from_slice(bytes);
+    copy
 }
 
 impl std::ops::Deref for AlignedBytes {

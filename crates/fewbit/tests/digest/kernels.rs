@@ -18,7 +18,9 @@ use fewbit::kernels::requantize::{
     self, RequantizeArgs, RequantizeFixedArgs, RequantizeFixedFn, RequantizeFn,
 };
 use fewbit::kernels::rescale::{self, RescaleArgs, RescaleFn};
-use fewbit::kernels::scale::{self, ScaleArgs, ScaleCodesArgs, ScaleCodesFn, ScaleFn, Tile};
+use fewbit::kernels::scale::{
+    self, ScaleArgs, ScaleBlockArgs, ScaleBlockFn, ScaleCodesArgs, ScaleCodesFn, ScaleFn, Tile,
+};
 use fewbit::scheme::block::{BLOCK, gguf::Gguf, mx, mx::Mx};
 use fewbit::scheme::{Activation, FixedRounding, IntFormat, RealFormat, float16};
 use fewbit_testkit::{Rng, limited, missing};
@@ -166,6 +168,7 @@ pub(crate) fn enter(book: &mut Book) {
     for (table, format) in [(scale::S32_S8, IntFormat::S8), (scale::S32_U8, IntFormat::U8)] {
         each(book, table, |run, digest| digest_scale_codes(run, format, digest));
     }
+    each(book, scale::S32_F32_BLOCK, digest_scale_block);
     each(book, ADD, digest_add);
     each(book, LOOKUP, digest_lookup);
     for (table, function) in activate::TABLES {
@@ -553,6 +556,42 @@ fn digest_scale(run: ScaleFn, digest: &mut Digest) {
                 unsafe { run(&args) };
                 digest.f32s(&dst);
             }
+        }
+    }
+}
+
+fn digest_scale_block(run: ScaleBlockFn, digest: &mut Digest) {
+    let mut rng = Rng::new(15);
+    for row_factor in [1.0, 0.037, f32::MIN_POSITIVE, f32::MAX] {
+        for (with_bias, relu) in [(true, false), (false, true)] {
+            let mut dst = vec![0f32; sums(&mut rng).len()];
+            for block in 0..3 {
+                let acc = sums(&mut rng);
+                let n = acc.len();
+                let factors: Vec<f32> =
+                    (0..n).map(|_| rng.unit() * 2f32.powi(rng.below(40) as i32 - 20)).collect();
+                let bias: Vec<f32> = (0..n).map(|_| rng.any_f32()).collect();
+                let args = ScaleBlockArgs {
+                    tile: Tile {
+                        src: acc.as_ptr(),
+                        dst: dst.as_mut_ptr(),
+                        dst_stride: 1,
+                        n,
+                        rows: 1,
+                        src_row_stride: 0,
+                        dst_row_stride: 0,
+                        row_factors: &row_factor,
+                        factors: factors.as_ptr(),
+                    },
+                    first: block == 0,
+                    last: block == 2,
+                    bias: if with_bias { bias.as_ptr() } else { std::ptr::null() },
+                    relu,
+                };
+                // SAFETY: as for quantize; factors and bias are as long as the run.
+                unsafe { run(&args) };
+            }
+            digest.f32s(&dst);
         }
     }
 }

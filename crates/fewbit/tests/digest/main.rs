@@ -6,7 +6,9 @@
 
 mod kernels;
 mod observers;
+mod outputs;
 mod plans;
+mod products;
 mod tensors;
 mod values;
 
@@ -71,6 +73,8 @@ fn digest() {
     kernels::enter(&mut book);
     observers::enter(&mut book);
     plans::enter(&mut book);
+    outputs::enter(&mut book);
+    products::enter(&mut book);
     tensors::enter(&mut book);
     for row in fewbit::kernels::rows() {
         assert!(book.0.contains_key(row.op), "{} is in no digest: add it to kernels.rs", row.op);

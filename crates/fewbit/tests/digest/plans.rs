@@ -142,6 +142,9 @@ impl Layer {
             codes: &self.weights,
             scales: &self.scales,
             zero_points: &self.zero_points,
+            block: 0,
+            multipliers: &[],
+            shifts: &[],
         }
     }
 
@@ -206,7 +209,7 @@ macro_rules! run {
         macro_rules! to {
             ($y:expr) => {
                 match $layer.input {
-                    Input::Codes(..) => with!(&codes, $y),
+                    Input::Codes(..) | Input::CodesPerRow(_) => with!(&codes, $y),
                     Input::Static(real, ..)
                     | Input::DynamicPerRow(DynamicSpec { real, .. })
                     | Input::DynamicPerTensor(DynamicSpec { real, .. }) => match real {
@@ -232,6 +235,7 @@ macro_rules! run {
                 to!(&mut y);
                 y.iter().for_each(|y| $digest.bytes(&y.to_le_bytes()));
             }
+            Output::FixedPoint(..) | Output::DynamicPerRow(..) => unreachable!("see outputs.rs"),
             Output::Codes(..) => {
                 let mut y = vec![0u8; $outputs];
                 to!(&mut y);
@@ -256,6 +260,8 @@ fn digest_linear(rng: &mut Rng, supported: Supported, digest: &mut Digest) {
         activation: layer.activation,
         activation_mode: layer.mode,
         residual: layer.residual,
+        matrices: 1,
+        matrix_stride: 0,
     };
     let plan = Linear::create(&desc, supported, &Allocator::DEFAULT).unwrap();
     run!(plan, layer, rng, digest, rows, rows * k, rows * n);

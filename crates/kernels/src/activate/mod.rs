@@ -124,7 +124,7 @@ trait Function {
 unsafe fn activate<V: Lanes, F: Function>(args: &ActivateArgs) {
     let op = Apply::<V, F> { args: *args, of: PhantomData };
     // SAFETY: by this function's contract.
-    unsafe { run(&op, args.src, 1, args.dst, 1, args.n, false) }
+    unsafe { run(&op, args.src, 1, args.dst, 1, args.n, None) }
 }
 
 struct Apply<V, F> {

@@ -44,7 +44,7 @@ pub fn rows() -> impl Iterator<Item = RowInfo> {
 unsafe fn add<V: Lanes>(args: &AddArgs) {
     let op = Add::<V> { b: args.b, vectors: PhantomData };
     // SAFETY: by this function's contract.
-    unsafe { run(&op, args.a, 1, args.dst, 1, args.n, false) }
+    unsafe { run(&op, args.a, 1, args.dst, 1, args.n, None) }
 }
 
 struct Add<V> {

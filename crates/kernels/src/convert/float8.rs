@@ -105,7 +105,7 @@ pub(super) unsafe fn narrow<V: HalfLanes, F: Float8, const SATURATE: bool>(args:
     let ConvertArgs { src, src_stride, dst, dst_stride, n } = *args;
     let op = Narrow::<V, F, SATURATE>(PhantomData);
     // SAFETY: by this function's contract.
-    unsafe { run(&op, src.cast(), src_stride, dst, dst_stride, n, false) }
+    unsafe { run(&op, src.cast(), src_stride, dst, dst_stride, n, None) }
 }
 
 struct Narrow<V, F, const SATURATE: bool>(PhantomData<(V, F)>);
@@ -158,7 +158,7 @@ pub(super) unsafe fn widen<V: HalfLanes, F: Float8>(args: &ConvertArgs) {
     let ConvertArgs { src, src_stride, dst, dst_stride, n } = *args;
     let op = Widen::<V, F>(PhantomData);
     // SAFETY: by this function's contract.
-    unsafe { run(&op, src, src_stride, dst.cast(), dst_stride, n, false) }
+    unsafe { run(&op, src, src_stride, dst.cast(), dst_stride, n, None) }
 }
 
 struct Widen<V, F>(PhantomData<(V, F)>);

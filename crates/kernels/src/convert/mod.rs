@@ -127,7 +127,9 @@ unsafe fn convert<V: HalfLanes, S: Real, D: Real, const SATURATE: bool>(args: &C
     let op = Convert::<V, S, D, SATURATE>(PhantomData);
     // SAFETY: by this function's contract.
     unsafe {
-        run(&op, src.cast(), src_stride, dst.cast(), dst_stride, n, stream);
+        let src = src.cast::<S::Stored>();
+        let behind = stream.then_some(src.wrapping_add(n));
+        run(&op, src, src_stride, dst.cast(), dst_stride, n, behind);
         if stream {
             V::fence();
         }
@@ -140,12 +142,11 @@ impl<V: HalfLanes, S: Real, D: Real, const SATURATE: bool> Convert<V, S, D, SATU
     /// Numbers, within the destination's if asked to.
     ///
     /// # Safety
-    /// As [`Step::step`].
+    /// Within an entry compiled for `V`.
     #[inline(always)]
-    unsafe fn load(src: *const S::Stored, n: usize) -> V::F32 {
+    unsafe fn bounded(v: V::F32) -> V::F32 {
         // SAFETY: by this function's contract.
         unsafe {
-            let v = S::load_quiet::<V>(src, n);
             if !SATURATE {
                 return v;
             }
@@ -165,7 +166,7 @@ impl<V: HalfLanes, S: Real, D: Real, const SATURATE: bool> Step for Convert<V, S
     #[inline(always)]
     unsafe fn step(&self, src: *const S::Stored, dst: *mut D::Stored, _first: usize, n: usize) {
         // SAFETY: by the contract of `Step::step`.
-        unsafe { D::store::<V>(dst, Self::load(src, n), n) }
+        unsafe { D::store::<V>(dst, Self::bounded(S::load_quiet::<V>(src, n)), n) }
     }
 
     #[inline(always)]
@@ -177,12 +178,8 @@ impl<V: HalfLanes, S: Real, D: Real, const SATURATE: bool> Step for Convert<V, S
     ) -> bool {
         // SAFETY: by the contract of `Step::step_4`.
         unsafe {
-            let v = [
-                Self::load(src, V::LANES),
-                Self::load(src.add(V::LANES), V::LANES),
-                Self::load(src.add(2 * V::LANES), V::LANES),
-                Self::load(src.add(3 * V::LANES), V::LANES),
-            ];
+            let [a, b, c, d] = S::load_quiet_4::<V>(src);
+            let v = [Self::bounded(a), Self::bounded(b), Self::bounded(c), Self::bounded(d)];
             D::store_4::<V, STREAM>(dst, v);
         }
         true

@@ -74,7 +74,9 @@ pub(super) unsafe fn codes<V: Lanes, B: Bracket<V>>(
         let y1 = integer::<V, B>(bracket, first + V::LANES, x1, &mut differ);
         let y2 = integer::<V, B>(bracket, first + 2 * V::LANES, x2, &mut differ);
         let y3 = integer::<V, B>(bracket, first + 3 * V::LANES, x3, &mut differ);
-        if !V::is_zero_without_nan(differ, x) {
+        // Those that are NaN are those of NaN. Testing them frees the registers of `x`.
+        let y = [V::from_bits(y0), V::from_bits(y1), V::from_bits(y2), V::from_bits(y3)];
+        if !V::is_zero_without_nan(differ, y) {
             return None;
         }
         let magic = V::splat_i32(MAGIC.to_bits() as i32);
@@ -149,10 +151,10 @@ impl<V: Lanes> Bracket<V> for SharedBracket<V> {
     }
 }
 
-/// The brackets of up to [`TILE`] elements.
+/// The brackets of up to [`TILE`] elements. The upper end is not kept: what is read of a large tile comes from
+/// the second cache, and one more operation costs less.
 pub(super) struct BracketTile {
     low: MaybeUninit<[f32; TILE]>,
-    high: MaybeUninit<[f32; TILE]>,
     magic: MaybeUninit<[f32; TILE]>,
     valid: bool,
 }
@@ -163,7 +165,7 @@ impl BracketTile {
     pub(super) fn new() -> BracketTile {
         // Arrays that are not even undefined constants, which would be copied.
         let low = MaybeUninit::uninit();
-        BracketTile { low, high: low, magic: low, valid: false }
+        BracketTile { low, magic: low, valid: false }
     }
 
     /// The brackets of parameters. Written in place: a tile is too large to move about.
@@ -188,7 +190,6 @@ impl BracketTile {
                 let inverse = V::bits(V::div(one, scale));
                 let magic = V::add(V::splat_f32(MAGIC), V::f32_from_i32(zero_point));
                 put::<V>(&mut self.low, at, V::from_bits(V::sub_i32(inverse, two)));
-                put::<V>(&mut self.high, at, V::from_bits(V::add_i32(inverse, two)));
                 put::<V>(&mut self.magic, at, magic);
                 i += V::LANES;
             }
@@ -210,6 +211,16 @@ unsafe fn put<V: Lanes>(array: &mut MaybeUninit<[f32; TILE]>, at: usize, v: V::F
     unsafe { V::store_f32(array.as_mut_ptr().cast::<f32>().add(at), v, V::LANES) }
 }
 
+/// The upper end of a bracket, four steps above the lower one.
+///
+/// # Safety
+/// Within an entry compiled for `V`.
+#[inline(always)]
+unsafe fn upper<V: Lanes>(low: V::F32) -> V::F32 {
+    // SAFETY: by this function's contract.
+    unsafe { V::from_bits(V::add_i32(V::bits(low), V::splat_i32(4))) }
+}
+
 /// The brackets of vectors, `2^shift` of which share one.
 pub(super) struct VectorBracket<'a> {
     pub tile: &'a BracketTile,
@@ -224,15 +235,12 @@ impl<V: Lanes> Bracket<V> for VectorBracket<'_> {
 
     #[inline(always)]
     unsafe fn at(&self, first: usize) -> [V::F32; 3] {
-        let BracketTile { low, high, magic, .. } = self.tile;
+        let BracketTile { low, magic, .. } = self.tile;
         let at = (first / V::LANES) >> self.shift;
         // SAFETY: the vector is of the tile, whose arrays are written.
         unsafe {
-            [
-                V::splat_f32(low.as_ptr().cast::<f32>().add(at).read()),
-                V::splat_f32(high.as_ptr().cast::<f32>().add(at).read()),
-                V::splat_f32(magic.as_ptr().cast::<f32>().add(at).read()),
-            ]
+            let low = V::splat_f32(low.as_ptr().cast::<f32>().add(at).read());
+            [low, upper::<V>(low), V::splat_f32(magic.as_ptr().cast::<f32>().add(at).read())]
         }
     }
 }
@@ -248,14 +256,12 @@ impl<V: Lanes> Bracket<V> for TileBracket<'_> {
 
     #[inline(always)]
     unsafe fn at(&self, first: usize) -> [V::F32; 3] {
-        let BracketTile { low, high, magic, .. } = self.0;
+        let BracketTile { low, magic, .. } = self.0;
         // SAFETY: the elements are of the tile, whose arrays are written.
         unsafe {
-            [
-                V::load_f32(low.as_ptr().cast::<f32>().add(first), V::LANES),
-                V::load_f32(high.as_ptr().cast::<f32>().add(first), V::LANES),
-                V::load_f32(magic.as_ptr().cast::<f32>().add(first), V::LANES),
-            ]
+            let low = V::load_f32(low.as_ptr().cast::<f32>().add(first), V::LANES);
+            let magic = V::load_f32(magic.as_ptr().cast::<f32>().add(first), V::LANES);
+            [low, upper::<V>(low), magic]
         }
     }
 }

@@ -83,10 +83,10 @@ unsafe fn runs<V: Lanes, R: Product>(args: &RequantizeFixedArgs) {
             let each = Each::<V>::new(args, row * rows.param_stride);
             if param_step == 0 {
                 let op = Fixed::<V, _, R> { params: each.first(), clamp, types: PhantomData };
-                run(&op, src, src_stride, dst, dst_stride, n, false);
+                run(&op, src, src_stride, dst, dst_stride, n, None);
             } else {
                 let op = Fixed::<V, _, R> { params: each, clamp, types: PhantomData };
-                run(&op, src, src_stride, dst, dst_stride, n, false);
+                run(&op, src, src_stride, dst, dst_stride, n, None);
             }
         }
     }

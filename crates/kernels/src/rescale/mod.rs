@@ -73,6 +73,10 @@ static CODES: [u8; 256] = {
 /// Elements from which on a table is made, which takes the time of 256.
 const TABLE: usize = 512;
 
+/// Multipliers up to this one give integers that are far from overflow, at most 2^28: they are clamped as codes
+/// only.
+const BOUNDED: f32 = (1 << 20) as f32;
+
 /// # Safety
 /// As [`RescaleFn`], within an entry compiled for `V` and `L`.
 #[inline(always)]
@@ -92,11 +96,12 @@ unsafe fn rescale<V: Lanes, L: Lookup, const SIGNED: bool>(args: &RescaleArgs) {
             low: V::splat_f32(low),
             high: V::splat_f32(high),
             zero_point: V::splat_i32(zero_point),
+            bounded: multiplier <= BOUNDED,
         };
         let mut done = 0;
         if L::FAST && src_stride == 1 && dst_stride == 1 && n >= TABLE {
             let mut entries = [0_u8; 256];
-            run(&op, CODES.as_ptr(), 1, entries.as_mut_ptr(), 1, entries.len(), false);
+            run(&op, CODES.as_ptr(), 1, entries.as_mut_ptr(), 1, entries.len(), None);
             let table = L::table(entries.as_ptr());
             while n - done >= L::BYTES {
                 L::lookup(table, src.add(done), dst.add(done));
@@ -104,7 +109,7 @@ unsafe fn rescale<V: Lanes, L: Lookup, const SIGNED: bool>(args: &RescaleArgs) {
             }
         }
         let (src, dst) = (src.wrapping_add(done * src_stride), dst.wrapping_add(done * dst_stride));
-        run(&op, src, src_stride, dst, dst_stride, n - done, false);
+        run(&op, src, src_stride, dst, dst_stride, n - done, None);
     }
 }
 
@@ -114,19 +119,21 @@ struct Rescale<V: Lanes, const SIGNED: bool> {
     low: V::F32,
     high: V::F32,
     zero_point: V::I32,
+    bounded: bool,
 }
 
 impl<V: Lanes, const SIGNED: bool> Rescale<V, SIGNED> {
+    /// Real steps, not yet rounded.
+    ///
     /// # Safety
     /// As [`Step::step`].
     #[inline(always)]
-    unsafe fn codes(&self, src: *const u8, n: usize) -> V::I32 {
+    unsafe fn steps(&self, src: *const u8, n: usize) -> V::F32 {
         // SAFETY: by this function's contract.
         unsafe {
             let q = if SIGNED { V::load_i8(src.cast(), n) } else { V::load_u8(src, n) };
             let steps = V::f32_from_i32(V::sub_i32(q, self.from_zero_point));
-            let t = V::min(V::max(V::mul(steps, self.multiplier), self.low), self.high);
-            V::add_i32(V::nearest_i32(t), self.zero_point)
+            V::mul(steps, self.multiplier)
         }
     }
 }
@@ -139,7 +146,10 @@ impl<V: Lanes, const SIGNED: bool> Step for Rescale<V, SIGNED> {
     #[inline(always)]
     unsafe fn step(&self, src: *const u8, dst: *mut u8, _first: usize, n: usize) {
         // SAFETY: by the contract of `Step::step`.
-        unsafe { V::store_u8(dst, self.codes(src, n), n) }
+        unsafe {
+            let t = V::min(V::max(self.steps(src, n), self.low), self.high);
+            V::store_u8(dst, V::add_i32(V::nearest_i32(t), self.zero_point), n);
+        }
     }
 
     #[inline(always)]
@@ -149,18 +159,21 @@ impl<V: Lanes, const SIGNED: bool> Step for Rescale<V, SIGNED> {
         dst: *mut u8,
         _first: usize,
     ) -> bool {
+        if !self.bounded {
+            return false;
+        }
         // SAFETY: by the contract of `Step::step_4`. All is read before anything is written.
         unsafe {
-            let codes = [
-                self.codes(src, V::LANES),
-                self.codes(src.add(V::LANES), V::LANES),
-                self.codes(src.add(2 * V::LANES), V::LANES),
-                self.codes(src.add(3 * V::LANES), V::LANES),
+            let steps = [
+                V::nearest_i32(self.steps(src, V::LANES)),
+                V::nearest_i32(self.steps(src.add(V::LANES), V::LANES)),
+                V::nearest_i32(self.steps(src.add(2 * V::LANES), V::LANES)),
+                V::nearest_i32(self.steps(src.add(3 * V::LANES), V::LANES)),
             ];
             if SIGNED {
-                V::store_s8_of_4::<STREAM>(dst.cast(), codes);
+                V::store_s8_sums_of_4::<STREAM>(dst.cast(), steps, self.zero_point);
             } else {
-                V::store_u8_of_4::<STREAM>(dst, codes);
+                V::store_u8_sums_of_4::<STREAM>(dst, steps, self.zero_point);
             }
         }
         true

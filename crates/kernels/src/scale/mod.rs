@@ -7,6 +7,10 @@
 //!
 //! Tiles are narrow, so the loop over rows is the inner one: what belongs to the columns stays in registers.
 
+mod blocks;
+
+pub use blocks::{S32_F32_BLOCK, ScaleBlockArgs, ScaleBlockFn};
+
 use crate::elementwise::{Step, rows, run};
 use crate::infos;
 use crate::registry::RowInfo;
@@ -91,7 +95,7 @@ rows! {
 
 /// The rows of this op's tables.
 pub fn rows() -> impl Iterator<Item = RowInfo> {
-    infos(S32_F32).chain(infos(S32_S8)).chain(infos(S32_U8))
+    infos(S32_F32).chain(infos(S32_S8)).chain(infos(S32_U8)).chain(infos(S32_F32_BLOCK))
 }
 
 /// What results are made of.
@@ -153,7 +157,7 @@ unsafe fn tile<V: Lanes, T: Copy, R: Results<V, T>>(tile: &Tile<T>, results: &R)
         for row in 0..rows {
             let of_row = OfRow::<V, T, R> { results, row, of: PhantomData };
             let src = src.add(row * src_row_stride);
-            run(&of_row, src, 1, dst.add(row * dst_row_stride), dst_stride, n, false);
+            run(&of_row, src, 1, dst.add(row * dst_row_stride), dst_stride, n, None);
         }
     }
 }

@@ -37,18 +37,27 @@ unsafe fn load_bytes(from: *const u8, n: usize) -> __m128i {
     }
 }
 
+/// The bytes of four vectors, packed in pairs, one behind the other. Packing works in halves: 4 bytes of each
+/// vector, then 4 more.
+///
+/// # Safety
+/// See [`Lanes`].
+#[inline(always)]
+unsafe fn in_order(bytes: __m256i) -> __m256i {
+    // SAFETY: features by the contract of `Lanes`.
+    unsafe { _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7)) }
+}
+
 /// Four vectors as the nearest bytes, one behind the other.
 ///
 /// # Safety
 /// See [`Lanes`].
 #[inline(always)]
 unsafe fn s8_of_4([a, b, c, d]: [__m256i; 4]) -> __m256i {
-    // SAFETY: features and elements by the contract of `Lanes`.
+    // SAFETY: features by the contract of `Lanes`.
     unsafe {
-        // Packing works in halves: 4 bytes of each vector, then 4 more.
-        let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
         let (ab, cd) = (_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
-        _mm256_permutevar8x32_epi32(_mm256_packs_epi16(ab, cd), order)
+        in_order(_mm256_packs_epi16(ab, cd))
     }
 }
 
@@ -58,12 +67,25 @@ unsafe fn s8_of_4([a, b, c, d]: [__m256i; 4]) -> __m256i {
 /// See [`Lanes`].
 #[inline(always)]
 unsafe fn u8_of_4([a, b, c, d]: [__m256i; 4]) -> __m256i {
-    // SAFETY: features and elements by the contract of `Lanes`.
+    // SAFETY: features by the contract of `Lanes`.
     unsafe {
-        // Packing works in halves: 4 bytes of each vector, then 4 more.
-        let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
         let (ab, cd) = (_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
-        _mm256_permutevar8x32_epi32(_mm256_packus_epi16(ab, cd), order)
+        in_order(_mm256_packus_epi16(ab, cd))
+    }
+}
+
+/// Four vectors plus what all lanes of `add` are, as the nearest s16 in packing's order: half the additions
+/// than before packing. What saturates is beyond the bytes with anything added.
+///
+/// # Safety
+/// See [`Lanes`].
+#[inline(always)]
+unsafe fn s16_sums_of_4([a, b, c, d]: [__m256i; 4], add: __m256i) -> (__m256i, __m256i) {
+    // SAFETY: features by the contract of `Lanes`.
+    unsafe {
+        let add = _mm256_packs_epi32(add, add);
+        let (ab, cd) = (_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
+        (_mm256_adds_epi16(ab, add), _mm256_adds_epi16(cd, add))
     }
 }
 
@@ -474,6 +496,24 @@ unsafe impl Lanes for Avx2 {
     unsafe fn store_u8_of_4<const STREAM: bool>(to: *mut u8, v: [__m256i; 4]) {
         // SAFETY: features, elements and alignment by the contract of `Lanes`.
         unsafe { store::<STREAM>(to.cast(), u8_of_4(v)) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_s8_sums_of_4<const STREAM: bool>(to: *mut i8, v: [__m256i; 4], add: __m256i) {
+        // SAFETY: features, elements and alignment by the contract of `Lanes`.
+        unsafe {
+            let (ab, cd) = s16_sums_of_4(v, add);
+            store::<STREAM>(to.cast(), in_order(_mm256_packs_epi16(ab, cd)));
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_u8_sums_of_4<const STREAM: bool>(to: *mut u8, v: [__m256i; 4], add: __m256i) {
+        // SAFETY: features, elements and alignment by the contract of `Lanes`.
+        unsafe {
+            let (ab, cd) = s16_sums_of_4(v, add);
+            store::<STREAM>(to.cast(), in_order(_mm256_packus_epi16(ab, cd)));
+        }
     }
 
     #[inline(always)]

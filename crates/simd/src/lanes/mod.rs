@@ -152,6 +152,43 @@ pub unsafe trait Lanes: Copy + 'static {
     /// Stores four vectors as bytes one behind the other, each lane the nearest u8. With `STREAM` as
     /// [`store_s8_of_4`](Lanes::store_s8_of_4).
     unsafe fn store_u8_of_4<const STREAM: bool>(to: *mut u8, v: [Self::I32; 4]);
+    /// Stores `v + add`, each the nearest s8, as [`store_s8_of_4`](Lanes::store_s8_of_4). Lanes of `add` are the
+    /// same, -255..=255; lanes of `v` are at most 2^30 in magnitude.
+    #[inline(always)]
+    unsafe fn store_s8_sums_of_4<const STREAM: bool>(
+        to: *mut i8,
+        [a, b, c, d]: [Self::I32; 4],
+        add: Self::I32,
+    ) {
+        // SAFETY: by the contract of `Lanes`.
+        unsafe {
+            let sums = [
+                Self::add_i32(a, add),
+                Self::add_i32(b, add),
+                Self::add_i32(c, add),
+                Self::add_i32(d, add),
+            ];
+            Self::store_s8_of_4::<STREAM>(to, sums);
+        }
+    }
+    /// Stores `v + add`, each the nearest u8, as [`store_s8_sums_of_4`](Lanes::store_s8_sums_of_4).
+    #[inline(always)]
+    unsafe fn store_u8_sums_of_4<const STREAM: bool>(
+        to: *mut u8,
+        [a, b, c, d]: [Self::I32; 4],
+        add: Self::I32,
+    ) {
+        // SAFETY: by the contract of `Lanes`.
+        unsafe {
+            let sums = [
+                Self::add_i32(a, add),
+                Self::add_i32(b, add),
+                Self::add_i32(c, add),
+                Self::add_i32(d, add),
+            ];
+            Self::store_u8_of_4::<STREAM>(to, sums);
+        }
+    }
     /// Stores the low nibbles of `4 * LANES` bytes as `2 * LANES` bytes, the first one's low.
     unsafe fn pack_nibbles(from: *const u8, to: *mut u8);
     /// Stores the nibbles of `2 * LANES` bytes as `4 * LANES` bytes, the low one first, each as `(nibble ^ sign) -

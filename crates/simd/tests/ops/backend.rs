@@ -93,10 +93,26 @@ pub enum Four {
     S16,
     /// Each lane's high half.
     High,
+    /// Each lane, clamped to what is allowed, plus a number, the nearest s8.
+    S8Sums(i32),
+    /// The same, the nearest u8.
+    U8Sums(i32),
 }
 
 impl Four {
-    pub const ALL: [Four; 4] = [Four::S8, Four::U8, Four::S16, Four::High];
+    pub const ALL: [Four; 9] = [
+        Four::S8,
+        Four::U8,
+        Four::S16,
+        Four::High,
+        Four::S8Sums(-255),
+        Four::S8Sums(0),
+        Four::S8Sums(127),
+        Four::U8Sums(-100),
+        Four::U8Sums(255),
+    ];
+    /// The largest lane that may be added to.
+    const LARGEST: i32 = 1 << 30;
 
     /// The bytes of a lane.
     pub fn stored(self, lane: i32) -> Vec<u8> {
@@ -105,6 +121,8 @@ impl Four {
             Four::U8 => vec![lane.clamp(0, 255) as u8],
             Four::S16 => (lane.clamp(-32_768, 32_767) as i16).to_ne_bytes().to_vec(),
             Four::High => ((lane >> 16) as i16).to_ne_bytes().to_vec(),
+            Four::S8Sums(add) => Four::S8.stored(lane.clamp(-Four::LARGEST, Four::LARGEST) + add),
+            Four::U8Sums(add) => Four::U8.stored(lane.clamp(-Four::LARGEST, Four::LARGEST) + add),
         }
     }
 }
@@ -122,11 +140,17 @@ unsafe fn pack<V: HalfLanes>(values: &[i32; 4 * N], to: *mut u8, four: Four) {
     // SAFETY: within an entry compiled for `V`; `4 * LANES` elements are writable.
     unsafe {
         let v = load_4::<V>(values);
+        let [low, high] = [V::splat_i32(-Four::LARGEST), V::splat_i32(Four::LARGEST)];
+        let within = [0, 1, 2, 3].map(|i| V::max_i32(V::min_i32(v[i], high), low));
         match four {
             Four::S8 => V::store_s8_of_4::<false>(to.cast(), v),
             Four::U8 => V::store_u8_of_4::<false>(to, v),
             Four::S16 => V::store_s16_of_4::<false>(to.cast(), v),
             Four::High => V::store_high_of_4::<false>(to.cast(), v),
+            Four::S8Sums(add) => {
+                V::store_s8_sums_of_4::<false>(to.cast(), within, V::splat_i32(add));
+            }
+            Four::U8Sums(add) => V::store_u8_sums_of_4::<false>(to, within, V::splat_i32(add)),
         }
     }
 }

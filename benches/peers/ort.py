@@ -1,0 +1,129 @@
+"""onnxruntime for the peer bench: reads cases and orders on standard input, answers on standard output.
+
+  case KIND SHAPE... and operands   -> the number of bytes of the result, and the result
+  time CALLS                        -> nanoseconds of a call
+
+A model holds many equal nodes where one is short, and a call counts as that many: so a session's own overhead, some
+microseconds of Python and of graph, does not hide the kernels.
+"""
+
+import sys
+import time
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+
+KINDS = {"uint8": TensorProto.UINT8, "int8": TensorProto.INT8, "int32": TensorProto.INT32, "float32": TensorProto.FLOAT}
+MICROSOFT = "com.microsoft"
+
+
+def session(op, domain, x, order, constants, form, attributes, nodes):
+    outputs = [f"y{i}" for i in range(nodes)]
+    graph = helper.make_graph(
+        [helper.make_node(op, order, [y], domain=domain, **attributes) for y in outputs],
+        "g",
+        [helper.make_tensor_value_info("x", KINDS[x.dtype.name], x.shape)],
+        [helper.make_tensor_value_info(y, KINDS[form], None) for y in outputs],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )
+    sets = [helper.make_opsetid("", 21), helper.make_opsetid(MICROSOFT, 1)]
+    model = helper.make_model(graph, opset_imports=sets, ir_version=10)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # Equal nodes would be merged otherwise.
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+class Case:
+    def __init__(self, words, read):
+        kind, form, numbers = words[0], words[1], [int(word) for word in words[2:-4]]
+        x_scale, x_zero, y_scale, y_zero = (float(word) for word in words[-4:])
+        xs, ys = np.float32(x_scale), np.float32(y_scale)
+        xz, yz = np.uint8(x_zero), np.uint8(y_zero)
+        attributes, domain, self.last = {}, "", False
+        if form == "linear":
+            m, n, k = numbers
+            x = np.frombuffer(read(), np.float32 if kind == "dynamic" else np.uint8).reshape(m, k)
+            w = np.ascontiguousarray(np.frombuffer(read(), np.int8).reshape(n, k).T)
+            operations = m * n * k
+            op, result = {
+                "s32": ("MatMulInteger", "int32"),
+                "u8": ("QLinearMatMul", "uint8"),
+                "f32": ("MatMulIntegerToFloat", "float32"),
+                "dynamic": ("DynamicQuantizeMatMul", "float32"),
+            }[kind]
+            domain = MICROSOFT if kind in ("f32", "dynamic") else ""
+        else:
+            size, inputs, outputs, kernel, stride, groups = numbers
+            x = np.frombuffer(read(), np.uint8).reshape(1, size, size, inputs)
+            w = np.frombuffer(read(), np.int8).reshape(outputs, kernel, kernel, inputs // groups)
+            w = np.ascontiguousarray(w.transpose(0, 3, 1, 2))
+            side = (size + kernel // 2 * 2 - kernel) // stride + 1
+            operations = side * side * w.size
+            attributes = dict(kernel_shape=[kernel] * 2, strides=[stride] * 2, pads=[kernel // 2] * 4, group=groups)
+            if kind == "u8":
+                op, result, domain = "QLinearConv", "uint8", MICROSOFT
+                attributes["channels_last"] = 1
+            else:
+                # Only NCHW: the transposition is not timed.
+                op, result = "ConvInteger", "int32"
+                x, self.last = np.ascontiguousarray(x.transpose(0, 3, 1, 2)), True
+        ws = np.frombuffer(read(), np.float32)
+        zeros = np.zeros(ws.size, np.int8)
+        order, constants = {
+            "s32": (["x", "w", "xz"], dict(w=w, xz=xz)),
+            "u8": ("x xs xz w ws wz ys yz".split(), dict(xs=xs, xz=xz, w=w, ws=ws, wz=zeros, ys=ys, yz=yz)),
+            "f32": ("x w xs ws xz wz".split(), dict(w=w, xs=xs, ws=ws, xz=xz, wz=zeros)),
+            "dynamic": (["x", "w", "ws", "wz"], dict(w=w, ws=ws, wz=zeros)),
+        }[kind]
+        self.nodes = max(1, min(64, 4_000_000 // operations))
+        self.session = session(op, domain, x, order, constants, result, attributes, self.nodes)
+        self.binding = self.session.io_binding()
+        self.x = onnxruntime.OrtValue.ortvalue_from_numpy(x)
+        self.binding.bind_ortvalue_input("x", self.x)
+        shape = self.session.run(["y0"], {"x": x})[0].shape
+        self.y = [onnxruntime.OrtValue.ortvalue_from_numpy(np.zeros(shape, result)) for _ in range(self.nodes)]
+        for i, y in enumerate(self.y):
+            self.binding.bind_ortvalue_output(f"y{i}", y)
+
+    def result(self):
+        self.session.run_with_iobinding(self.binding)
+        y = self.y[0].numpy()
+        return np.ascontiguousarray(y.transpose(0, 2, 3, 1) if self.last else y).tobytes()
+
+    def time(self, calls):
+        runs = -(-calls // self.nodes)
+        begin = time.perf_counter_ns()
+        for _ in range(runs):
+            self.session.run_with_iobinding(self.binding)
+        return (time.perf_counter_ns() - begin) / (runs * self.nodes)
+
+
+def main():
+    source, sink = sys.stdin.buffer, sys.stdout.buffer
+
+    def read():
+        return source.read(int(source.readline()))
+
+    def answer(line, data=b""):
+        sink.write(f"{line}\n".encode() + data)
+        sink.flush()
+
+    answer(f"onnxruntime {onnxruntime.__version__}, onnx {onnx.__version__}")
+    case = None
+    for line in iter(source.readline, b""):
+        words = line.decode().split()
+        if words[0] == "case":
+            case = None
+            case = Case(words[1:], read)
+            y = case.result()
+            answer(len(y), y)
+        else:
+            answer(case.time(int(words[1])))
+
+
+main()

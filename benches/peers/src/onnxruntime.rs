@@ -1,0 +1,122 @@
+//! onnxruntime in a Python process of its own (`ort.py`), which waits while others are timed.
+
+use crate::case::{Case, Kind, Runner, Shape};
+use std::io::{BufRead, BufReader, Read, Result, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+/// The process.
+pub struct OnnxRuntime {
+    child: Child,
+    to: ChildStdin,
+    from: BufReader<ChildStdout>,
+    /// What it says of itself.
+    pub version: String,
+}
+
+impl OnnxRuntime {
+    pub fn start(python: &str) -> std::result::Result<OnnxRuntime, String> {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/ort.py");
+        let mut command = Command::new(python);
+        command
+            .arg(script)
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        let mut child = command.spawn().map_err(|error| format!("{python}: {error}"))?;
+        let (Some(to), Some(from)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err("no pipes".into());
+        };
+        let mut process =
+            OnnxRuntime { child, to, from: BufReader::new(from), version: String::new() };
+        process.version = process.line().map_err(|error| error.to_string())?;
+        if process.version.is_empty() {
+            return Err(format!("{python} has no onnxruntime or onnx"));
+        }
+        Ok(process)
+    }
+
+    fn line(&mut self) -> Result<String> {
+        let mut line = String::new();
+        self.from.read_line(&mut line)?;
+        Ok(line.trim().to_string())
+    }
+
+    /// Gives it a case; `None` if it has no such operator.
+    pub fn prepare(&mut self, case: &Case) -> Option<Session<'_>> {
+        let kind = match case.kind {
+            Kind::S32 => "s32",
+            Kind::U8 => "u8",
+            Kind::F32 => "f32",
+            Kind::Dynamic => "dynamic",
+        };
+        let shape = match case.shape {
+            Shape::Linear { m, n, k } => format!("linear {m} {n} {k}"),
+            Shape::Conv { .. } if !matches!(case.kind, Kind::S32 | Kind::U8) => return None,
+            Shape::Conv { size, inputs, outputs, kernel, stride, groups } => {
+                format!("conv {size} {inputs} {outputs} {kernel} {stride} {groups}")
+            }
+        };
+        let (y_scale, y_zero) = case.y_params();
+        let head =
+            format!("case {kind} {shape} {} {} {y_scale} {y_zero}\n", case.x_scale, case.x_zero);
+        let result = self
+            .exchange(&head, case)
+            .unwrap_or_else(|error| panic!("onnxruntime, {head}: {error}"));
+        let numbers = match case.kind {
+            Kind::U8 => result.iter().map(|&y| f64::from(y)).collect(),
+            Kind::S32 => words(&result).map(|y| f64::from(i32::from_ne_bytes(y))).collect(),
+            Kind::F32 | Kind::Dynamic => {
+                words(&result).map(|y| f64::from(f32::from_ne_bytes(y))).collect()
+            }
+        };
+        Some(Session { process: self, result: numbers })
+    }
+
+    fn exchange(&mut self, head: &str, case: &Case) -> Result<Vec<u8>> {
+        self.to.write_all(head.as_bytes())?;
+        let scales: Vec<u8> = case.w_scales.iter().flat_map(|scale| scale.to_ne_bytes()).collect();
+        let weights: Vec<u8> = case.w.iter().map(|&code| code as u8).collect();
+        for bytes in [&case.x, &weights, &scales] {
+            writeln!(self.to, "{}", bytes.len())?;
+            self.to.write_all(bytes)?;
+        }
+        self.to.flush()?;
+        let length = self.line()?.parse().map_err(std::io::Error::other)?;
+        let mut result = vec![0; length];
+        self.from.read_exact(&mut result)?;
+        Ok(result)
+    }
+}
+
+fn words(bytes: &[u8]) -> impl Iterator<Item = [u8; 4]> {
+    bytes.as_chunks().0.iter().copied()
+}
+
+impl Drop for OnnxRuntime {
+    fn drop(&mut self) {
+        // Its loop ends with its input, but nothing is lost if it does not.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A case that the process holds.
+pub struct Session<'a> {
+    process: &'a mut OnnxRuntime,
+    result: Vec<f64>,
+}
+
+impl Runner for Session<'_> {
+    fn time(&mut self, calls: usize) -> f64 {
+        let mut ask = || -> Result<f64> {
+            writeln!(self.process.to, "time {calls}")?;
+            self.process.to.flush()?;
+            self.process.line()?.parse().map_err(std::io::Error::other)
+        };
+        ask().unwrap_or_else(|error| panic!("onnxruntime: {error}"))
+    }
+
+    fn result(&mut self) -> Vec<f64> {
+        std::mem::take(&mut self.result)
+    }
+}

@@ -1,0 +1,221 @@
+//! Level 3: linear layers of several matrices, and several products in one run.
+
+use crate::boundary::{
+    Threads, apart, array, description, fewbit_parallel_for, float_entry, integer_entry, slice,
+};
+use crate::linear::{fewbit_linear, plan};
+use crate::status::{fewbit_error, fewbit_status};
+use core::ffi::c_void;
+use core::mem::{align_of, offset_of, size_of};
+use fewbit::{LinearBatch, LinearProblem};
+
+/// A run of every matrix of a plan. Start from FEWBIT_LINEAR_BATCH_INIT. Strides are in elements.
+#[allow(non_camel_case_types, reason = "the name in C")]
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct fewbit_linear_batch {
+    /// sizeof(fewbit_linear_batch); set by FEWBIT_LINEAR_BATCH_INIT.
+    pub struct_size: usize,
+    /// M, of each matrix; 0 does nothing.
+    pub rows: usize,
+    /// The first matrix' M rows of in_features elements of the input's type.
+    pub x: *const c_void,
+    /// At least in_features.
+    pub x_stride: usize,
+    /// Between the x of neighbouring matrices; 0: all read the same.
+    pub x_batch_stride: usize,
+    /// The first matrix' residuals, for a plan that has them: y with its strides, or memory apart from y.
+    pub residual: *const c_void,
+    /// At least out_features, where there is a residual.
+    pub residual_stride: usize,
+    /// Between the residuals of neighbouring matrices.
+    pub residual_batch_stride: usize,
+    /// The first matrix' M rows of out_features elements of the output's type.
+    pub y: *mut c_void,
+    /// At least out_features.
+    pub y_stride: usize,
+    /// Between the y of neighbouring matrices: matrix behind matrix, or row beside row (out_features, say, with a y_stride
+    /// of all matrices' out_features).
+    pub y_batch_stride: usize,
+    /// As fewbit_linear_batch_workspace asks for; contents do not matter.
+    pub workspace: *mut c_void,
+    /// Its bytes.
+    pub workspace_size: usize,
+}
+
+/// Rows that meet one of a plan's matrices: the rows of an expert, in a mixture of experts.
+#[allow(non_camel_case_types, reason = "the name in C")]
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct fewbit_linear_problem {
+    /// Which of the plan's matrices.
+    pub matrix: usize,
+    /// M; with 0 the rest is not looked at.
+    pub rows: usize,
+    /// M rows of in_features elements of the input's type.
+    pub x: *const c_void,
+    /// At least in_features.
+    pub x_stride: usize,
+    /// M rows of out_features residuals, for a plan that has them; may be this problem's y, element by element.
+    pub residual: *const c_void,
+    /// At least out_features, where there is a residual.
+    pub residual_stride: usize,
+    /// M rows of out_features elements of the output's type.
+    pub y: *mut c_void,
+    /// At least out_features.
+    pub y_stride: usize,
+}
+
+// Problems are passed on as they lie.
+const _: () = {
+    type C = fewbit_linear_problem;
+    assert!(size_of::<C>() == size_of::<LinearProblem>());
+    assert!(align_of::<C>() == align_of::<LinearProblem>());
+    assert!(offset_of!(C, matrix) == offset_of!(LinearProblem, matrix));
+    assert!(offset_of!(C, rows) == offset_of!(LinearProblem, rows));
+    assert!(offset_of!(C, x) == offset_of!(LinearProblem, x));
+    assert!(offset_of!(C, x_stride) == offset_of!(LinearProblem, x_stride));
+    assert!(offset_of!(C, residual) == offset_of!(LinearProblem, residual));
+    assert!(offset_of!(C, residual_stride) == offset_of!(LinearProblem, residual_stride));
+    assert!(offset_of!(C, y) == offset_of!(LinearProblem, y));
+    assert!(offset_of!(C, y_stride) == offset_of!(LinearProblem, y_stride));
+};
+
+/// What fewbit_linear_run_batch needs beside its operands. Fewer rows or workers never need more.
+///
+/// @param[in] rows, max_workers  The most that one run will have: rows of each matrix; 1 worker without parallel_for.
+/// @param[out] size, align  Bytes, and the alignment of the first.
+/// @param[out] error  May be NULL.
+/// @return As fewbit_linear_workspace.
+///
+/// # Safety
+/// As documented.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fewbit_linear_batch_workspace(
+    linear: *const fewbit_linear,
+    rows: usize,
+    max_workers: usize,
+    size: *mut usize,
+    align: *mut usize,
+    error: *mut fewbit_error,
+) -> fewbit_status {
+    // SAFETY: the documented contract.
+    unsafe {
+        integer_entry(error, |_| {
+            let workspace = plan(linear)?.batch_workspace(rows, max_workers)?;
+            apart(array("size", size, 1)?, array("align", align, 1)?)?;
+            size.write(workspace.size);
+            align.write(workspace.align);
+            Ok(())
+        })
+    }
+}
+
+/// Runs every matrix of a plan on its rows: the same results, bit for bit, as a plan of each matrix alone gives.
+///
+/// @param[in] batch  The operands and the workspace. The bytes from the first to the last element of x, y and workspace
+///                   must not overlap, nor elements of y each other.
+/// @param[in] parallel_for  The caller's threads, or NULL. The results do not depend on it.
+/// @param[out] error  May be NULL. Its argument is a field's name.
+/// @return As fewbit_linear_run. y is untouched on error.
+///
+/// # Safety
+/// As documented.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fewbit_linear_run_batch(
+    linear: *const fewbit_linear,
+    batch: *const fewbit_linear_batch,
+    parallel_for: *const fewbit_parallel_for,
+    error: *mut fewbit_error,
+) -> fewbit_status {
+    // SAFETY: the documented contract.
+    unsafe {
+        float_entry(error, |_| {
+            let plan = plan(linear)?;
+            let given = description("batch", batch)?;
+            let batch = LinearBatch {
+                rows: given.rows,
+                x: given.x.cast(),
+                x_stride: given.x_stride,
+                x_batch_stride: given.x_batch_stride,
+                residual: given.residual.cast(),
+                residual_stride: given.residual_stride,
+                residual_batch_stride: given.residual_batch_stride,
+                y: given.y.cast(),
+                y_stride: given.y_stride,
+                y_batch_stride: given.y_batch_stride,
+                workspace: given.workspace.cast(),
+                workspace_size: given.workspace_size,
+            };
+            plan.run_batch(&batch, &Threads::new(parallel_for)?)
+        })
+    }
+}
+
+/// What fewbit_linear_run_grouped needs beside its operands. Less of anything never needs more.
+///
+/// @param[in] problems, rows, max_workers  The most that one run will have: problems, rows of all problems together, and
+///                                         workers (1 without parallel_for).
+/// @param[out] size, align  Bytes, and the alignment of the first.
+/// @param[out] error  May be NULL.
+/// @return As fewbit_linear_workspace.
+///
+/// # Safety
+/// As documented.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fewbit_linear_grouped_workspace(
+    linear: *const fewbit_linear,
+    problems: usize,
+    rows: usize,
+    max_workers: usize,
+    size: *mut usize,
+    align: *mut usize,
+    error: *mut fewbit_error,
+) -> fewbit_status {
+    // SAFETY: the documented contract.
+    unsafe {
+        integer_entry(error, |_| {
+            let workspace = plan(linear)?.grouped_workspace(problems, rows, max_workers)?;
+            apart(array("size", size, 1)?, array("align", align, 1)?)?;
+            size.write(workspace.size);
+            align.write(workspace.align);
+            Ok(())
+        })
+    }
+}
+
+/// Runs a list of problems of one plan, each with one of its matrices, with tasks over all of them: each gives the same
+/// results, bit for bit, as a plan of its matrix alone, whatever the others and their order. Several may name the same
+/// matrix. A plan of one matrix may be run so too.
+///
+/// @param[in] problems  The operands. The bytes from the first to the last element of a y must not overlap those of any
+///                      other operand of any problem.
+/// @param[in] problem_count  0 does nothing.
+/// @param[in] workspace, workspace_size  As fewbit_linear_grouped_workspace asks for; contents do not matter.
+/// @param[in] parallel_for  The caller's threads, or NULL. The results do not depend on it.
+/// @param[out] error  May be NULL. Its argument may be the name of a problem's field.
+/// @return As fewbit_linear_run. Every y is untouched on error.
+///
+/// # Safety
+/// As documented.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fewbit_linear_run_grouped(
+    linear: *const fewbit_linear,
+    problems: *const fewbit_linear_problem,
+    problem_count: usize,
+    workspace: *mut c_void,
+    workspace_size: usize,
+    parallel_for: *const fewbit_parallel_for,
+    error: *mut fewbit_error,
+) -> fewbit_status {
+    // SAFETY: the documented contract.
+    unsafe {
+        float_entry(error, |_| {
+            let plan = plan(linear)?;
+            array("problems", problems, problem_count)?;
+            let problems = slice(problems.cast::<LinearProblem>(), problem_count);
+            let memory = (workspace.cast(), workspace_size);
+            plan.run_grouped(problems, memory, &Threads::new(parallel_for)?)
+        })
+    }
+}
