@@ -11,7 +11,7 @@ mod tier;
 pub use coverage::{covered, missing, report};
 pub use guard::GuardedBuf;
 pub use rng::Rng;
-pub use tier::{fraction, is_exhaustive, is_full, sampled, seed, sweep};
+pub use tier::{fraction, is_exhaustive, is_full, is_wanted, sampled, seed, sweep};
 
 use fewbit_simd::{Isa, IsaSet, Supported};
 

@@ -1,6 +1,8 @@
 //! Tiers of the same tests: everyday runs take a seeded, rotating sample of each large grid;
 //! `FEWBIT_TEST_FULL=1` takes all of it, `FEWBIT_TEST_THIN=n` an n-th of the sample (for emulators).
+//! `FEWBIT_TEST_BEYOND=avx2` leaves out what needs no more than that: what other jobs have run natively.
 
+use fewbit_simd::{Isa, IsaSet};
 use std::sync::OnceLock;
 
 /// Whether the whole of each grid is wanted.
@@ -37,6 +39,17 @@ fn thin() -> usize {
         }
         Err(_) => 1,
     }
+}
+
+/// Whether kernels that need `set` are wanted: all, or those that need more than `FEWBIT_TEST_BEYOND`.
+///
+/// # Panics
+/// If `FEWBIT_TEST_BEYOND` is no instruction set.
+pub fn is_wanted(set: IsaSet) -> bool {
+    let Ok(name) = std::env::var("FEWBIT_TEST_BEYOND") else { return true };
+    let isa = Isa::ALL.into_iter().find(|isa| isa.name() == name);
+    let isa = isa.expect("FEWBIT_TEST_BEYOND is an instruction set");
+    !isa.closure().contains(set)
 }
 
 /// The share of a grid that an everyday run takes: 1 in `stride`, or all of it in the full tier.

@@ -6,7 +6,7 @@ use fewbit_kernels::dequantize::{self, DequantizeFn};
 use fewbit_kernels::quantize::{self, QuantizeFn};
 use fewbit_kernels::registry::{Bound, Row, bind};
 use fewbit_scheme::{IntFormat, QuantParams, QuantizeMode, RealFormat, float16};
-use fewbit_testkit::{GuardedBuf, Rng, covered, limited, missing};
+use fewbit_testkit::{GuardedBuf, Rng, covered, is_wanted, limited, missing};
 
 /// Longest contiguous run tested, and the number of elements in the inputs.
 pub const N: usize = 257;
@@ -129,7 +129,7 @@ impl Arenas {
 pub fn runnable<F: Copy>(rows: &'static [Row<F>]) -> Vec<Bound<F>> {
     let supported = limited();
     let mut callable = Vec::new();
-    for row in rows {
+    for row in rows.iter().filter(|row| is_wanted(row.required)) {
         match bind(row, supported) {
             Some(bound) => callable.push(bound),
             None => missing(row.name, row.required),
