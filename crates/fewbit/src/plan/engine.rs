@@ -83,7 +83,7 @@ impl Engine {
     /// Bytes of a packed block of up to `mr` rows.
     pub(crate) fn block_size(&self) -> usize {
         // No overflow: the packed weights, of at least as many k-groups times nr, exist.
-        self.packed.k_groups() * self.packed.mr * 4
+        self.packed.k_groups() * self.packed.mr * self.packed.form.group_bytes()
     }
 
     /// A block of `1..=mr` rows: `row(r)` gives the address of its k codes, `parameters(r)` its zero point
@@ -119,8 +119,8 @@ impl Engine {
             unsafe { pack_lhs(&row, rows, k, self.lhs_unsigned, form, memory) };
             Block {
                 lhs: memory,
-                row_stride: 4,
-                group_stride: rows * 4,
+                row_stride: form.group_bytes(),
+                group_stride: rows * form.group_bytes(),
                 k_groups: packed.k_groups(),
                 rows,
                 ..Block::EMPTY

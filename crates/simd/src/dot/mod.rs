@@ -13,7 +13,7 @@ mod neon;
 mod x86;
 
 #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
-pub use neon::{NeonPair, NeonSdot};
+pub use neon::{NeonPair, NeonSdot, smmla};
 pub use scalar::ScalarDot;
 #[cfg(target_arch = "x86_64")]
 pub use x86::{Avx2Pair, Avx512Pair, Avx512Vnni, Avx512VnniYmm, AvxVnni};
@@ -26,16 +26,27 @@ pub enum LhsForm {
     U8,
     /// Four signed bytes a group.
     S8,
+    /// Eight signed bytes a group.
+    S8x8,
     /// Two i16 a group; holds s8 and u8 codes as they are.
     I16,
 }
 
 impl LhsForm {
-    /// k-values in a 4-byte group.
+    /// k-values in a group.
     pub const fn kr(self) -> usize {
         match self {
             LhsForm::U8 | LhsForm::S8 => 4,
+            LhsForm::S8x8 => 8,
             LhsForm::I16 => 2,
+        }
+    }
+
+    /// Bytes of a row's group.
+    pub const fn group_bytes(self) -> usize {
+        match self {
+            LhsForm::U8 | LhsForm::S8 | LhsForm::I16 => 4,
+            LhsForm::S8x8 => 8,
         }
     }
 }

@@ -7,6 +7,7 @@
 //! `vpdpbusds`, which saturates, is not used.
 
 use super::{Dot, LhsForm};
+use core::arch::asm;
 use core::arch::x86_64::*;
 
 /// Implements [`Dot`] for a backend from its vector type, lane count, lhs form and intrinsics.
@@ -90,10 +91,10 @@ macro_rules! dot_backend {
 
 dot_backend! {
     /// AVX2: pairs of i16, 8 columns.
-    Avx2Pair, __m256i, 8, LhsForm::I16, 1,
+    Avx2Pair, __m256i, 8, LhsForm::I16, 8,
     [_mm256_setzero_si256, _mm256_set1_epi32, _mm256_loadu_si256, _mm256_add_epi32, _mm256_mullo_epi32],
     |from| _mm256_cvtepi8_epi16(_mm_loadu_si128(from.cast())),
-    |acc, a, b| _mm256_add_epi32(acc, _mm256_madd_epi16(a, b)),
+    |acc, a, b| madd_add(acc, a, b),
     _mm256_storeu_si256
 }
 
@@ -131,4 +132,27 @@ dot_backend! {
     |from| _mm256_loadu_si256(from.cast()),
     |acc, a, b| _mm256_dpbusd_avx_epi32(acc, a, b),
     _mm256_storeu_si256
+}
+
+/// `vpmaddwd` and the `vpaddd` that belongs to it, one behind the other.
+///
+/// # Safety
+/// The CPU has AVX2.
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn madd_add(mut acc: __m256i, a: __m256i, b: __m256i) -> __m256i {
+    // SAFETY: only the named registers are read and written; the instructions exist by this
+    // function's contract.
+    unsafe {
+        asm!(
+            "vpmaddwd {products}, {a}, {b}",
+            "vpaddd {acc}, {acc}, {products}",
+            acc = inout(ymm_reg) acc,
+            a = in(ymm_reg) a,
+            b = in(ymm_reg) b,
+            products = lateout(ymm_reg) _,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    acc
 }
