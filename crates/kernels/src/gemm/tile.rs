@@ -23,7 +23,7 @@
 //! the next one's start. What bounds each tile, with figures: docs/int8-gemm.md.
 
 use crate::registry::Row;
-use fewbit_simd::dot::{Dot, LhsForm};
+use fewbit_simd::dot::{Dot, LhsForm, Steps};
 use fewbit_simd::{Isa, IsaSet, opaque, prefetch};
 
 /// The largest mr of any tile.
@@ -156,7 +156,20 @@ unsafe fn tile<D: Dot, const ROWS: usize, const NV: usize, const STEPS: usize>(a
         for (third, at) in lhs.at.iter_mut().enumerate() {
             *at = opaque(at.wrapping_add(3 * third * row_stride));
         }
-        let (rounds, singles) = (args.k_groups / STEPS, args.k_groups % STEPS);
+        let whole = Steps {
+            lhs: args.lhs,
+            row_stride,
+            group_stride: args.lhs_group_stride,
+            rhs,
+            count: args.k_groups,
+        };
+        let mut left = args.k_groups;
+        if STEPS == 1 && D::steps(&mut acc[0], whole) {
+            lhs.advance(left * args.lhs_group_stride);
+            rhs = rhs.wrapping_add(left * panel_group);
+            left = 0;
+        }
+        let (rounds, singles) = (left / STEPS, left % STEPS);
         for _ in 0..rounds {
             if ROWS <= FEW_ROWS {
                 let mut line = 0;

@@ -6,8 +6,7 @@
 //! multiplies unsigned lhs with signed rhs bytes and adds four products without saturation;
 //! `vpdpbusds`, which saturates, is not used.
 
-use super::{Dot, LhsForm};
-use core::arch::asm;
+use super::{Dot, LhsForm, Steps};
 use core::arch::x86_64::*;
 
 /// Implements [`Dot`] for a backend from its vector type, lane count, lhs form and intrinsics.
@@ -16,7 +15,7 @@ macro_rules! dot_backend {
         $(#[$doc:meta])*
         $name:ident, $vector:ty, $lanes:literal, $form:expr, $chains:literal,
         [$zero:ident, $splat:ident, $load:ident, $add:ident, $mul:ident],
-        |$rhs:ident| $load_rhs:expr, |$acc:ident, $a:ident, $b:ident| $dot:expr, $store:ident
+        |$rhs:ident| $load_rhs:expr, |$acc:ident, $a:ident, $b:ident| $dot:expr, $store:ident $(, $steps:path)?
     ) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug)]
@@ -85,6 +84,17 @@ macro_rules! dot_backend {
                 // SAFETY: as above; `LANES` writable sums by the trait's contract.
                 unsafe { $store(to.cast(), acc) }
             }
+
+            $(
+                #[inline(always)]
+                unsafe fn steps<const ROWS: usize, const NV: usize>(
+                    acc: &mut [[$vector; NV]; ROWS],
+                    steps: Steps,
+                ) -> bool {
+                    // SAFETY: as above; the operands are there by the trait's contract.
+                    unsafe { $steps(acc, steps) }
+                }
+            )?
         }
     };
 }
@@ -94,8 +104,9 @@ dot_backend! {
     Avx2Pair, __m256i, 8, LhsForm::I16, 8,
     [_mm256_setzero_si256, _mm256_set1_epi32, _mm256_loadu_si256, _mm256_add_epi32, _mm256_mullo_epi32],
     |from| _mm256_cvtepi8_epi16(_mm_loadu_si128(from.cast())),
-    |acc, a, b| madd_add(acc, a, b),
-    _mm256_storeu_si256
+    |acc, a, b| _mm256_add_epi32(acc, _mm256_madd_epi16(a, b)),
+    _mm256_storeu_si256,
+    super::pairs::steps
 }
 
 dot_backend! {
@@ -132,27 +143,4 @@ dot_backend! {
     |from| _mm256_loadu_si256(from.cast()),
     |acc, a, b| _mm256_dpbusd_avx_epi32(acc, a, b),
     _mm256_storeu_si256
-}
-
-/// `vpmaddwd` and the `vpaddd` that belongs to it, one behind the other.
-///
-/// # Safety
-/// The CPU has AVX2.
-#[inline]
-#[target_feature(enable = "avx2")]
-unsafe fn madd_add(mut acc: __m256i, a: __m256i, b: __m256i) -> __m256i {
-    // SAFETY: only the named registers are read and written; the instructions exist by this
-    // function's contract.
-    unsafe {
-        asm!(
-            "vpmaddwd {products}, {a}, {b}",
-            "vpaddd {acc}, {acc}, {products}",
-            acc = inout(ymm_reg) acc,
-            a = in(ymm_reg) a,
-            b = in(ymm_reg) b,
-            products = lateout(ymm_reg) _,
-            options(pure, nomem, nostack, preserves_flags),
-        );
-    }
-    acc
 }
