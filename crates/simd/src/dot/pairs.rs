@@ -15,10 +15,14 @@ use super::Steps;
 use core::arch::asm;
 use core::arch::x86_64::__m256i;
 
-/// How far ahead up to four rows ask for weights: they wait for memory, not for arithmetic.
+/// What is asked for ahead. Up to four rows wait for weights, from memory; more rows for the lhs, whose blocks
+/// come from the second-level cache, and without that the loop stands still at each line (148 instead of 159 GOPS).
 macro_rules! ahead {
-    () => {
+    (rhs) => {
         "prefetcht0 [{rhs} + 4096]"
+    };
+    (lhs) => {
+        "prefetcht0 [{low} + 512]"
     };
 }
 
@@ -92,7 +96,7 @@ pub(super) unsafe fn steps<const ROWS: usize, const NV: usize>(
             3 => pairs_loop!(
                 acc,
                 steps,
-                ahead!(),
+                ahead!(rhs),
                 [0, a0, b0, "{low}"],
                 [1, a1, b1, "{low} + {row}"],
                 [2, a2, b2, "{low} + 2 * {row}"]
@@ -100,7 +104,7 @@ pub(super) unsafe fn steps<const ROWS: usize, const NV: usize>(
             4 => pairs_loop!(
                 acc,
                 steps,
-                ahead!(),
+                ahead!(rhs),
                 [0, a0, b0, "{low}"],
                 [1, a1, b1, "{low} + {row}"],
                 [2, a2, b2, "{low} + 2 * {row}"],
@@ -109,7 +113,7 @@ pub(super) unsafe fn steps<const ROWS: usize, const NV: usize>(
             5 => pairs_loop!(
                 acc,
                 steps,
-                "",
+                ahead!(lhs),
                 [0, a0, b0, "{low}"],
                 [1, a1, b1, "{low} + {row}"],
                 [2, a2, b2, "{low} + 2 * {row}"],
@@ -119,7 +123,7 @@ pub(super) unsafe fn steps<const ROWS: usize, const NV: usize>(
             _ => pairs_loop!(
                 acc,
                 steps,
-                "",
+                ahead!(lhs),
                 [0, a0, b0, "{low}"],
                 [1, a1, b1, "{low} + {row}"],
                 [2, a2, b2, "{low} + 2 * {row}"],
