@@ -3,7 +3,7 @@
 #![allow(missing_docs, reason = "criterion's macros write undocumented functions")]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use fewbit::kernels::gemm::{TILES, TileArgs, pack_lhs, pack_rhs};
+use fewbit::kernels::gemm::{TILES, Tile, TileArgs, pack_lhs, pack_rhs, select};
 use fewbit::kernels::registry::bind;
 use fewbit::memory::{ALIGNMENT, Allocator, Plain};
 use fewbit::scheme::{IntFormat, ParamSpec, QuantParams, RealFormat::F32};
@@ -43,8 +43,9 @@ fn tiles(c: &mut Criterion) {
     for tile in TILES {
         let Some(bound) = bind(&tile.row, limited()) else { continue };
         let (mr, nr, kr) = (tile.mr, tile.nr, tile.lhs.kr());
+        let group_bytes = tile.lhs.group_bytes();
         let (lhs, rhs) = (codes(mr * K), codes(nr * K));
-        let mut block = vec![0u8; K / kr * mr * 4];
+        let mut block = vec![0u8; K / kr * mr * group_bytes];
         let row = |row: usize| lhs[row * K..].as_ptr();
         // SAFETY: K codes a row, into a block of `mr` rows.
         unsafe { pack_lhs(row, mr, K, false, tile.lhs, block.as_mut_ptr()) };
@@ -57,8 +58,8 @@ fn tiles(c: &mut Criterion) {
         let start: Vec<i32> = sums.iter().map(|sum| sum.wrapping_mul(-shift)).collect();
         let args = TileArgs {
             lhs: block.as_ptr(),
-            lhs_row_stride: 4,
-            lhs_group_stride: 4 * mr,
+            lhs_row_stride: group_bytes,
+            lhs_group_stride: group_bytes * mr,
             rhs: panel.as_ptr(),
             k_groups: K / kr,
             k_rest: 0,
@@ -130,12 +131,17 @@ fn linear(c: &mut Criterion) {
             };
             let mut want = Vec::new();
             for set in sets() {
-                let plan = Linear::create(&desc, set, &Allocator::DEFAULT).expect("a plan");
-                let mut group =
-                    c.benchmark_group(id(op, plan.kernel_name().trim_start_matches("gemm_s8s32_")));
+                let kernel = select(set.set(), n).expect("a kernel").row.name;
+                let mut group = c.benchmark_group(id(op, kernel.trim_start_matches("gemm_s8s32_")));
                 group.throughput(Throughput::Elements((2 * m * n * k) as u64));
-                // Closures, so that a filter leaves out the work of what it leaves out.
+                // Plans are made where they are timed, so that a filter leaves out the work of what it
+                // leaves out.
+                let mut plan = None;
                 group.bench_function(shape.name, |b| {
+                    let plan = plan.get_or_insert_with(|| {
+                        Linear::create(&desc, set, &Allocator::DEFAULT).expect("a plan")
+                    });
+                    assert_eq!(plan.kernel_name(), kernel);
                     let size = plan.workspace(m, 1).expect("a workspace").size;
                     let (mut memory, skip) = workspace(size);
                     let memory = &mut memory[skip..skip + size];
@@ -157,6 +163,151 @@ fn linear(c: &mut Criterion) {
             }
         }
     }
+}
+
+/// Weights that no cache holds, as they are when a network larger than the caches comes round again: plans of the
+/// same layer in turns.
+fn cold(c: &mut Criterion) {
+    const PLANS: usize = 5;
+    const NAMES: [&str; 3] = ["rows_1x4096x4096", "rows_4x4096x4096", "rows_16x4096x4096"];
+    for shape in shapes(include_str!("../shapes/linear.txt"), 3) {
+        let [m, n, k] = shape.numbers[..] else { continue };
+        if !NAMES.contains(&shape.name) {
+            continue;
+        }
+        let (x, w) = (codes(m * k), codes(n * k));
+        let desc = LinearDesc {
+            matrices: 1,
+            matrix_stride: 0,
+            in_features: k,
+            out_features: n,
+            weights: Weights {
+                code: Code::S8,
+                codes: &w,
+                scales: &[0.01],
+                zero_points: &[],
+                block: 0,
+                multipliers: &[],
+                shifts: &[],
+            },
+            layout: LinearLayout::Nk,
+            weight_stride: 0,
+            input: INPUT,
+            bias: Bias::None,
+            output: Output::S32,
+            activation: Activation::None,
+            activation_mode: ActivationMode::Float,
+            residual: Residual::None,
+        };
+        let set = limited();
+        let kernel = select(set.set(), n).expect("a kernel").row.name;
+        let mut group = c.benchmark_group(id(OP, kernel).replace("gemm", "linear_cold"));
+        group.throughput(Throughput::Elements((2 * m * n * k) as u64));
+        let mut plans = Vec::new();
+        group.bench_function(shape.name, |b| {
+            while plans.len() < PLANS {
+                plans.push(Linear::create(&desc, set, &Allocator::DEFAULT).expect("a plan"));
+            }
+            let size = plans[0].workspace(m, 1).expect("a workspace").size;
+            let (mut memory, skip) = workspace(size);
+            let memory = &mut memory[skip..skip + size];
+            let (mut y, mut turn) = (vec![0i32; m * n], 0);
+            b.iter(|| {
+                turn = (turn + 1) % PLANS;
+                plans[turn].run(m, &x, memory, &Serial, &mut y).expect("a run")
+            });
+        });
+        group.finish();
+    }
+}
+
+/// Packing of the lhs alone: a block of mr rows.
+fn pack(c: &mut Criterion) {
+    const K: usize = 1024;
+    for tile in TILES.iter().filter(|tile| limited().has(tile.row.required)) {
+        let lhs = codes(tile.mr * K);
+        let mut block = vec![0u8; K / tile.lhs.kr() * tile.mr * tile.lhs.group_bytes()];
+        let mut group = c.benchmark_group(id(OP, tile.row.name).replace("gemm", "gemm_pack"));
+        group.throughput(Throughput::Elements((tile.mr * K) as u64));
+        group.bench_function(format!("k{K}"), |b| {
+            let row = |row: usize| lhs[row * K..].as_ptr();
+            // SAFETY: K codes a row, into a block of `mr` rows.
+            b.iter(|| unsafe { pack_lhs(row, tile.mr, K, true, tile.lhs, block.as_mut_ptr()) });
+        });
+        group.finish();
+    }
+}
+
+/// What the chosen kernel must reach of the best.
+const NEAR: f64 = 0.95;
+
+/// Whether the kernel that is chosen for a shape is the fastest: every row that the CPU can run multiplies the
+/// shape's blocks with its panels, operands packed, in turns; the chosen one must reach 95 % of the best. Which rows
+/// there are to choose from depends on the CPU; with one instruction set it is those of other widths.
+fn choice(_: &mut Criterion) {
+    if std::env::args().skip(1).any(|arg| !arg.starts_with('-') && arg != "choice") {
+        return;
+    }
+    let mut slow = 0;
+    for [m, n, k] in
+        [[64, 64, 64], [7, 31, 129], [1, 1024, 1024], [4, 1024, 1024], [96, 8, 512], [96, 512, 512]]
+    {
+        let chosen = select(limited().set(), n).expect("a kernel").row.name;
+        let mut times: Vec<(f64, &str)> = TILES
+            .iter()
+            .filter_map(|tile| Some((tile_time(tile, [m, n, k])?, tile.row.name)))
+            .collect();
+        times.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let time = |name| times.iter().find(|row| row.1 == name).map_or(f64::NAN, |row| row.0);
+        let (best, share) = (times[0], times[0].0 / time(chosen));
+        let verdict = if share >= NEAR { "" } else { "   <-- MORE THAN 5 % FROM THE BEST" };
+        slow += usize::from(share < NEAR);
+        println!("choice {m}x{n}x{k}: {chosen} at {share:.3} of the best, {}{verdict}", best.1);
+    }
+    assert_eq!(slow, 0, "kernels chosen are not the best");
+}
+
+/// The best of many times, in seconds, that a tile needs for all of a product; `None` if the CPU lacks it.
+fn tile_time(tile: &'static Tile, [m, n, k]: [usize; 3]) -> Option<f64> {
+    let bound = bind(&tile.row, limited())?;
+    let groups = k.div_ceil(tile.lhs.kr());
+    let block = groups * tile.lhs.group_bytes();
+    let (lhs, panels) = (codes(m * block), n.div_ceil(tile.nr));
+    let panel = groups * tile.nr * tile.lhs.kr();
+    let rhs: Vec<i8> = codes(panels * panel).into_iter().map(|code| code as i8).collect();
+    let start = vec![0i32; tile.nr];
+    let mut dst = vec![0i32; tile.mr * tile.nr];
+    let null = std::ptr::null();
+    let mut best = f64::MAX;
+    for _ in 0..200 {
+        let begin = std::time::Instant::now();
+        for rhs in rhs.chunks_exact(panel) {
+            for first in (0..m).step_by(tile.mr) {
+                let rows = tile.mr.min(m - first);
+                // SAFETY: a packed block and panel, and a tile of sums.
+                unsafe {
+                    bound.run()(&TileArgs {
+                        lhs: lhs[first * block..].as_ptr(),
+                        lhs_row_stride: tile.lhs.group_bytes(),
+                        lhs_group_stride: tile.lhs.group_bytes() * rows,
+                        rhs: rhs.as_ptr(),
+                        k_groups: groups,
+                        k_rest: 0,
+                        rows,
+                        start: start.as_ptr(),
+                        lhs_zero: null,
+                        rhs_fold: null,
+                        rhs_zero: null,
+                        lhs_sum: null,
+                        dst: dst.as_mut_ptr(),
+                        dst_stride: tile.nr,
+                    });
+                }
+            }
+        }
+        best = best.min(begin.elapsed().as_secs_f64());
+    }
+    Some(best)
 }
 
 fn conv(c: &mut Criterion) {
@@ -226,6 +377,6 @@ fn check<T: Plain>(want: &mut Vec<u8>, y: &[T], kernel: &str) {
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(20);
-    targets = tiles, linear, conv
+    targets = choice, tiles, pack, linear, cold, conv
 }
 criterion_main!(benches);

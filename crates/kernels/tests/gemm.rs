@@ -79,7 +79,7 @@ impl Arenas {
             unreachable!("nine arenas")
         };
         let (k, rows, nr, kr) = (case.k, case.rows(), tile.nr, tile.lhs.kr());
-        let k_groups = k.div_ceil(kr);
+        let (k_groups, group_bytes) = (k.div_ceil(kr), tile.lhs.group_bytes());
 
         let shift = code_shift_lhs(case.lhs_unsigned, tile.lhs);
         let distance = k + rows % 5;
@@ -89,8 +89,8 @@ impl Arenas {
         }
         let codes = codes.at_end(&apart).cast_const();
         let row = |r: usize| codes.wrapping_add(r * distance);
-        let block = lhs.at_end(&vec![0x77u8; k_groups * rows * 4]);
-        // SAFETY: k codes a row; the block has `k_groups * rows * 4` bytes.
+        let block = lhs.at_end(&vec![0x77u8; k_groups * rows * group_bytes]);
+        // SAFETY: k codes a row; the block has `k_groups * rows` groups.
         unsafe { pack_lhs(row, rows, k, case.lhs_unsigned, tile.lhs, block) };
         // SAFETY: k codes.
         let sum = |r| unsafe { sum_lhs(row(r), k, case.lhs_unsigned, tile.lhs) };
@@ -120,8 +120,8 @@ impl Arenas {
         let to = dst.at_end(&vec![FILL; extent]);
         let args = TileArgs {
             lhs: if direct { codes } else { block },
-            lhs_row_stride: if direct { distance } else { 4 },
-            lhs_group_stride: if direct { kr } else { rows * 4 },
+            lhs_row_stride: if direct { distance } else { group_bytes },
+            lhs_group_stride: if direct { kr } else { rows * group_bytes },
             rhs: rhs.at_end(&panel),
             k_groups: if direct { k / kr } else { k_groups },
             k_rest: if direct { k % kr } else { 0 },
@@ -364,6 +364,7 @@ fn selection_takes_the_best_tile_that_is_wide_enough() {
     }
     if cfg!(target_arch = "aarch64") {
         assert_eq!(name("neon", 64), "gemm_s8s32_4x16x2_neon");
-        assert_eq!(name("neon_i8mm", 64), "gemm_s8s32_4x16x4_neon_dotprod");
+        assert_eq!(name("neon_dotprod", 64), "gemm_s8s32_4x16x4_neon_dotprod");
+        assert_eq!(name("neon_i8mm", 64), "gemm_s8s32_8x8x8_neon_i8mm");
     }
 }

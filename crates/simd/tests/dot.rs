@@ -25,7 +25,7 @@ fn lhs_values(form: LhsForm, bytes: [u8; 4]) -> Vec<i64> {
     let [a, b, c, d] = bytes;
     match form {
         LhsForm::U8 => bytes.map(i64::from).to_vec(),
-        LhsForm::S8 => bytes.map(|v| i64::from(v as i8)).to_vec(),
+        LhsForm::S8 | LhsForm::S8x8 => bytes.map(|v| i64::from(v as i8)).to_vec(),
         LhsForm::I16 => [[a, b], [c, d]].map(|pair| i64::from(i16::from_ne_bytes(pair))).to_vec(),
     }
 }

@@ -144,7 +144,7 @@ impl<'w> Engine<'w> {
     pub(crate) fn block_size(&self) -> usize {
         // No overflow: the packed weights, of at least as many k-groups times nr, exist.
         let sums = self.blocks.as_ref().map_or(0, |blocks| blocks.sums(&self.packed));
-        (self.k_groups() * self.packed.mr + sums) * 4
+        self.k_groups() * self.packed.mr * self.packed.form.group_bytes() + sums * 4
     }
 
     /// A block of `1..=mr` rows: `row(r)` gives the address of its k codes, `parameters(r)` its zero point
@@ -180,8 +180,8 @@ impl<'w> Engine<'w> {
             unsafe { pack_lhs(&row, rows, k, self.lhs_unsigned, form, memory) };
             Block {
                 lhs: memory,
-                row_stride: 4,
-                group_stride: rows * 4,
+                row_stride: form.group_bytes(),
+                group_stride: rows * form.group_bytes(),
                 k_groups: self.k_groups(),
                 rows,
                 ..Block::EMPTY

@@ -58,6 +58,7 @@ const fn form_id(form: LhsForm) -> u32 {
         LhsForm::U8 => 1,
         LhsForm::S8 => 2,
         LhsForm::I16 => 3,
+        LhsForm::S8x8 => 4,
     }
 }
 

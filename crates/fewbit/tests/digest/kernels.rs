@@ -651,11 +651,11 @@ fn digest_tiles(book: &mut Book) {
                     (0..COLUMNS).map(|_| rng.below(256) as i32 - 128).collect();
                 let bias: Vec<i32> = (0..COLUMNS).map(|_| rng.next_u32() as i32).collect();
                 let mut dst = vec![0i32; rows * COLUMNS];
-                let kr = tile.lhs.kr();
+                let (kr, group_bytes) = (tile.lhs.kr(), tile.lhs.group_bytes());
                 let groups = k.div_ceil(kr);
                 for first_row in (0..rows).step_by(tile.mr) {
                     let block_size = (rows - first_row).min(tile.mr);
-                    let mut block = vec![0u8; groups * block_size * 4];
+                    let mut block = vec![0u8; groups * block_size * group_bytes];
                     let shift = fewbit::kernels::gemm::code_shift_lhs(true, tile.lhs);
                     let row = |r: usize| lhs[(first_row + r) * k..].as_ptr();
                     let (mut sum, mut zero) = (vec![0; block_size], vec![0; block_size]);
@@ -682,8 +682,8 @@ fn digest_tiles(book: &mut Book) {
                         let mut sums = vec![0i32; block_size * tile.nr];
                         let args = TileArgs {
                             lhs: block.as_ptr(),
-                            lhs_row_stride: 4,
-                            lhs_group_stride: block_size * 4,
+                            lhs_row_stride: group_bytes,
+                            lhs_group_stride: block_size * group_bytes,
                             rhs: panel.as_ptr(),
                             k_groups: groups,
                             k_rest: 0,

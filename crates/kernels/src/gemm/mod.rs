@@ -16,14 +16,16 @@
 //!
 //! # Packing
 //! ```text
-//! rhs: panels of nr columns;     a panel: [k / kr] x [nr columns] x [kr codes]      signed bytes
-//! lhs: blocks of up to mr rows;  a block: [k / kr] x [rows] x [4 bytes: kr codes]   as LhsForm
+//! rhs: panels of nr columns;     a panel: [k / kr] x [nr columns] x [kr codes]   signed bytes
+//! lhs: blocks of up to mr rows;  a block: [k / kr] x [rows] x [kr codes]         as LhsForm: 4 or 8 bytes a group
 //! ```
 //! Codes that are bytes of the right signedness can be multiplied where they are, `[rows] x [k codes]`:
 //! the tile takes the strides of both. Packing pays where rows meet many panels: a group of all rows then
 //! lies in one cache line, whatever the rows' distance. The last k-group is filled with zeros on both sides, whose products are 0; the sums Σ a and Σ w
 //! are of real codes only. Columns past the last are zeros too, and are never stored.
 
+#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+mod mmla;
 mod pack;
 mod tile;
 

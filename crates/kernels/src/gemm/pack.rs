@@ -7,7 +7,7 @@ use fewbit_simd::{interleave_bytes, interleave_widened};
 pub const fn code_shift_lhs(unsigned: bool, form: LhsForm) -> i32 {
     match (form, unsigned) {
         (LhsForm::U8, false) => 128,
-        (LhsForm::S8, true) => -128,
+        (LhsForm::S8 | LhsForm::S8x8, true) => -128,
         _ => 0,
     }
 }
@@ -32,7 +32,7 @@ pub const fn is_packed_form(unsigned: bool, form: LhsForm) -> bool {
 ///
 /// # Safety
 /// `k` codes can be read at `row(r)` for `r < rows`, all at once; `block` written for
-/// `k.div_ceil(kr) * rows * 4` bytes.
+/// `k.div_ceil(kr) * rows * form.group_bytes()` bytes.
 pub unsafe fn pack_lhs(
     row: impl Fn(usize) -> *const u8,
     rows: usize,
@@ -43,63 +43,99 @@ pub unsafe fn pack_lhs(
 ) {
     let kr = form.kr();
     let mask = mask(unsigned, form);
-    // Four groups of four rows at a time, ...
-    let quads = rows / 4;
-    let whole = k / (4 * kr) * 4;
-    for quad in 0..quads {
-        let from = [0, 1, 2, 3].map(|i| row(4 * quad + i));
+    let widen = |code: u8| if unsigned { code as i16 } else { code as i8 as i16 };
+    // Whole groups of four rows, four at a time, ...
+    let packed = match form {
+        LhsForm::S8x8 => 0,
+        // SAFETY: by this function's contract.
+        _ => unsafe { pack_quads(&row, (rows, k), unsigned, form, block) },
+    };
+    // ... then what is left.
+    let group_bytes = form.group_bytes();
+    for r in 0..rows {
+        let from = row(r);
+        let at = |group: usize| block.wrapping_add((group * rows + r) * group_bytes);
+        for group in packed..k / kr {
+            // SAFETY: `group < k / kr`: a whole group of codes, and its place in the block.
+            unsafe {
+                let from = from.add(group * kr);
+                match form {
+                    LhsForm::S8x8 => {
+                        let codes = from.cast::<u64>().read_unaligned();
+                        let mask = u64::from_ne_bytes([mask; 8]);
+                        at(group).cast::<u64>().write_unaligned(codes ^ mask);
+                    }
+                    LhsForm::U8 | LhsForm::S8 => {
+                        let codes = from.cast::<u32>().read_unaligned();
+                        let mask = u32::from_ne_bytes([mask; 4]);
+                        at(group).cast::<u32>().write_unaligned(codes ^ mask);
+                    }
+                    LhsForm::I16 => {
+                        let codes = [widen(from.read()), widen(from.add(1).read())];
+                        at(group).cast::<[i16; 2]>().write_unaligned(codes);
+                    }
+                }
+            }
+        }
+        let (group, rest) = (k / kr, k % kr);
+        if rest > 0 {
+            // SAFETY: `group * kr + j < k` for `j < rest`; the last group's place in the block.
+            unsafe {
+                let from = from.add(group * kr);
+                if form == LhsForm::I16 {
+                    // One of two.
+                    at(group).cast::<[i16; 2]>().write_unaligned([widen(from.read()), 0]);
+                } else {
+                    for j in 0..group_bytes {
+                        let code = if j < rest { from.add(j).read() ^ mask } else { 0 };
+                        at(group).add(j).write(code);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Packs the first groups of all rows, four groups of four rows at a time, and gives their number. The last
+/// four rows overlap those before them. Fewer than four rows are taken for four of which the last is there
+/// more than once: what they write too much is the beginning of the next group, which comes later, so they
+/// stop before the last groups.
+///
+/// # Safety
+/// As [`pack_lhs`], with groups of 4 bytes.
+unsafe fn pack_quads(
+    row: impl Fn(usize) -> *const u8,
+    (rows, k): (usize, usize),
+    unsigned: bool,
+    form: LhsForm,
+    block: *mut u8,
+) -> usize {
+    let kr = form.kr();
+    let mask = mask(unsigned, form);
+    let (whole, all) = (k / (4 * kr) * 4, k.div_ceil(kr));
+    let mut packed = 0;
+    let mut quad = 0;
+    while quad < rows {
+        let first = quad.min(rows.saturating_sub(4));
+        let from = [0, 1, 2, 3].map(|i| row((first + i).min(rows - 1)));
         let mut group = 0;
-        while group < whole {
-            // SAFETY: groups `group..group + 4` of four rows exist on both sides.
+        while group < whole && (group + 3) * rows + 4 <= all * rows {
+            // SAFETY: groups `group..group + 4` of the rows exist; four rows' worth of bytes from the first
+            // row on is within the block by the condition, or by there being four rows.
             unsafe {
                 let from = from.map(|row| row.add(group * kr));
-                let to = block.add((group * rows + 4 * quad) * 4);
+                let to = block.add((group * rows + first) * 4);
                 match form {
-                    LhsForm::U8 | LhsForm::S8 => interleave_bytes(from, mask, to, 4 * rows),
                     LhsForm::I16 => interleave_widened(from, unsigned, to, 4 * rows),
+                    _ => interleave_bytes(from, mask, to, 4 * rows),
                 }
             }
             group += 4;
         }
+        packed = group;
+        quad += 4;
     }
-    // ... then what is left of rows, and of groups.
-    let put = |r: usize, group: usize, bytes: [u8; 4]| {
-        // SAFETY: a group of a row of the block, by this function's contract.
-        unsafe { block.add((group * rows + r) * 4).cast::<[u8; 4]>().write_unaligned(bytes) }
-    };
-    let widen = |code: u8| if unsigned { code as i16 } else { code as i8 as i16 };
-    for r in 0..rows {
-        let from = row(r);
-        let first = if r < 4 * quads { whole } else { 0 };
-        for group in first..k / kr {
-            // SAFETY: `group < k / kr`: a whole group of codes.
-            let bytes = unsafe {
-                let from = from.add(group * kr);
-                match form {
-                    LhsForm::U8 | LhsForm::S8 => {
-                        from.cast::<[u8; 4]>().read_unaligned().map(|code| code ^ mask)
-                    }
-                    LhsForm::I16 => pair(widen(from.read()), widen(from.add(1).read())),
-                }
-            };
-            put(r, group, bytes);
-        }
-        if !k.is_multiple_of(kr) {
-            let group = k / kr;
-            let mut bytes = [0u8; 4];
-            for (j, byte) in bytes.iter_mut().enumerate().take(k % kr) {
-                // SAFETY: `group * kr + j < k`.
-                let code = unsafe { from.add(group * kr + j).read() };
-                *byte = code ^ mask;
-                if form == LhsForm::I16 {
-                    // One of two: the second stays 0.
-                    bytes = pair(widen(code), 0);
-                    break;
-                }
-            }
-            put(r, group, bytes);
-        }
-    }
+    packed
 }
 
 /// Σ_k of a row's codes in the packed form.
@@ -115,16 +151,10 @@ pub unsafe fn sum_lhs(codes: *const u8, k: usize, unsigned: bool, form: LhsForm)
     let sum = codes.iter().fold(0u32, |sum, &code| sum.wrapping_add((code ^ order) as u32)) as i32;
     let packed_zero = match form {
         LhsForm::U8 => 0,
-        LhsForm::S8 => -128,
+        LhsForm::S8 | LhsForm::S8x8 => -128,
         LhsForm::I16 => -(order as i32),
     };
     sum.wrapping_add(packed_zero.wrapping_mul(k as i32))
-}
-
-/// Two i16 as their bytes in memory.
-fn pair(first: i16, second: i16) -> [u8; 4] {
-    let ([a, b], [c, d]) = (first.to_ne_bytes(), second.to_ne_bytes());
-    [a, b, c, d]
 }
 
 /// Packs one rhs panel from a reader of codes (`code(column, k)`, already moved to signed bytes) and

@@ -5,24 +5,25 @@
 //!
 //! | backend | mr x nr | accumulators + rhs + lhs | registers |
 //! |---|---|---|---|
-//! | avx512_vnni, avx512 | 12 x 32 | 24 + 2 + 1 | 32 |
+//! | avx512_vnni, avx512 | 12 x 32 | 24 + 2 + 1 (avx512: + 1 product) | 32 |
 //! | avx512_vnni ymm | 12 x 16 | 24 + 2 + 1 | 32 |
 //! | avx_vnni, avx2 | 6 x 16 | 12 + 2 + 1 (avx2: + 1 product) | 16 |
 //! | neon_dotprod, neon | 4 x 16 | 16 + 4 + 1 (neon: + 2 products) | 32 |
 //! | scalar | 2 x 8 | plain code | |
 //!
-//! Each k-step loads nr / lanes rhs vectors once and reuses them for all rows; each row's 4-byte
-//! group is broadcast. There is a tile for each number of rows, so none is multiplied in vain. Ten
-//! independent chains or more hide the 5-cycle latency of two dot-product ports; where few rows give
-//! fewer, several k-steps at a time have accumulators of their own, which are added at the end (modulo
-//! 2^32 the order of additions does not show).
+//! (The tile of `smmla` is a file of its own, mmla.rs.) Each k-step loads nr / lanes rhs vectors once and reuses
+//! them for all rows; each row's group is broadcast. There is a tile for each number of rows, so none is
+//! multiplied in vain. Ten independent chains or more hide the 5-cycle latency of two dot-product ports; where few
+//! rows give fewer, several k-steps at a time have accumulators of their own, which are added at the end (modulo
+//! 2^32 the order of additions does not show). `vpmaddwd` has no chain but that of its additions, a cycle each:
+//! there several steps save the loop's instructions.
 //!
 //! Few rows read each rhs byte for little arithmetic and wait for memory: they ask for the panel's lines
 //! some steps before they need them. Panels lie one behind the other, so what lies past a panel's end is
-//! the next one's start.
+//! the next one's start. What bounds each tile, with figures: docs/int8-gemm.md.
 
 use crate::registry::Row;
-use fewbit_simd::dot::{Dot, LhsForm};
+use fewbit_simd::dot::{Dot, LhsForm, Steps};
 use fewbit_simd::{Isa, IsaSet, opaque, prefetch};
 
 /// The largest mr of any tile.
@@ -33,7 +34,7 @@ pub const MAX_NR: usize = 32;
 /// One tile's work. Pointers need no alignment.
 #[derive(Clone, Copy, Debug)]
 pub struct TileArgs {
-    /// The first row's first group of 4 bytes.
+    /// The first row's first group, of [`LhsForm::group_bytes`].
     pub lhs: *const u8,
     /// Bytes between the same group of neighbouring rows.
     pub lhs_row_stride: usize,
@@ -43,7 +44,8 @@ pub struct TileArgs {
     pub rhs: *const i8,
     /// k-groups that the lhs has whole.
     pub k_groups: usize,
-    /// Bytes of one more group behind them, `0..4`: the lhs ends there, the panel's group is whole.
+    /// Bytes of one more group behind them: the lhs ends there, the panel's group is whole. 0 for
+    /// [`LhsForm::I16`].
     pub k_rest: usize,
     /// Rows to compute, `1..=mr`.
     pub rows: usize,
@@ -84,7 +86,7 @@ pub struct Tile {
 }
 
 /// How far ahead few rows ask for a panel's bytes: enough to cover a trip to memory.
-const AHEAD: usize = 2048;
+const AHEAD: usize = 4096;
 /// With more rows than this, the arithmetic covers the trip.
 const FEW_ROWS: usize = 4;
 
@@ -154,16 +156,29 @@ unsafe fn tile<D: Dot, const ROWS: usize, const NV: usize, const STEPS: usize>(a
         for (third, at) in lhs.at.iter_mut().enumerate() {
             *at = opaque(at.wrapping_add(3 * third * row_stride));
         }
-        let (rounds, singles) = (args.k_groups / STEPS, args.k_groups % STEPS);
+        let whole = Steps {
+            lhs: args.lhs,
+            row_stride,
+            group_stride: args.lhs_group_stride,
+            rhs,
+            count: args.k_groups,
+        };
+        let mut left = args.k_groups;
+        if STEPS == 1 && D::steps(&mut acc[0], whole) {
+            lhs.advance(left * args.lhs_group_stride);
+            rhs = rhs.wrapping_add(left * panel_group);
+            left = 0;
+        }
+        let (rounds, singles) = (left / STEPS, left % STEPS);
         for _ in 0..rounds {
-            for sums in &mut acc {
-                if ROWS <= FEW_ROWS {
-                    let mut line = 0;
-                    while line < panel_group {
-                        prefetch(rhs.cast::<u8>().wrapping_add(AHEAD + line));
-                        line += 64;
-                    }
+            if ROWS <= FEW_ROWS {
+                let mut line = 0;
+                while line < STEPS * panel_group {
+                    prefetch(rhs.cast::<u8>().wrapping_add(AHEAD + line));
+                    line += 64;
                 }
+            }
+            for sums in &mut acc {
                 step::<D, ROWS, NV>(sums, |r| lhs.row(r), rhs);
                 lhs.advance(args.lhs_group_stride);
                 rhs = rhs.wrapping_add(panel_group);
@@ -174,16 +189,17 @@ unsafe fn tile<D: Dot, const ROWS: usize, const NV: usize, const STEPS: usize>(a
             lhs.advance(args.lhs_group_stride);
             rhs = rhs.wrapping_add(panel_group);
         }
-        if args.k_rest > 0 {
+        // Widened codes are always packed.
+        if !matches!(D::LHS, LhsForm::I16) && args.k_rest > 0 {
             let mut rest = [[0u8; 4]; ROWS];
-            for (r, bytes) in rest.iter_mut().enumerate() {
-                for (j, byte) in bytes.iter_mut().enumerate() {
-                    if j < args.k_rest {
-                        *byte = lhs.row(r).add(j).read();
-                    }
+            // An address of which nothing is known: loops, not a copy of the body for each byte and rest.
+            let to = opaque(rest.as_mut_ptr().cast()).cast_mut();
+            for r in 0..ROWS {
+                for j in 0..args.k_rest {
+                    to.add(4 * r + j).write(lhs.row(r).add(j).read());
                 }
             }
-            step::<D, ROWS, NV>(&mut acc[0], |r| rest[r].as_ptr(), rhs);
+            step::<D, ROWS, NV>(&mut acc[0], |r| to.add(4 * r).cast_const(), rhs);
         }
         let mut sums = acc[0];
         for more in &acc[1..] {
@@ -193,9 +209,25 @@ unsafe fn tile<D: Dot, const ROWS: usize, const NV: usize, const STEPS: usize>(a
                 }
             }
         }
+        finish::<D, ROWS, NV>(args, sums, ROWS);
+    }
+}
+
+/// Adds what the zero points contribute to the sums, and stores those of the first `rows` rows.
+///
+/// # Safety
+/// As [`TileFn`], within an entry compiled for `D`.
+#[inline(always)]
+pub(super) unsafe fn finish<D: Dot, const ROWS: usize, const NV: usize>(
+    args: &TileArgs,
+    mut sums: [[D::Acc; NV]; ROWS],
+    rows: usize,
+) {
+    // SAFETY: row and column arrays are as long as documented; `dst` holds the rows of nr values.
+    unsafe {
         // acc + za (K zw - Σw) - zw Σa, modulo 2^32.
         if !args.lhs_zero.is_null() {
-            for (r, row) in sums.iter_mut().enumerate() {
+            for (r, row) in sums.iter_mut().enumerate().take(rows) {
                 let za = D::splat(args.lhs_zero.add(r).read_unaligned());
                 for (v, sum) in row.iter_mut().enumerate() {
                     let fold = D::load(args.rhs_fold.add(v * D::LANES));
@@ -204,7 +236,7 @@ unsafe fn tile<D: Dot, const ROWS: usize, const NV: usize, const STEPS: usize>(a
             }
         }
         if !args.rhs_zero.is_null() {
-            for (r, row) in sums.iter_mut().enumerate() {
+            for (r, row) in sums.iter_mut().enumerate().take(rows) {
                 let minus_sum = D::splat(args.lhs_sum.add(r).read_unaligned().wrapping_neg());
                 for (v, sum) in row.iter_mut().enumerate() {
                     let zero = D::load(args.rhs_zero.add(v * D::LANES));
@@ -212,7 +244,7 @@ unsafe fn tile<D: Dot, const ROWS: usize, const NV: usize, const STEPS: usize>(a
                 }
             }
         }
-        for (r, row) in sums.iter().enumerate() {
+        for (r, row) in sums.iter().enumerate().take(rows) {
             for (v, &sum) in row.iter().enumerate() {
                 D::store(args.dst.add(r * args.dst_stride + v * D::LANES), sum);
             }
@@ -321,6 +353,16 @@ pub static TILES: &[Tile] = &[
         Isa::Avx2.closure(),
         "avx2,fma"
     ),
+    #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+    Tile {
+        // SAFETY: the features required are those that the entry was compiled with.
+        row: unsafe {
+            Row::new("gemm_s8s32_8x8x8_neon_i8mm", Isa::NeonI8mm.closure(), super::mmla::entry)
+        },
+        mr: super::mmla::MR,
+        nr: super::mmla::NR,
+        lhs: LhsForm::S8x8,
+    },
     #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
     tile_row!(
         "gemm_s8s32_4x16x4_neon_dotprod",

@@ -10,10 +10,12 @@ mod scalar;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 #[cfg(target_arch = "x86_64")]
+mod pairs;
+#[cfg(target_arch = "x86_64")]
 mod x86;
 
 #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
-pub use neon::{NeonPair, NeonSdot};
+pub use neon::{NeonPair, NeonSdot, smmla};
 pub use scalar::ScalarDot;
 #[cfg(target_arch = "x86_64")]
 pub use x86::{Avx2Pair, Avx512Pair, Avx512Vnni, Avx512VnniYmm, AvxVnni};
@@ -26,18 +28,44 @@ pub enum LhsForm {
     U8,
     /// Four signed bytes a group.
     S8,
+    /// Eight signed bytes a group.
+    S8x8,
     /// Two i16 a group; holds s8 and u8 codes as they are.
     I16,
 }
 
 impl LhsForm {
-    /// k-values in a 4-byte group.
+    /// k-values in a group.
     pub const fn kr(self) -> usize {
         match self {
             LhsForm::U8 | LhsForm::S8 => 4,
+            LhsForm::S8x8 => 8,
             LhsForm::I16 => 2,
         }
     }
+
+    /// Bytes of a row's group.
+    pub const fn group_bytes(self) -> usize {
+        match self {
+            LhsForm::U8 | LhsForm::S8 | LhsForm::I16 => 4,
+            LhsForm::S8x8 => 8,
+        }
+    }
+}
+
+/// Where the operands of some k-steps lie.
+#[derive(Clone, Copy, Debug)]
+pub struct Steps {
+    /// The first group of the first lhs row.
+    pub lhs: *const u8,
+    /// Bytes between the same group of neighbouring rows.
+    pub row_stride: usize,
+    /// Bytes between neighbouring groups of a row.
+    pub group_stride: usize,
+    /// The first step's rhs values; those of the next ones follow.
+    pub rhs: *const i8,
+    /// How many.
+    pub count: usize,
 }
 
 /// A dot-product instruction over vectors of int32 lanes.
@@ -81,4 +109,16 @@ pub unsafe trait Dot: Copy + 'static {
     unsafe fn dot(acc: Self::Acc, lhs: Self::Lhs, rhs: Self::Rhs) -> Self::Acc;
     /// Writes `LANES` sums at `to`.
     unsafe fn store(to: *mut i32, acc: Self::Acc);
+    /// Adds k-steps to the sums of `ROWS` rows and `NV` vectors of columns, all at once, and says so; or does
+    /// nothing, which is what backends do that have no loop of their own for so many.
+    ///
+    /// Reads what as many calls of `load_lhs`, `load_rhs` and `dot` would.
+    #[inline(always)]
+    unsafe fn steps<const ROWS: usize, const NV: usize>(
+        acc: &mut [[Self::Acc; NV]; ROWS],
+        steps: Steps,
+    ) -> bool {
+        let _ = (acc, steps);
+        false
+    }
 }

@@ -1,5 +1,6 @@
 //! aarch64: pairs of i16 (`smull`, `addp`) where there is no dot product of bytes, `sdot` where
-//! there is. The `sdot` intrinsic is unstable, so it is a leaf of inline assembly.
+//! there is, and `smmla` for blocks of them. The intrinsics of the last two are unstable, so they are leaves of
+//! inline assembly.
 #![cfg(target_feature = "neon")]
 
 use super::{Dot, LhsForm};
@@ -161,6 +162,28 @@ unsafe fn sdot(mut acc: int32x4_t, lhs: int8x16_t, rhs: int8x16_t) -> int32x4_t 
     unsafe {
         asm!(
             "sdot {acc:v}.4s, {lhs:v}.16b, {rhs:v}.16b",
+            acc = inout(vreg) acc,
+            lhs = in(vreg) lhs,
+            rhs = in(vreg) rhs,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    acc
+}
+
+/// One `smmla`: to each element `2 i + j` of a 2 x 2 block of sums, the eight products of row `i` of `lhs` and
+/// row `j` of `rhs` (bytes `8 i..8 i + 8` and `8 j..8 j + 8`), modulo 2^32.
+///
+/// # Safety
+/// The CPU has i8mm.
+#[inline]
+#[target_feature(enable = "neon,i8mm")]
+pub unsafe fn smmla(mut acc: int32x4_t, lhs: int8x16_t, rhs: int8x16_t) -> int32x4_t {
+    // SAFETY: only the named registers are read and written; the instruction exists by this
+    // function's contract.
+    unsafe {
+        asm!(
+            "smmla {acc:v}.4s, {lhs:v}.16b, {rhs:v}.16b",
             acc = inout(vreg) acc,
             lhs = in(vreg) lhs,
             rhs = in(vreg) rhs,

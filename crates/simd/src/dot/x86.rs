@@ -6,7 +6,7 @@
 //! multiplies unsigned lhs with signed rhs bytes and adds four products without saturation;
 //! `vpdpbusds`, which saturates, is not used.
 
-use super::{Dot, LhsForm};
+use super::{Dot, LhsForm, Steps};
 use core::arch::x86_64::*;
 
 /// Implements [`Dot`] for a backend from its vector type, lane count, lhs form and intrinsics.
@@ -15,7 +15,7 @@ macro_rules! dot_backend {
         $(#[$doc:meta])*
         $name:ident, $vector:ty, $lanes:literal, $form:expr, $chains:literal,
         [$zero:ident, $splat:ident, $load:ident, $add:ident, $mul:ident],
-        |$rhs:ident| $load_rhs:expr, |$acc:ident, $a:ident, $b:ident| $dot:expr, $store:ident
+        |$rhs:ident| $load_rhs:expr, |$acc:ident, $a:ident, $b:ident| $dot:expr, $store:ident $(, $steps:path)?
     ) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug)]
@@ -84,17 +84,29 @@ macro_rules! dot_backend {
                 // SAFETY: as above; `LANES` writable sums by the trait's contract.
                 unsafe { $store(to.cast(), acc) }
             }
+
+            $(
+                #[inline(always)]
+                unsafe fn steps<const ROWS: usize, const NV: usize>(
+                    acc: &mut [[$vector; NV]; ROWS],
+                    steps: Steps,
+                ) -> bool {
+                    // SAFETY: as above; the operands are there by the trait's contract.
+                    unsafe { $steps(acc, steps) }
+                }
+            )?
         }
     };
 }
 
 dot_backend! {
     /// AVX2: pairs of i16, 8 columns.
-    Avx2Pair, __m256i, 8, LhsForm::I16, 1,
+    Avx2Pair, __m256i, 8, LhsForm::I16, 8,
     [_mm256_setzero_si256, _mm256_set1_epi32, _mm256_loadu_si256, _mm256_add_epi32, _mm256_mullo_epi32],
     |from| _mm256_cvtepi8_epi16(_mm_loadu_si128(from.cast())),
     |acc, a, b| _mm256_add_epi32(acc, _mm256_madd_epi16(a, b)),
-    _mm256_storeu_si256
+    _mm256_storeu_si256,
+    super::pairs::steps
 }
 
 dot_backend! {
