@@ -45,9 +45,9 @@ impl Conv<'_> {
         unsafe { self.run_raw(&run, parallel) }
     }
 
-    /// Runs a plan whose output is [`Output::DynamicPerRow`]: as [`run_with_residual`](Conv::run_with_residual), whose
-    /// residual is not looked at without one in the plan; and each image's scale and zero point are written too, the
-    /// first `images` of each.
+    /// Runs a plan whose output is [`Output::DynamicPerRow`](crate::Output::DynamicPerRow): as
+    /// [`run_with_residual`](Conv::run_with_residual), whose residual is not looked at without one in the plan; and
+    /// each image's scale and zero point are written too, the first `images` of each.
     ///
     /// # Errors
     /// As [`run_dynamic_raw`](Conv::run_dynamic_raw), and [`Status::BufferTooSmall`] for the slices.

@@ -45,7 +45,7 @@ impl Linear<'_> {
         unsafe { self.run_raw(&self.whole(rows, x, residual, workspace, y), parallel, whole) }
     }
 
-    /// Runs a plan whose output is [`Output::DynamicPerRow`]: as
+    /// Runs a plan whose output is [`Output::DynamicPerRow`](crate::Output::DynamicPerRow): as
     /// [`run_with_residual`](Linear::run_with_residual), whose residual is not looked at without one in the plan; and
     /// each row's scale and zero point are written too, the first `rows` of each.
     ///
