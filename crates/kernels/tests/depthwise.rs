@@ -18,8 +18,8 @@ fn sums_are_exact() {
         for row in runnable(table) {
             let mut calls = 0;
             for (channels, round) in (1..=70).flat_map(|c| (0..rounds).map(move |r| (c, r))) {
-                let tap_count = rng.pick(&[1, 2, 3, 4, 8, 9, 25]);
-                let pairs = (tap_count + 1) / 2;
+                let tap_count: usize = rng.pick(&[1, 2, 3, 4, 8, 9, 25]);
+                let pairs = tap_count.div_ceil(2);
                 let pixels = rng.below(11);
                 let (step, gap) = (1 + rng.below(3), rng.below(4));
                 let pixel_stride = step * channels + gap;

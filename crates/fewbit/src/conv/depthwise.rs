@@ -90,7 +90,7 @@ impl Conv<'_> {
         ((depth * height).div_ceil(pieces.max(1)).max(1), spans)
     }
 
-    /// Calls `tasks` with their number and with what does one in a worker's memory.
+    /// The number of tasks of a run.
     pub(super) fn depthwise_tasks(&self, images: usize, workers: usize) -> Result<usize> {
         let [depth, height, _] = self.taps.out_dims;
         let (rows, spans) = self.depthwise_cut(images, workers);
