@@ -94,7 +94,7 @@ impl Conv<'_> {
     pub(super) fn depthwise_tasks(&self, images: usize, workers: usize) -> Result<usize> {
         let [depth, height, _] = self.taps.out_dims;
         let (rows, spans) = self.depthwise_cut(images, workers);
-        size(&[images, spans, (depth * height).div_ceil(rows)])
+        size(&[images, spans, (depth * height).div_ceil(rows.max(1))])
     }
 
     /// Computes some rows of pixels of some channels of an image.
