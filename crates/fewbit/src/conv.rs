@@ -16,11 +16,13 @@ use crate::{Error, Parallel, Result, Status};
 use core::mem::MaybeUninit;
 use core::ops::Range;
 use core::sync::atomic::AtomicBool;
+use depthwise::Depthwise;
 use fewbit_kernels::gemm::MAX_MR;
 use fewbit_scheme::Activation;
 use fewbit_simd::Supported;
 use taps::Taps;
 
+mod depthwise;
 mod packed;
 mod slices;
 mod taps;
@@ -112,6 +114,8 @@ pub struct ConvDesc<'a> {
 /// not own; a plan made by [`create`](Conv::create) owns them.
 pub struct Conv<'w> {
     engine: Engine<'w>,
+    /// What multiplies in the engine's place, if the layer is depthwise.
+    depthwise: Option<Depthwise>,
     quantizer: Quantizer,
     /// What quantizes the results, where their parameters are chosen in the run.
     of_results: Option<Quantizer>,
@@ -236,8 +240,16 @@ impl<'w> Conv<'w> {
         // groups at once. (A depthwise convolution would otherwise use one column of each panel.)
         let columns = out_channels.checked_div(groups).unwrap_or(0);
         let fused = fusion(groups, columns, tile_columns(usize::MAX, supported)?);
+        // Where the kernel of depthwise layers multiplies, each channel is a column of one product.
+        let by_channel = desc.layout == ImageLayout::Nhwc
+            && groups > 1
+            && in_channels == groups
+            && out_channels == groups;
         let fused_channels = size(&[group_channels, fused])?;
         let at = |channel: usize, i: usize| {
+            if by_channel {
+                return Some(channel * k + i);
+            }
             let tap = i.checked_div(fused_channels)?;
             let within = i - tap * fused_channels;
             let member = within.checked_div(group_channels)?;
@@ -255,8 +267,12 @@ impl<'w> Conv<'w> {
         let image = size(&[sd, sh, sw, in_channels])?;
         let pixels = size(&[od, oh, ow])?;
         size(&[pixels, out_channels, desc.output.of_sums().element_size()])?;
-        let groups = groups.checked_div(fused).unwrap_or(0);
-        let shape = (groups, columns * fused, size(&[taps, fused_channels])?);
+        let (groups, shape) = if by_channel {
+            (1, (1, out_channels, taps))
+        } else {
+            let groups = groups.checked_div(fused).unwrap_or(0);
+            (groups, (groups, columns * fused, size(&[taps, fused_channels])?))
+        };
         let kernel = Kind::Conv([kd, kh, kw, group_channels]);
         let layout = Layout::new(shape, supported)?;
         let saved = match packed {
@@ -290,7 +306,19 @@ impl<'w> Conv<'w> {
                 Engine::new(&operands, at, shape, supported, allocator)?
             }
         };
+        let geometry = Taps {
+            axes,
+            out_dims,
+            layout: desc.layout,
+            in_channels,
+            group_channels: fused_channels,
+        };
+        let depthwise = match by_channel {
+            true => Some(Depthwise::new(&engine, &geometry, supported, allocator)?),
+            false => None,
+        };
         Ok(Conv {
+            depthwise,
             quantizer: Quantizer::new(desc.input, engine.packed.form, supported)?,
             of_results: Quantizer::of_output(desc.output, supported)?,
             engine,
@@ -299,22 +327,19 @@ impl<'w> Conv<'w> {
             output: desc.output,
             residual: desc.residual,
             groups,
-            taps: Taps {
-                axes,
-                out_dims,
-                layout: desc.layout,
-                in_channels,
-                group_channels: fused_channels,
-            },
+            taps: geometry,
             out_channels,
             image,
             pixels,
         })
     }
 
-    /// The tile kernel's name.
+    /// The name of the kernel that multiplies: a tile, or one of depthwise layers.
     pub fn kernel_name(&self) -> &'static str {
-        self.engine.packed.tile.name()
+        match &self.depthwise {
+            Some(depthwise) => depthwise.name(),
+            None => self.engine.packed.tile.name(),
+        }
     }
 
     /// The largest |int32 sum| that any input can give, proven from the weights.
@@ -360,12 +385,19 @@ impl<'w> Conv<'w> {
         let codes =
             if self.input.is_real() { images.checked_mul(self.image).ok_or(overflow)? } else { 0 };
         let dynamic = if self.quantizer.is_dynamic() { images } else { 0 };
-        let block = self.engine.block_size().next_multiple_of(ALIGNMENT);
+        let block = match self.depthwise {
+            Some(_) => 0,
+            None => self.engine.block_size().next_multiple_of(ALIGNMENT),
+        };
         let most_blocks = most_blocks(block_count(self.pixels, self.engine.packed.mr), block);
         let workers = workers.max(1);
         let blocks = size(&[block, most_blocks, workers]).map_err(|_| overflow)?;
         let packed = &self.engine.packed;
-        let rows = size(&[packed.k, packed.mr, workers]).map_err(|_| overflow)?;
+        let rows = match &self.depthwise {
+            Some(depthwise) => size(&[depthwise.memory()?, workers]),
+            None => size(&[packed.k, packed.mr, workers]),
+        };
+        let rows = rows.map_err(|_| overflow)?;
         let results = match self.of_results {
             Some(_) => size(&[images, self.pixels, self.out_channels]).map_err(|_| overflow)?,
             None => 0,
@@ -506,6 +538,22 @@ impl<'w> Conv<'w> {
                 parallel,
             );
         }
+        match &self.depthwise {
+            // SAFETY: the parts are those of this run, and the codes are there.
+            Some(depthwise) => unsafe { self.run_depthwise(depthwise, &ends, images, parallel)? },
+            None => self.run_tiles(&ends, images, parallel)?,
+        }
+        if let (Some(quantizer), Some(params)) = (&self.of_results, params) {
+            let from = (results.cast_const().cast(), out_elements);
+            let codes = params.of_codes(y, out_elements);
+            // SAFETY: an image's results are a row; they are there, and places for codes and parameters.
+            unsafe { quantizer.prepare(from, (images, out_elements), 0..images, codes, parallel) };
+        }
+        Ok(())
+    }
+
+    /// Runs all images by tiles; the parts of the workspace are those of this run, and the codes are there.
+    fn run_tiles(&self, ends: &Ends, images: usize, parallel: &dyn Parallel) -> Result<()> {
         // SAFETY: the flags are a part of the workspace of their own.
         let slots = unsafe { Slots::new(ends.busy, ends.workers) };
         let packed = &self.engine.packed;
@@ -527,14 +575,8 @@ impl<'w> Conv<'w> {
             let first = row_task * cut.blocks;
             // SAFETY: image, group, blocks and columns exist; the slot's memory is this task's alone;
             // no two tasks share an output.
-            unsafe { self.task(&ends, (image, group), (first, cut), columns, slot) }
+            unsafe { self.task(ends, (image, group), (first, cut), columns, slot) }
         });
-        if let (Some(quantizer), Some(params)) = (&self.of_results, params) {
-            let from = (results.cast_const().cast(), out_elements);
-            let codes = params.of_codes(y, out_elements);
-            // SAFETY: an image's results are a row; they are there, and places for codes and parameters.
-            unsafe { quantizer.prepare(from, (images, out_elements), 0..images, codes, parallel) };
-        }
         Ok(())
     }
 

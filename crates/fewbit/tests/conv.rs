@@ -253,6 +253,44 @@ fn every_tile_equals_the_definition() {
     report();
 }
 
+/// A random depthwise layer, or none if the taps do not fit.
+fn random_depthwise(rng: &mut Rng) -> Option<Layer> {
+    let most = rng.pick(&[70, 70, 70, 250]);
+    let groups = 2 + rng.below(most);
+    let mut layer = random_layer(rng)?;
+    let taps: usize = layer.axes.iter().map(|axis| axis.kernel).product();
+    (layer.groups, layer.inputs, layer.outputs) = (groups, 1, 1);
+    layer.layout = ImageLayout::Nhwc;
+    layer.operands = Operands::any(rng, groups, groups * taps);
+    Some(layer)
+}
+
+#[test]
+fn depthwise_layers_equal_the_definition() {
+    let mut rng = Rng::new(seed() + 2);
+    let mut arenas = Arenas::new();
+    let sets = supported_sets();
+    let rounds = 4_000 / fraction("depthwise layers", 20);
+    let mut tried = 0;
+    while tried < rounds {
+        let Some(layer) = random_depthwise(&mut rng) else { continue };
+        tried += 1;
+        let x = layer.operands.any_data(&mut rng, layer.images, layer.images * layer.image());
+        let residual = layer.any_residual(&mut rng);
+        let expected = layer.definition(&x, &residual);
+        for &set in &sets {
+            let plan = layer.create(set);
+            assert!(plan.kernel_name().starts_with("depthwise_"), "{}", plan.kernel_name());
+            for parallel in [&Serial as &dyn Parallel, &Backwards, &Threads(3)] {
+                let got = layer.run(&plan, (&x, &residual), parallel, &mut arenas);
+                assert_eq!(got, expected, "{} {layer:?}", plan.kernel_name());
+            }
+            covered("depthwise conv", set.set(), 1);
+        }
+    }
+    report();
+}
+
 #[test]
 fn threads_change_nothing() {
     let mut rng = Rng::new(seed() + 1);

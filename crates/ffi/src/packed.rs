@@ -164,7 +164,8 @@ pub unsafe extern "C" fn fewbit_conv_save_packed(
 /// fewbit_linear_create_packed.
 ///
 /// @param[in] desc  The convolution. `weights` and `filter_layout` are not used; image sizes, strides, dilations, padding,
-///                  input, bias, residual and output need not be those of the plan that wrote the weights.
+///                  input, bias, residual and output need not be those of the plan that wrote the weights. The image layout must
+///                  be, if the convolution is depthwise.
 /// @param[in] packed, packed_size  As for fewbit_linear_create_packed; used until the plan is destroyed.
 /// @param[out] conv  The plan; destroy it with fewbit_conv_destroy. Untouched on error.
 /// @param[out] error  May be NULL.

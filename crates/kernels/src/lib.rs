@@ -9,6 +9,7 @@ pub mod activate;
 pub mod add;
 pub mod block;
 pub mod convert;
+pub mod depthwise;
 pub mod dequantize;
 mod elementwise;
 pub mod gemm;
@@ -42,6 +43,7 @@ pub fn rows() -> impl Iterator<Item = RowInfo> {
         .chain(scale::rows())
         .chain(activate::rows())
         .chain(add::rows())
+        .chain(depthwise::rows())
         .chain(gemm::rows())
 }
 

@@ -10,6 +10,7 @@ mod interleave;
 mod isa;
 mod lanes;
 mod lookup;
+mod pairs;
 
 pub use fpenv::{FpEnv, with_default_env};
 pub use interleave::{interleave_bytes, interleave_widened, opaque, prefetch};
@@ -22,3 +23,4 @@ pub use lanes::{HalfLanes, Lanes, Scalar, f32_of_order_key};
 #[cfg(target_arch = "x86_64")]
 pub use lookup::Avx512Vbmi;
 pub use lookup::Lookup;
+pub use pairs::{MAX_PAIR_CHANNELS, Pairs};

@@ -130,6 +130,29 @@ impl<'w> Engine<'w> {
         }
     }
 
+    /// Whether the codes to multiply are u8.
+    pub(crate) fn is_unsigned(&self) -> bool {
+        self.lhs_unsigned
+    }
+
+    /// Stores sums of the only group that were made without a tile: `rows` of `n`, at most [`MAX_MR`] and in all the
+    /// largest tile's, without gaps, of the columns from `first` on, all of inputs with the same scale.
+    ///
+    /// # Safety
+    /// The sums can be read, results of these rows and columns be written and residuals, if any, read.
+    pub(crate) unsafe fn store(
+        &self,
+        sums: *const i32,
+        (rows, n): (usize, usize),
+        (first, scale): (usize, f32),
+        dst: &Destination,
+    ) {
+        let row_scales = &[scale; MAX_MR];
+        let sums = Sums { at: sums, row_stride: n, rows, n, slot: first, row_scales };
+        // SAFETY: by this function's contract.
+        unsafe { self.epilogue.store(&sums, dst) }
+    }
+
     /// Whether weights have a scale a block.
     pub(crate) fn has_blocks(&self) -> bool {
         self.blocks.is_some()

@@ -13,7 +13,7 @@ pub(crate) mod tasks;
 mod workspace;
 
 pub(crate) use engine::{Block, Engine, block_count};
-pub(crate) use epilogue::Destination;
+pub(crate) use epilogue::{Destination, find};
 pub(crate) use packed::{Layout, size, tile_columns};
 pub(crate) use quantizer::{Codes, Quantizer};
 pub(crate) use saved::{Kind, Saved, save, saved_size};

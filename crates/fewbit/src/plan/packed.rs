@@ -271,6 +271,23 @@ impl<'w> Packed<'w> {
         (zero - code_shift_rhs(self.code.is_unsigned()), sum)
     }
 
+    /// A weight of the only group less its zero point: within -255 and 255.
+    pub(crate) fn difference(&self, column: usize, i: usize) -> i32 {
+        let (nr, kr) = (self.nr.max(1), self.form.kr().max(1));
+        let group = column / nr * self.k_groups() + i / kr;
+        let index = (group * nr + column % nr) * kr + i % kr;
+        let code = self.codes().get(index).copied().unwrap_or(0);
+        i32::from(code) - self.zero.as_slice().get(column).copied().unwrap_or(0)
+    }
+
+    /// What the sums of a column of the only group start with, where codes are multiplied as they are and have this
+    /// zero point.
+    pub(crate) fn start(&self, column: usize, zero_point: i32) -> i32 {
+        let get = |values: &Buffer<i32>| values.as_slice().get(column).copied().unwrap_or(0);
+        let beyond = zero_point.wrapping_sub(self.shared_zero);
+        get(&self.start).wrapping_add(beyond.wrapping_mul(get(&self.fold)))
+    }
+
     /// Bytes of packed weights.
     pub(crate) fn weight_bytes(&self) -> usize {
         self.codes.as_slice().len()

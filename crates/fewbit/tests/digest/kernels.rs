@@ -7,6 +7,7 @@ use fewbit::kernels::activate::{self, ActivateArgs, ActivateFn};
 use fewbit::kernels::add::{ADD, AddArgs, AddFn};
 use fewbit::kernels::block;
 use fewbit::kernels::convert::{self, ConvertArgs, ConvertFn};
+use fewbit::kernels::depthwise::{self, DepthwiseArgs, DepthwiseFn};
 use fewbit::kernels::dequantize::{self, DequantizeArgs, DequantizeFn};
 use fewbit::kernels::gemm::{TILES, TileArgs, pack_lhs, pack_rhs, sum_lhs};
 use fewbit::kernels::lookup::{LOOKUP, LookupArgs, LookupFn};
@@ -175,6 +176,9 @@ pub(crate) fn enter(book: &mut Book) {
         each(book, table, |run, digest| digest_activation(run, function, digest));
     }
     digest_blocks(book);
+    for table in [depthwise::DEPTHWISE_S8, depthwise::DEPTHWISE_U8] {
+        each(book, table, digest_depthwise);
+    }
     digest_tiles(book);
 }
 
@@ -627,6 +631,40 @@ fn digest_scale_codes(run: ScaleCodesFn, format: IntFormat, digest: &mut Digest)
                 unsafe { run(&args) };
                 digest.bytes(&dst);
             }
+        }
+    }
+}
+
+/// Seven pixels of 1 to 70 channels.
+fn digest_depthwise(run: DepthwiseFn, digest: &mut Digest) {
+    const PIXELS: usize = 7;
+    let mut rng = Rng::new(9);
+    for channels in [1_usize, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 40, 63, 64, 65, 70] {
+        for taps in [1, 2, 9, 25] {
+            let (pairs, padded) = (taps / 2 + taps % 2, channels.next_multiple_of(32));
+            let codes = rng.bytes((PIXELS + taps) * channels);
+            let weights: Vec<i16> =
+                (0..pairs * padded * 2).map(|_| rng.below(511) as i16 - 255).collect();
+            let start: Vec<i32> = (0..padded).map(|_| rng.next_u32() as i32).collect();
+            let addresses: Vec<*const u8> =
+                (0..2 * pairs).map(|tap| codes[tap.min(taps - 1) * channels..].as_ptr()).collect();
+            let mut dst = vec![0i32; PIXELS * channels];
+            let args = DepthwiseArgs {
+                taps: addresses.as_ptr(),
+                offset: 0,
+                pairs,
+                pixels: PIXELS,
+                pixel_stride: channels,
+                weights: weights.as_ptr(),
+                weight_channels: padded,
+                start: start.as_ptr(),
+                channels,
+                dst: dst.as_mut_ptr(),
+                dst_stride: channels,
+            };
+            // SAFETY: taps and pixels within the codes; the rest is as long as the arguments say.
+            unsafe { run(&args) };
+            digest.i32s(&dst);
         }
     }
 }

@@ -5,7 +5,7 @@
 //! not allow both attributes on one function.) A method called outside such an entry would be
 //! compiled into calls and, worse, pass vectors by another convention: so all methods are `unsafe`.
 
-mod partial;
+pub(crate) mod partial;
 mod scalar;
 
 #[cfg(target_arch = "x86_64")]

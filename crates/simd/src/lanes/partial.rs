@@ -6,7 +6,7 @@
 /// # Safety
 /// `from` is valid for reading `bytes` bytes, `bytes < 16`.
 #[inline(always)]
-pub(super) unsafe fn load(from: *const u8, bytes: usize) -> u128 {
+pub(crate) unsafe fn load(from: *const u8, bytes: usize) -> u128 {
     let mut value = 0_u128;
     let mut at = 0;
     // SAFETY: the pieces are disjoint and their sizes add up to `bytes`, which is readable.
@@ -37,7 +37,7 @@ pub(super) unsafe fn load(from: *const u8, bytes: usize) -> u128 {
 /// # Safety
 /// `to` is valid for writing `bytes` bytes, `bytes < 16`.
 #[inline(always)]
-pub(super) unsafe fn store(to: *mut u8, mut value: u128, bytes: usize) {
+pub(crate) unsafe fn store(to: *mut u8, mut value: u128, bytes: usize) {
     let mut at = 0;
     // SAFETY: the pieces are disjoint and their sizes add up to `bytes`, which is writable.
     unsafe {

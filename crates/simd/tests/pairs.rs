@@ -1,0 +1,94 @@
+//! Products of pairs of taps, of every backend, against i64.
+
+use fewbit_simd::{Isa, IsaSet, MAX_PAIR_CHANNELS, Pairs};
+use fewbit_testkit::{GuardedBuf, Rng, covered, limited, missing, report};
+
+type Run = unsafe fn([*const u8; 2], *const i16, *const i32, *mut i32, usize, bool);
+
+/// One backend, whose methods must be inlined into a function with its target features.
+macro_rules! check {
+    ($backend:ty, $required:expr $(, $features:literal)?) => {{
+        $(#[target_feature(enable = $features)])?
+        unsafe fn run(
+            [a, b]: [*const u8; 2],
+            weights: *const i16,
+            from: *const i32,
+            to: *mut i32,
+            n: usize,
+            signed: bool,
+        ) {
+            // SAFETY: compiled for the backend; the caller vouches for the pointers.
+            unsafe {
+                type V = $backend;
+                let (a, b) = (V::codes(a, n), V::codes(b, n));
+                let (sums, weights) = (V::sums(from), V::weights(weights));
+                let sums = if signed {
+                    V::add_products::<true>(sums, a, b, weights)
+                } else {
+                    V::add_products::<false>(sums, a, b, weights)
+                };
+                V::store(sums, to, n);
+            }
+        }
+        if limited().has($required) {
+            compare(run, <$backend>::CHANNELS, stringify!($backend));
+            covered("pairs", $required, 256);
+        } else {
+            missing(stringify!($backend), $required);
+        }
+    }};
+}
+
+/// Every number of channels, with random codes and extremes, up to guard pages.
+fn compare(run: Run, channels: usize, name: &str) {
+    assert!(channels <= MAX_PAIR_CHANNELS);
+    let mut rng = Rng::new(92);
+    let [mut a, mut b, mut weights, mut from, mut to] = [(); 5].map(|()| GuardedBuf::new(4096));
+    for (n, round) in (1..=channels).flat_map(|n| (0..16).map(move |round| (n, round))) {
+        let (mut codes, mut w) = ([rng.bytes(n), rng.bytes(n)], vec![0; 2 * channels]);
+        w.fill_with(|| rng.below(511) as i16 - 255);
+        match round % 8 {
+            1 => codes = [vec![0x80; n], vec![0x80; n]],
+            2 => codes = [vec![0xFF; n], vec![0xFF; n]],
+            _ => {}
+        }
+        match round % 3 {
+            1 => w.fill(-255),
+            2 => w.fill(255),
+            _ => {}
+        }
+        let sums: Vec<i32> = (0..channels).map(|_| rng.next_u32() as i32).collect();
+        let dst = to.at_end(&vec![7_i32; n]);
+        for signed in [false, true] {
+            // SAFETY: the buffers hold the operands; `check` asked the CPU.
+            let got = unsafe {
+                let taps = [a.at_end(&codes[0]).cast_const(), b.at_end(&codes[1]).cast_const()];
+                run(taps, weights.at_end(&w), from.at_end(&sums), dst, n, signed);
+                std::slice::from_raw_parts(dst, n)
+            };
+            let value = |q: u8| if signed { i64::from(q as i8) } else { i64::from(q) };
+            for (i, &got) in got.iter().enumerate() {
+                let pair = value(codes[0][i]) * i64::from(w[2 * i])
+                    + value(codes[1][i]) * i64::from(w[2 * i + 1]);
+                assert_eq!(got, (i64::from(sums[i]) + pair) as i32, "{name}: {i} of {n}");
+            }
+        }
+    }
+}
+
+#[test]
+fn products_are_exact() {
+    check!(fewbit_simd::Scalar, IsaSet::SCALAR);
+    #[cfg(target_arch = "x86_64")]
+    {
+        check!(fewbit_simd::Avx2, Isa::Avx2.closure(), "avx2,fma,f16c");
+        check!(
+            fewbit_simd::Avx512,
+            Isa::Avx512.closure(),
+            "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c"
+        );
+    }
+    #[cfg(target_arch = "aarch64")]
+    check!(fewbit_simd::Neon, Isa::Neon.closure(), "neon");
+    report();
+}
