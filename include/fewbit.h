@@ -1257,7 +1257,7 @@ typedef struct fewbit_plan_info {
    */
   size_t weight_bytes;
   /**
-   * The tile kernel's name, NUL-terminated.
+   * The name of the kernel that multiplies, NUL-terminated.
    */
   char kernel_name[64];
 } fewbit_plan_info;
@@ -2068,7 +2068,7 @@ fewbit_status fewbit_linear_run_dynamic(const struct fewbit_linear *linear,
 /**
  * What a plan tells of itself.
  *
- * @param[out] kernel_name  The tile kernel's name, NUL-terminated; at least 64 bytes. May be NULL.
+ * @param[out] kernel_name  The name of the kernel that multiplies, NUL-terminated; at least 64 bytes. May be NULL.
  * @param[in] kernel_name_size  Bytes of kernel_name.
  * @param[out] bound  The largest absolute int32 sum that any input can give, proven from the weights. May be NULL.
  * @param[out] weight_bytes  Bytes of packed weights. May be NULL.
@@ -2133,7 +2133,7 @@ fewbit_status fewbit_linear_grouped_workspace(const struct fewbit_linear *linear
  * results, bit for bit, as a plan of its matrix alone, whatever the others and their order. Several may name the same
  * matrix. A plan of one matrix may be run so too.
  *
- * @param[in] problems  The operands. The bytes from the first to the last element of a y must not overlap those of any
+ * @param[in] problems  The operands, apart from the workspace and from every y. The bytes from the first to the last element of a y must not overlap those of any
  *                      other operand of any problem.
  * @param[in] problem_count  0 does nothing.
  * @param[in] workspace, workspace_size  As fewbit_linear_grouped_workspace asks for; contents do not matter.
@@ -2302,7 +2302,8 @@ fewbit_status fewbit_conv_info(const struct fewbit_conv *conv,
  *
  * @param[out] size  Bytes that fewbit_linear_save_packed writes.
  * @param[out] error  May be NULL.
- * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_ISA.
+ * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_UNSUPPORTED (weights with a scale a block),
+ *         FEWBIT_ERROR_ISA.
  */
 fewbit_status fewbit_linear_packed_size(const struct fewbit_linear *linear, size_t *size, struct fewbit_error *error);
 
@@ -2311,10 +2312,12 @@ fewbit_status fewbit_linear_packed_size(const struct fewbit_linear *linear, size
  * program map. The bytes depend on the weights and on the layout that this CPU's kernel reads (docs/packing.md), and hold a
  * version, that layout, the shape, the weights' scales and zero points, and a checksum of it all.
  *
- * @param[out] packed  At least as many bytes as fewbit_linear_packed_size says; further ones stay as they are.
+ * @param[out] packed  At least as many bytes as fewbit_linear_packed_size says; further ones stay as they are. Not those
+ *                     that the plan itself was made of.
  * @param[in] packed_size  Bytes of packed.
  * @param[out] error  May be NULL.
- * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_BUFFER_TOO_SMALL, FEWBIT_ERROR_ISA.
+ * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_BUFFER_TOO_SMALL, FEWBIT_ERROR_OVERLAP, FEWBIT_ERROR_UNSUPPORTED (weights
+ *         with a scale a block), FEWBIT_ERROR_ISA.
  */
 fewbit_status fewbit_linear_save_packed(const struct fewbit_linear *linear,
                                         void *packed,
@@ -2327,8 +2330,9 @@ fewbit_status fewbit_linear_save_packed(const struct fewbit_linear *linear,
  * for their checksum; the proof that no sum leaves int32 is made anew, from data that it covers. (The checksum is against
  * accidents. Whoever can write the file can write another sum, and make results wrong, but not unsafe.)
  *
- * @param[in] desc  The layer. `weights`, `weight_layout` and `weight_stride` are not used; input, bias, residual and
- *                  output need not be those of the plan that wrote the weights.
+ * @param[in] desc  The layer. Of `weights` only the multipliers, shifts and their count are used; `weight_layout`,
+ *                  `weight_stride` and `matrix_stride` are not; input, bias, residual and output need not be those of the
+ *                  plan that wrote the weights. (Weights that had multipliers instead of scales have the scale 1.)
  * @param[in] packed  The written bytes, aligned to 64, as pages of a mapped file are.
  * @param[in] packed_size  Bytes of packed; may be more than were written.
  * @param[out] linear  The plan; destroy it with fewbit_linear_destroy. Untouched on error.
@@ -2358,10 +2362,11 @@ fewbit_status fewbit_conv_packed_size(const struct fewbit_conv *conv, size_t *si
  * program map. The bytes depend on the weights and on the layout that this CPU's kernel reads (docs/packing.md), and hold a
  * version, that layout, the shape, the weights' scales and zero points, and a checksum of it all.
  *
- * @param[out] packed  At least as many bytes as fewbit_conv_packed_size says; further ones stay as they are.
+ * @param[out] packed  At least as many bytes as fewbit_conv_packed_size says; further ones stay as they are. Not those
+ *                     that the plan itself was made of.
  * @param[in] packed_size  Bytes of packed.
  * @param[out] error  May be NULL.
- * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_BUFFER_TOO_SMALL, FEWBIT_ERROR_ISA.
+ * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_BUFFER_TOO_SMALL, FEWBIT_ERROR_OVERLAP, FEWBIT_ERROR_ISA.
  */
 fewbit_status fewbit_conv_save_packed(const struct fewbit_conv *conv,
                                       void *packed,
@@ -2370,9 +2375,10 @@ fewbit_status fewbit_conv_save_packed(const struct fewbit_conv *conv,
 
 /**
  * As fewbit_conv_create, with weights that fewbit_conv_save_packed wrote, read where they lie; see
- * fewbit_linear_create_packed.
+ * fewbit_linear_create_packed. (The weights of depthwise layers in NHWC are copied, into int16: a few a channel.)
  *
- * @param[in] desc  The convolution. `weights` and `filter_layout` are not used; image sizes, strides, dilations, padding,
+ * @param[in] desc  The convolution. Of `weights` only the multipliers, shifts and their count are used; `filter_layout` is
+ *                  not; image sizes, strides, dilations, padding,
  *                  input, bias, residual and output need not be those of the plan that wrote the weights. The image layout must
  *                  be, if the convolution is depthwise.
  * @param[in] packed, packed_size  As for fewbit_linear_create_packed; used until the plan is destroyed.

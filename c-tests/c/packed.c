@@ -65,6 +65,10 @@ static void test_linear_packed(void) {
     memset(again, 0, sizeof again);
     CHECK_OK(fewbit_linear_run(mapped, LAYER_M, x, LAYER_K, workspace, bytes, NULL, again, LAYER_N, NULL));
     CHECK_BYTES(y, again, sizeof y);
+    /* Not over what the plan itself reads. */
+    CHECK_STATUS(FEWBIT_ERROR_OVERLAP, fewbit_linear_save_packed(mapped, memory, size, NULL));
+    CHECK_OK(fewbit_linear_run(mapped, LAYER_M, x, LAYER_K, workspace, bytes, NULL, again, LAYER_N, NULL));
+    CHECK_BYTES(y, again, sizeof y);
     fewbit_linear_destroy(mapped);
 
     FLIPS(fewbit_linear_create_packed, linear);
@@ -125,6 +129,7 @@ static void test_conv_packed(void) {
     CHECK_OK(fewbit_conv_run(mapped, IMAGES, x, NULL, workspace, bytes, NULL, again, NULL));
     CHECK_BYTES(y, again, sizeof y);
     CHECK(y[0] != 0 || y[1] != 0);
+    CHECK_STATUS(FEWBIT_ERROR_OVERLAP, fewbit_conv_save_packed(mapped, memory, size, NULL));
     fewbit_conv_destroy(mapped);
 
     FLIPS(fewbit_conv_create_packed, conv);

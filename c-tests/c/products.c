@@ -252,6 +252,10 @@ static void test_batch_refusals(const fewbit_linear *linear, fewbit_linear_batch
 
 static void test_group_refusals(const fewbit_linear *linear, fewbit_linear_problem *problems, void *memory, size_t size) {
     const fewbit_parallel_for none = {NULL, 0, NULL};
+    /* The list itself lies apart from what is written. */
+    memcpy(memory, problems, 2 * sizeof *problems);
+    CHECK_STATUS(FEWBIT_ERROR_OVERLAP, fewbit_linear_run_grouped(linear, (const fewbit_linear_problem *)memory, 2, memory,
+                                                                size, NULL, NULL));
     NULL_EXPLAINED(fewbit_linear_run_grouped, linear, (NULL, problems, 2, memory, size, NULL, &err));
     NULL_EXPLAINED(fewbit_linear_run_grouped, problems, (linear, NULL, 2, memory, size, NULL, &err));
     NULL_EXPLAINED(fewbit_linear_run_grouped, workspace, (linear, problems, 2, NULL, size, NULL, &err));

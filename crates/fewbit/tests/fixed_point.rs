@@ -13,8 +13,9 @@ use fewbit::scheme::{
     quantize,
 };
 use fewbit::{
-    Activation, ActivationMode, Bias, Code, Conv, ConvDesc, DynamicSpec, ImageLayout, Input,
-    Linear, LinearDesc, LinearLayout, Output, Parallel, Residual, Serial, Status, Weights,
+    Activation, ActivationMode, Bias, Code, Conv, ConvAxis, ConvDesc, DynamicSpec, FilterLayout,
+    ImageLayout, Input, Linear, LinearDesc, LinearLayout, Output, Parallel, Residual, Serial,
+    Status, Weights,
 };
 use fewbit_testkit::{Rng, covered, reference, report, sampled, seed, supported_sets};
 
@@ -247,6 +248,70 @@ fn fixed_point_of_convolutions_equals_integers() {
                 })
                 .collect();
             assert_eq!(y, expected, "{:?}", case.operands);
+        }
+    }
+}
+
+/// Depthwise layers, whose kernel leaves rows of many channels: every one has the zero point and its multiplier.
+#[test]
+fn fixed_point_of_depthwise_layers_equals_integers() {
+    const CHANNELS: usize = 203;
+    let mut rng = Rng::new(seed() ^ 0xF3);
+    for rounding in [FixedRounding::Single, FixedRounding::Double] {
+        let weights: Vec<u8> = rng.bytes(9 * CHANNELS);
+        let scales: Vec<f32> = (0..CHANNELS).map(|_| 0.001 + 0.01 * rng.unit()).collect();
+        let params = QuantParams { scale: 0.7, zero_point: -9 };
+        let input = QuantParams { scale: 0.05, zero_point: 3 };
+        let axis = |size| ConvAxis { size, kernel: 3, pad_begin: 1, pad_end: 1, ..ConvAxis::NONE };
+        let desc = |output| ConvDesc {
+            in_channels: CHANNELS,
+            out_channels: CHANNELS,
+            groups: CHANNELS,
+            axes: [ConvAxis::NONE, axis(4), axis(5)],
+            layout: ImageLayout::Nhwc,
+            filter_layout: FilterLayout::Ohwi,
+            weights: Weights {
+                code: Code::S8,
+                codes: &weights,
+                scales: &scales,
+                zero_points: &[],
+                block: 0,
+                multipliers: &[],
+                shifts: &[],
+            },
+            input: Input::Codes(Code::U8, input),
+            bias: Bias::None,
+            output,
+            activation: Activation::None,
+            activation_mode: ActivationMode::Float,
+            residual: Residual::None,
+        };
+        let n = 4 * 5 * CHANNELS;
+        let x = rng.bytes(n);
+        for set in supported_sets() {
+            let run = |output, y: &mut dyn FnMut(&Conv<'_>, &mut [u8])| {
+                let plan = Conv::create(&desc(output), set, &Allocator::DEFAULT).unwrap();
+                let mut memory = workspace(plan.workspace(1, 1).unwrap().size);
+                y(&plan, &mut memory);
+            };
+            let (mut sums, mut codes) = (vec![0i32; n], vec![0u8; n]);
+            run(Output::S32, &mut |plan, memory| {
+                plan.run(1, &x, memory, &Serial, &mut sums).unwrap();
+            });
+            run(Output::FixedPoint(Code::S8, params, rounding), &mut |plan, memory| {
+                plan.run(1, &x, memory, &Serial, &mut codes).unwrap();
+            });
+            for (i, (&sum, &code)) in sums.iter().zip(&codes).enumerate() {
+                let multiplier = multiplier_of(input.scale, scales[i % CHANNELS], params.scale);
+                let want = fixed(sum, multiplier, rounding) + i128::from(params.zero_point);
+                assert_eq!(
+                    i128::from(code as i8),
+                    want.clamp(-128, 127),
+                    "channel {}",
+                    i % CHANNELS
+                );
+            }
+            covered("conv_fixed", set.set(), n as u64);
         }
     }
 }

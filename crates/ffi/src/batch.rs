@@ -188,7 +188,7 @@ pub unsafe extern "C" fn fewbit_linear_grouped_workspace(
 /// results, bit for bit, as a plan of its matrix alone, whatever the others and their order. Several may name the same
 /// matrix. A plan of one matrix may be run so too.
 ///
-/// @param[in] problems  The operands. The bytes from the first to the last element of a y must not overlap those of any
+/// @param[in] problems  The operands, apart from the workspace and from every y. The bytes from the first to the last element of a y must not overlap those of any
 ///                      other operand of any problem.
 /// @param[in] problem_count  0 does nothing.
 /// @param[in] workspace, workspace_size  As fewbit_linear_grouped_workspace asks for; contents do not matter.

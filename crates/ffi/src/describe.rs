@@ -44,7 +44,7 @@ pub struct fewbit_plan_info {
     pub bound: i64,
     /// Bytes of packed weights.
     pub weight_bytes: usize,
-    /// The tile kernel's name, NUL-terminated.
+    /// The name of the kernel that multiplies, NUL-terminated.
     pub kernel_name: [c_char; 64],
 }
 

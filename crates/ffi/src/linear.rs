@@ -364,7 +364,7 @@ pub unsafe extern "C" fn fewbit_linear_run_dynamic(
 
 /// What a plan tells of itself.
 ///
-/// @param[out] kernel_name  The tile kernel's name, NUL-terminated; at least 64 bytes. May be NULL.
+/// @param[out] kernel_name  The name of the kernel that multiplies, NUL-terminated; at least 64 bytes. May be NULL.
 /// @param[in] kernel_name_size  Bytes of kernel_name.
 /// @param[out] bound  The largest absolute int32 sum that any input can give, proven from the weights. May be NULL.
 /// @param[out] weight_bytes  Bytes of packed weights. May be NULL.

@@ -1,6 +1,6 @@
 //! Level 3: packed weights, written to memory and read where they lie.
 
-use crate::boundary::{array, description, float_entry, integer_entry, not_null, slice, slice_mut};
+use crate::boundary::{array, description, float_entry, integer_entry, not_null, slice};
 use crate::conv::{self, fewbit_conv, fewbit_conv_desc};
 use crate::linear::{self, fewbit_linear, fewbit_linear_desc};
 use crate::plans::allocator;
@@ -13,7 +13,8 @@ use fewbit::{Conv, Linear};
 ///
 /// @param[out] size  Bytes that fewbit_linear_save_packed writes.
 /// @param[out] error  May be NULL.
-/// @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_ISA.
+/// @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_UNSUPPORTED (weights with a scale a block),
+///         FEWBIT_ERROR_ISA.
 ///
 /// # Safety
 /// As documented.
@@ -38,10 +39,12 @@ pub unsafe extern "C" fn fewbit_linear_packed_size(
 /// program map. The bytes depend on the weights and on the layout that this CPU's kernel reads (docs/packing.md), and hold a
 /// version, that layout, the shape, the weights' scales and zero points, and a checksum of it all.
 ///
-/// @param[out] packed  At least as many bytes as fewbit_linear_packed_size says; further ones stay as they are.
+/// @param[out] packed  At least as many bytes as fewbit_linear_packed_size says; further ones stay as they are. Not those
+///                     that the plan itself was made of.
 /// @param[in] packed_size  Bytes of packed.
 /// @param[out] error  May be NULL.
-/// @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_BUFFER_TOO_SMALL, FEWBIT_ERROR_ISA.
+/// @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_BUFFER_TOO_SMALL, FEWBIT_ERROR_OVERLAP, FEWBIT_ERROR_UNSUPPORTED (weights
+///         with a scale a block), FEWBIT_ERROR_ISA.
 ///
 /// # Safety
 /// As documented.
@@ -58,7 +61,7 @@ pub unsafe extern "C" fn fewbit_linear_save_packed(
             let plan = linear::plan(linear)?;
             not_null("packed", packed)?;
             array("packed", packed.cast::<u8>(), packed_size)?;
-            plan.save_packed(slice_mut(packed.cast(), packed_size))
+            plan.save_packed_raw(packed.cast(), packed_size)
         })
     }
 }
@@ -68,8 +71,9 @@ pub unsafe extern "C" fn fewbit_linear_save_packed(
 /// for their checksum; the proof that no sum leaves int32 is made anew, from data that it covers. (The checksum is against
 /// accidents. Whoever can write the file can write another sum, and make results wrong, but not unsafe.)
 ///
-/// @param[in] desc  The layer. `weights`, `weight_layout` and `weight_stride` are not used; input, bias, residual and
-///                  output need not be those of the plan that wrote the weights.
+/// @param[in] desc  The layer. Of `weights` only the multipliers, shifts and their count are used; `weight_layout`,
+///                  `weight_stride` and `matrix_stride` are not; input, bias, residual and output need not be those of the
+///                  plan that wrote the weights. (Weights that had multipliers instead of scales have the scale 1.)
 /// @param[in] packed  The written bytes, aligned to 64, as pages of a mapped file are.
 /// @param[in] packed_size  Bytes of packed; may be more than were written.
 /// @param[out] linear  The plan; destroy it with fewbit_linear_destroy. Untouched on error.
@@ -135,10 +139,11 @@ pub unsafe extern "C" fn fewbit_conv_packed_size(
 /// program map. The bytes depend on the weights and on the layout that this CPU's kernel reads (docs/packing.md), and hold a
 /// version, that layout, the shape, the weights' scales and zero points, and a checksum of it all.
 ///
-/// @param[out] packed  At least as many bytes as fewbit_conv_packed_size says; further ones stay as they are.
+/// @param[out] packed  At least as many bytes as fewbit_conv_packed_size says; further ones stay as they are. Not those
+///                     that the plan itself was made of.
 /// @param[in] packed_size  Bytes of packed.
 /// @param[out] error  May be NULL.
-/// @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_BUFFER_TOO_SMALL, FEWBIT_ERROR_ISA.
+/// @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_BUFFER_TOO_SMALL, FEWBIT_ERROR_OVERLAP, FEWBIT_ERROR_ISA.
 ///
 /// # Safety
 /// As documented.
@@ -155,15 +160,16 @@ pub unsafe extern "C" fn fewbit_conv_save_packed(
             let plan = conv::plan(conv)?;
             not_null("packed", packed)?;
             array("packed", packed.cast::<u8>(), packed_size)?;
-            plan.save_packed(slice_mut(packed.cast(), packed_size))
+            plan.save_packed_raw(packed.cast(), packed_size)
         })
     }
 }
 
 /// As fewbit_conv_create, with weights that fewbit_conv_save_packed wrote, read where they lie; see
-/// fewbit_linear_create_packed.
+/// fewbit_linear_create_packed. (The weights of depthwise layers in NHWC are copied, into int16: a few a channel.)
 ///
-/// @param[in] desc  The convolution. `weights` and `filter_layout` are not used; image sizes, strides, dilations, padding,
+/// @param[in] desc  The convolution. Of `weights` only the multipliers, shifts and their count are used; `filter_layout` is
+///                  not; image sizes, strides, dilations, padding,
 ///                  input, bias, residual and output need not be those of the plan that wrote the weights. The image layout must
 ///                  be, if the convolution is depthwise.
 /// @param[in] packed, packed_size  As for fewbit_linear_create_packed; used until the plan is destroyed.

@@ -1,7 +1,7 @@
 //! The formats of real numbers on one side of codes, and of conversions: f32, f16, bf16. All arithmetic is in
 //! f32, which holds numbers of all three; a result is rounded to its format once. For the 16-bit formats a
-//! product is first rounded to odd, which a second rounding does not notice: see `dequantize_f16` of the scheme
-//! crate, which defines the result.
+//! product is first rounded to odd, which a second rounding does not notice (see `dequantize_f16` of the scheme
+//! crate, which defines the result), or to nearest where that gives no tie, which comes to the same.
 
 use fewbit_simd::HalfLanes;
 

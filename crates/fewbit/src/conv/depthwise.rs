@@ -121,7 +121,8 @@ impl Conv<'_> {
             return;
         };
         let [.., axis] = self.taps.axes;
-        let step = axis.stride * channels;
+        // Where there is but one place, any stride is.
+        let step = axis.stride.wrapping_mul(channels);
         let mut sums = MaybeUninit::<[i32; SUMS]>::uninit();
         let sums = sums.as_mut_ptr().cast::<i32>();
         // SAFETY: places within the workspace's parts and the images, as sized in `carve` and checked in `run_raw`;

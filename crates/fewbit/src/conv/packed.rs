@@ -3,7 +3,7 @@
 use super::{Conv, ConvDesc};
 use crate::Result;
 use crate::memory::Allocator;
-use crate::plan::{Input, Output, save, saved_size};
+use crate::plan::{Input, Output, check_apart, save, saved_size};
 use fewbit_simd::Supported;
 
 impl<'w> Conv<'w> {
@@ -47,5 +47,18 @@ impl<'w> Conv<'w> {
     /// [`Status::BufferTooSmall`](crate::Status::BufferTooSmall); nothing is written then.
     pub fn save_packed(&self, packed: &mut [u8]) -> Result<()> {
         save(&self.engine.packed, self.kernel, packed)
+    }
+
+    /// As [`Linear::save_packed_raw`](crate::Linear::save_packed_raw).
+    ///
+    /// # Errors
+    /// As [`save_packed`](Conv::save_packed), and [`Status::Overlap`](crate::Status::Overlap).
+    ///
+    /// # Safety
+    /// `packed` can be written for `size` bytes.
+    pub unsafe fn save_packed_raw(&self, packed: *mut u8, size: usize) -> Result<()> {
+        check_apart(&self.engine.packed, packed, size)?;
+        // SAFETY: by this function's contract; apart from what the plan reads.
+        self.save_packed(unsafe { core::slice::from_raw_parts_mut(packed, size) })
     }
 }

@@ -195,7 +195,8 @@ impl Linear<'_> {
             let text = "of {} makes the matrices share elements of y";
             return Err(Error::new(Status::Overlap, "y_batch_stride", text).with(apart));
         }
-        let needed = self.batch_workspace(rows, parallel.max_workers())?.size;
+        let workers = parallel.max_workers();
+        let needed = self.batch_workspace(rows, workers)?.size;
         check_workspace(workspace, workspace_size, needed)?;
         let memory = MemoryRange::new("workspace", workspace, needed);
         let x_range = MemoryRange::new("x", x, x_bytes);
@@ -238,7 +239,10 @@ impl Linear<'_> {
         // What all matrices read is quantized once.
         let prepared = if batch.x_batch_stride == 0 { 1 } else { count };
         // SAFETY: checked; by this function's contract.
-        unsafe { self.run_products((count, prepared), rows * count, product, workspace, parallel) }
+        unsafe {
+            let threads = (parallel, workers);
+            self.run_products((count, prepared), rows * count, product, workspace, threads)
+        }
     }
 
     /// Runs problems that share this plan, in one call: each the same, bit for bit, as a run of its own, whatever the
@@ -263,14 +267,19 @@ impl Linear<'_> {
         if rows == 0 {
             return Ok(());
         }
-        let needed = self.grouped_workspace(count, rows, parallel.max_workers())?.size;
+        let workers = parallel.max_workers();
+        let needed = self.grouped_workspace(count, rows, workers)?.size;
         check_workspace(workspace.0, workspace.1, needed)?;
         let memory = MemoryRange::new("workspace", workspace.0, needed);
-        self.check_problems(problems, memory)?;
+        let list = MemoryRange::new("problems", problems.as_ptr(), size_of_val(problems));
+        forbid_overlap(list, memory)?;
+        self.check_problems(problems, list, memory)?;
         let problems = Problems(problems, self.residual != Residual::None);
         let product = |index: usize| problems.product(index);
         // SAFETY: checked; by this function's contract.
-        unsafe { self.run_products((count, count), rows, product, workspace.0, parallel) }
+        unsafe {
+            self.run_products((count, count), rows, product, workspace.0, (parallel, workers))
+        }
     }
 
     /// The ranges of a problem's x, y and residual.
@@ -292,7 +301,12 @@ impl Linear<'_> {
     }
 
     /// Checks every problem, and that what is written is apart from all else.
-    fn check_problems(&self, problems: &[LinearProblem], memory: MemoryRange) -> Result<()> {
+    fn check_problems(
+        &self,
+        problems: &[LinearProblem],
+        list: MemoryRange,
+        memory: MemoryRange,
+    ) -> Result<()> {
         let active = || problems.iter().enumerate().filter(|(_, problem)| problem.rows > 0);
         // All that is read but by its own y, and all that is written.
         let (mut read, mut written): (Option<MemoryRange>, Option<MemoryRange>) = (None, None);
@@ -303,6 +317,7 @@ impl Linear<'_> {
                 return Err(error.with(problem.matrix).with(index).with(self.matrices));
             }
             let [x, y, residual] = self.ranges(problem)?;
+            forbid_overlap(list, y)?;
             forbid_overlap(x, y)?;
             forbid_overlap(x, memory)?;
             forbid_overlap(y, memory)?;
@@ -346,16 +361,15 @@ impl Linear<'_> {
     /// first), and these `rows` rows together at most.
     ///
     /// # Safety
-    /// The products are checked; the workspace is as `carve_many` cuts it.
+    /// The products are checked; the workspace is as `carve_many` cuts it for so many workers.
     unsafe fn run_products(
         &self,
         (count, prepared): (usize, usize),
         rows: usize,
         product: impl Fn(usize) -> Product + Sync,
         workspace: *mut u8,
-        parallel: &dyn Parallel,
+        (parallel, workers): (&dyn Parallel, usize),
     ) -> Result<()> {
-        let workers = parallel.max_workers();
         let (parts, task_firsts, row_firsts, whole) =
             self.carve_many(&mut Carver::new(workspace), count, rows, workers)?;
         let packed = &self.engine.packed;

@@ -3,7 +3,8 @@
 use super::{Linear, LinearDesc, LinearLayout};
 use crate::memory::Allocator;
 use crate::plan::{
-    Engine, Input, Kind, Layout, Operands, Quantizer, Saved, check_operands, save, saved_size, size,
+    Engine, Input, Kind, Layout, Operands, Quantizer, Saved, check_apart, check_operands, save,
+    saved_size, size,
 };
 use crate::{Error, Result, Status};
 use fewbit_simd::Supported;
@@ -124,6 +125,19 @@ impl<'w> Linear<'w> {
     pub fn save_packed(&self, packed: &mut [u8]) -> Result<()> {
         self.check_saves()?;
         save(&self.engine.packed, Kind::Linear, packed)
+    }
+
+    /// As [`save_packed`](Linear::save_packed), for memory that may be what the plan reads.
+    ///
+    /// # Errors
+    /// As [`save_packed`](Linear::save_packed), and [`Status::Overlap`].
+    ///
+    /// # Safety
+    /// `packed` can be written for `size` bytes.
+    pub unsafe fn save_packed_raw(&self, packed: *mut u8, size: usize) -> Result<()> {
+        check_apart(&self.engine.packed, packed, size)?;
+        // SAFETY: by this function's contract; apart from what the plan reads.
+        self.save_packed(unsafe { core::slice::from_raw_parts_mut(packed, size) })
     }
 }
 

@@ -225,7 +225,8 @@ impl<'w> Engine<'w> {
         if let (Some(blocks), true) = (&self.blocks, packed.has_zero) {
             // SAFETY: behind the packed rows, which `memory` has room for: such rows are not direct.
             unsafe {
-                let sums = memory.add(self.k_groups() * packed.mr * 4).cast::<i32>();
+                let packed_rows = self.k_groups() * packed.mr * form.group_bytes();
+                let sums = memory.add(packed_rows).cast::<i32>();
                 blocks.sum_rows(packed, (&row, rows, k), self.lhs_unsigned, sums);
                 block.block_sums = sums;
             }

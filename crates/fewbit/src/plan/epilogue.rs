@@ -42,7 +42,7 @@ pub(crate) struct Sums<'a> {
     /// Distance of the rows' first sums.
     pub row_stride: usize,
     pub rows: usize,
-    /// Sums of a row, at most nr.
+    /// Sums of a row; with all rows at most [`TILE`].
     pub n: usize,
     /// The first one's column in padded arrays.
     pub slot: usize,

@@ -74,7 +74,7 @@ impl Fixed {
     /// Requantizes sums to codes within `clamp`, rows and columns of codes as far apart as told.
     ///
     /// # Safety
-    /// The sums, at most [`MAX_NR`] a row, can be read and the codes written.
+    /// The sums can be read and the codes written.
     pub(crate) unsafe fn run(
         &self,
         sums: &Sums<'_>,
@@ -82,27 +82,31 @@ impl Fixed {
         clamp: (i32, i32),
     ) {
         let zero_points = [self.zero_point; MAX_NR];
-        let at = |values: &Buffer<i32>| values.as_slice().as_ptr().wrapping_add(sums.slot);
-        let args = RequantizeFixedArgs {
-            src: sums.at,
-            src_stride: 1,
-            dst: to,
-            dst_stride: column_stride,
-            n: sums.n,
-            multipliers: at(&self.multipliers),
-            shifts: at(&self.shifts),
-            zero_points: zero_points.as_ptr(),
-            param_step: 1,
-            rows: Rows {
-                count: sums.rows,
-                src_stride: sums.row_stride,
-                dst_stride: row_stride,
-                param_stride: 0,
-            },
-            clamp,
-            rounding: self.rounding,
-        };
-        // SAFETY: by this function's contract; each column has its parameters.
-        unsafe { self.requantize.run()(&args) }
+        // As many columns at a time as there are zero points.
+        for first in (0..sums.n).step_by(MAX_NR) {
+            let at =
+                |values: &Buffer<i32>| values.as_slice().as_ptr().wrapping_add(sums.slot + first);
+            let args = RequantizeFixedArgs {
+                src: sums.at.wrapping_add(first),
+                src_stride: 1,
+                dst: to.wrapping_add(first * column_stride),
+                dst_stride: column_stride,
+                n: (sums.n - first).min(MAX_NR),
+                multipliers: at(&self.multipliers),
+                shifts: at(&self.shifts),
+                zero_points: zero_points.as_ptr(),
+                param_step: 1,
+                rows: Rows {
+                    count: sums.rows,
+                    src_stride: sums.row_stride,
+                    dst_stride: row_stride,
+                    param_stride: 0,
+                },
+                clamp,
+                rounding: self.rounding,
+            };
+            // SAFETY: by this function's contract; each column has its parameters.
+            unsafe { self.requantize.run()(&args) }
+        }
     }
 }

@@ -16,7 +16,7 @@ pub(crate) use engine::{Block, Engine, block_count};
 pub(crate) use epilogue::{Destination, find};
 pub(crate) use packed::{Layout, size, tile_columns};
 pub(crate) use quantizer::{Codes, Quantizer};
-pub(crate) use saved::{Kind, Saved, save, saved_size};
+pub(crate) use saved::{Kind, Saved, check_apart, save, saved_size};
 pub(crate) use tasks::{Cut, MAX_BLOCKS, Slots, cut, each, each_with_slot, most_blocks};
 pub(crate) use workspace::{
     Carver, MemoryRange, check_residual_range, check_workspace, forbid_overlap,

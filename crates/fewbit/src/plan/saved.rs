@@ -2,7 +2,7 @@
 
 use super::checksum::xxh64;
 use super::packed::{Layout, Packed, size};
-use super::{Code, Weights};
+use super::{Code, MemoryRange, Weights, forbid_overlap};
 use crate::memory::{ALIGNMENT, Plain};
 use crate::{Error, Result, Status};
 use fewbit_simd::dot::LhsForm;
@@ -100,6 +100,13 @@ fn sections(codes: usize, channels: usize) -> Result<Sections> {
 /// Bytes that [`save`] writes.
 pub(crate) fn saved_size(packed: &Packed<'_>) -> Result<usize> {
     Ok(sections(packed.codes().len(), packed.scales.len())?.end)
+}
+
+/// Refuses to write a mapped plan over what it reads.
+pub(crate) fn check_apart(packed: &Packed<'_>, buffer: *const u8, size: usize) -> Result<()> {
+    let codes = packed.codes();
+    let read = MemoryRange::new("the plan's weights", codes.as_ptr(), codes.len());
+    forbid_overlap(read, MemoryRange::new("packed", buffer, size))
 }
 
 /// Writes packed weights into the first [`saved_size`] bytes of a buffer.
