@@ -10,20 +10,20 @@ fn ulp(x: f64) -> f64 {
     f64::from(f32::from_bits(x.to_bits() & 0x7F80_0000)) * 2f64.powi(-23)
 }
 
-/// A function's contract, its value in f64, and the largest error stated.
-type Row = (Activation, fn(f64) -> f64, f64);
+/// A function's contract, its value in f64, and the largest errors stated: from -8 on, and anywhere.
+type Row = (Activation, fn(f64) -> f64, f64, f64);
 
 const FUNCTIONS: [Row; 4] = [
-    (Activation::Sigmoid, |x| 1.0 / (1.0 + (-x).exp()), 2.5),
-    (Activation::Silu, |x| x / (1.0 + (-x).exp()), 3.5),
-    (Activation::Tanh, f64::tanh, 3.0),
-    (Activation::Gelu, |x| 0.5 * x * libm::erfc(-x / std::f64::consts::SQRT_2), 9.0),
+    (Activation::Sigmoid, |x| 1.0 / (1.0 + (-x).exp()), 2.5, 2.5),
+    (Activation::Silu, |x| x / (1.0 + (-x).exp()), 3.5, 3.5),
+    (Activation::Tanh, f64::tanh, 3.0, 3.0),
+    (Activation::Gelu, |x| 0.5 * x * libm::erfc(-x / std::f64::consts::SQRT_2), 5.3, 9.0),
 ];
 
 #[test]
 fn errors_are_as_stated() {
     let (first, stride) = sweep("activations", 2003);
-    for (function, exact, most) in FUNCTIONS {
+    for (function, exact, most_near, most) in FUNCTIONS {
         let (mut worst, mut at, mut near) = (0.0f64, 0.0f32, 0.0f64);
         let mut bits = Some(first);
         while let Some(b) = bits {
@@ -42,7 +42,7 @@ fn errors_are_as_stated() {
         }
         println!("{function:?}: {worst:.3} ulp at {at:e}");
         println!("{function:?} from -8 on: {near:.3} ulp");
-        assert!(near <= 4.0, "{function:?}: {near} ulp");
+        assert!(near <= most_near, "{function:?}: {near} ulp");
         assert!(worst <= most, "{function:?}: {worst} ulp at {at:e}");
     }
 }
