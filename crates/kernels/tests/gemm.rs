@@ -337,6 +337,8 @@ fn names_agree_with_fields() {
         let isa = fewbit_testkit::set_name(tile.row.required);
         let (mr, nr, kr) = (tile.mr, tile.nr, tile.lhs.kr());
         assert_eq!(tile.row.name, format!("gemm_s8s32_{mr}x{nr}x{kr}_{isa}"));
+        assert_eq!(tile.blocks.name, format!("gemm_s8f32_{mr}x{nr}x{kr}_{isa}"));
+        assert_eq!(tile.blocks.required, tile.row.required);
         assert!(tile.mr <= MAX_MR && tile.nr <= MAX_NR, "{}", tile.row.name);
     }
     let last = TILES.last().expect("a scalar tile");

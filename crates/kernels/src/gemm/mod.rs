@@ -24,11 +24,13 @@
 //! lies in one cache line, whatever the rows' distance. The last k-group is filled with zeros on both sides, whose products are 0; the sums Σ a and Σ w
 //! are of real codes only. Columns past the last are zeros too, and are never stored.
 
+mod blocks;
 #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
 mod mmla;
 mod pack;
 mod tile;
 
+pub use blocks::{BlocksArgs, BlocksFn};
 pub use pack::{code_shift_lhs, code_shift_rhs, is_packed_form, pack_lhs, pack_rhs, sum_lhs};
 pub use tile::{MAX_MR, MAX_NR, TILES, Tile, TileArgs, TileFn};
 
@@ -48,9 +50,11 @@ pub fn select(set: IsaSet, columns: usize) -> Option<&'static Tile> {
 
 /// The rows of this op's table.
 pub fn rows() -> impl Iterator<Item = RowInfo> {
-    TILES.iter().map(|tile| RowInfo {
-        op: "gemm_s8s32",
-        name: tile.row.name,
-        required: tile.row.required,
-    })
+    let info = |op, name, required| RowInfo { op, name, required };
+    let tiles =
+        TILES.iter().map(move |Tile { row, .. }| info("gemm_s8s32", row.name, row.required));
+    let blocks = TILES
+        .iter()
+        .map(move |Tile { blocks, .. }| info("gemm_s8f32", blocks.name, blocks.required));
+    tiles.chain(blocks)
 }

@@ -84,6 +84,8 @@ pub unsafe trait Dot: Copy + 'static {
     type Lhs: Copy;
     /// `KR` rhs values of each lane's column.
     type Rhs: Copy;
+    /// f32 lanes, one a column.
+    type Real: Copy;
     /// Columns in a vector.
     const LANES: usize;
     /// What lhs groups hold; `KR` is `LHS.kr()`.
@@ -109,6 +111,16 @@ pub unsafe trait Dot: Copy + 'static {
     unsafe fn dot(acc: Self::Acc, lhs: Self::Lhs, rhs: Self::Rhs) -> Self::Acc;
     /// Writes `LANES` sums at `to`.
     unsafe fn store(to: *mut i32, acc: Self::Acc);
+    /// The value in every lane.
+    unsafe fn splat_real(v: f32) -> Self::Real;
+    /// Reads `LANES` f32 at `from`.
+    unsafe fn load_real(from: *const f32) -> Self::Real;
+    /// `a * b`, rounded to nearest even.
+    unsafe fn mul_real(a: Self::Real, b: Self::Real) -> Self::Real;
+    /// `f32(sums) * factor + y`: the sums rounded to nearest even, the rest rounded once.
+    unsafe fn add_scaled(sums: Self::Acc, factor: Self::Real, y: Self::Real) -> Self::Real;
+    /// Writes `LANES` f32 at `to`.
+    unsafe fn store_real(to: *mut f32, v: Self::Real);
     /// Adds k-steps to the sums of `ROWS` rows and `NV` vectors of columns, all at once, and says so; or does
     /// nothing, which is what backends do that have no loop of their own for so many.
     ///
