@@ -57,7 +57,8 @@ pub(super) unsafe fn add_blocks<
     rows: usize,
 ) {
     let nr = NV * D::LANES;
-    let mut block = args.tile;
+    // No rest: the code for one is left out.
+    let mut block = TileArgs { k_rest: 0, ..args.tile };
     let mut factors = args.factors;
     // SAFETY: `count` blocks, and rows and columns by this function's contract.
     unsafe {

@@ -89,7 +89,7 @@ pub struct Tile {
 }
 
 /// How far ahead few rows ask for a panel's bytes: enough to cover a trip to memory.
-const AHEAD: usize = 4096;
+const AHEAD: usize = 8192;
 /// With more rows than this, the arithmetic covers the trip.
 const FEW_ROWS: usize = 4;
 

@@ -1,70 +1,95 @@
-//! The loop of `vpmaddwd` tiles in AVX2: three to six rows of pairs, two vectors of columns.
+//! The loop of `vpmaddwd` tiles in AVX2: three to six packed rows of pairs, two vectors of columns.
 //!
-//! It is assembly for two things that the compiler leaves to chance, each worth 5 to 14 % on Zen 3. A product's
-//! addition follows it: with products and additions apart, additions take the two ports that multiply more often. And the loop
-//! begins at a multiple of 64: its 190 bytes then fill three lines of the cache of decoded instructions, which gives
-//! up to eight instructions of a line a cycle; a loop that begins at the end of a line takes a cycle more than the
-//! arithmetic does. See docs/int8-gemm.md.
+//! It is assembly for what the compiler leaves to chance, worth up to 14 % on Zen 3: additions take the two
+//! ports that multiply as readily as the other two, and how instructions fall into the lines of the cache of decoded ones decides how
+//! many cycles they lose by it. With both products of a row before both additions the rate does not depend
+//! on where the loop lies; with an addition behind each product it is anything from 142 to 165 GOPS. See docs/int8-gemm.md.
 //!
 //! ```text
-//! ymm: 12 sums (6 x 2)   2 widened weights   1 broadcast pair   1 product         of 16
-//! a step: 2 vpmovsxbw, and for each row: vpbroadcastd, 2 x (vpmaddwd, vpaddd)
+//! ymm: 12 sums (6 x 2)   2 widened weights   1 broadcast pair, then a product   1 product         of 16
+//! a step: 2 vpmovsxbw, and for each row: vpbroadcastd, 2 vpmaddwd, 2 vpaddd
 //! ```
 
 use super::Steps;
 use core::arch::asm;
 use core::arch::x86_64::__m256i;
 
-/// What is asked for ahead. Up to four rows wait for weights, from memory; more rows for the lhs, whose blocks
-/// come from the second-level cache, and without that the loop stands still at each line (148 instead of 159 GOPS).
-macro_rules! ahead {
-    (rhs) => {
-        "prefetcht0 [{rhs} + 4096]"
-    };
-    (lhs) => {
-        "prefetcht0 [{low} + 512]"
+/// Two products and two additions of a row whose pair is at `$at`.
+macro_rules! row {
+    ($a:ident, $b:ident, $at:literal) => {
+        concat!(
+            "vpbroadcastd {group}, dword ptr [{lhs} + ",
+            $at,
+            "]\n",
+            "vpmaddwd {product}, {group}, {w0}\n",
+            "vpmaddwd {group}, {group}, {w1}\n",
+            "vpaddd {",
+            stringify!($a),
+            "}, {",
+            stringify!($a),
+            "}, {product}\n",
+            "vpaddd {",
+            stringify!($b),
+            "}, {",
+            stringify!($b),
+            "}, {group}"
+        )
     };
 }
 
-/// The loop for some rows: of each its number, its sums and the address of its pair.
+/// The loop for some rows, two steps a turn, and the last step of an odd number: what is asked for ahead; the bytes of
+/// two groups of all rows; of each row its number, its sums and the places of its pairs in both steps.
 macro_rules! pairs_loop {
-    ($acc:ident, $steps:ident, $first:expr, $([$r:literal, $a:ident, $b:ident, $at:literal]),*) => {{
-        let Steps { lhs, row_stride, group_stride, rhs, count } = $steps;
+    (
+        $acc:ident, $steps:ident, $ahead:literal, $twice:literal,
+        $([$r:literal, $a:ident, $b:ident, $at:literal, $next:literal]),*
+    ) => {{
+        let Steps { mut lhs, mut rhs, count, .. } = $steps;
         $(
             let mut $a = $acc.add(2 * $r).read();
             let mut $b = $acc.add(2 * $r + 1).read();
         )*
-        asm!(
-            ".p2align 6",
-            "2:",
-            "vpmovsxbw {w0}, xmmword ptr [{rhs}]",
-            "vpmovsxbw {w1}, xmmword ptr [{rhs} + 16]",
-            $first,
-            $(
-                concat!("vpbroadcastd {group}, dword ptr [", $at, "]"),
-                "vpmaddwd {product}, {group}, {w0}",
-                concat!("vpaddd {", stringify!($a), "}, {", stringify!($a), "}, {product}"),
-                "vpmaddwd {product}, {group}, {w1}",
-                concat!("vpaddd {", stringify!($b), "}, {", stringify!($b), "}, {product}"),
-            )*
-            "add {rhs}, 32",
-            "add {low}, {step}",
-            "add {high}, {step}",
-            "dec {count}",
-            "jnz 2b",
-            rhs = inout(reg) rhs => _,
-            low = inout(reg) lhs => _,
-            high = inout(reg) lhs.wrapping_add(3 * row_stride) => _,
-            row = in(reg) row_stride,
-            step = in(reg) group_stride,
-            count = inout(reg) count => _,
-            w0 = out(ymm_reg) _,
-            w1 = out(ymm_reg) _,
-            group = out(ymm_reg) _,
-            product = out(ymm_reg) _,
-            $($a = inout(ymm_reg) $a, $b = inout(ymm_reg) $b,)*
-            options(readonly, nostack),
-        );
+        if count >= 2 {
+            asm!(
+                ".p2align 6",
+                "2:",
+                "vpmovsxbw {w0}, xmmword ptr [{rhs}]",
+                "vpmovsxbw {w1}, xmmword ptr [{rhs} + 16]",
+                concat!("prefetcht0 [", $ahead, "]"),
+                $(row!($a, $b, $at),)*
+                "vpmovsxbw {w0}, xmmword ptr [{rhs} + 32]",
+                "vpmovsxbw {w1}, xmmword ptr [{rhs} + 48]",
+                $(row!($a, $b, $next),)*
+                "add {rhs}, 64",
+                concat!("add {lhs}, ", $twice),
+                "dec {count}",
+                "jnz 2b",
+                rhs = inout(reg) rhs,
+                lhs = inout(reg) lhs,
+                count = inout(reg) count / 2 => _,
+                w0 = out(ymm_reg) _,
+                w1 = out(ymm_reg) _,
+                group = out(ymm_reg) _,
+                product = out(ymm_reg) _,
+                $($a = inout(ymm_reg) $a, $b = inout(ymm_reg) $b,)*
+                options(readonly, nostack),
+            );
+        }
+        if count % 2 == 1 {
+            asm!(
+                "vpmovsxbw {w0}, xmmword ptr [{rhs}]",
+                "vpmovsxbw {w1}, xmmword ptr [{rhs} + 16]",
+                $(row!($a, $b, $at),)*
+                rhs = in(reg) rhs,
+                lhs = in(reg) lhs,
+                w0 = out(ymm_reg) _,
+                w1 = out(ymm_reg) _,
+                group = out(ymm_reg) _,
+                product = out(ymm_reg) _,
+                $($a = inout(ymm_reg) $a, $b = inout(ymm_reg) $b,)*
+                options(pure, readonly, nostack, preserves_flags),
+            );
+        }
         $(
             $acc.add(2 * $r).write($a);
             $acc.add(2 * $r + 1).write($b);
@@ -72,7 +97,10 @@ macro_rules! pairs_loop {
     }};
 }
 
-/// [`super::Dot::steps`] of pairs.
+/// [`super::Dot::steps`] of pairs. Rows that are not packed are left alone.
+///
+/// Up to four rows wait for weights, from memory, and ask for those ahead; more rows for the lhs, whose blocks come from the
+/// second-level cache.
 ///
 /// # Safety
 /// As there; the CPU has AVX2.
@@ -82,54 +110,56 @@ pub(super) unsafe fn steps<const ROWS: usize, const NV: usize>(
     acc: &mut [[__m256i; NV]; ROWS],
     steps: Steps,
 ) -> bool {
-    if NV != 2 || !matches!(ROWS, 3..=6) {
+    let packed = steps.row_stride == 4 && steps.group_stride == 4 * ROWS;
+    if NV != 2 || !matches!(ROWS, 3..=6) || !packed {
         return false;
-    }
-    if steps.count == 0 {
-        return true;
     }
     let acc = acc.as_mut_ptr().cast::<__m256i>();
     // SAFETY: sums of ROWS rows; `count` steps of operands by this function's contract, of which exactly 4 bytes a
-    // row and 32 of the rhs are read, and at least one step.
+    // row and 32 of the rhs are read.
     unsafe {
         match ROWS {
             3 => pairs_loop!(
                 acc,
                 steps,
-                ahead!(rhs),
-                [0, a0, b0, "{low}"],
-                [1, a1, b1, "{low} + {row}"],
-                [2, a2, b2, "{low} + 2 * {row}"]
+                "{rhs} + 8192",
+                24,
+                [0, a0, b0, 0, 12],
+                [1, a1, b1, 4, 16],
+                [2, a2, b2, 8, 20]
             ),
             4 => pairs_loop!(
                 acc,
                 steps,
-                ahead!(rhs),
-                [0, a0, b0, "{low}"],
-                [1, a1, b1, "{low} + {row}"],
-                [2, a2, b2, "{low} + 2 * {row}"],
-                [3, a3, b3, "{high}"]
+                "{rhs} + 8192",
+                32,
+                [0, a0, b0, 0, 16],
+                [1, a1, b1, 4, 20],
+                [2, a2, b2, 8, 24],
+                [3, a3, b3, 12, 28]
             ),
             5 => pairs_loop!(
                 acc,
                 steps,
-                ahead!(lhs),
-                [0, a0, b0, "{low}"],
-                [1, a1, b1, "{low} + {row}"],
-                [2, a2, b2, "{low} + 2 * {row}"],
-                [3, a3, b3, "{high}"],
-                [4, a4, b4, "{high} + {row}"]
+                "{lhs} + 512",
+                40,
+                [0, a0, b0, 0, 20],
+                [1, a1, b1, 4, 24],
+                [2, a2, b2, 8, 28],
+                [3, a3, b3, 12, 32],
+                [4, a4, b4, 16, 36]
             ),
             _ => pairs_loop!(
                 acc,
                 steps,
-                ahead!(lhs),
-                [0, a0, b0, "{low}"],
-                [1, a1, b1, "{low} + {row}"],
-                [2, a2, b2, "{low} + 2 * {row}"],
-                [3, a3, b3, "{high}"],
-                [4, a4, b4, "{high} + {row}"],
-                [5, a5, b5, "{high} + 2 * {row}"]
+                "{lhs} + 512",
+                48,
+                [0, a0, b0, 0, 24],
+                [1, a1, b1, 4, 28],
+                [2, a2, b2, 8, 32],
+                [3, a3, b3, 12, 36],
+                [4, a4, b4, 16, 40],
+                [5, a5, b5, 20, 44]
             ),
         }
     }
