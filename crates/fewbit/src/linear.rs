@@ -520,7 +520,8 @@ fn matrix_bytes<T>(
     if pointer.is_null() {
         return Err(Error::new(Status::NullPointer, name, "is NULL"));
     }
-    if !pointer.addr().is_multiple_of(element.max(1)) {
+    // Elements are of 1, 2 or 4 bytes.
+    if pointer.addr() & element.saturating_sub(1) != 0 {
         return Err(
             Error::new(Status::Misaligned, name, "is not aligned to {} bytes").with(element)
         );

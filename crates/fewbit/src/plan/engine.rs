@@ -72,7 +72,8 @@ impl Block {
 
 /// Blocks of at most `mr` rows that `rows` rows need.
 pub(crate) fn block_count(rows: usize, mr: usize) -> usize {
-    rows.div_ceil(mr.max(1))
+    // Without a division where a tile is enough.
+    if rows <= mr { usize::from(rows > 0) } else { rows.div_ceil(mr.max(1)) }
 }
 
 impl<'w> Engine<'w> {
@@ -193,7 +194,7 @@ impl<'w> Engine<'w> {
 
     /// k-groups of a row.
     fn k_groups(&self) -> usize {
-        self.k.div_ceil(self.packed.form.kr().max(1))
+        self.packed.form.groups(self.k)
     }
 
     /// Bytes of a packed block of up to `mr` rows.
@@ -239,14 +240,13 @@ impl<'w> Engine<'w> {
     ) {
         let packed = &self.packed;
         let (k, form) = (self.k, packed.form);
-        let kr = form.kr().max(1);
         block.rows = rows;
         if memory.is_null() {
             let first = row(0);
             block.lhs = first;
             block.row_stride = if rows > 1 { row(1).addr().wrapping_sub(first.addr()) } else { 0 };
-            block.group_stride = kr;
-            (block.k_groups, block.k_rest) = (k / kr, k % kr);
+            block.group_stride = form.kr();
+            (block.k_groups, block.k_rest) = (form.whole_groups(k), form.rest(k));
         } else {
             // SAFETY: by this function's contract.
             unsafe { pack_lhs(&row, rows, k, self.lhs_unsigned, form, memory) };
@@ -309,9 +309,8 @@ impl<'w> Engine<'w> {
         let element = self.output.element_size();
         let mut sums = MaybeUninit::<[i32; MAX_MR * MAX_NR]>::uninit();
         let sums = sums.as_mut_ptr().cast::<i32>();
-        let mut column = columns.start;
+        let (mut column, mut panel) = (columns.start, columns.start / nr);
         while column < columns.end {
-            let panel = column / nr;
             let end = columns.end.min((panel + 1) * nr);
             let first = column - panel * nr;
             // Sums that are the results go where they belong, if the whole panel does.
@@ -355,7 +354,7 @@ impl<'w> Engine<'w> {
                 }
                 first_row += block.rows;
             }
-            column = end;
+            (column, panel) = (end, panel + 1);
         }
     }
 }

@@ -295,7 +295,7 @@ impl<'w> Packed<'w> {
 
     /// k-groups of a panel.
     pub(crate) fn k_groups(&self) -> usize {
-        self.k.div_ceil(self.form.kr().max(1))
+        self.form.groups(self.k)
     }
 
     /// Index of a panel's first column in arrays padded to whole panels.

@@ -61,8 +61,8 @@ pub unsafe fn pack_lhs(
     for r in 0..rows {
         let from = row(r);
         let at = |group: usize| block.wrapping_add((group * rows + r) * group_bytes);
-        for group in packed..k / kr {
-            // SAFETY: `group < k / kr`: a whole group of codes, and its place in the block.
+        for group in packed..form.whole_groups(k) {
+            // SAFETY: a whole group of codes, and its place in the block.
             unsafe {
                 let from = from.add(group * kr);
                 match form {
@@ -83,7 +83,7 @@ pub unsafe fn pack_lhs(
                 }
             }
         }
-        let (group, rest) = (k / kr, k % kr);
+        let (group, rest) = (form.whole_groups(k), form.rest(k));
         if rest > 0 {
             // SAFETY: `group * kr + j < k` for `j < rest`; the last group's place in the block.
             unsafe {
@@ -119,7 +119,7 @@ unsafe fn pack_quads(
     let kr = form.kr();
     let mask = mask(unsigned, form);
     let widened = form == LhsForm::I16;
-    let whole = k / (4 * kr) * 4;
+    let whole = form.whole_groups(k) & !3;
     let mut packed = whole;
     let mut done = 0;
     while done < rows {
@@ -150,11 +150,8 @@ unsafe fn pack_quads(
                 let first = done.min(rows.saturating_sub(4));
                 let from = [0, 1, 2, 3].map(|i| row((first + i).min(rows - 1)));
                 // The fourth of three rows must not go beyond the block.
-                let end = if rows < 4 {
-                    whole.min(k.div_ceil(kr).saturating_sub(1) / 4 * 4)
-                } else {
-                    whole
-                };
+                let end =
+                    if rows < 4 { whole.min(form.groups(k).saturating_sub(1) & !3) } else { whole };
                 for group in (0..end).step_by(4) {
                     let (from, to) = (from.map(|row| row.add(group * kr)), at(group, first));
                     match widened {

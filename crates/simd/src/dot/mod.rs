@@ -44,6 +44,21 @@ impl LhsForm {
         }
     }
 
+    /// Whole groups of `k` values. (A shift: a division by a number that is not known takes longer than a small tile.)
+    pub const fn whole_groups(self, k: usize) -> usize {
+        k >> self.kr().trailing_zeros()
+    }
+
+    /// What is left of `k` values behind the whole groups.
+    pub const fn rest(self, k: usize) -> usize {
+        k & (self.kr() - 1)
+    }
+
+    /// Groups of `k` values; the last one may be filled up.
+    pub const fn groups(self, k: usize) -> usize {
+        self.whole_groups(k) + (self.rest(k) > 0) as usize
+    }
+
     /// Bytes of a row's group.
     pub const fn group_bytes(self) -> usize {
         match self {
