@@ -256,13 +256,15 @@ impl<'w> Engine<'w> {
             block.k_groups = self.k_groups();
         }
         let shift = code_shift_lhs(self.lhs_unsigned, form) - packed.shared_zero;
-        let slots = block.zero.iter_mut().zip(&mut block.sum).zip(&mut block.scale);
-        for (r, ((zero, sum), scale)) in slots.enumerate().take(rows) {
+        let sums = packed.has_zero && self.blocks.is_none();
+        for r in 0..rows {
+            let places = (block.zero.get_mut(r), block.sum.get_mut(r), block.scale.get_mut(r));
+            let (Some(zero), Some(sum), Some(scale)) = places else { break };
             let (zero_point, row_scale) = parameters(r);
             *zero = zero_point + shift;
             *scale = row_scale;
             block.has_zero |= *zero != 0;
-            if packed.has_zero && self.blocks.is_none() {
+            if sums {
                 // SAFETY: k codes by this function's contract.
                 *sum = unsafe { sum_lhs(row(r), k, self.lhs_unsigned, form) };
             }

@@ -37,11 +37,11 @@ macro_rules! row {
     };
 }
 
-/// The loop for some rows, two steps a turn, and the last step of an odd number: what is asked for ahead; the bytes of
+/// The loop for some rows, two steps a turn, and the last step of an odd number: the bytes of
 /// two groups of all rows; of each row its number, its sums and the places of its pairs in both steps.
 macro_rules! pairs_loop {
     (
-        $acc:ident, $steps:ident, $ahead:literal, $twice:literal,
+        $acc:ident, $steps:ident, $twice:literal,
         $([$r:literal, $a:ident, $b:ident, $at:literal, $next:literal]),*
     ) => {{
         let Steps { mut lhs, mut rhs, count, .. } = $steps;
@@ -55,7 +55,7 @@ macro_rules! pairs_loop {
                 "2:",
                 "vpmovsxbw {w0}, xmmword ptr [{rhs}]",
                 "vpmovsxbw {w1}, xmmword ptr [{rhs} + 16]",
-                concat!("prefetcht0 [", $ahead, "]"),
+                "prefetcht0 [{rhs} + 8192]",
                 $(row!($a, $b, $at),)*
                 "vpmovsxbw {w0}, xmmword ptr [{rhs} + 32]",
                 "vpmovsxbw {w1}, xmmword ptr [{rhs} + 48]",
@@ -99,8 +99,8 @@ macro_rules! pairs_loop {
 
 /// [`super::Dot::steps`] of pairs. Rows that are not packed are left alone.
 ///
-/// Up to four rows wait for weights, from memory, and ask for those ahead; more rows for the lhs, whose blocks come from the
-/// second-level cache.
+/// Weights 8 KiB ahead are asked for: whatever the number of rows, the first block that meets a panel waits for them (six
+/// rows, three blocks, K = 4096: 147 GOPS without, 157 with it). The lhs needs no asking.
 ///
 /// # Safety
 /// As there; the CPU has AVX2.
@@ -122,7 +122,6 @@ pub(super) unsafe fn steps<const ROWS: usize, const NV: usize>(
             3 => pairs_loop!(
                 acc,
                 steps,
-                "{rhs} + 8192",
                 24,
                 [0, a0, b0, 0, 12],
                 [1, a1, b1, 4, 16],
@@ -131,7 +130,6 @@ pub(super) unsafe fn steps<const ROWS: usize, const NV: usize>(
             4 => pairs_loop!(
                 acc,
                 steps,
-                "{rhs} + 8192",
                 32,
                 [0, a0, b0, 0, 16],
                 [1, a1, b1, 4, 20],
@@ -141,7 +139,6 @@ pub(super) unsafe fn steps<const ROWS: usize, const NV: usize>(
             5 => pairs_loop!(
                 acc,
                 steps,
-                "{lhs} + 512",
                 40,
                 [0, a0, b0, 0, 20],
                 [1, a1, b1, 4, 24],
@@ -152,7 +149,6 @@ pub(super) unsafe fn steps<const ROWS: usize, const NV: usize>(
             _ => pairs_loop!(
                 acc,
                 steps,
-                "{lhs} + 512",
                 48,
                 [0, a0, b0, 0, 24],
                 [1, a1, b1, 4, 28],
