@@ -4,7 +4,7 @@
 /// Runs independent tasks, perhaps on several threads.
 pub trait Parallel {
     /// One more than the largest `worker` that [`run`](Parallel::run) passes; at least 1. Workspace
-    /// is sized by it.
+    /// is sized by it. With 1, the calling thread may do the tasks itself.
     fn max_workers(&self) -> usize;
 
     /// Calls `task(index, worker)` exactly once for each `index < n`, in any order, on any threads,

@@ -168,9 +168,9 @@ pub type fewbit_task = unsafe extern "C" fn(arg: *mut c_void, index: usize, work
 /// index < n, in any order, with worker < max_workers and no two tasks running at once under the same
 /// worker, and returns when all are done. Calling them one after another is legal. fewbit spawns no
 /// threads of its own. Where a function takes a pointer to one, NULL means the calling thread. `run` may be called
-/// more than once in a call of the library. It must not throw, nor leave by longjmp, and must not return before every
-/// task that it has started is done. Tasks, and `run` itself on the calling thread, find the default floating-point
-/// environment.
+/// more than once in a call of the library, or not at all: with max_workers 1 the calling thread may do the tasks. It
+/// must not throw, nor leave by longjmp, and must not return before every task that it has started is done. Tasks, and
+/// `run` itself on the calling thread, find the default floating-point environment.
 #[allow(non_camel_case_types, reason = "the name in C")]
 #[derive(Clone, Copy)]
 #[repr(C)]

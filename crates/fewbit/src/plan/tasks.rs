@@ -35,8 +35,12 @@ impl Slots<'_> {
     }
 }
 
-/// Calls `task(ticket)` exactly once for each `ticket < n`.
+/// Calls `task(ticket)` exactly once for each `ticket < n`; with one worker on the calling thread, in order.
 pub(crate) fn each(parallel: &dyn Parallel, n: usize, task: impl Fn(usize) + Sync) {
+    if parallel.max_workers() == 1 {
+        // Tasks may be as small as a short row.
+        return (0..n).for_each(task);
+    }
     let next = AtomicUsize::new(0);
     let draw = || {
         let ticket = next.fetch_add(1, Ordering::Relaxed);

@@ -36,6 +36,7 @@ pub const fn is_packed_form(unsigned: bool, form: LhsForm) -> bool {
 /// # Safety
 /// `k` codes can be read at `row(r)` for `r < rows`, all at once; `block` written for
 /// `k.div_ceil(kr) * rows * form.group_bytes()` bytes.
+#[inline]
 pub unsafe fn pack_lhs(
     row: impl Fn(usize) -> *const u8,
     rows: usize,
@@ -44,51 +45,69 @@ pub unsafe fn pack_lhs(
     form: LhsForm,
     block: *mut u8,
 ) {
-    let kr = form.kr();
     let mask = mask(unsigned, form);
+    // SAFETY: by this function's contract.
+    unsafe {
+        match form {
+            LhsForm::I16 => pack_groups::<2>(&row, (rows, k), unsigned, mask, block),
+            LhsForm::U8 | LhsForm::S8 => pack_groups::<4>(&row, (rows, k), unsigned, mask, block),
+            LhsForm::S8x8 => pack_groups::<8>(&row, (rows, k), unsigned, mask, block),
+        }
+    }
+}
+
+/// [`pack_lhs`] of groups of two codes, widened; or of four or eight bytes, exclusive-or `mask`. A function for each, so that
+/// small blocks do not spend their time on what is known beforehand.
+///
+/// # Safety
+/// As there.
+#[inline(never)]
+unsafe fn pack_groups<const KR: usize>(
+    row: &impl Fn(usize) -> *const u8,
+    (rows, k): (usize, usize),
+    unsigned: bool,
+    mask: u8,
+    block: *mut u8,
+) {
+    let group_bytes = if KR == 8 { 8 } else { 4 };
     let widen = |code: u8| if unsigned { code as i16 } else { code as i8 as i16 };
     // Whole groups of four rows, four at a time, ...
-    let packed = match form {
-        LhsForm::S8x8 => 0,
+    let packed = match KR {
+        8 => 0,
         // SAFETY: by this function's contract.
-        _ => unsafe { pack_quads(&row, (rows, k), unsigned, form, block) },
+        _ => unsafe { pack_quads::<KR>(row, (rows, k), unsigned, mask, block) },
     };
     // ... then what is left.
-    if packed * kr == k {
+    if packed * KR == k {
         return;
     }
-    let group_bytes = form.group_bytes();
     for r in 0..rows {
         let from = row(r);
         let at = |group: usize| block.wrapping_add((group * rows + r) * group_bytes);
-        for group in packed..form.whole_groups(k) {
-            // SAFETY: a whole group of codes, and its place in the block.
+        for group in packed..k / KR {
+            // SAFETY: `group < k / KR`: a whole group of codes, and its place in the block.
             unsafe {
-                let from = from.add(group * kr);
-                match form {
-                    LhsForm::S8x8 => {
-                        let codes = from.cast::<u64>().read_unaligned();
-                        let mask = u64::from_ne_bytes([mask; 8]);
-                        at(group).cast::<u64>().write_unaligned(codes ^ mask);
-                    }
-                    LhsForm::U8 | LhsForm::S8 => {
-                        let codes = from.cast::<u32>().read_unaligned();
-                        let mask = u32::from_ne_bytes([mask; 4]);
-                        at(group).cast::<u32>().write_unaligned(codes ^ mask);
-                    }
-                    LhsForm::I16 => {
-                        let codes = [widen(from.read()), widen(from.add(1).read())];
-                        at(group).cast::<[i16; 2]>().write_unaligned(codes);
-                    }
+                let from = from.add(group * KR);
+                if KR == 8 {
+                    let codes = from.cast::<u64>().read_unaligned();
+                    let mask = u64::from_ne_bytes([mask; 8]);
+                    at(group).cast::<u64>().write_unaligned(codes ^ mask);
+                } else if KR == 4 {
+                    let codes = from.cast::<u32>().read_unaligned();
+                    let mask = u32::from_ne_bytes([mask; 4]);
+                    at(group).cast::<u32>().write_unaligned(codes ^ mask);
+                } else {
+                    let codes = [widen(from.read()), widen(from.add(1).read())];
+                    at(group).cast::<[i16; 2]>().write_unaligned(codes);
                 }
             }
         }
-        let (group, rest) = (form.whole_groups(k), form.rest(k));
+        let (group, rest) = (k / KR, k % KR);
         if rest > 0 {
-            // SAFETY: `group * kr + j < k` for `j < rest`; the last group's place in the block.
+            // SAFETY: `group * KR + j < k` for `j < rest`; the last group's place in the block.
             unsafe {
-                let from = from.add(group * kr);
-                if form == LhsForm::I16 {
+                let from = from.add(group * KR);
+                if KR == 2 {
                     // One of two.
                     at(group).cast::<[i16; 2]>().write_unaligned([widen(from.read()), 0]);
                 } else {
@@ -108,18 +127,17 @@ pub unsafe fn pack_lhs(
 /// stop before the last groups.
 ///
 /// # Safety
-/// As [`pack_lhs`], with groups of 4 bytes.
-unsafe fn pack_quads(
-    row: impl Fn(usize) -> *const u8,
+/// As [`pack_groups`], with groups of 4 bytes.
+#[inline(always)]
+unsafe fn pack_quads<const KR: usize>(
+    row: &impl Fn(usize) -> *const u8,
     (rows, k): (usize, usize),
     unsigned: bool,
-    form: LhsForm,
+    mask: u8,
     block: *mut u8,
 ) -> usize {
-    let kr = form.kr();
-    let mask = mask(unsigned, form);
-    let widened = form == LhsForm::I16;
-    let whole = form.whole_groups(k) & !3;
+    let widened = KR == 2;
+    let whole = k / (4 * KR) * 4;
     let mut packed = whole;
     let mut done = 0;
     while done < rows {
@@ -131,7 +149,7 @@ unsafe fn pack_quads(
             if left == 1 && rows == 1 {
                 let from = row(0);
                 for group in (0..whole).step_by(4) {
-                    let (from, to) = (from.add(group * kr), at(group, 0));
+                    let (from, to) = (from.add(group * KR), at(group, 0));
                     match widened {
                         true => widen_bytes(from, unsigned, to),
                         false => flip_bytes(from, mask, to),
@@ -140,7 +158,7 @@ unsafe fn pack_quads(
             } else if left == 2 {
                 let from = [row(done), row(done + 1)];
                 for group in (0..whole).step_by(4) {
-                    let (from, to) = (from.map(|row| row.add(group * kr)), at(group, done));
+                    let (from, to) = (from.map(|row| row.add(group * KR)), at(group, done));
                     match widened {
                         true => interleave_widened_of_2(from, unsigned, to, 4 * rows),
                         false => interleave_bytes_of_2(from, mask, to, 4 * rows),
@@ -150,10 +168,13 @@ unsafe fn pack_quads(
                 let first = done.min(rows.saturating_sub(4));
                 let from = [0, 1, 2, 3].map(|i| row((first + i).min(rows - 1)));
                 // The fourth of three rows must not go beyond the block.
-                let end =
-                    if rows < 4 { whole.min(form.groups(k).saturating_sub(1) & !3) } else { whole };
+                let end = if rows < 4 {
+                    whole.min(k.div_ceil(KR).saturating_sub(1) / 4 * 4)
+                } else {
+                    whole
+                };
                 for group in (0..end).step_by(4) {
-                    let (from, to) = (from.map(|row| row.add(group * kr)), at(group, first));
+                    let (from, to) = (from.map(|row| row.add(group * KR)), at(group, first));
                     match widened {
                         true => interleave_widened(from, unsigned, to, 4 * rows),
                         false => interleave_bytes(from, mask, to, 4 * rows),
