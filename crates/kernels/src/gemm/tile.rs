@@ -18,8 +18,8 @@
 //! 2^32 the order of additions does not show). `vpmaddwd` has no chain but that of its additions, a cycle each:
 //! there several steps save the loop's instructions.
 //!
-//! Few rows read each rhs byte for little arithmetic and wait for memory: they ask for the panel's lines
-//! some steps before they need them. Panels lie one behind the other, so what lies past a panel's end is
+//! Few rows read each rhs byte for little arithmetic and wait for memory, and so does the first of few blocks that meet
+//! a panel: lines of the panel are asked for some steps before they are needed. Panels lie one behind the other, so what lies past a panel's end is
 //! the next one's start. What bounds each tile, with figures: docs/int8-gemm.md.
 
 use super::blocks::{BlockSums, BlocksArgs, BlocksFn, add_blocks};
@@ -88,10 +88,8 @@ pub struct Tile {
     pub lhs: LhsForm,
 }
 
-/// How far ahead few rows ask for a panel's bytes: enough to cover a trip to memory.
+/// How far ahead a panel's bytes are asked for: enough to cover a trip to memory.
 const AHEAD: usize = 8192;
-/// With more rows than this, the arithmetic covers the trip.
-const FEW_ROWS: usize = 4;
 
 /// Where the rows' next groups are. Each of the pointers serves three rows, by the stride and its double,
 /// which addresses can hold: twelve pointers would not fit the registers.
@@ -178,12 +176,10 @@ unsafe fn add_up<D: Dot, const ROWS: usize, const NV: usize, const STEPS: usize>
         }
         let (rounds, singles) = (left / STEPS, left % STEPS);
         for _ in 0..rounds {
-            if ROWS <= FEW_ROWS {
-                let mut line = 0;
-                while line < STEPS * panel_group {
-                    prefetch(rhs.cast::<u8>().wrapping_add(AHEAD + line));
-                    line += 64;
-                }
+            let mut line = 0;
+            while line < STEPS * panel_group {
+                prefetch(rhs.cast::<u8>().wrapping_add(AHEAD + line));
+                line += 64;
             }
             for sums in &mut acc {
                 step::<D, ROWS, NV>(sums, |r| lhs.row(r), rhs);
