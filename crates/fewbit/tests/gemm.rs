@@ -232,7 +232,7 @@ impl Model {
             dst_batch_stride: m * stride,
         };
         // SAFETY: the model's operands have the sizes that their strides and counts say.
-        unsafe { plan.run(&run, parallel).unwrap() };
+        unsafe { plan.run_raw(&run, parallel).unwrap() };
         let mut out = Vec::new();
         for (i, bytes) in dst.chunks_exact(element).enumerate() {
             if i % stride == n {
@@ -327,7 +327,7 @@ fn the_bound_is_of_the_worst_zero_point() {
                     dst_batch_stride: 0,
                 };
                 // SAFETY: a row of k codes, a zero point and a sum.
-                unsafe { plan.run(&run, &Serial).unwrap() };
+                unsafe { plan.run_raw(&run, &Serial).unwrap() };
                 assert_eq!(i64::from(y[0]), i64::from(code - zero) * -128 * k as i64);
             }
         }
@@ -421,12 +421,12 @@ fn wrong_products_are_refused() {
         (GemmRun { workspace_size: needed - 1, ..run }, Status::BufferTooSmall, "workspace_size"),
     ] {
         // SAFETY: two rows on both sides.
-        let error = unsafe { plan.run(&bad, &Serial) }.unwrap_err();
+        let error = unsafe { plan.run_raw(&bad, &Serial) }.unwrap_err();
         assert_eq!((error.status, error.argument), (status, argument), "{error}");
         assert_eq!(y, [7; 8], "a refused run wrote");
     }
     // SAFETY: as above.
-    unsafe { plan.run(&run, &Serial) }.unwrap();
+    unsafe { plan.run_raw(&run, &Serial) }.unwrap();
     assert_eq!(y, [3; 8]);
 
     let linear = LinearDesc {
