@@ -366,8 +366,8 @@
 #define FEWBIT_OUTPUT_FIXED_POINT 1
 
 /**
- * 8-bit output under parameters that each row's results choose in the run (convolution: each image's); it is run by
- * fewbit_linear_run_dynamic and fewbit_conv_run_dynamic.
+ * 8-bit output under parameters that each row's results choose in the run (convolution: each image's); it is run by the
+ * functions whose names have `dynamic`, fewbit_linear_run_dynamic and others.
  */
 #define FEWBIT_OUTPUT_DYNAMIC_PER_ROW 2
 
