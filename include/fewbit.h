@@ -2283,6 +2283,23 @@ fewbit_status fewbit_gemm_run(const struct fewbit_gemm *gemm,
                               struct fewbit_error *error);
 
 /**
+ * Runs some rows and columns, the same of each matrix, of a product, for engines that split the work themselves: the results
+ * are the same, whatever the ranges. Calls at the same time need a workspace each.
+ *
+ * @param[in] row_begin, row_end  Rows, 0 <= row_begin <= row_end <= args.rows.
+ * @param[in] col_begin, col_end  Columns of dst, up to n.
+ * @return As fewbit_gemm_run, whose other parameters these are.
+ */
+fewbit_status fewbit_gemm_run_range(const struct fewbit_gemm *gemm,
+                                    const struct fewbit_gemm_args *args,
+                                    size_t row_begin,
+                                    size_t row_end,
+                                    size_t col_begin,
+                                    size_t col_end,
+                                    const struct fewbit_parallel_for *parallel_for,
+                                    struct fewbit_error *error);
+
+/**
  * Runs a product with FEWBIT_OUTPUT_DYNAMIC_PER_ROW, and writes each row's parameters beside its codes.
  *
  * @param[out] scales  A scale for each row of each matrix: that of row r of matrix b is number b * rows + r.

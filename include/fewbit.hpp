@@ -391,6 +391,16 @@ public:
         return fewbit_gemm_run(get(), &args, parallel_for, error);
     }
 
+    /** fewbit_gemm_run_range, likewise. */
+    fewbit_status run_range(fewbit_gemm_args args, Workspace &workspace, std::size_t row_begin, std::size_t row_end,
+                            std::size_t col_begin, std::size_t col_end,
+                            const fewbit_parallel_for *parallel_for = nullptr,
+                            fewbit_error *error = nullptr) const noexcept {
+        args.workspace = workspace.data();
+        args.workspace_size = workspace.size();
+        return fewbit_gemm_run_range(get(), &args, row_begin, row_end, col_begin, col_end, parallel_for, error);
+    }
+
     /** fewbit_gemm_run_dynamic, likewise; zero_points may be nullptr for the symmetric scheme. */
     fewbit_status run_dynamic(fewbit_gemm_args args, Workspace &workspace, float *scales, std::int32_t *zero_points,
                               const fewbit_parallel_for *parallel_for = nullptr,

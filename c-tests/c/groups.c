@@ -131,6 +131,34 @@ static void test_groups_refused(const fewbit_gemm *gemm, fewbit_gemm_problem *pr
     OVERLAPPING(fewbit_gemm_grouped_workspace, align, (gemm, 2, 2, 1, &out.size, &out.size, &err));
 }
 
+/* A product cut by its caller, into rows and columns. */
+static void test_ranges(const fewbit_gemm *gemm, fewbit_gemm_args args) {
+    static float y[ROWS * N];
+    size_t row, column;
+    args.dst = y;
+    for (row = 0; row < M; row += 3) {
+        for (column = 0; column < N; column += 4) {
+            const size_t row_end = row + 3 < M ? row + 3 : M, column_end = column + 4 < N ? column + 4 : N;
+            CHECK_OK(fewbit_gemm_run_range(gemm, &args, row, row_end, column, column_end, NULL, &err));
+        }
+    }
+    CHECK_BYTES(real, y, sizeof y);
+    NULL_EXPLAINED(fewbit_gemm_run_range, gemm, (NULL, &args, 0, M, 0, N, NULL, &err));
+    NULL_EXPLAINED(fewbit_gemm_run_range, args, (gemm, NULL, 0, M, 0, N, NULL, &err));
+    NULL_ACCEPTED(fewbit_gemm_run_range, parallel_for, (gemm, &args, 0, M, 0, N, NULL, &err));
+    NULL_ACCEPTED(fewbit_gemm_run_range, error, (gemm, &args, 0, M, 0, N, NULL, NULL));
+    INVALID_EXPLAINED(fewbit_gemm_run_range, parallel_for, (gemm, &args, 0, M, 0, N, &no_workers, &err));
+    ZERO_ACCEPTED(fewbit_gemm_run_range, row_begin, (gemm, &args, 0, M, 0, N, NULL, &err));
+    ZERO_ACCEPTED(fewbit_gemm_run_range, row_end, (gemm, &args, 0, 0, 0, N, NULL, &err));
+    ZERO_ACCEPTED(fewbit_gemm_run_range, col_begin, (gemm, &args, 0, M, 0, N, NULL, &err));
+    ZERO_ACCEPTED(fewbit_gemm_run_range, col_end, (gemm, &args, 0, M, 0, 0, NULL, &err));
+    HUGE_REFUSED(fewbit_gemm_run_range, row_begin, (gemm, &args, SIZE_MAX, M, 0, N, NULL, &err));
+    HUGE_EXPLAINED(fewbit_gemm_run_range, row_end, (gemm, &args, 0, SIZE_MAX, 0, N, NULL, &err));
+    HUGE_REFUSED(fewbit_gemm_run_range, col_begin, (gemm, &args, 0, M, SIZE_MAX, N, NULL, &err));
+    HUGE_EXPLAINED(fewbit_gemm_run_range, col_end, (gemm, &args, 0, M, 0, SIZE_MAX, NULL, &err));
+    CHECK_BYTES(real, y, sizeof y);
+}
+
 /* Written out, and read where it lies: the same results, and errors that name the rhs. */
 static void test_packed_rhs(const fewbit_gemm *gemm, fewbit_gemm_args args) {
     static float again[ROWS * N];
@@ -193,6 +221,7 @@ static void test_gemm_groups(void) {
     CHECK_OK(fewbit_gemm_run_grouped(gemm, problems, 3, list_memory, size, NULL, &err));
     CHECK_BYTES(real, y, sizeof y);
     test_groups_refused(gemm, problems, list_memory, size);
+    test_ranges(gemm, args);
     test_packed_rhs(gemm, args);
     free(list_memory);
     free(memory);
@@ -233,6 +262,8 @@ static void test_dynamic_gemm(void) {
     CHECK_STATUS(FEWBIT_ERROR_UNSUPPORTED, fewbit_gemm_run_grouped(gemm, problems, 3, memory, size, NULL, &err));
     CHECK_STATUS(FEWBIT_ERROR_UNSUPPORTED, fewbit_gemm_run_dynamic(plain, &args, got_scales, got_zeros, NULL, &err));
 
+    /* Results that wait for their parameters need memory, more than there is for so many rows. */
+    HUGE_EXPLAINED(fewbit_gemm_grouped_workspace, rows, (gemm, 2, SIZE_MAX, 1, &out.size, &out.align, &err));
     NULL_EXPLAINED(fewbit_gemm_run_dynamic, gemm, (NULL, &args, got_scales, got_zeros, NULL, &err));
     NULL_EXPLAINED(fewbit_gemm_run_dynamic, args, (gemm, NULL, got_scales, got_zeros, NULL, &err));
     NULL_EXPLAINED(fewbit_gemm_run_dynamic, scales, (gemm, &args, NULL, got_zeros, NULL, &err));

@@ -239,6 +239,10 @@ void test_products() {
     }
     CHECK(sums[0] == sum && sum > 0);
 
+    std::vector<std::int32_t> first_sums(N);
+    args.dst = first_sums.data();
+    CHECK(gemm.run_range(args, workspace, 0, 1, 0, 2) == FEWBIT_OK && first_sums[1] == sums[1] && first_sums[2] == 0);
+
     // The same row as a group, with the rhs written out and read where it lies.
     std::size_t packed_size = 0;
     fewbit::Workspace packed;

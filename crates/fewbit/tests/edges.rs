@@ -4,12 +4,12 @@
 mod common;
 
 use common::layers::{create, linear, params_near};
-use common::{Memory, Operands, Threads, bits, value, workspace};
+use common::{Memory, Operands, Threads, bits, products, value, workspace};
 use fewbit::memory::Allocator;
 use fewbit::scheme::RealFormat;
 use fewbit::{
-    Activation, ActivationMode, Bias, Code, Gemm, GemmDesc, GemmRun, Input, LinearLayout, Output,
-    Parallel, Residual, Serial, View, ViewMut, Weights,
+    ActivationMode, Code, Gemm, GemmDesc, GemmRun, Input, LinearLayout, Output, Parallel, Residual,
+    Serial, View, ViewMut, Weights,
 };
 use fewbit_testkit::{Rng, covered, edges, reference, report, sampled, seed, supported_sets};
 
@@ -142,32 +142,12 @@ fn products_at_every_edge_are_exact_and_stay_within_their_memory() {
 fn desc<'a>(
     rhs: &'a [u8],
     (n, k): (usize, usize),
-    (lhs, rhs_code): (Code, Code),
+    (lhs, code): (Code, Code),
     zero_points: &'a [i32],
-    layout: LinearLayout,
+    rhs_layout: LinearLayout,
 ) -> GemmDesc<'a> {
-    GemmDesc {
-        n,
-        k,
-        lhs,
-        rhs: Weights {
-            code: rhs_code,
-            codes: rhs,
-            scales: &[],
-            zero_points,
-            block: 0,
-            multipliers: &[],
-            shifts: &[],
-        },
-        rhs_layout: layout,
-        rhs_stride: 0,
-        matrices: 1,
-        matrix_stride: 0,
-        bias: Bias::None,
-        output: Output::S32,
-        activation: Activation::None,
-        activation_mode: ActivationMode::Float,
-    }
+    let column = products::desc(rhs, k, lhs);
+    GemmDesc { n, rhs: Weights { code, zero_points, ..column.rhs }, rhs_layout, ..column }
 }
 
 /// Borders that cut `len` into parts, some of them empty.

@@ -92,6 +92,26 @@ fn groups_slices_and_mapped_plans_equal_the_definition() {
         };
         assert_eq!(sliced, expected, "{}", label());
 
+        // Cut by the caller, the same rows and columns of each matrix.
+        if element == 4 {
+            let (m, n) = (model.rows, model.n);
+            let mut memory = workspace(plan.workspace(m, 3).unwrap().size);
+            let mut dst = vec![-1i32; model.matrices * m * n];
+            let (row, column) = (rng.below(m + 1), rng.below(n + 1));
+            for rows in [row..m, 0..row] {
+                for columns in [0..column, column..n] {
+                    let lhs = View::new(&model.lhs).row_stride(model.lhs_stride);
+                    let lhs = lhs.matrix_stride(model.lhs_batch_stride);
+                    let (scales, zeros) = (&model.row_scales[..], &model.row_zeros[..]);
+                    let (to, range) = (ViewMut::new(&mut dst), (rows.clone(), columns));
+                    plan.run_range(m, lhs, scales, zeros, &mut memory, &Backwards, to, range)
+                        .unwrap();
+                }
+            }
+            let words: Vec<u32> = dst.into_iter().map(|word| word as u32).collect();
+            assert_eq!(words, expected, "{} cut at {row}, {column}", label());
+        }
+
         let mut packed = workspace(plan.packed_size().unwrap());
         plan.save_packed(&mut packed).unwrap();
         let bare = GemmDesc {

@@ -287,6 +287,37 @@ pub unsafe extern "C" fn fewbit_gemm_run(
     }
 }
 
+/// Runs some rows and columns, the same of each matrix, of a product, for engines that split the work themselves: the results
+/// are the same, whatever the ranges. Calls at the same time need a workspace each.
+///
+/// @param[in] row_begin, row_end  Rows, 0 <= row_begin <= row_end <= args.rows.
+/// @param[in] col_begin, col_end  Columns of dst, up to n.
+/// @return As fewbit_gemm_run, whose other parameters these are.
+///
+/// # Safety
+/// As documented.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fewbit_gemm_run_range(
+    gemm: *const fewbit_gemm,
+    args: *const fewbit_gemm_args,
+    row_begin: usize,
+    row_end: usize,
+    col_begin: usize,
+    col_end: usize,
+    parallel_for: *const fewbit_parallel_for,
+    error: *mut fewbit_error,
+) -> fewbit_status {
+    // SAFETY: the documented contract.
+    unsafe {
+        float_entry(error, |_| {
+            let plan = plan(gemm)?;
+            let run = description("args", args)?.read()?;
+            let range = (row_begin..row_end, col_begin..col_end);
+            plan.run_range_raw(&run, &Threads::new(parallel_for)?, range)
+        })
+    }
+}
+
 /// Runs a product with FEWBIT_OUTPUT_DYNAMIC_PER_ROW, and writes each row's parameters beside its codes.
 ///
 /// @param[out] scales  A scale for each row of each matrix: that of row r of matrix b is number b * rows + r.

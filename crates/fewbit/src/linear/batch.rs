@@ -1,12 +1,13 @@
 //! Batches: every matrix of a plan on rows of its own, or on the same, with operands at equal distances.
 
 use super::products::too_large;
-use super::{Linear, LinearRun, Product, RowParams, matrix_bytes};
+use super::{Linear, LinearRun, Product, RowParams, check_range, matrix_bytes};
 use crate::plan::{
     MemoryRange, OutputParams, Residual, Workspace, check_residual_range, check_workspace,
     forbid_overlap, size,
 };
 use crate::{Error, Parallel, Result, Status};
+use core::ops::Range;
 
 /// A run of all matrices of a plan. Strides are in elements of the plan's types; those between the operands of
 /// neighbouring matrices may be anything but for `y`, whose elements must all be different ones.
@@ -75,7 +76,9 @@ impl Linear<'_> {
     /// As [`run_raw`](Linear::run_raw), for each matrix.
     pub unsafe fn run_batch_raw(&self, batch: &LinearBatch, parallel: &dyn Parallel) -> Result<()> {
         // SAFETY: by this function's contract; there are no parameters to read.
-        unsafe { self.run_batch_with(batch, |_| RowParams::NONE, None, parallel) }
+        unsafe {
+            self.run_batch_with(batch, |_| RowParams::NONE, None, self.whole(batch), parallel)
+        }
     }
 
     /// As [`run_batch_raw`](Linear::run_batch_raw), for a plan whose output is
@@ -95,10 +98,24 @@ impl Linear<'_> {
         parallel: &dyn Parallel,
     ) -> Result<()> {
         // SAFETY: by this function's contract; there are no parameters to read.
-        unsafe { self.run_batch_with(batch, |_| RowParams::NONE, Some(params), parallel) }
+        unsafe {
+            self.run_batch_with(
+                batch,
+                |_| RowParams::NONE,
+                Some(params),
+                self.whole(batch),
+                parallel,
+            )
+        }
     }
 
-    /// Both of the above, with parameters of each matrix' rows.
+    /// All rows and columns of a batch.
+    fn whole(&self, batch: &LinearBatch) -> (Range<usize>, Range<usize>) {
+        (0..batch.rows, 0..self.out_features)
+    }
+
+    /// Both of the above, with parameters of each matrix' rows; or only some rows and columns, the same of each matrix, of
+    /// codes whose results have no parameters to choose.
     ///
     /// # Safety
     /// As there; the parameters can be read for the rows.
@@ -107,12 +124,15 @@ impl Linear<'_> {
         batch: &LinearBatch,
         given: impl Fn(usize) -> RowParams + Sync,
         params: Option<&OutputParams>,
+        (row_range, columns): (Range<usize>, Range<usize>),
         parallel: &dyn Parallel,
     ) -> Result<()> {
         self.check_places(params.is_some())?;
         let LinearBatch { rows, x, x_stride, y, y_stride, workspace, workspace_size, .. } = *batch;
         let (k, n, count) = (self.in_features, self.out_features, self.matrices);
-        if rows == 0 {
+        check_range("row", &row_range, rows)?;
+        check_range("column", &columns, n)?;
+        if row_range.is_empty() || columns.is_empty() {
             return Ok(());
         }
         let (in_size, out_size) = (self.input.element_size(), self.output.element_size());
@@ -157,16 +177,18 @@ impl Linear<'_> {
             residual.1.wrapping_mul(self.residual.element_size()),
             apart.wrapping_mul(out_size),
         ];
+        let (first, rows) = (row_range.start, row_range.len());
+        let added = self.residual.element_size();
         let base = Product {
             run: LinearRun {
                 rows,
-                x,
+                x: x.wrapping_add(first * x_stride * in_size),
                 x_stride,
-                residual: batch.residual,
+                residual: batch.residual.wrapping_add(first * residual.0 * added),
                 residual_stride: residual.0,
                 workspace,
                 workspace_size,
-                y,
+                y: y.wrapping_add(first * y_stride * out_size),
                 y_stride,
             },
             matrix: 0,
@@ -179,8 +201,8 @@ impl Linear<'_> {
         // SAFETY: checked; by this function's contract.
         unsafe {
             let threads = (parallel, workers);
-            let (counts, rows) = ((count, prepared), rows * count);
-            self.run_products(counts, rows, product, workspace, params, threads)
+            let (counts, part) = ((count, prepared), (rows * count, columns));
+            self.run_products(counts, part, product, workspace, params, threads)
         }
     }
 }

@@ -1,13 +1,17 @@
 //! Products of codes that the caller has quantized: a linear plan whose rows' parameters come with each run.
 
 use super::grouped::Problem;
-use super::{GemmProblem, Linear, LinearBatch, LinearDesc, LinearLayout, LinearProblem, RowParams};
+use super::{
+    GemmProblem, Linear, LinearBatch, LinearDesc, LinearLayout, LinearProblem, RowParams,
+    check_range,
+};
 use crate::memory::Allocator;
 use crate::plan::{
     ActivationMode, Bias, Code, Input, MemoryRange, Output, OutputParams, Residual, Weights,
     Workspace, bad_scale, bad_zero_point, forbid_overlap,
 };
 use crate::{Error, Parallel, Result, Status};
+use core::ops::Range;
 use core::ptr::null;
 use fewbit_scheme::Activation;
 use fewbit_simd::Supported;
@@ -210,8 +214,26 @@ impl<'w> Gemm<'w> {
     /// The operands are as [`GemmRun`] says: `lhs` and the parameters can be read, `dst` and `workspace` written; each
     /// unless NULL.
     pub unsafe fn run_raw(&self, run: &GemmRun, parallel: &dyn Parallel) -> Result<()> {
+        let whole = (0..run.rows, 0..self.0.out_features);
         // SAFETY: by this function's contract.
-        unsafe { self.run_to(run, None, parallel) }
+        unsafe { self.run_to(run, None, whole, parallel) }
+    }
+
+    /// Runs rows `range.0` and columns `range.1` of each matrix' product. The results do not depend on the range either.
+    ///
+    /// # Errors
+    /// As [`run_raw`](Gemm::run_raw), and [`Status::InvalidArgument`] for ranges beyond rows and columns.
+    ///
+    /// # Safety
+    /// As [`run_raw`](Gemm::run_raw), but that `dst` is written for rows and columns of the range only.
+    pub unsafe fn run_range_raw(
+        &self,
+        run: &GemmRun,
+        parallel: &dyn Parallel,
+        range: (Range<usize>, Range<usize>),
+    ) -> Result<()> {
+        // SAFETY: by this function's contract.
+        unsafe { self.run_to(run, None, range, parallel) }
     }
 
     /// Runs a product whose output is [`Output::DynamicPerRow`]. The parameters of row `r` of matrix `b` are number
@@ -228,8 +250,9 @@ impl<'w> Gemm<'w> {
         params: &OutputParams,
         parallel: &dyn Parallel,
     ) -> Result<()> {
+        let whole = (0..run.rows, 0..self.0.out_features);
         // SAFETY: by this function's contract.
-        unsafe { self.run_to(run, Some(params), parallel) }
+        unsafe { self.run_to(run, Some(params), whole, parallel) }
     }
 
     /// Runs problems that share this plan, in one call: each the same, bit for bit, as a run of its own, whatever the
@@ -288,7 +311,7 @@ impl<'w> Gemm<'w> {
         unsafe { self.0.run_grouped_with(problems, params, workspace, parallel) }.map_err(named)
     }
 
-    /// A run of all matrices, with places for the parameters of the results or without.
+    /// A run of all matrices, with places for the parameters of the results or without, or some rows and columns of it.
     ///
     /// # Safety
     /// As [`run_raw`](Gemm::run_raw) and [`run_dynamic_raw`](Gemm::run_dynamic_raw).
@@ -296,10 +319,13 @@ impl<'w> Gemm<'w> {
         &self,
         run: &GemmRun,
         params: Option<&OutputParams>,
+        range: (Range<usize>, Range<usize>),
         parallel: &dyn Parallel,
     ) -> Result<()> {
         let rows = run.rows;
-        if rows == 0 {
+        let first = range.0.start;
+        check_range("row", &range.0, rows)?;
+        if range.0.is_empty() {
             return Ok(());
         }
         let given = Given {
@@ -325,10 +351,12 @@ impl<'w> Gemm<'w> {
         };
         self.check_apart(&given, &batch, params, parallel)?;
         let all = given.by_row((scale_steps.row, zero_steps.row));
-        let given =
-            |matrix: usize| all.moved(matrix * scale_steps.matrix, matrix * zero_steps.matrix);
+        let given = |matrix: usize| {
+            let at = |steps: Steps| matrix * steps.matrix + first * steps.row;
+            all.moved(at(scale_steps), at(zero_steps))
+        };
         // SAFETY: by this function's contract; the parameters are as many as the steps reach.
-        unsafe { self.0.run_batch_with(&batch, given, params, parallel) }.map_err(named)
+        unsafe { self.0.run_batch_with(&batch, given, params, range, parallel) }.map_err(named)
     }
 
     /// Refuses parameters within what a run writes.

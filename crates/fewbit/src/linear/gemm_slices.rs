@@ -7,6 +7,7 @@ use crate::memory::Plain;
 use crate::plan::{MemoryRange, Operand, View, ViewMut, places};
 use crate::{Parallel, Result};
 use core::marker::PhantomData;
+use core::ops::Range;
 use core::ptr::null;
 
 /// Rows of codes that meet one of a plan's matrices, in slices: what [`Gemm::run_grouped`] takes a list of.
@@ -172,6 +173,27 @@ impl Gemm<'_> {
         let run = self.sliced(rows, lhs, (scales, zero_points), workspace, dst)?;
         // SAFETY: the slices hold the rows of all matrices so far apart, and elements of the right size.
         unsafe { self.run_raw(&run, parallel) }
+    }
+
+    /// Runs rows `range.0` and columns `range.1` of what [`run`](Gemm::run) does.
+    ///
+    /// # Errors
+    /// As [`run_range_raw`](Gemm::run_range_raw), and for the slices as [`run`](Gemm::run).
+    #[allow(clippy::too_many_arguments, reason = "each is one of the call's operands")]
+    pub fn run_range<L: Plain, D: Plain>(
+        &self,
+        rows: usize,
+        lhs: View<'_, L>,
+        scales: &[f32],
+        zero_points: &[i32],
+        workspace: &mut [u8],
+        parallel: &dyn Parallel,
+        dst: ViewMut<'_, D>,
+        range: (Range<usize>, Range<usize>),
+    ) -> Result<()> {
+        let run = self.sliced(rows, lhs, (scales, zero_points), workspace, dst)?;
+        // SAFETY: as in `run`.
+        unsafe { self.run_range_raw(&run, parallel, range) }
     }
 
     /// As [`run`](Gemm::run), for a plan whose output is [`Output::DynamicPerRow`](crate::Output::DynamicPerRow). The

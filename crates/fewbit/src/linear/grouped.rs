@@ -192,6 +192,7 @@ impl Linear<'_> {
         // SAFETY: checked; by this function's contract.
         unsafe {
             let threads = (parallel, workers);
+            let rows = (rows, 0..self.out_features);
             self.run_products((count, count), rows, product, workspace.0, params, threads)
         }
     }

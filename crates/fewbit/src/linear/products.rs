@@ -5,6 +5,7 @@ use crate::plan::{
     Carver, Input, OutputParams, Quantizer, Slots, block_count, cut, each, each_with_slot,
 };
 use crate::{Error, Parallel, Result, Status};
+use core::ops::Range;
 use fewbit_scheme::QuantParams;
 
 /// What the tasks of several products share.
@@ -49,15 +50,15 @@ impl Linear<'_> {
         Ok((parts, tasks, rows, whole))
     }
 
-    /// Runs `count.0` products, of which the first `count.1` have inputs of their own (the others read that of the
-    /// first), and all of them `rows` rows. `chosen` is there if the plan's output is dynamic: a place a row.
+    /// Runs some columns of `count.0` products, of which the first `count.1` have inputs of their own (the others read that
+    /// of the first), and all of them `rows` rows. `chosen`, for all columns only, is there if the plan's output is dynamic: a place a row.
     ///
     /// # Safety
     /// The products are checked; the workspace is as `carve_many` cuts it for so many workers.
     pub(super) unsafe fn run_products(
         &self,
         (count, prepared): (usize, usize),
-        rows: usize,
+        (rows, columns): (usize, Range<usize>),
         product: impl Fn(usize) -> Product + Sync,
         workspace: *mut u8,
         chosen: Option<&OutputParams>,
@@ -66,7 +67,10 @@ impl Linear<'_> {
         let (parts, task_firsts, row_firsts, whole) =
             self.carve_many(&mut Carver::new(workspace), count, rows, workers)?;
         let packed = &self.engine.packed;
-        let (mr, nr, panels) = (packed.mr, packed.nr, packed.panels);
+        let (mr, nr) = (packed.mr, packed.nr.max(1));
+        // Column tasks start on whole panels, so that no panel is multiplied twice.
+        let first_panel = columns.start / nr;
+        let panels = columns.end.div_ceil(nr) - first_panel;
         let blocks_of = |index: usize| block_count(product(index).run.rows, mr);
         let (largest, blocks) =
             (0..count).map(blocks_of).fold((0, 0), |(largest, all): (usize, usize), blocks| {
@@ -108,8 +112,8 @@ impl Linear<'_> {
             }
             let begin = task / column_tasks.max(1) * cut.blocks * mr;
             let rows = begin..product.run.rows.min(begin + cut.blocks * mr);
-            let start = task % column_tasks.max(1) * cut.panels * nr;
-            let columns = start..packed.columns.min(start + cut.panels * nr);
+            let start = (first_panel + task % column_tasks.max(1) * cut.panels) * nr;
+            let columns = columns.start.max(start)..columns.end.min(start + cut.panels * nr);
             let direct =
                 self.engine.is_direct() && (product.run.rows == 1 || cut.panels <= DIRECT_PANELS);
             // SAFETY: rows and columns of the product, which no other task has; the slot is this task's.
