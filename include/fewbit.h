@@ -366,8 +366,8 @@
 #define FEWBIT_OUTPUT_FIXED_POINT 1
 
 /**
- * 8-bit output under parameters that each row's results choose in the run (convolution: each image's); it is run by
- * fewbit_linear_run_dynamic and fewbit_conv_run_dynamic.
+ * 8-bit output under parameters that each row's results choose in the run (convolution: each image's); it is run by the
+ * functions whose names have `dynamic`, fewbit_linear_run_dynamic and others.
  */
 #define FEWBIT_OUTPUT_DYNAMIC_PER_ROW 2
 
@@ -1119,6 +1119,52 @@ typedef struct fewbit_gemm_args {
    */
   size_t dst_batch_stride;
 } fewbit_gemm_args;
+
+/**
+ * Rows of codes that meet one of a plan's matrices, with their parameters: the rows of an expert, in a mixture of experts.
+ */
+typedef struct fewbit_gemm_problem {
+  /**
+   * Which of the plan's matrices.
+   */
+  size_t matrix;
+  /**
+   * M; with 0 the rest is not looked at.
+   */
+  size_t rows;
+  /**
+   * M rows of K codes.
+   */
+  const void *lhs;
+  /**
+   * At least K.
+   */
+  size_t lhs_stride;
+  /**
+   * Scales of the rows, finite and greater than 0. The sums (s32 output) do not depend on them.
+   */
+  const float *lhs_scales;
+  /**
+   * 0: all 1; 1: one for all; M: one a row.
+   */
+  size_t lhs_scale_count;
+  /**
+   * Zero points of the rows, codes of the lhs.
+   */
+  const int32_t *lhs_zero_points;
+  /**
+   * 0: all 0; otherwise as for the scales.
+   */
+  size_t lhs_zero_point_count;
+  /**
+   * M rows of N elements of the output's type.
+   */
+  void *dst;
+  /**
+   * At least N.
+   */
+  size_t dst_stride;
+} fewbit_gemm_problem;
 
 /**
  * One spatial axis of a convolution.
@@ -2112,6 +2158,22 @@ fewbit_status fewbit_linear_run_batch(const struct fewbit_linear *linear,
                                       struct fewbit_error *error);
 
 /**
+ * Runs every matrix of a plan with FEWBIT_OUTPUT_DYNAMIC_PER_ROW, and writes each row's parameters beside its codes.
+ *
+ * @param[out] scales  A scale for each row of each matrix: that of row r of matrix b is number b * rows + r.
+ * @param[out] zero_points  As many zero points; may be NULL for FEWBIT_SCHEME_SYMMETRIC, whose are 0. Outputs must not
+ *                          overlap inputs, workspace and each other, but y the residual as in fewbit_linear_run_batch.
+ * @return As fewbit_linear_run_batch, whose other parameters these are; FEWBIT_ERROR_UNSUPPORTED for plans with another
+ *         output.
+ */
+fewbit_status fewbit_linear_run_batch_dynamic(const struct fewbit_linear *linear,
+                                              const struct fewbit_linear_batch *batch,
+                                              float *scales,
+                                              int32_t *zero_points,
+                                              const struct fewbit_parallel_for *parallel_for,
+                                              struct fewbit_error *error);
+
+/**
  * What fewbit_linear_run_grouped needs beside its operands. Less of anything never needs more.
  *
  * @param[in] problems, rows, max_workers  The most that one run will have: problems, rows of all problems together, and
@@ -2133,8 +2195,8 @@ fewbit_status fewbit_linear_grouped_workspace(const struct fewbit_linear *linear
  * results, bit for bit, as a plan of its matrix alone, whatever the others and their order. Several may name the same
  * matrix. A plan of one matrix may be run so too.
  *
- * @param[in] problems  The operands, apart from the workspace and from every y. The bytes from the first to the last element of a y must not overlap those of any
- *                      other operand of any problem.
+ * @param[in] problems  The operands, apart from the workspace and from every y. The bytes from the first to the last
+ *                      element of a y must not overlap those of any other operand of any problem.
  * @param[in] problem_count  0 does nothing.
  * @param[in] workspace, workspace_size  As fewbit_linear_grouped_workspace asks for; contents do not matter.
  * @param[in] parallel_for  The caller's threads, or NULL. The results do not depend on it.
@@ -2148,6 +2210,26 @@ fewbit_status fewbit_linear_run_grouped(const struct fewbit_linear *linear,
                                         size_t workspace_size,
                                         const struct fewbit_parallel_for *parallel_for,
                                         struct fewbit_error *error);
+
+/**
+ * Runs a list of problems of a plan with FEWBIT_OUTPUT_DYNAMIC_PER_ROW, and writes each row's parameters beside its codes.
+ *
+ * @param[out] scales  A scale for each row of each problem, one behind the other.
+ * @param[out] zero_points  As many zero points; may be NULL for FEWBIT_SCHEME_SYMMETRIC, whose are 0. Outputs must not
+ *                          overlap inputs, workspace and each other, but a y its residual as in
+ *                          fewbit_linear_run_grouped.
+ * @return As fewbit_linear_run_grouped, whose other parameters these are; FEWBIT_ERROR_UNSUPPORTED for plans with another
+ *         output.
+ */
+fewbit_status fewbit_linear_run_grouped_dynamic(const struct fewbit_linear *linear,
+                                                const struct fewbit_linear_problem *problems,
+                                                size_t problem_count,
+                                                void *workspace,
+                                                size_t workspace_size,
+                                                float *scales,
+                                                int32_t *zero_points,
+                                                const struct fewbit_parallel_for *parallel_for,
+                                                struct fewbit_error *error);
 
 /**
  * Packs the right side of a product and chooses its kernels: sums[m][n] = sum over k of (lhs[m][k] - zl[m]) * (rhs[n][k] -
@@ -2192,12 +2274,102 @@ fewbit_status fewbit_gemm_workspace(const struct fewbit_gemm *gemm,
  * @param[in] parallel_for  The caller's threads, or NULL. The results do not depend on it.
  * @param[out] error  May be NULL. Its argument is a field's name.
  * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_INVALID_ARGUMENT (strides, counts, scales and zero points),
- *         FEWBIT_ERROR_BUFFER_TOO_SMALL (workspace), FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP. dst is untouched then.
+ *         FEWBIT_ERROR_BUFFER_TOO_SMALL (workspace), FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP,
+ *         FEWBIT_ERROR_UNSUPPORTED (FEWBIT_OUTPUT_DYNAMIC_PER_ROW). dst is untouched then.
  */
 fewbit_status fewbit_gemm_run(const struct fewbit_gemm *gemm,
                               const struct fewbit_gemm_args *args,
                               const struct fewbit_parallel_for *parallel_for,
                               struct fewbit_error *error);
+
+/**
+ * Runs some rows and columns, the same of each matrix, of a product, for engines that split the work themselves: the results
+ * are the same, whatever the ranges. Calls at the same time need a workspace each.
+ *
+ * @param[in] row_begin, row_end  Rows, 0 <= row_begin <= row_end <= args.rows.
+ * @param[in] col_begin, col_end  Columns of dst, up to n.
+ * @return As fewbit_gemm_run, whose other parameters these are.
+ */
+fewbit_status fewbit_gemm_run_range(const struct fewbit_gemm *gemm,
+                                    const struct fewbit_gemm_args *args,
+                                    size_t row_begin,
+                                    size_t row_end,
+                                    size_t col_begin,
+                                    size_t col_end,
+                                    const struct fewbit_parallel_for *parallel_for,
+                                    struct fewbit_error *error);
+
+/**
+ * Runs a product with FEWBIT_OUTPUT_DYNAMIC_PER_ROW, and writes each row's parameters beside its codes.
+ *
+ * @param[out] scales  A scale for each row of each matrix: that of row r of matrix b is number b * rows + r.
+ * @param[out] zero_points  As many zero points; may be NULL for FEWBIT_SCHEME_SYMMETRIC, whose are 0. Outputs must not
+ *                          overlap inputs, workspace and each other.
+ * @return As fewbit_gemm_run, whose other parameters these are; FEWBIT_ERROR_UNSUPPORTED for plans with another output.
+ */
+fewbit_status fewbit_gemm_run_dynamic(const struct fewbit_gemm *gemm,
+                                      const struct fewbit_gemm_args *args,
+                                      float *scales,
+                                      int32_t *zero_points,
+                                      const struct fewbit_parallel_for *parallel_for,
+                                      struct fewbit_error *error);
+
+/**
+ * What fewbit_gemm_run_grouped needs beside its operands. Less of anything never needs more.
+ *
+ * @param[in] problems, rows, max_workers  The most that one run will have: problems, rows of all problems together, and
+ *                                         workers (1 without parallel_for).
+ * @param[out] size, align  Bytes, and the alignment of the first.
+ * @param[out] error  May be NULL.
+ * @return As fewbit_linear_workspace.
+ */
+fewbit_status fewbit_gemm_grouped_workspace(const struct fewbit_gemm *gemm,
+                                            size_t problems,
+                                            size_t rows,
+                                            size_t max_workers,
+                                            size_t *size,
+                                            size_t *align,
+                                            struct fewbit_error *error);
+
+/**
+ * Runs a list of problems of one plan, each with one of its matrices, with tasks over all of them: each gives the same
+ * results, bit for bit, as a run of its own, whatever the others and their order. Several may name the same matrix. A plan
+ * of one matrix may be run so too.
+ *
+ * @param[in] problems  The operands, apart from the workspace and from every dst. The bytes from the first to the last
+ *                      element of a dst must not overlap those of any other operand of any problem.
+ * @param[in] problem_count  0 does nothing.
+ * @param[in] workspace, workspace_size  As fewbit_gemm_grouped_workspace asks for; contents do not matter.
+ * @param[in] parallel_for  The caller's threads, or NULL. The results do not depend on it.
+ * @param[out] error  May be NULL. Its argument may be the name of a problem's field.
+ * @return As fewbit_gemm_run. Every dst is untouched on error.
+ */
+fewbit_status fewbit_gemm_run_grouped(const struct fewbit_gemm *gemm,
+                                      const struct fewbit_gemm_problem *problems,
+                                      size_t problem_count,
+                                      void *workspace,
+                                      size_t workspace_size,
+                                      const struct fewbit_parallel_for *parallel_for,
+                                      struct fewbit_error *error);
+
+/**
+ * Runs a list of problems of a plan with FEWBIT_OUTPUT_DYNAMIC_PER_ROW, and writes each row's parameters beside its codes.
+ *
+ * @param[out] scales  A scale for each row of each problem, one behind the other.
+ * @param[out] zero_points  As many zero points; may be NULL for FEWBIT_SCHEME_SYMMETRIC, whose are 0. Outputs must not
+ *                          overlap inputs, workspace and each other.
+ * @return As fewbit_gemm_run_grouped, whose other parameters these are; FEWBIT_ERROR_UNSUPPORTED for plans with another
+ *         output.
+ */
+fewbit_status fewbit_gemm_run_grouped_dynamic(const struct fewbit_gemm *gemm,
+                                              const struct fewbit_gemm_problem *problems,
+                                              size_t problem_count,
+                                              void *workspace,
+                                              size_t workspace_size,
+                                              float *scales,
+                                              int32_t *zero_points,
+                                              const struct fewbit_parallel_for *parallel_for,
+                                              struct fewbit_error *error);
 
 /**
  * Packs a convolution's weights and chooses its kernels. Each output is the exact int32 sum over the taps of
@@ -2390,6 +2562,47 @@ fewbit_status fewbit_conv_create_packed(const struct fewbit_conv_desc *desc,
                                         const void *packed,
                                         size_t packed_size,
                                         struct fewbit_conv **conv,
+                                        struct fewbit_error *error);
+
+/**
+ * The bytes of a plan's packed rhs with all that fewbit_gemm_create_packed needs to know of it.
+ *
+ * @param[out] size  Bytes that fewbit_gemm_save_packed writes.
+ * @param[out] error  May be NULL.
+ * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_ISA.
+ */
+fewbit_status fewbit_gemm_packed_size(const struct fewbit_gemm *gemm, size_t *size, struct fewbit_error *error);
+
+/**
+ * Writes a plan's packed rhs into memory, for fewbit_gemm_create_packed; see fewbit_linear_save_packed. The bytes are those
+ * that fewbit_linear_save_packed writes for a layer of the same weights, and either plan reads the other's.
+ *
+ * @param[out] packed  At least as many bytes as fewbit_gemm_packed_size says; further ones stay as they are. Not those
+ *                     that the plan itself was made of.
+ * @param[in] packed_size  Bytes of packed.
+ * @param[out] error  May be NULL.
+ * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_BUFFER_TOO_SMALL, FEWBIT_ERROR_OVERLAP, FEWBIT_ERROR_ISA.
+ */
+fewbit_status fewbit_gemm_save_packed(const struct fewbit_gemm *gemm,
+                                      void *packed,
+                                      size_t packed_size,
+                                      struct fewbit_error *error);
+
+/**
+ * As fewbit_gemm_create, with an rhs that fewbit_gemm_save_packed wrote, read where it lies; see
+ * fewbit_linear_create_packed.
+ *
+ * @param[in] desc  The product. Of `rhs` only the multipliers, shifts and their count are used; `rhs_layout`, `rhs_stride`
+ *                  and `matrix_stride` are not; lhs, bias and output need not be those of the plan that wrote the rhs.
+ * @param[in] packed, packed_size  As for fewbit_linear_create_packed; used until the plan is destroyed.
+ * @param[out] gemm  The plan; destroy it with fewbit_gemm_destroy. Untouched on error.
+ * @param[out] error  May be NULL.
+ * @return As fewbit_linear_create_packed.
+ */
+fewbit_status fewbit_gemm_create_packed(const struct fewbit_gemm_desc *desc,
+                                        const void *packed,
+                                        size_t packed_size,
+                                        struct fewbit_gemm **gemm,
                                         struct fewbit_error *error);
 
 /**

@@ -286,6 +286,15 @@ public:
         return fewbit_linear_run_batch(get(), &batch, parallel_for, error);
     }
 
+    /** fewbit_linear_run_batch_dynamic, likewise; zero_points may be nullptr for the symmetric scheme. */
+    fewbit_status run_batch_dynamic(fewbit_linear_batch batch, Workspace &workspace, float *scales,
+                                    std::int32_t *zero_points, const fewbit_parallel_for *parallel_for = nullptr,
+                                    fewbit_error *error = nullptr) const noexcept {
+        batch.workspace = workspace.data();
+        batch.workspace_size = workspace.size();
+        return fewbit_linear_run_batch_dynamic(get(), &batch, scales, zero_points, parallel_for, error);
+    }
+
     fewbit_status grouped_workspace(std::size_t problems, std::size_t rows, std::size_t max_workers,
                                     WorkspaceSize &needed, fewbit_error *error = nullptr) const noexcept {
         return fewbit_linear_grouped_workspace(get(), problems, rows, max_workers, &needed.size, &needed.align, error);
@@ -297,6 +306,15 @@ public:
                               fewbit_error *error = nullptr) const noexcept {
         return fewbit_linear_run_grouped(get(), problems, count, workspace.data(), workspace.size(), parallel_for,
                                          error);
+    }
+
+    /** fewbit_linear_run_grouped_dynamic; zero_points may be nullptr for the symmetric scheme. */
+    fewbit_status run_grouped_dynamic(const fewbit_linear_problem *problems, std::size_t count, Workspace &workspace,
+                                      float *scales, std::int32_t *zero_points,
+                                      const fewbit_parallel_for *parallel_for = nullptr,
+                                      fewbit_error *error = nullptr) const noexcept {
+        return fewbit_linear_run_grouped_dynamic(get(), problems, count, workspace.data(), workspace.size(), scales,
+                                             zero_points, parallel_for, error);
     }
 
     fewbit_status describe(fewbit_plan_info &info, fewbit_error *error = nullptr) const noexcept {
@@ -339,8 +357,26 @@ public:
         return made;
     }
 
+    /** fewbit_gemm_create_packed: `packed` must outlive the plan. Empty on failure, the reason in `error`. */
+    static Gemm create_packed(const fewbit_gemm_desc &desc, const void *packed, std::size_t packed_size,
+                              fewbit_error *error = nullptr) noexcept {
+        Gemm made;
+        fewbit_gemm *plan = nullptr;
+        if (fewbit_gemm_create_packed(&desc, packed, packed_size, &plan, error) == FEWBIT_OK) {
+            made.handle_.reset(plan);
+        }
+        return made;
+    }
+
     explicit operator bool() const noexcept { return handle_ != nullptr; }
     const fewbit_gemm *get() const noexcept { return handle_.get(); }
+
+    fewbit_status packed_size(std::size_t &size, fewbit_error *error = nullptr) const noexcept {
+        return fewbit_gemm_packed_size(get(), &size, error);
+    }
+    fewbit_status save_packed(void *packed, std::size_t packed_size, fewbit_error *error = nullptr) const noexcept {
+        return fewbit_gemm_save_packed(get(), packed, packed_size, error);
+    }
 
     fewbit_status workspace(std::size_t rows, std::size_t max_workers, WorkspaceSize &needed,
                             fewbit_error *error = nullptr) const noexcept {
@@ -353,6 +389,46 @@ public:
         args.workspace = workspace.data();
         args.workspace_size = workspace.size();
         return fewbit_gemm_run(get(), &args, parallel_for, error);
+    }
+
+    /** fewbit_gemm_run_range, likewise. */
+    fewbit_status run_range(fewbit_gemm_args args, Workspace &workspace, std::size_t row_begin, std::size_t row_end,
+                            std::size_t col_begin, std::size_t col_end,
+                            const fewbit_parallel_for *parallel_for = nullptr,
+                            fewbit_error *error = nullptr) const noexcept {
+        args.workspace = workspace.data();
+        args.workspace_size = workspace.size();
+        return fewbit_gemm_run_range(get(), &args, row_begin, row_end, col_begin, col_end, parallel_for, error);
+    }
+
+    /** fewbit_gemm_run_dynamic, likewise; zero_points may be nullptr for the symmetric scheme. */
+    fewbit_status run_dynamic(fewbit_gemm_args args, Workspace &workspace, float *scales, std::int32_t *zero_points,
+                              const fewbit_parallel_for *parallel_for = nullptr,
+                              fewbit_error *error = nullptr) const noexcept {
+        args.workspace = workspace.data();
+        args.workspace_size = workspace.size();
+        return fewbit_gemm_run_dynamic(get(), &args, scales, zero_points, parallel_for, error);
+    }
+
+    fewbit_status grouped_workspace(std::size_t problems, std::size_t rows, std::size_t max_workers,
+                                    WorkspaceSize &needed, fewbit_error *error = nullptr) const noexcept {
+        return fewbit_gemm_grouped_workspace(get(), problems, rows, max_workers, &needed.size, &needed.align, error);
+    }
+
+    /** fewbit_gemm_run_grouped. */
+    fewbit_status run_grouped(const fewbit_gemm_problem *problems, std::size_t count, Workspace &workspace,
+                              const fewbit_parallel_for *parallel_for = nullptr,
+                              fewbit_error *error = nullptr) const noexcept {
+        return fewbit_gemm_run_grouped(get(), problems, count, workspace.data(), workspace.size(), parallel_for, error);
+    }
+
+    /** fewbit_gemm_run_grouped_dynamic; zero_points may be nullptr for the symmetric scheme. */
+    fewbit_status run_grouped_dynamic(const fewbit_gemm_problem *problems, std::size_t count, Workspace &workspace,
+                                      float *scales, std::int32_t *zero_points,
+                                      const fewbit_parallel_for *parallel_for = nullptr,
+                                      fewbit_error *error = nullptr) const noexcept {
+        return fewbit_gemm_run_grouped_dynamic(get(), problems, count, workspace.data(), workspace.size(), scales,
+                                             zero_points, parallel_for, error);
     }
 
     fewbit_status describe(fewbit_plan_info &info, fewbit_error *error = nullptr) const noexcept {

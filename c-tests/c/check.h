@@ -47,6 +47,10 @@ fewbit_linear *any_linear(int32_t input_mode, int32_t output);
 enum { IMAGE_C = 3, IMAGE_H = 7, IMAGE_W = 6, FILTERS = 5, IMAGES = 3 };
 fewbit_conv *any_conv(int32_t input_mode, int32_t output);
 
+/* fewbit_quantize_dynamic of the rows of f32 results: codes, scales and zero points. */
+void expected_rows(const float *real, size_t rows, size_t columns, int32_t scheme, int8_t *q, float *q_scales,
+                   int32_t *zero_points);
+
 /* Threads of the harness as a caller's parallel_for; `prepare` runs on each thread before its first task. */
 typedef struct harness_threads {
     size_t workers;
@@ -68,6 +72,7 @@ void test_outputs(void);
 void test_packed(void);
 void test_gemm(void);
 void test_batches(void);
+void test_groups(void);
 void test_plan_info(void);
 void test_bad_arrays(void);
 void test_bad_tensors(void);

@@ -238,6 +238,55 @@ void test_products() {
         sum += model.codes[k] * model.codes[k];
     }
     CHECK(sums[0] == sum && sum > 0);
+
+    std::vector<std::int32_t> first_sums(N);
+    args.dst = first_sums.data();
+    CHECK(gemm.run_range(args, workspace, 0, 1, 0, 2) == FEWBIT_OK && first_sums[1] == sums[1] && first_sums[2] == 0);
+
+    // The same row as a group, with the rhs written out and read where it lies.
+    std::size_t packed_size = 0;
+    fewbit::Workspace packed;
+    CHECK(gemm.packed_size(packed_size) == FEWBIT_OK && packed.reserve({packed_size, 64}));
+    CHECK(gemm.save_packed(packed.data(), packed_size) == FEWBIT_OK);
+    const fewbit::Gemm mapped = fewbit::Gemm::create_packed(desc, packed.data(), packed_size);
+    CHECK(mapped && mapped.grouped_workspace(1, 1, 1, needed) == FEWBIT_OK && workspace.reserve(needed));
+    std::vector<std::int32_t> grouped_sums(N);
+    fewbit_gemm_problem problem = {};
+    problem.rows = 1;
+    problem.lhs = model.codes.data();
+    problem.lhs_stride = K;
+    problem.dst = grouped_sums.data();
+    problem.dst_stride = N;
+    CHECK(mapped.run_grouped(&problem, 1, workspace) == FEWBIT_OK && grouped_sums == sums);
+    CHECK(!fewbit::Gemm::create_packed(desc, packed.data(), 0));
+
+    // Codes of parameters that each row chooses: alone and in a group.
+    desc.output.dtype = FEWBIT_S8;
+    desc.output.quantization = FEWBIT_OUTPUT_DYNAMIC_PER_ROW;
+    desc.output.scheme = FEWBIT_SCHEME_SYMMETRIC;
+    const fewbit::Gemm by_row = fewbit::Gemm::create(desc);
+    CHECK(by_row && by_row.grouped_workspace(1, 1, 1, needed) == FEWBIT_OK && workspace.reserve(needed));
+    std::vector<std::int8_t> codes_alone(N), codes_grouped(N);
+    float scale_alone = 0.0f, scale_grouped = 1.0f;
+    args.dst = codes_alone.data();
+    problem.dst = codes_grouped.data();
+    CHECK(by_row.run_dynamic(args, workspace, &scale_alone, nullptr) == FEWBIT_OK);
+    CHECK(by_row.run_grouped_dynamic(&problem, 1, workspace, &scale_grouped, nullptr) == FEWBIT_OK);
+    CHECK(codes_alone == codes_grouped && scale_alone == scale_grouped && scale_alone > 0.0f);
+
+    // A batch and its groups, likewise.
+    model.linear.output = desc.output;
+    const fewbit::Linear rows = fewbit::Linear::create(model.linear);
+    CHECK(rows && rows.batch_workspace(M, 1, needed) == FEWBIT_OK && workspace.reserve(needed));
+    std::vector<std::int8_t> batch_codes(2 * M * N), group_codes(2 * M * N);
+    std::vector<float> batch_scales(2 * M), group_scales(2 * M);
+    batch.y = batch_codes.data();
+    CHECK(rows.run_batch_dynamic(batch, workspace, batch_scales.data(), nullptr) == FEWBIT_OK);
+    fewbit_linear_problem halves[2] = {problems[1], problems[0]};
+    halves[0].y = group_codes.data();
+    halves[1].y = group_codes.data() + M * N;
+    CHECK(rows.run_grouped_dynamic(halves, 2, workspace, group_scales.data(), nullptr) == FEWBIT_OK);
+    CHECK(batch_codes == group_codes && batch_scales == group_scales);
     info = fewbit::plan_info();
     CHECK(linear.describe(info) == FEWBIT_OK && info.matrices == 2 && info.output_dtype == FEWBIT_F32);
     const fewbit::Conv conv = fewbit::Conv::create(model.conv);

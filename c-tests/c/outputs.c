@@ -99,9 +99,8 @@ static void test_fixed_point(void) {
     }
 }
 
-/* f32 results, and fewbit_quantize_dynamic of their rows. */
-static void expected_rows(const float *real, size_t rows, size_t columns, int32_t scheme, int8_t *q, float *q_scales,
-                          int32_t *zero_points) {
+void expected_rows(const float *real, size_t rows, size_t columns, int32_t scheme, int8_t *q, float *q_scales,
+                   int32_t *zero_points) {
     fewbit_tensor_quant spec = FEWBIT_TENSOR_QUANT_INIT;
     const fewbit_shape shape = shape2(rows, columns);
     spec.scheme = scheme;

@@ -36,6 +36,8 @@ HOLDS(linear_desc, sizeof(fewbit_linear_desc) == 256 && offsetof(fewbit_linear_d
                        offsetof(fewbit_linear_desc, matrices) == 240);
 HOLDS(linear_batch, sizeof(fewbit_linear_batch) == 104 && offsetof(fewbit_linear_batch, y) == 64);
 HOLDS(linear_problem, sizeof(fewbit_linear_problem) == 64 && offsetof(fewbit_linear_problem, y) == 48);
+HOLDS(gemm_problem, sizeof(fewbit_gemm_problem) == 80 && offsetof(fewbit_gemm_problem, lhs_scales) == 32 &&
+                        offsetof(fewbit_gemm_problem, dst) == 64);
 HOLDS(gemm_desc, sizeof(fewbit_gemm_desc) == 208 && offsetof(fewbit_gemm_desc, rhs) == 24 &&
                      offsetof(fewbit_gemm_desc, bias) == 128 && offsetof(fewbit_gemm_desc, allocator) == 200);
 HOLDS(gemm_args, sizeof(fewbit_gemm_args) == 112 && offsetof(fewbit_gemm_args, workspace) == 72 &&

@@ -144,6 +144,7 @@ const MODULES: &[&str] = &[
     "observe",
     "boundary",
     "plans",
+    "handle",
     "linear",
     "batch",
     "gemm",

@@ -15,9 +15,15 @@ use fewbit_scheme::Activation;
 mod batch;
 mod create;
 mod gemm;
+mod gemm_slices;
+mod grouped;
+mod products;
 
-pub use batch::{LinearBatch, LinearProblem};
+pub use batch::LinearBatch;
 pub use gemm::{Gemm, GemmDesc, GemmRun};
+pub use gemm_slices::GemmGroup;
+pub use grouped::{GemmProblem, LinearProblem};
+pub use slices::LinearGroup;
 
 mod slices;
 
@@ -233,13 +239,18 @@ impl Linear<'_> {
         parts.ok_or(overflow)
     }
 
-    /// Refuses a plan whose output's parameters need places.
-    fn check_known_output(&self) -> Result<()> {
-        if self.of_results.is_some() {
-            let text = "chooses its output's parameters in each run: call the run that takes places for them";
-            return Err(Error::new(Status::Unsupported, "linear", text));
-        }
-        Ok(())
+    /// Refuses places for the output's parameters where they are known, and none where the run chooses them.
+    fn check_places(&self, given: bool) -> Result<()> {
+        let text = match (self.of_results.is_some(), given) {
+            (true, false) => {
+                "chooses its output's parameters in each run: call the run that takes places for them"
+            }
+            (false, true) => {
+                "has an output whose parameters are known: call the run without places for them"
+            }
+            _ => return Ok(()),
+        };
+        Err(Error::new(Status::Unsupported, "linear", text))
     }
 
     /// Runs rows `range.0` and columns `range.1` of a call of `run.rows` rows. The results do not depend on the range,
@@ -260,7 +271,7 @@ impl Linear<'_> {
         parallel: &dyn Parallel,
         range: (Range<usize>, Range<usize>),
     ) -> Result<()> {
-        self.check_known_output()?;
+        self.check_places(false)?;
         // SAFETY: by this function's contract.
         unsafe { self.run_to(run, None, parallel, range) }
     }
@@ -281,11 +292,7 @@ impl Linear<'_> {
         parallel: &dyn Parallel,
         range: Range<usize>,
     ) -> Result<()> {
-        if self.of_results.is_none() {
-            let text =
-                "has an output whose parameters are known: call the run without places for them";
-            return Err(Error::new(Status::Unsupported, "linear", text));
-        }
+        self.check_places(true)?;
         // SAFETY: by this function's contract.
         unsafe { self.run_to(run, Some(params), parallel, (range, 0..self.out_features)) }
     }

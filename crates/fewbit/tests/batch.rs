@@ -271,7 +271,7 @@ fn a_batch_equals_single_runs() {
                 workspace_size: needed.size,
             };
             // SAFETY: buffers of the sizes that the strides need.
-            unsafe { plan.run_batch(&batch, &*parallel).unwrap() };
+            unsafe { plan.run_batch_raw(&batch, &*parallel).unwrap() };
             let bytes = y.bytes();
             let mut written = 0;
             for (matrix, expected) in expected.iter().enumerate() {
@@ -362,7 +362,7 @@ fn groups_equal_single_runs() {
             let mut memory = workspace(needed);
             // SAFETY: each problem's buffers hold its rows.
             unsafe {
-                plan.run_grouped(&list, (memory.as_mut_ptr(), needed), &*parallel).unwrap();
+                plan.run_grouped_raw(&list, (memory.as_mut_ptr(), needed), &*parallel).unwrap();
             }
             for ((y, expected), problem) in ys.iter_mut().zip(&expected).zip(&list) {
                 assert_eq!(y.bytes(), expected, "{:?} {:?} {problem:?}", model.input, model.output);
@@ -414,7 +414,7 @@ fn wrong_batches_and_groups_are_refused() {
         workspace_size: needed,
     };
     // SAFETY: 5 rows on both sides.
-    let run = |batch: LinearBatch| unsafe { plan.run_batch(&batch, &Serial) };
+    let run = |batch: LinearBatch| unsafe { plan.run_batch_raw(&batch, &Serial) };
     run(good).unwrap();
     y.fill(7);
     let huge = usize::MAX / 2;
@@ -469,7 +469,7 @@ fn wrong_batches_and_groups_are_refused() {
     let mut memory = workspace(needed);
     let at = (memory.as_mut_ptr(), needed);
     // SAFETY: 2 rows on both sides.
-    let run = |list: &[LinearProblem]| unsafe { plan.run_grouped(list, at, &Serial) };
+    let run = |list: &[LinearProblem]| unsafe { plan.run_grouped_raw(list, at, &Serial) };
     let inside = LinearProblem { x: y_at.wrapping_add(20).cast(), ..problem(1, 0) };
     let own = LinearProblem { x: y_at.cast(), ..problem(1, 0) };
     for (list, status, argument) in [

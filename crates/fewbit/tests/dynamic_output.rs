@@ -3,54 +3,17 @@
 mod common;
 
 use common::layers::{
-    CHANNELS, CODES, FILTERS, GOOD, PARAMS, conv, create, floats, halves, linear, real_operands,
-    refused, shapes,
+    CHANNELS, CODES, FILTERS, GOOD, PARAMS, any_spec, by_row, conv, create, floats, halves, linear,
+    real_operands, refused, shapes,
 };
 use common::{Backwards, Threads, aligned, bits, workspace};
-use fewbit::granularity::{Granularity, Layout};
 use fewbit::memory::Allocator;
-use fewbit::scheme::{ParamSpec, QuantizeMode, RealFormat, Scheme, SymmetricRange};
-use fewbit::simd::Supported;
-use fewbit::tensor::{self, Reals, TensorQuant};
+use fewbit::scheme::ParamSpec;
 use fewbit::{
     ActivationMode, Code, Conv, ConvDesc, ImageLayout, Linear, LinearDesc, LinearLayout, LinearRun,
     Output, OutputParams, Parallel, Residual, Serial, Status,
 };
 use fewbit_testkit::{Rng, covered, report, sampled, seed, supported_sets};
-
-/// A spec of any kind.
-fn any_spec(rng: &mut Rng, code: Code) -> ParamSpec {
-    ParamSpec {
-        format: code.format(),
-        scheme: rng.pick(&[Scheme::Affine, Scheme::Symmetric]),
-        range: rng.pick(&[SymmetricRange::Narrow, SymmetricRange::Full]),
-        power_of_two: rng.below(4) == 0,
-    }
-}
-
-/// `rows` rows by `fewbit_quantize_dynamic`.
-fn by_row(
-    real: &[f32],
-    rows: usize,
-    spec: ParamSpec,
-    set: Supported,
-) -> (Vec<u8>, Vec<f32>, Vec<i32>) {
-    let n = real.len() / rows;
-    let layout = Layout::contiguous(&[rows, n]).unwrap();
-    let quant = TensorQuant {
-        params: spec,
-        granularity: Granularity::PerAxis { axis: 0 },
-        mode: QuantizeMode::default(),
-    };
-    let (mut codes, mut scales, mut zeros) =
-        (vec![0u8; real.len()], vec![0.0; rows], vec![0; rows]);
-    let x = Reals { format: RealFormat::F32, at: real.as_ptr().cast() };
-    let places = (scales.as_mut_slice(), Some(zeros.as_mut_slice()));
-    let q = (codes.as_mut_ptr(), &layout);
-    // SAFETY: contiguous rows on both sides.
-    unsafe { tensor::quantize_dynamic((x, &layout), &quant, places, q, &Serial, set) }.unwrap();
-    (codes, scales, zeros)
-}
 
 #[test]
 fn dynamic_output_is_that_of_f32_quantized_by_row() {

@@ -1,13 +1,13 @@
 //! Level 3: linear layers of several matrices, and several products in one run.
 
 use crate::boundary::{
-    Threads, apart, array, description, fewbit_parallel_for, float_entry, integer_entry, slice,
+    Threads, array, assert_alike, description, fewbit_parallel_for, float_entry, slice,
 };
-use crate::linear::{fewbit_linear, plan};
+use crate::handle::{self, plan};
+use crate::linear::fewbit_linear;
 use crate::status::{fewbit_error, fewbit_status};
 use core::ffi::c_void;
-use core::mem::{align_of, offset_of, size_of};
-use fewbit::{LinearBatch, LinearProblem};
+use fewbit::{Linear, LinearBatch, LinearProblem, OutputParams};
 
 /// A run of every matrix of a plan. Start from FEWBIT_LINEAR_BATCH_INIT. Strides are in elements.
 #[allow(non_camel_case_types, reason = "the name in C")]
@@ -43,6 +43,25 @@ pub struct fewbit_linear_batch {
     pub workspace_size: usize,
 }
 
+impl fewbit_linear_batch {
+    fn read(&self) -> LinearBatch {
+        LinearBatch {
+            rows: self.rows,
+            x: self.x.cast(),
+            x_stride: self.x_stride,
+            x_batch_stride: self.x_batch_stride,
+            residual: self.residual.cast(),
+            residual_stride: self.residual_stride,
+            residual_batch_stride: self.residual_batch_stride,
+            y: self.y.cast(),
+            y_stride: self.y_stride,
+            y_batch_stride: self.y_batch_stride,
+            workspace: self.workspace.cast(),
+            workspace_size: self.workspace_size,
+        }
+    }
+}
+
 /// Rows that meet one of a plan's matrices: the rows of an expert, in a mixture of experts.
 #[allow(non_camel_case_types, reason = "the name in C")]
 #[derive(Clone, Copy)]
@@ -67,19 +86,7 @@ pub struct fewbit_linear_problem {
 }
 
 // Problems are passed on as they lie.
-const _: () = {
-    type C = fewbit_linear_problem;
-    assert!(size_of::<C>() == size_of::<LinearProblem>());
-    assert!(align_of::<C>() == align_of::<LinearProblem>());
-    assert!(offset_of!(C, matrix) == offset_of!(LinearProblem, matrix));
-    assert!(offset_of!(C, rows) == offset_of!(LinearProblem, rows));
-    assert!(offset_of!(C, x) == offset_of!(LinearProblem, x));
-    assert!(offset_of!(C, x_stride) == offset_of!(LinearProblem, x_stride));
-    assert!(offset_of!(C, residual) == offset_of!(LinearProblem, residual));
-    assert!(offset_of!(C, residual_stride) == offset_of!(LinearProblem, residual_stride));
-    assert!(offset_of!(C, y) == offset_of!(LinearProblem, y));
-    assert!(offset_of!(C, y_stride) == offset_of!(LinearProblem, y_stride));
-};
+assert_alike!(fewbit_linear_problem, LinearProblem: matrix, rows, x, x_stride, residual, residual_stride, y, y_stride);
 
 /// What fewbit_linear_run_batch needs beside its operands. Fewer rows or workers never need more.
 ///
@@ -99,16 +106,9 @@ pub unsafe extern "C" fn fewbit_linear_batch_workspace(
     align: *mut usize,
     error: *mut fewbit_error,
 ) -> fewbit_status {
+    let needed = |plan: &Linear<'static>| plan.batch_workspace(rows, max_workers);
     // SAFETY: the documented contract.
-    unsafe {
-        integer_entry(error, |_| {
-            let workspace = plan(linear)?.batch_workspace(rows, max_workers)?;
-            apart(array("size", size, 1)?, array("align", align, 1)?)?;
-            size.write(workspace.size);
-            align.write(workspace.align);
-            Ok(())
-        })
-    }
+    unsafe { handle::workspace(linear, needed, (size, align), error) }
 }
 
 /// Runs every matrix of a plan on its rows: the same results, bit for bit, as a plan of each matrix alone gives.
@@ -132,22 +132,38 @@ pub unsafe extern "C" fn fewbit_linear_run_batch(
     unsafe {
         float_entry(error, |_| {
             let plan = plan(linear)?;
-            let given = description("batch", batch)?;
-            let batch = LinearBatch {
-                rows: given.rows,
-                x: given.x.cast(),
-                x_stride: given.x_stride,
-                x_batch_stride: given.x_batch_stride,
-                residual: given.residual.cast(),
-                residual_stride: given.residual_stride,
-                residual_batch_stride: given.residual_batch_stride,
-                y: given.y.cast(),
-                y_stride: given.y_stride,
-                y_batch_stride: given.y_batch_stride,
-                workspace: given.workspace.cast(),
-                workspace_size: given.workspace_size,
-            };
-            plan.run_batch(&batch, &Threads::new(parallel_for)?)
+            let batch = description("batch", batch)?.read();
+            plan.run_batch_raw(&batch, &Threads::new(parallel_for)?)
+        })
+    }
+}
+
+/// Runs every matrix of a plan with FEWBIT_OUTPUT_DYNAMIC_PER_ROW, and writes each row's parameters beside its codes.
+///
+/// @param[out] scales  A scale for each row of each matrix: that of row r of matrix b is number b * rows + r.
+/// @param[out] zero_points  As many zero points; may be NULL for FEWBIT_SCHEME_SYMMETRIC, whose are 0. Outputs must not
+///                          overlap inputs, workspace and each other, but y the residual as in fewbit_linear_run_batch.
+/// @return As fewbit_linear_run_batch, whose other parameters these are; FEWBIT_ERROR_UNSUPPORTED for plans with another
+///         output.
+///
+/// # Safety
+/// As documented.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fewbit_linear_run_batch_dynamic(
+    linear: *const fewbit_linear,
+    batch: *const fewbit_linear_batch,
+    scales: *mut f32,
+    zero_points: *mut i32,
+    parallel_for: *const fewbit_parallel_for,
+    error: *mut fewbit_error,
+) -> fewbit_status {
+    // SAFETY: the documented contract.
+    unsafe {
+        float_entry(error, |_| {
+            let plan = plan(linear)?;
+            let batch = description("batch", batch)?.read();
+            let params = OutputParams { scales, zero_points };
+            plan.run_batch_dynamic_raw(&batch, &params, &Threads::new(parallel_for)?)
         })
     }
 }
@@ -172,24 +188,17 @@ pub unsafe extern "C" fn fewbit_linear_grouped_workspace(
     align: *mut usize,
     error: *mut fewbit_error,
 ) -> fewbit_status {
+    let needed = |plan: &Linear<'static>| plan.grouped_workspace(problems, rows, max_workers);
     // SAFETY: the documented contract.
-    unsafe {
-        integer_entry(error, |_| {
-            let workspace = plan(linear)?.grouped_workspace(problems, rows, max_workers)?;
-            apart(array("size", size, 1)?, array("align", align, 1)?)?;
-            size.write(workspace.size);
-            align.write(workspace.align);
-            Ok(())
-        })
-    }
+    unsafe { handle::workspace(linear, needed, (size, align), error) }
 }
 
 /// Runs a list of problems of one plan, each with one of its matrices, with tasks over all of them: each gives the same
 /// results, bit for bit, as a plan of its matrix alone, whatever the others and their order. Several may name the same
 /// matrix. A plan of one matrix may be run so too.
 ///
-/// @param[in] problems  The operands, apart from the workspace and from every y. The bytes from the first to the last element of a y must not overlap those of any
-///                      other operand of any problem.
+/// @param[in] problems  The operands, apart from the workspace and from every y. The bytes from the first to the last
+///                      element of a y must not overlap those of any other operand of any problem.
 /// @param[in] problem_count  0 does nothing.
 /// @param[in] workspace, workspace_size  As fewbit_linear_grouped_workspace asks for; contents do not matter.
 /// @param[in] parallel_for  The caller's threads, or NULL. The results do not depend on it.
@@ -215,7 +224,43 @@ pub unsafe extern "C" fn fewbit_linear_run_grouped(
             array("problems", problems, problem_count)?;
             let problems = slice(problems.cast::<LinearProblem>(), problem_count);
             let memory = (workspace.cast(), workspace_size);
-            plan.run_grouped(problems, memory, &Threads::new(parallel_for)?)
+            plan.run_grouped_raw(problems, memory, &Threads::new(parallel_for)?)
+        })
+    }
+}
+
+/// Runs a list of problems of a plan with FEWBIT_OUTPUT_DYNAMIC_PER_ROW, and writes each row's parameters beside its codes.
+///
+/// @param[out] scales  A scale for each row of each problem, one behind the other.
+/// @param[out] zero_points  As many zero points; may be NULL for FEWBIT_SCHEME_SYMMETRIC, whose are 0. Outputs must not
+///                          overlap inputs, workspace and each other, but a y its residual as in
+///                          fewbit_linear_run_grouped.
+/// @return As fewbit_linear_run_grouped, whose other parameters these are; FEWBIT_ERROR_UNSUPPORTED for plans with another
+///         output.
+///
+/// # Safety
+/// As documented.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fewbit_linear_run_grouped_dynamic(
+    linear: *const fewbit_linear,
+    problems: *const fewbit_linear_problem,
+    problem_count: usize,
+    workspace: *mut c_void,
+    workspace_size: usize,
+    scales: *mut f32,
+    zero_points: *mut i32,
+    parallel_for: *const fewbit_parallel_for,
+    error: *mut fewbit_error,
+) -> fewbit_status {
+    // SAFETY: the documented contract.
+    unsafe {
+        float_entry(error, |_| {
+            let plan = plan(linear)?;
+            array("problems", problems, problem_count)?;
+            let problems = slice(problems.cast::<LinearProblem>(), problem_count);
+            let params = OutputParams { scales, zero_points };
+            let memory = (workspace.cast(), workspace_size);
+            plan.run_grouped_dynamic_raw(problems, &params, memory, &Threads::new(parallel_for)?)
         })
     }
 }

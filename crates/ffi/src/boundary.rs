@@ -154,6 +154,24 @@ pub(crate) unsafe fn description<T: Copy>(name: &'static str, desc: *const T) ->
     Ok(value)
 }
 
+/// Asserts, at compile time, that a struct of the header and one of the library lie in memory alike.
+macro_rules! assert_alike {
+    ($header:ty, $library:ty: $($field:ident),+ $(,)?) => {
+        const _: () = {
+            assert!(core::mem::size_of::<$header>() == core::mem::size_of::<$library>());
+            assert!(core::mem::align_of::<$header>() == core::mem::align_of::<$library>());
+            $(
+                let (header, library) = (
+                    core::mem::offset_of!($header, $field),
+                    core::mem::offset_of!($library, $field),
+                );
+                assert!(header == library);
+            )+
+        };
+    };
+}
+pub(crate) use assert_alike;
+
 /// Refuses a number that is not one of an argument's named constants.
 pub(crate) fn unknown(name: &'static str, value: i32) -> Error {
     Error::new(Status::InvalidArgument, name, "is {}, which is none of its named constants")

@@ -1,9 +1,9 @@
 //! Level 3: convolutions.
 
 use crate::boundary::{
-    Threads, apart, array, description, fewbit_parallel_for, float_entry, integer_entry, not_null,
-    unknown,
+    Threads, description, fewbit_parallel_for, float_entry, integer_entry, unknown,
 };
+use crate::handle::{self, handle, plan};
 use crate::plans::{
     allocator, fewbit_allocator, fewbit_bias, fewbit_input, fewbit_output, fewbit_residual,
     fewbit_weights,
@@ -11,8 +11,7 @@ use crate::plans::{
 use crate::status::{fewbit_error, fewbit_status};
 use crate::version::write_name;
 use core::ffi::{c_char, c_void};
-use core::ptr::NonNull;
-use fewbit::memory::{Allocator, drop_handle, into_handle};
+use fewbit::memory::Allocator;
 use fewbit::{
     Conv, ConvAxis, ConvDesc, ConvRun, Error, FilterLayout, ImageLayout, OutputParams, Status,
 };
@@ -29,9 +28,10 @@ pub const FEWBIT_FILTER_OIHW: i32 = 1;
 /// A planned convolution. Immutable after creation; threads may share it.
 #[allow(non_camel_case_types, reason = "the name in C")]
 pub struct fewbit_conv {
-    pub(crate) plan: Conv<'static>,
-    pub(crate) allocator: Allocator,
+    plan: Conv<'static>,
+    allocator: Allocator,
 }
+handle!(fewbit_conv, Conv);
 
 /// One spatial axis of a convolution.
 #[allow(non_camel_case_types, reason = "the name in C")]
@@ -194,25 +194,13 @@ pub unsafe extern "C" fn fewbit_conv_create(
     unsafe {
         float_entry(error, |supported| {
             let desc = description("desc", desc)?;
-            array("conv", conv, 1)?;
+            handle::place(conv)?;
             let allocator = allocator(desc.allocator)?;
             let plan = Conv::create(&desc.read(true)?, supported, &allocator)
                 .map_err(|error| named(error, desc.absent()))?;
-            let handle = into_handle(fewbit_conv { plan, allocator }, &allocator, "conv")?;
-            conv.write(handle.as_ptr());
-            Ok(())
+            handle::give(plan, &allocator, conv)
         })
     }
-}
-
-/// The plan behind a handle.
-///
-/// # Safety
-/// `conv` is NULL or a live plan.
-pub(crate) unsafe fn plan<'a>(conv: *const fewbit_conv) -> fewbit::Result<&'a Conv<'static>> {
-    not_null("conv", conv)?;
-    // SAFETY: a live plan, by this function's contract.
-    Ok(unsafe { &(*conv).plan })
 }
 
 /// Destroys a plan; NULL does nothing. No run of it may be in progress.
@@ -221,13 +209,8 @@ pub(crate) unsafe fn plan<'a>(conv: *const fewbit_conv) -> fewbit::Result<&'a Co
 /// As documented; the plan is used no more.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fewbit_conv_destroy(conv: *mut fewbit_conv) {
-    if let Some(handle) = NonNull::new(conv) {
-        // SAFETY: made by `fewbit_conv_create` with the allocator it holds.
-        unsafe {
-            let allocator = handle.as_ref().allocator;
-            drop_handle(handle, allocator);
-        }
-    }
+    // SAFETY: the documented contract: made by `fewbit_conv_create`.
+    unsafe { handle::destroy(conv) }
 }
 
 /// What a run needs beside its operands. Fewer images or workers never need more.
@@ -249,16 +232,9 @@ pub unsafe extern "C" fn fewbit_conv_workspace(
     align: *mut usize,
     error: *mut fewbit_error,
 ) -> fewbit_status {
+    let needed = |plan: &Conv<'static>| plan.workspace(images, max_workers);
     // SAFETY: the documented contract.
-    unsafe {
-        integer_entry(error, |_| {
-            let workspace = plan(conv)?.workspace(images, max_workers)?;
-            apart(array("size", size, 1)?, array("align", align, 1)?)?;
-            size.write(workspace.size);
-            align.write(workspace.align);
-            Ok(())
-        })
-    }
+    unsafe { handle::workspace(conv, needed, (size, align), error) }
 }
 
 /// Runs the convolution on `images` images, input and output without gaps.

@@ -1,9 +1,10 @@
 //! Level 3: what plans tell of themselves.
 
 use crate::boundary::{array, integer_entry};
-use crate::conv::{self, fewbit_conv};
-use crate::gemm::{self, fewbit_gemm};
-use crate::linear::{self, fewbit_linear};
+use crate::conv::fewbit_conv;
+use crate::gemm::fewbit_gemm;
+use crate::handle::{Handle, plan};
+use crate::linear::fewbit_linear;
 use crate::plans::{
     FEWBIT_INPUT_CODES, FEWBIT_INPUT_DYNAMIC_PER_ROW, FEWBIT_INPUT_DYNAMIC_PER_TENSOR,
     FEWBIT_INPUT_STATIC,
@@ -14,7 +15,7 @@ use crate::version::write_name;
 use core::ffi::c_char;
 use core::mem::size_of;
 use fewbit::scheme::RealFormat;
-use fewbit::{Code, Error, Input, Output, Result, Status};
+use fewbit::{Code, Conv, Error, Gemm, Input, Linear, Output, Result, Status};
 
 /// The input is codes whose parameters come with the run: what fewbit_gemm_describe tells. No description takes it.
 pub const FEWBIT_INPUT_CODES_PER_ROW: i32 = 4;
@@ -100,6 +101,65 @@ struct Said {
     kernel_name: &'static str,
 }
 
+/// A plan that tells of itself.
+trait Describe {
+    fn said(&self) -> Said;
+}
+
+impl Describe for Linear<'static> {
+    fn said(&self) -> Said {
+        Said {
+            features: [self.in_features(), self.out_features(), self.matrices()],
+            input: self.input(),
+            output: self.output(),
+            bound: self.bound(),
+            weight_bytes: self.weight_bytes(),
+            kernel_name: self.kernel_name(),
+        }
+    }
+}
+
+impl Describe for Conv<'static> {
+    fn said(&self) -> Said {
+        let (in_elements, out_elements) = self.image_elements();
+        Said {
+            features: [in_elements, out_elements, 1],
+            input: self.input(),
+            output: self.output(),
+            bound: self.bound(),
+            weight_bytes: self.weight_bytes(),
+            kernel_name: self.kernel_name(),
+        }
+    }
+}
+
+impl Describe for Gemm<'static> {
+    fn said(&self) -> Said {
+        let (n, k) = self.shape();
+        Said {
+            features: [k, n, self.matrices()],
+            input: Input::CodesPerRow(self.lhs()),
+            output: self.output(),
+            bound: self.bound(),
+            weight_bytes: self.rhs_bytes(),
+            kernel_name: self.kernel_name(),
+        }
+    }
+}
+
+/// What every describing function does.
+///
+/// # Safety
+/// As of `fewbit_linear_describe`.
+unsafe fn describe<H: Handle<Plan: Describe>>(
+    handle: *const H,
+    info: *mut fewbit_plan_info,
+    error: *mut fewbit_error,
+) -> fewbit_status {
+    // SAFETY: by this function's contract.
+    unsafe { integer_entry(error, |_| fill(info, &plan(handle)?.said())) }
+}
+
 /// Fills in what is said.
 ///
 /// # Safety
@@ -157,20 +217,7 @@ pub unsafe extern "C" fn fewbit_linear_describe(
     error: *mut fewbit_error,
 ) -> fewbit_status {
     // SAFETY: the documented contract.
-    unsafe {
-        integer_entry(error, |_| {
-            let plan = linear::plan(linear)?;
-            let said = Said {
-                features: [plan.in_features(), plan.out_features(), plan.matrices()],
-                input: plan.input(),
-                output: plan.output(),
-                bound: plan.bound(),
-                weight_bytes: plan.weight_bytes(),
-                kernel_name: plan.kernel_name(),
-            };
-            fill(info, &said)
-        })
-    }
+    unsafe { describe(linear, info, error) }
 }
 
 /// Tells what a convolution reads, writes and runs.
@@ -187,21 +234,7 @@ pub unsafe extern "C" fn fewbit_conv_describe(
     error: *mut fewbit_error,
 ) -> fewbit_status {
     // SAFETY: the documented contract.
-    unsafe {
-        integer_entry(error, |_| {
-            let plan = conv::plan(conv)?;
-            let (in_elements, out_elements) = plan.image_elements();
-            let said = Said {
-                features: [in_elements, out_elements, 1],
-                input: plan.input(),
-                output: plan.output(),
-                bound: plan.bound(),
-                weight_bytes: plan.weight_bytes(),
-                kernel_name: plan.kernel_name(),
-            };
-            fill(info, &said)
-        })
-    }
+    unsafe { describe(conv, info, error) }
 }
 
 /// Tells what a product reads, writes and runs.
@@ -218,19 +251,5 @@ pub unsafe extern "C" fn fewbit_gemm_describe(
     error: *mut fewbit_error,
 ) -> fewbit_status {
     // SAFETY: the documented contract.
-    unsafe {
-        integer_entry(error, |_| {
-            let plan = gemm::plan(gemm)?;
-            let (n, k) = plan.shape();
-            let said = Said {
-                features: [k, n, plan.matrices()],
-                input: Input::CodesPerRow(plan.lhs()),
-                output: plan.output(),
-                bound: plan.bound(),
-                weight_bytes: plan.rhs_bytes(),
-                kernel_name: plan.kernel_name(),
-            };
-            fill(info, &said)
-        })
-    }
+    unsafe { describe(gemm, info, error) }
 }

@@ -22,6 +22,7 @@ mod conv;
 mod convert;
 mod describe;
 mod gemm;
+mod handle;
 mod linear;
 mod observe;
 mod pack;
@@ -43,7 +44,9 @@ pub use convert::*;
 pub use describe::*;
 pub use gemm::{
     fewbit_gemm, fewbit_gemm_args, fewbit_gemm_create, fewbit_gemm_desc, fewbit_gemm_destroy,
-    fewbit_gemm_run, fewbit_gemm_workspace,
+    fewbit_gemm_grouped_workspace, fewbit_gemm_problem, fewbit_gemm_run, fewbit_gemm_run_dynamic,
+    fewbit_gemm_run_grouped, fewbit_gemm_run_grouped_dynamic, fewbit_gemm_run_range,
+    fewbit_gemm_workspace,
 };
 pub use linear::*;
 pub use observe::*;

@@ -1,9 +1,9 @@
 //! Level 3: linear layers.
 
 use crate::boundary::{
-    Threads, apart, array, description, fewbit_parallel_for, float_entry, integer_entry, not_null,
-    unknown,
+    Threads, description, fewbit_parallel_for, float_entry, integer_entry, unknown,
 };
+use crate::handle::{self, handle, plan};
 use crate::plans::{
     allocator, fewbit_allocator, fewbit_bias, fewbit_input, fewbit_output, fewbit_residual,
     fewbit_weights, matrix_codes,
@@ -11,8 +11,8 @@ use crate::plans::{
 use crate::status::{fewbit_error, fewbit_status};
 use crate::version::write_name;
 use core::ffi::{c_char, c_void};
-use core::ptr::{NonNull, null};
-use fewbit::memory::{Allocator, drop_handle, into_handle};
+use core::ptr::null;
+use fewbit::memory::Allocator;
 use fewbit::{Error, Linear, LinearDesc, LinearLayout, LinearRun, OutputParams, Status};
 
 /// Weights [out_features][in_features]: an output's weights are contiguous.
@@ -23,9 +23,10 @@ pub const FEWBIT_LAYOUT_KN: i32 = 1;
 /// A planned linear layer. Immutable after creation; threads may share it.
 #[allow(non_camel_case_types, reason = "the name in C")]
 pub struct fewbit_linear {
-    pub(crate) plan: Linear<'static>,
-    pub(crate) allocator: Allocator,
+    plan: Linear<'static>,
+    allocator: Allocator,
 }
+handle!(fewbit_linear, Linear);
 
 /// A linear layer to plan. Start from FEWBIT_LINEAR_DESC_INIT. Everything is read by the create call only.
 #[allow(non_camel_case_types, reason = "the name in C")]
@@ -142,24 +143,12 @@ pub unsafe extern "C" fn fewbit_linear_create(
     unsafe {
         float_entry(error, |supported| {
             let desc = description("desc", desc)?;
-            array("linear", linear, 1)?;
+            handle::place(linear)?;
             let allocator = allocator(desc.allocator)?;
             let plan = Linear::create(&desc.read(true)?, supported, &allocator)?;
-            let handle = into_handle(fewbit_linear { plan, allocator }, &allocator, "linear")?;
-            linear.write(handle.as_ptr());
-            Ok(())
+            handle::give(plan, &allocator, linear)
         })
     }
-}
-
-/// The plan behind a handle.
-///
-/// # Safety
-/// `linear` is NULL or a live plan.
-pub(crate) unsafe fn plan<'a>(linear: *const fewbit_linear) -> fewbit::Result<&'a Linear<'static>> {
-    not_null("linear", linear)?;
-    // SAFETY: a live plan, by this function's contract.
-    Ok(unsafe { &(*linear).plan })
 }
 
 /// Destroys a plan; NULL does nothing. No run of it may be in progress.
@@ -168,13 +157,8 @@ pub(crate) unsafe fn plan<'a>(linear: *const fewbit_linear) -> fewbit::Result<&'
 /// As documented; the plan is used no more.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fewbit_linear_destroy(linear: *mut fewbit_linear) {
-    if let Some(handle) = NonNull::new(linear) {
-        // SAFETY: made by `fewbit_linear_create` with the allocator it holds.
-        unsafe {
-            let allocator = handle.as_ref().allocator;
-            drop_handle(handle, allocator);
-        }
-    }
+    // SAFETY: the documented contract: made by `fewbit_linear_create`.
+    unsafe { handle::destroy(linear) }
 }
 
 /// What a run needs beside its operands. Fewer rows or workers never need more.
@@ -196,16 +180,9 @@ pub unsafe extern "C" fn fewbit_linear_workspace(
     align: *mut usize,
     error: *mut fewbit_error,
 ) -> fewbit_status {
+    let needed = |plan: &Linear<'static>| plan.workspace(rows, max_workers);
     // SAFETY: the documented contract.
-    unsafe {
-        integer_entry(error, |_| {
-            let workspace = plan(linear)?.workspace(rows, max_workers)?;
-            apart(array("size", size, 1)?, array("align", align, 1)?)?;
-            size.write(workspace.size);
-            align.write(workspace.align);
-            Ok(())
-        })
-    }
+    unsafe { handle::workspace(linear, needed, (size, align), error) }
 }
 
 /// Runs the layer on `rows` rows. A plan with a residual wants fewbit_linear_run_range.

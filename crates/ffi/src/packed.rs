@@ -1,13 +1,14 @@
 //! Level 3: packed weights, written to memory and read where they lie.
 
-use crate::boundary::{array, description, float_entry, integer_entry, not_null, slice};
+use crate::boundary::{description, float_entry};
 use crate::conv::{self, fewbit_conv, fewbit_conv_desc};
-use crate::linear::{self, fewbit_linear, fewbit_linear_desc};
+use crate::gemm::{self, fewbit_gemm, fewbit_gemm_desc};
+use crate::handle;
+use crate::linear::{fewbit_linear, fewbit_linear_desc};
 use crate::plans::allocator;
 use crate::status::{fewbit_error, fewbit_status};
 use core::ffi::c_void;
-use fewbit::memory::into_handle;
-use fewbit::{Conv, Linear};
+use fewbit::{Conv, Gemm, Linear};
 
 /// The bytes of a plan's packed weights with all that fewbit_linear_create_packed needs to know of them.
 ///
@@ -25,14 +26,7 @@ pub unsafe extern "C" fn fewbit_linear_packed_size(
     error: *mut fewbit_error,
 ) -> fewbit_status {
     // SAFETY: the documented contract.
-    unsafe {
-        integer_entry(error, |_| {
-            let bytes = linear::plan(linear)?.packed_size()?;
-            array("size", size, 1)?;
-            size.write(bytes);
-            Ok(())
-        })
-    }
+    unsafe { handle::packed_size(linear, size, error) }
 }
 
 /// Writes a plan's packed weights into memory, for fewbit_linear_create_packed: to a file, say, that later runs of the
@@ -56,14 +50,7 @@ pub unsafe extern "C" fn fewbit_linear_save_packed(
     error: *mut fewbit_error,
 ) -> fewbit_status {
     // SAFETY: the documented contract.
-    unsafe {
-        integer_entry(error, |_| {
-            let plan = linear::plan(linear)?;
-            not_null("packed", packed)?;
-            array("packed", packed.cast::<u8>(), packed_size)?;
-            plan.save_packed_raw(packed.cast(), packed_size)
-        })
-    }
+    unsafe { handle::save_packed(linear, packed, packed_size, error) }
 }
 
 /// As fewbit_linear_create, with weights that fewbit_linear_save_packed wrote, read where they lie: nothing of their size
@@ -97,15 +84,11 @@ pub unsafe extern "C" fn fewbit_linear_create_packed(
     unsafe {
         float_entry(error, |supported| {
             let desc = description("desc", desc)?;
-            not_null("packed", packed)?;
-            array("packed", packed.cast::<u8>(), packed_size)?;
-            array("linear", linear, 1)?;
+            let packed = handle::packed(packed, packed_size)?;
+            handle::place(linear)?;
             let allocator = allocator(desc.allocator)?;
-            let packed = slice(packed.cast(), packed_size);
             let plan = Linear::create_packed(&desc.read(false)?, packed, supported, &allocator)?;
-            let handle = into_handle(fewbit_linear { plan, allocator }, &allocator, "linear")?;
-            linear.write(handle.as_ptr());
-            Ok(())
+            handle::give(plan, &allocator, linear)
         })
     }
 }
@@ -125,14 +108,7 @@ pub unsafe extern "C" fn fewbit_conv_packed_size(
     error: *mut fewbit_error,
 ) -> fewbit_status {
     // SAFETY: the documented contract.
-    unsafe {
-        integer_entry(error, |_| {
-            let bytes = conv::plan(conv)?.packed_size()?;
-            array("size", size, 1)?;
-            size.write(bytes);
-            Ok(())
-        })
-    }
+    unsafe { handle::packed_size(conv, size, error) }
 }
 
 /// Writes a plan's packed weights into memory, for fewbit_conv_create_packed: to a file, say, that later runs of the
@@ -155,14 +131,7 @@ pub unsafe extern "C" fn fewbit_conv_save_packed(
     error: *mut fewbit_error,
 ) -> fewbit_status {
     // SAFETY: the documented contract.
-    unsafe {
-        integer_entry(error, |_| {
-            let plan = conv::plan(conv)?;
-            not_null("packed", packed)?;
-            array("packed", packed.cast::<u8>(), packed_size)?;
-            plan.save_packed_raw(packed.cast(), packed_size)
-        })
-    }
+    unsafe { handle::save_packed(conv, packed, packed_size, error) }
 }
 
 /// As fewbit_conv_create, with weights that fewbit_conv_save_packed wrote, read where they lie; see
@@ -191,16 +160,86 @@ pub unsafe extern "C" fn fewbit_conv_create_packed(
     unsafe {
         float_entry(error, |supported| {
             let desc = description("desc", desc)?;
-            not_null("packed", packed)?;
-            array("packed", packed.cast::<u8>(), packed_size)?;
-            array("conv", conv, 1)?;
+            let packed = handle::packed(packed, packed_size)?;
+            handle::place(conv)?;
             let allocator = allocator(desc.allocator)?;
-            let packed = slice(packed.cast(), packed_size);
             let plan = Conv::create_packed(&desc.read(false)?, packed, supported, &allocator)
                 .map_err(|error| conv::named(error, desc.absent()))?;
-            let handle = into_handle(fewbit_conv { plan, allocator }, &allocator, "conv")?;
-            conv.write(handle.as_ptr());
-            Ok(())
+            handle::give(plan, &allocator, conv)
+        })
+    }
+}
+
+/// The bytes of a plan's packed rhs with all that fewbit_gemm_create_packed needs to know of it.
+///
+/// @param[out] size  Bytes that fewbit_gemm_save_packed writes.
+/// @param[out] error  May be NULL.
+/// @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_ISA.
+///
+/// # Safety
+/// As documented.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fewbit_gemm_packed_size(
+    gemm: *const fewbit_gemm,
+    size: *mut usize,
+    error: *mut fewbit_error,
+) -> fewbit_status {
+    // SAFETY: the documented contract.
+    unsafe { handle::packed_size(gemm, size, error) }
+}
+
+/// Writes a plan's packed rhs into memory, for fewbit_gemm_create_packed; see fewbit_linear_save_packed. The bytes are those
+/// that fewbit_linear_save_packed writes for a layer of the same weights, and either plan reads the other's.
+///
+/// @param[out] packed  At least as many bytes as fewbit_gemm_packed_size says; further ones stay as they are. Not those
+///                     that the plan itself was made of.
+/// @param[in] packed_size  Bytes of packed.
+/// @param[out] error  May be NULL.
+/// @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_BUFFER_TOO_SMALL, FEWBIT_ERROR_OVERLAP, FEWBIT_ERROR_ISA.
+///
+/// # Safety
+/// As documented.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fewbit_gemm_save_packed(
+    gemm: *const fewbit_gemm,
+    packed: *mut c_void,
+    packed_size: usize,
+    error: *mut fewbit_error,
+) -> fewbit_status {
+    // SAFETY: the documented contract.
+    unsafe { handle::save_packed(gemm, packed, packed_size, error) }
+}
+
+/// As fewbit_gemm_create, with an rhs that fewbit_gemm_save_packed wrote, read where it lies; see
+/// fewbit_linear_create_packed.
+///
+/// @param[in] desc  The product. Of `rhs` only the multipliers, shifts and their count are used; `rhs_layout`, `rhs_stride`
+///                  and `matrix_stride` are not; lhs, bias and output need not be those of the plan that wrote the rhs.
+/// @param[in] packed, packed_size  As for fewbit_linear_create_packed; used until the plan is destroyed.
+/// @param[out] gemm  The plan; destroy it with fewbit_gemm_destroy. Untouched on error.
+/// @param[out] error  May be NULL.
+/// @return As fewbit_linear_create_packed.
+///
+/// # Safety
+/// As documented.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fewbit_gemm_create_packed(
+    desc: *const fewbit_gemm_desc,
+    packed: *const c_void,
+    packed_size: usize,
+    gemm: *mut *mut fewbit_gemm,
+    error: *mut fewbit_error,
+) -> fewbit_status {
+    // SAFETY: the documented contract: `packed` outlives the plan.
+    unsafe {
+        float_entry(error, |supported| {
+            let desc = description("desc", desc)?;
+            let packed = handle::packed(packed, packed_size)?;
+            handle::place(gemm)?;
+            let allocator = allocator(desc.allocator)?;
+            let product = desc.read(false).map_err(gemm::named)?;
+            let plan = Gemm::create_packed(&product, packed, supported, &allocator)?;
+            handle::give(plan, &allocator, gemm)
         })
     }
 }

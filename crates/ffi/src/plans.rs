@@ -52,8 +52,8 @@ pub const FEWBIT_ACTIVATION_MODE_TABLE: i32 = 1;
 pub const FEWBIT_OUTPUT_STATIC: i32 = 0;
 /// 8-bit output under the parameters given, requantized by fixed point, in integers only.
 pub const FEWBIT_OUTPUT_FIXED_POINT: i32 = 1;
-/// 8-bit output under parameters that each row's results choose in the run (convolution: each image's); it is run by
-/// fewbit_linear_run_dynamic and fewbit_conv_run_dynamic.
+/// 8-bit output under parameters that each row's results choose in the run (convolution: each image's); it is run by the
+/// functions whose names have `dynamic`, fewbit_linear_run_dynamic and others.
 pub const FEWBIT_OUTPUT_DYNAMIC_PER_ROW: i32 = 2;
 
 /// Where create calls take memory from, and destroy calls give it back. Must be callable from any thread that

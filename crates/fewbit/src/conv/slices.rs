@@ -2,8 +2,8 @@
 
 use super::{Conv, ConvRun};
 use crate::memory::Plain;
-use crate::plan::{OutputParams, size};
-use crate::{Error, Parallel, Result, Status};
+use crate::plan::{View, ViewMut, places};
+use crate::{Parallel, Result};
 
 impl Conv<'_> {
     /// Runs `images` images from slices.
@@ -34,13 +34,8 @@ impl Conv<'_> {
         parallel: &dyn Parallel,
         y: &mut [Y],
     ) -> Result<()> {
-        let sides = (
-            (x.len(), size_of::<X>()),
-            (residual.len(), size_of::<R>()),
-            (y.len(), size_of::<Y>()),
-        );
-        self.check_slices(images, sides)?;
-        let run = whole(images, x, residual, workspace, y);
+        let run =
+            self.whole(images, View::new(x), View::new(residual), workspace, ViewMut::new(y))?;
         // SAFETY: the slices hold `images` images of elements of the right size.
         unsafe { self.run_raw(&run, parallel) }
     }
@@ -62,74 +57,34 @@ impl Conv<'_> {
         y: &mut [Y],
         (scales, zero_points): (&mut [f32], &mut [i32]),
     ) -> Result<()> {
-        let sides = (
-            (x.len(), size_of::<X>()),
-            (residual.len(), size_of::<R>()),
-            (y.len(), size_of::<Y>()),
-        );
-        self.check_slices(images, sides)?;
-        for (name, len) in [("scales", scales.len()), ("zero_points", zero_points.len())] {
-            if len < images {
-                let error = Error::new(Status::BufferTooSmall, name, "has {} values for {} images");
-                return Err(error.with(len).with(images));
-            }
-        }
-        let params =
-            OutputParams { scales: scales.as_mut_ptr(), zero_points: zero_points.as_mut_ptr() };
-        let run = whole(images, x, residual, workspace, y);
+        let run =
+            self.whole(images, View::new(x), View::new(residual), workspace, ViewMut::new(y))?;
+        let params = places((scales, zero_points), images)?;
         // SAFETY: the slices hold `images` images of elements of the right size, or values.
         unsafe { self.run_dynamic_raw(&run, &params, parallel) }
     }
 
-    /// Whether slices, each with its length and its elements' bytes, hold images of the plan's types.
-    fn check_slices(
+    /// A run on slices that hold images of the plan's types.
+    fn whole<X: Plain, R: Plain, Y: Plain>(
         &self,
         images: usize,
-        (x, residual, y): ((usize, usize), (usize, usize), (usize, usize)),
-    ) -> Result<()> {
-        let (in_elements, out_elements) = self.image_elements();
-        let added = self.residual.element_size();
-        let sides = [
-            ("x", x.0, in_elements, x.1, self.input.element_size()),
-            ("y", y.0, out_elements, y.1, self.output.element_size()),
-            (
-                "residual",
-                residual.0,
-                if added == 0 { 0 } else { out_elements },
-                if added == 0 { 0 } else { residual.1 },
-                added,
-            ),
-        ];
-        for (name, len, elements, given, wanted) in sides {
-            if given != wanted || len < size(&[images, elements])? {
-                return Err(Error::new(
-                    Status::BufferTooSmall,
-                    name,
-                    "has {} elements, but {} images of {} are needed, in the plan's element type",
-                )
-                .with(len)
-                .with(images)
-                .with(elements));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A run on slices.
-fn whole<X, R, Y>(
-    images: usize,
-    x: &[X],
-    residual: &[R],
-    workspace: &mut [u8],
-    y: &mut [Y],
-) -> ConvRun {
-    ConvRun {
-        images,
-        x: x.as_ptr().cast(),
-        residual: residual.as_ptr().cast(),
-        workspace: workspace.as_mut_ptr(),
-        workspace_size: workspace.len(),
-        y: y.as_mut_ptr().cast(),
+        x: View<'_, X>,
+        residual: View<'_, R>,
+        workspace: &mut [u8],
+        mut y: ViewMut<'_, Y>,
+    ) -> Result<ConvRun> {
+        let (read, written) = self.image_elements();
+        let (read, written) = ((1, images, read), (1, images, written));
+        x.operand().check("x", read, self.input.element_size())?;
+        y.operand().check("y", written, self.output.element_size())?;
+        residual.operand().check("residual", written, self.residual.element_size())?;
+        Ok(ConvRun {
+            images,
+            x: x.at(),
+            residual: residual.at(),
+            workspace: workspace.as_mut_ptr(),
+            workspace_size: workspace.len(),
+            y: y.at(),
+        })
     }
 }

@@ -160,11 +160,6 @@ fn check_kind(desc: &LinearDesc<'_>, block: usize) -> Result<()> {
         let text = "is {}, but a plan of several matrices, and a Gemm, take no scale a block";
         return Err(Error::new(Status::Unsupported, "desc.weights.block", text).with(block));
     }
-    if desc.output.dynamic().is_some() {
-        let text =
-            "chooses parameters in the run, which a plan of several matrices, and a Gemm, do not";
-        return Err(Error::new(Status::Unsupported, "desc.output", text));
-    }
     Ok(())
 }
 

@@ -9,6 +9,7 @@ mod fixed;
 mod packed;
 mod quantizer;
 mod saved;
+mod slices;
 pub(crate) mod tasks;
 mod workspace;
 
@@ -17,6 +18,8 @@ pub(crate) use epilogue::{Destination, find};
 pub(crate) use packed::{Layout, size, tile_columns};
 pub(crate) use quantizer::{Codes, Quantizer};
 pub(crate) use saved::{Kind, Saved, check_apart, save, saved_size};
+pub(crate) use slices::{Operand, Shape, places};
+pub use slices::{View, ViewMut};
 pub(crate) use tasks::{Cut, MAX_BLOCKS, Slots, cut, each, each_with_slot, most_blocks};
 pub(crate) use workspace::{
     Carver, MemoryRange, check_residual_range, check_workspace, forbid_overlap,

@@ -34,13 +34,13 @@ pub(crate) struct Codes {
 }
 
 impl Codes {
-    /// The place of a row's zero point.
-    fn zero_point(&self, row: usize) -> *mut i32 {
-        if self.zero_points.is_null() {
-            self.zero_points
-        } else {
-            self.zero_points.wrapping_add(row)
-        }
+    /// The places of a row's parameters.
+    pub(crate) fn of_row(&self, row: usize) -> (*mut f32, *mut i32) {
+        let zero_point = match self.zero_points.is_null() {
+            true => self.zero_points,
+            false => self.zero_points.wrapping_add(row),
+        };
+        (self.scales.wrapping_add(row), zero_point)
     }
 }
 
@@ -133,7 +133,7 @@ impl Quantizer {
                     whole,
                     (shared.x.add(row * stride), k),
                     out.codes.add(row * out.stride),
-                    (out.scales.wrapping_add(row), out.zero_point(row)),
+                    out.of_row(row),
                 );
             }
         });

@@ -1,11 +1,15 @@
 //! Small layers for tests of what follows the sums.
 
 use super::{Finish, Operands, OwnedBias};
+use fewbit::granularity::{Granularity, Layout};
 use fewbit::memory::{Allocator, Plain};
-use fewbit::scheme::{QuantParams, RealFormat};
+use fewbit::scheme::{ParamSpec, QuantParams, QuantizeMode, RealFormat, Scheme, SymmetricRange};
+use fewbit::simd::Supported;
+use fewbit::tensor::{self, Reals, TensorQuant};
 use fewbit::{
     Activation, ActivationMode, Bias, Code, Conv, ConvAxis, ConvDesc, FilterLayout, ImageLayout,
-    Input, Linear, LinearDesc, LinearLayout, Output, Parallel, Residual, Result, Status, Weights,
+    Input, Linear, LinearDesc, LinearLayout, Output, Parallel, Residual, Result, Serial, Status,
+    Weights,
 };
 use fewbit_testkit::{Rng, limited};
 
@@ -161,4 +165,38 @@ pub fn refused(desc: LinearDesc<'_>) -> (Status, &'static str) {
 pub fn refused_conv(desc: ConvDesc<'_>) -> (Status, &'static str) {
     let error = Conv::create(&desc, limited(), &Allocator::DEFAULT).err().expect("refused");
     (error.status, error.argument)
+}
+
+/// A spec of any kind.
+pub fn any_spec(rng: &mut Rng, code: Code) -> ParamSpec {
+    ParamSpec {
+        format: code.format(),
+        scheme: rng.pick(&[Scheme::Affine, Scheme::Symmetric]),
+        range: rng.pick(&[SymmetricRange::Narrow, SymmetricRange::Full]),
+        power_of_two: rng.below(4) == 0,
+    }
+}
+
+/// `rows` rows by `fewbit_quantize_dynamic`.
+pub fn by_row(
+    real: &[f32],
+    rows: usize,
+    spec: ParamSpec,
+    set: Supported,
+) -> (Vec<u8>, Vec<f32>, Vec<i32>) {
+    let n = real.len() / rows;
+    let layout = Layout::contiguous(&[rows, n]).unwrap();
+    let quant = TensorQuant {
+        params: spec,
+        granularity: Granularity::PerAxis { axis: 0 },
+        mode: QuantizeMode::default(),
+    };
+    let (mut codes, mut scales, mut zeros) =
+        (vec![0u8; real.len()], vec![0.0; rows], vec![0; rows]);
+    let x = Reals { format: RealFormat::F32, at: real.as_ptr().cast() };
+    let places = (scales.as_mut_slice(), Some(zeros.as_mut_slice()));
+    let q = (codes.as_mut_ptr(), &layout);
+    // SAFETY: contiguous rows on both sides.
+    unsafe { tensor::quantize_dynamic((x, &layout), &quant, places, q, &Serial, set) }.unwrap();
+    (codes, scales, zeros)
 }

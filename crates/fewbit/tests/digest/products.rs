@@ -96,7 +96,7 @@ fn digest_gemm(rng: &mut Rng, supported: Supported, digest: &mut Digest) {
         dst_batch_stride: rows * n,
     };
     // SAFETY: operands of the sizes that strides and counts say.
-    unsafe { plan.run(&run, &Serial).unwrap() };
+    unsafe { plan.run_raw(&run, &Serial).unwrap() };
     digest.i32s(&dst);
 }
 
@@ -163,6 +163,6 @@ fn digest_grouped(rng: &mut Rng, supported: Supported, digest: &mut Digest) {
     let (mut memory, skip) = memory(workspace);
     let at = (memory[skip..].as_mut_ptr(), workspace.size);
     // SAFETY: each problem's rows are a part of `x` and of `y`.
-    unsafe { plan.run_grouped(&problems, at, &Serial).unwrap() };
+    unsafe { plan.run_grouped_raw(&problems, at, &Serial).unwrap() };
     digest.f32s(&y);
 }
