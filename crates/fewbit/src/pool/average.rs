@@ -55,7 +55,9 @@ impl Averaging {
     /// What sums of `taps` taps start with, so that they are of differences from the zero point.
     fn start(&self, taps: usize) -> i32 {
         match self.average {
-            Average::Numbers { from, .. } => (taps as i32).wrapping_mul(from.zero_point).wrapping_neg(),
+            Average::Numbers { from, .. } => {
+                (taps as i32).wrapping_mul(from.zero_point).wrapping_neg()
+            }
             Average::Codes => 0,
         }
     }
@@ -67,8 +69,7 @@ impl Averaging {
     unsafe fn codes(&self, sums: &Sums, (taps, counted): (usize, usize), dst: *mut u8) {
         let Sums { src, stride, n, count } = *sums;
         // Single sums are a run with gaps.
-        let (n, src_stride, count) =
-            if n == 1 { (count, stride, 1) } else { (n, 1, count) };
+        let (n, src_stride, count) = if n == 1 { (count, stride, 1) } else { (n, 1, count) };
         let rows = Rows { count, src_stride: stride, dst_stride: n, param_stride: 0 };
         // SAFETY: by this function's contract.
         unsafe {
@@ -150,7 +151,8 @@ impl Pooling for Averaging {
                 let mut first = 0;
                 while first < n {
                     let part = SUMS.min(n - first);
-                    let windows = Windows { src: src.add(first), pixels: some, n: part, ..*windows };
+                    let windows =
+                        Windows { src: src.add(first), pixels: some, n: part, ..*windows };
                     self.some(&windows, counted, (part * some, 0, 1), dst.add(first));
                     first += part;
                 }

@@ -30,7 +30,7 @@ pub(super) trait Pooling: Sync {
         &self,
         positions: &Windows,
         counted: usize,
-        (unit, step, pixels): (usize, usize, usize),
+        unit_step_pixels: (usize, usize, usize),
         dst: *mut u8,
     );
 
@@ -88,9 +88,7 @@ impl Span {
         let end = axis.pad_begin + axis.size;
         let dilation = axis.dilation.max(1);
         // Taps before a place.
-        let before = |place: usize| {
-            place.saturating_sub(begin).div_ceil(dilation).min(axis.kernel)
-        };
+        let before = |place: usize| place.saturating_sub(begin).div_ceil(dilation).min(axis.kernel);
         let (outside, until) = (before(axis.pad_begin), before(end));
         Span {
             first: (begin + outside * dilation).saturating_sub(axis.pad_begin),

@@ -25,8 +25,8 @@ pub struct PoolDesc {
     pub axes: [ConvAxis; 3],
     /// Layout of input and output, without gaps.
     pub layout: ImageLayout,
-    /// Whether windows that reach beyond the padded input have output pixels too, as long as they begin before the
-    /// padding at its end: along an axis `ceil` takes the place of the division's floor in [`ConvAxis::output`].
+    /// Whether the division in [`ConvAxis::output`] is rounded up, so that the last window may reach beyond the padded
+    /// input, and that window left out if it begins behind the input, as ONNX and PyTorch have it.
     pub ceil_mode: bool,
     /// The codes, of input and output.
     pub code: Code,
@@ -137,15 +137,16 @@ impl PoolDesc {
 /// Output pixels along an axis.
 fn output(axis: &ConvAxis, ceil_mode: bool) -> Option<usize> {
     let whole = axis.output()?;
-    // The next window's begin: it must be a place of the padded input that is not padding at its end, and some of the
-    // steps to it be left.
     let reach = (axis.kernel - 1).checked_mul(axis.dilation)?.checked_add(1)?;
-    let padded = axis.size + axis.pad_begin + axis.pad_end;
-    let next = whole.checked_mul(axis.stride)?;
-    let more = ceil_mode && next < axis.size + axis.pad_begin && next.checked_add(reach)? > padded;
-    // A step that ends with the padded input leaves nothing for another window.
-    let left = (padded - reach).checked_rem(axis.stride)?;
-    Some(if more && left > 0 { whole + 1 } else { whole })
+    let left =
+        (axis.size + axis.pad_begin + axis.pad_end).checked_sub(reach)?.checked_rem(axis.stride)?;
+    if !ceil_mode {
+        return Some(whole);
+    }
+    // What is left over makes another window; the last one must not begin behind the input.
+    let out = whole + usize::from(left > 0);
+    let last = (out - 1).checked_mul(axis.stride)?;
+    Some(if last < axis.size + axis.pad_begin { out } else { out - 1 })
 }
 
 /// Max pooling of `images` images.
