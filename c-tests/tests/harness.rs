@@ -22,9 +22,11 @@ const SOURCES: &[&str] = &[
     "outputs.c",
     "packed.c",
     "products.c",
+    "codes.c",
     "bad_arrays.c",
     "bad_tensors.c",
     "bad_plans.c",
+    "bad_codes.c",
     "environment.c",
     "threads.c",
 ];

@@ -68,7 +68,7 @@ pub fn concat<const N: usize>(
     unsafe { concat_raw(desc, &raw, y.as_mut_ptr(), parallel, supported) }
 }
 
-/// As [`concat`], on pointers.
+/// As [`concat`], on pointers; the pieces are whatever describes one.
 ///
 /// # Errors
 /// [`Status::InvalidArgument`] for sizes beyond memory, and parameters, and where a quotient of scales is infinite;
@@ -76,9 +76,9 @@ pub fn concat<const N: usize>(
 ///
 /// # Safety
 /// The pieces can be read, the result be written.
-pub unsafe fn concat_raw(
+pub unsafe fn concat_raw<P: Copy + Into<Piece>>(
     desc: &ConcatDesc,
-    pieces: &[Piece],
+    pieces: &[P],
     y: *mut u8,
     parallel: &dyn Parallel,
     supported: Supported,
@@ -88,6 +88,7 @@ pub unsafe fn concat_raw(
     let too_large = Error::new(Status::InvalidArgument, "pieces", "are more than memory");
     let mut row = 0usize;
     for piece in pieces {
+        let piece: Piece = (*piece).into();
         check_params(piece.params, code.format(), "pieces")?;
         if (piece.params.scale / params.scale).is_infinite() {
             let text = "have a scale of {}, too large for one of {}";
@@ -104,12 +105,15 @@ pub unsafe fn concat_raw(
     if y.is_null() {
         return Err(Error::new(Status::NullPointer, "y", "is NULL"));
     }
-    for piece in pieces.iter().filter(|piece| piece.len > 0) {
-        if piece.x.is_null() {
+    let of_y = MemoryRange::new("y", y, elements);
+    let list = MemoryRange::new("pieces", pieces.as_ptr(), size_of_val(pieces));
+    forbid_overlap(list, of_y)?;
+    for piece in pieces {
+        let piece: Piece = (*piece).into();
+        if piece.len > 0 && piece.x.is_null() {
             return Err(Error::new(Status::NullPointer, "pieces", "has a piece that is NULL"));
         }
         let bytes = size(&[outer, piece.len, inner]).map_err(|_| too_large)?;
-        let of_y = MemoryRange::new("y", y, elements);
         forbid_overlap(MemoryRange::new("pieces", piece.x, bytes), of_y)?;
     }
     let rows = match code {
@@ -131,18 +135,18 @@ pub unsafe fn concat_raw(
 }
 
 /// Pointers of a call, and what is common to its parts.
-struct Call<'a> {
+struct Call<'a, P> {
     desc: &'a ConcatDesc,
-    pieces: &'a [Piece],
+    pieces: &'a [P],
     y: *mut u8,
     /// Elements of all pieces for one index of the dimensions before the axis.
     row: usize,
     kernel: Bound<RescaleFn>,
 }
 // SAFETY: parts read pieces and write their own elements of the result.
-unsafe impl Sync for Call<'_> {}
+unsafe impl<P> Sync for Call<'_, P> {}
 
-impl Call<'_> {
+impl<P: Copy + Into<Piece>> Call<'_, P> {
     /// Elements `begin..end` of the result.
     ///
     /// # Safety
@@ -153,6 +157,7 @@ impl Call<'_> {
         let mut at = 0;
         // Piece by piece: one set of parameters, and one stretch of memory that is read.
         for piece in self.pieces {
+            let piece: Piece = (*piece).into();
             let len = piece.len * self.desc.inner;
             let copied = piece.params == self.desc.y;
             let multiplier = piece.params.scale / self.desc.y.scale;

@@ -313,5 +313,5 @@ fn wrong_pieces_are_refused() {
         assert_eq!(error.status, status);
     }
     // SAFETY: no elements.
-    unsafe { concat_raw(&desc, &[], std::ptr::null_mut(), &Serial, limited()) }.unwrap();
+    unsafe { concat_raw::<Piece>(&desc, &[], std::ptr::null_mut(), &Serial, limited()) }.unwrap();
 }

@@ -314,8 +314,8 @@ fn what_is_wrong_is_refused() {
     let scale = QuantParams { scale: 0.0, ..params };
     let zero = QuantParams { zero_point: 128, ..params };
     let argument = Status::InvalidArgument;
-    assert_eq!(refused(&good, mean(scale, params), 1, &x, 0), (argument, "x_params"));
-    assert_eq!(refused(&good, mean(params, zero), 1, &x, 0), (argument, "y_params"));
+    assert_eq!(refused(&good, mean(scale, params), 1, &x, 0), (argument, "desc.x_params"));
+    assert_eq!(refused(&good, mean(params, zero), 1, &x, 0), (argument, "desc.y_params"));
     // Windows whose sum may leave int32; their taps lie on padding, most of them.
     let huge = ConvAxis { kernel: 3000, pad_end: 3000, ..axis };
     let huge = PoolDesc { channels: 1, ..bad(huge) };

@@ -233,8 +233,8 @@ pub unsafe fn average_pool_raw(
 ) -> Result<()> {
     let mut most = MAX_AVERAGE_CODES;
     if let Average::Numbers { from, to, .. } = average {
-        check_params(*from, desc.code.format(), "x_params")?;
-        check_params(*to, desc.code.format(), "y_params")?;
+        check_params(*from, desc.code.format(), "desc.x_params")?;
+        check_params(*to, desc.code.format(), "desc.y_params")?;
         most = MAX_AVERAGE;
     }
     let Some(out) = desc.check(images, x, y)? else { return Ok(()) };

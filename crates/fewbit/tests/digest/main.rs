@@ -4,6 +4,7 @@
 //!
 //! `cargo xtask digest` writes the file.
 
+mod codes;
 mod kernels;
 mod observers;
 mod outputs;
@@ -71,6 +72,7 @@ fn digest() {
     let mut book = Book::default();
     values::enter(&mut book);
     kernels::enter(&mut book);
+    codes::enter(&mut book);
     observers::enter(&mut book);
     plans::enter(&mut book);
     outputs::enter(&mut book);
