@@ -22,7 +22,7 @@ static fewbit_pool_desc pool(void) {
 
 #define POOL(f)                                                                                           \
     do {                                                                                                  \
-        fewbit_pool_desc desc = pool();                                                                   \
+        desc = pool();                                                                                    \
         NULL_EXPLAINED(f, desc, (NULL, 1, x, NULL, out.s8, &err));                                        \
         NULL_EXPLAINED(f, x, (&desc, 1, NULL, NULL, out.s8, &err));                                       \
         NULL_EXPLAINED(f, y, (&desc, 1, x, NULL, NULL, &err));                                            \
@@ -49,7 +49,6 @@ static fewbit_pool_desc pool(void) {
 
 #define WINDOWS(f)                                      \
     do {                                                \
-        fewbit_pool_desc desc;                          \
         POOL_INVALID(f, axes[0].kernel, 0);             \
         POOL_INVALID(f, axes[0].kernel, 5);             \
         POOL_INVALID(f, axes[0].kernel, SIZE_MAX);      \
@@ -60,7 +59,6 @@ static fewbit_pool_desc pool(void) {
 
 #define AVERAGE(f)                                   \
     do {                                             \
-        fewbit_pool_desc desc;                       \
         POOL_INVALID(f, average, 2);                 \
         POOL_INVALID(f, count_include_pad, -1);      \
         POOL_INVALID(f, x_params.scale, 0.0f);       \
