@@ -5,7 +5,7 @@ use fewbit::kernels::binary::{
     AddFixedArgs, AddFixedFn, BinaryArgs, BinaryFn, MultiplyFixedArgs, MultiplyFixedFn, Operands,
 };
 use fewbit::kernels::pool::{MaxArgs, MaxFn, SumsArgs, SumsFn, Windows};
-use fewbit::scheme::{AddMultipliers, QuantParams, multiply_multiplier};
+use fewbit::scheme::{AddMultipliers, IntFormat, QuantParams, multiply_multiplier};
 use fewbit::{
     Average, Code, ConcatDesc, ConvAxis, ImageLayout, PoolDesc, Serial, average_pool, concat,
     max_pool,
@@ -30,7 +30,8 @@ fn operands(q: &Buffer, n: usize, dst: &mut [u8]) -> Operands {
     }
 }
 
-pub fn binary_row(q: &Buffer) -> impl Fn(BinaryFn, usize, &mut [u8]) -> usize {
+pub fn binary_row(q: &Buffer, format: IntFormat) -> impl Fn(BinaryFn, usize, &mut [u8]) -> usize {
+    let clamp = (format.qmin(), format.qmax());
     let mut params = SCALES.map(|scale| QuantParams { scale, zero_point: 0 });
     for (params, zero_point) in params.iter_mut().zip(ZERO_POINTS) {
         params.zero_point = zero_point;
@@ -38,7 +39,7 @@ pub fn binary_row(q: &Buffer) -> impl Fn(BinaryFn, usize, &mut [u8]) -> usize {
     move |run, n, dst| {
         let operands = operands(q, n, dst);
         // SAFETY: `n` codes on all sides.
-        unsafe { run(&BinaryArgs { operands, params, clamp: (0, 127) }) };
+        unsafe { run(&BinaryArgs { operands, params, clamp }) };
         n
     }
 }

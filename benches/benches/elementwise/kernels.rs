@@ -488,9 +488,10 @@ pub fn bench(c: &mut Criterion) {
     t.table(pool::MAX_U8, maxima(q));
     t.table(pool::SUMS_S8, sums(q));
     t.table(pool::SUMS_U8, sums(q));
-    for table in [binary::ADD_S8, binary::ADD_U8, binary::MULTIPLY_S8, binary::MULTIPLY_U8] {
-        t.table(table, binary_row(q));
-    }
+    t.table(binary::ADD_S8, binary_row(q, IntFormat::S8));
+    t.table(binary::ADD_U8, binary_row(q, IntFormat::U8));
+    t.table(binary::MULTIPLY_S8, binary_row(q, IntFormat::S8));
+    t.table(binary::MULTIPLY_U8, binary_row(q, IntFormat::U8));
     t.table(binary::ADD_FIXED_S8, add_fixed(q));
     t.table(binary::ADD_FIXED_U8, add_fixed(q));
     t.table(binary::MULTIPLY_FIXED_S8, multiply_fixed(q));

@@ -107,6 +107,10 @@ unsafe fn maxima<V: Bytes, const SIGNED: bool>(args: &MaxArgs) {
         unsafe {
             let src = src.wrapping_add(pixel * pixel_stride);
             let dst = args.dst.add(pixel * args.dst_stride);
+            if n == 1 {
+                dst.write(one::<Most, SIGNED>(&args.windows, src, i32::MIN) as u8);
+                continue;
+            }
             let mut at = 0;
             while n - at >= MAXIMA * V::BYTES {
                 let (src, dst) = (src.add(at), dst.add(at));
@@ -124,6 +128,60 @@ unsafe fn maxima<V: Bytes, const SIGNED: bool>(args: &MaxArgs) {
             }
         }
     }
+}
+
+/// What is made of single codes.
+trait Fold {
+    fn fold(so_far: i32, code: i32) -> i32;
+}
+
+struct Most;
+
+impl Fold for Most {
+    #[inline(always)]
+    fn fold(so_far: i32, code: i32) -> i32 {
+        if code > so_far { code } else { so_far }
+    }
+}
+
+struct Added;
+
+impl Fold for Added {
+    #[inline(always)]
+    fn fold(so_far: i32, code: i32) -> i32 {
+        so_far.wrapping_add(code)
+    }
+}
+
+/// A window of single codes, as at the borders of channels-first images: loading them into vectors would be most of the work.
+///
+/// # Safety
+/// As [`MaxFn`], for this window.
+#[inline(always)]
+unsafe fn one<F: Fold, const SIGNED: bool>(
+    windows: &Windows,
+    src: *const u8,
+    mut so_far: i32,
+) -> i32 {
+    let [depth, height, width] = windows.counts;
+    let [by_depth, by_height, by_width] = windows.strides;
+    let mut plane = src;
+    for _ in 0..depth {
+        let mut line = plane;
+        for _ in 0..height {
+            let mut tap = line;
+            for _ in 0..width {
+                // SAFETY: by this function's contract: a tap's code. Not `add` below: behind the last tap there may be
+                // nothing.
+                let code = unsafe { tap.read() };
+                so_far = F::fold(so_far, if SIGNED { code as i8 as i32 } else { code as i32 });
+                tap = tap.wrapping_add(by_width);
+            }
+            line = line.wrapping_add(by_height);
+        }
+        plane = plane.wrapping_add(by_depth);
+    }
+    so_far
 }
 
 /// The largest codes of a window, in `P` vectors; `n` codes of each.
@@ -178,6 +236,10 @@ unsafe fn sums<V: Bytes, const SIGNED: bool>(args: &SumsArgs) {
         unsafe {
             let src = src.wrapping_add(pixel * pixel_stride);
             let dst = args.dst.add(pixel * args.dst_stride);
+            if n == 1 {
+                dst.write_unaligned(one::<Added, SIGNED>(&args.windows, src, args.start));
+                continue;
+            }
             let mut at = 0;
             while n - at >= SUMS * V::BYTES {
                 let (src, dst) = (src.add(at), dst.add(at));
