@@ -402,6 +402,18 @@
 #define FEWBIT_FILTER_OIHW 1
 
 /**
+ * Averages of numbers: the sum of the codes less x_params.zero_point, times x_params.scale / (count *
+ * y_params.scale).
+ */
+#define FEWBIT_AVERAGE_NUMBERS 0
+
+/**
+ * Averages of codes, in integers only, as TensorFlow Lite: sum / count, ties away from zero. x and y have the same
+ * parameters, which are not used; padding does not count.
+ */
+#define FEWBIT_AVERAGE_CODES 1
+
+/**
  * The input is codes whose parameters come with the run: what fewbit_gemm_describe tells. No description takes it.
  */
 #define FEWBIT_INPUT_CODES_PER_ROW 4
@@ -1257,6 +1269,139 @@ typedef struct fewbit_conv_desc {
    */
   const struct fewbit_allocator *allocator;
 } fewbit_conv_desc;
+
+/**
+ * Images and the windows over them. Start from FEWBIT_POOL_DESC_INIT.
+ */
+typedef struct fewbit_pool_desc {
+  /**
+   * sizeof(fewbit_pool_desc); set by FEWBIT_POOL_DESC_INIT.
+   */
+  size_t struct_size;
+  /**
+   * Spatial axes, 1..3; the first `spatial` of `axes` are used, outermost first: (h, w) for 2-d.
+   */
+  size_t spatial;
+  /**
+   * The spatial axes. Global pooling uses their sizes only.
+   */
+  struct fewbit_conv_axis axes[3];
+  /**
+   * Channels, at least 1; each is pooled by itself.
+   */
+  size_t channels;
+  /**
+   * FEWBIT_LAYOUT_NHWC or FEWBIT_LAYOUT_NCHW, of x and y, without gaps.
+   */
+  int32_t layout;
+  /**
+   * FEWBIT_S8 or FEWBIT_U8, of x and y.
+   */
+  int32_t dtype;
+  /**
+   * 1: the number of output pixels is rounded up, not down, so that the last window may reach beyond the padded input
+   * (unless it would begin behind the input), as in ONNX and PyTorch; 0: it is not.
+   */
+  int32_t ceil_mode;
+  /**
+   * FEWBIT_AVERAGE_NUMBERS: 1 if padding counts, as real 0 (what a window has beyond the padding never does); 0 if not.
+   */
+  int32_t count_include_pad;
+  /**
+   * FEWBIT_AVERAGE_*; averages only.
+   */
+  int32_t average;
+  /**
+   * FEWBIT_AVERAGE_NUMBERS: parameters of x.
+   */
+  struct fewbit_quant_params x_params;
+  /**
+   * FEWBIT_AVERAGE_NUMBERS: parameters of y.
+   */
+  struct fewbit_quant_params y_params;
+} fewbit_pool_desc;
+
+/**
+ * Two tensors of codes and their sum or product, without gaps: `a` and `y` are matrices of rows * columns, `b` one of
+ * b_rows * b_columns that is repeated to their size. Start from FEWBIT_BINARY_DESC_INIT.
+ *
+ *   b of a's shape:                       b_rows = rows, b_columns = columns (rows may be 1)
+ *   b a single number:                    b_rows = 1, b_columns = 1
+ *   b for the last dimension (a channel): b_rows = 1, b_columns = columns
+ *   b for the channels of NCHW images:    rows = images * channels, columns = pixels, b_rows = channels, b_columns = 1
+ */
+typedef struct fewbit_binary_desc {
+  /**
+   * sizeof(fewbit_binary_desc); set by FEWBIT_BINARY_DESC_INIT.
+   */
+  size_t struct_size;
+  /**
+   * Rows of a and y, a multiple of b_rows: row i meets row i mod b_rows of b.
+   */
+  size_t rows;
+  /**
+   * Columns of a and y.
+   */
+  size_t columns;
+  /**
+   * Rows of b, at least 1.
+   */
+  size_t b_rows;
+  /**
+   * Columns of b: columns, or 1, which meets all of a row.
+   */
+  size_t b_columns;
+  /**
+   * FEWBIT_S8 or FEWBIT_U8, of a, b and y.
+   */
+  int32_t dtype;
+  /**
+   * 0: in floats; 1: in integers only, with TensorFlow Lite's arithmetic of ADD and MUL.
+   */
+  int32_t fixed_point;
+  /**
+   * Parameters of a.
+   */
+  struct fewbit_quant_params a;
+  /**
+   * Parameters of b.
+   */
+  struct fewbit_quant_params b;
+  /**
+   * Parameters of y.
+   */
+  struct fewbit_quant_params y;
+  /**
+   * FEWBIT_ACTIVATION_NONE, FEWBIT_ACTIVATION_RELU or FEWBIT_ACTIVATION_CLAMP: bounds of the codes of y.
+   */
+  int32_t activation;
+  /**
+   * FEWBIT_ACTIVATION_CLAMP: the smallest number.
+   */
+  float alpha;
+  /**
+   * FEWBIT_ACTIVATION_CLAMP: the largest number.
+   */
+  float beta;
+} fewbit_binary_desc;
+
+/**
+ * A tensor to concatenate: [outer][len][inner] codes without gaps.
+ */
+typedef struct fewbit_concat_piece {
+  /**
+   * The codes; may be NULL if there are none.
+   */
+  const void *x;
+  /**
+   * Elements along the axis.
+   */
+  size_t len;
+  /**
+   * Their parameters.
+   */
+  struct fewbit_quant_params params;
+} fewbit_concat_piece;
 
 /**
  * What a plan tells of itself. Start from FEWBIT_PLAN_INFO_INIT.
@@ -2470,6 +2615,154 @@ fewbit_status fewbit_conv_info(const struct fewbit_conv *conv,
                                struct fewbit_error *error);
 
 /**
+ * What pooling makes of images.
+ *
+ * @param[out] out_dims  Output pixels along the 3 axes, outermost first; leading axes that are not there have 1. May
+ *                       be NULL.
+ * @param[out] in_elements, out_elements  Codes of an image of x and of y. May be NULL.
+ * @param[out] error  May be NULL.
+ * @return FEWBIT_ERROR_NULL_POINTER (desc), FEWBIT_ERROR_INVALID_ARGUMENT, FEWBIT_ERROR_UNSUPPORTED,
+ *         FEWBIT_ERROR_ISA.
+ */
+fewbit_status fewbit_pool_dims(const struct fewbit_pool_desc *desc,
+                               size_t *out_dims,
+                               size_t *in_elements,
+                               size_t *out_elements,
+                               struct fewbit_error *error);
+
+/**
+ * Max pooling: each code of y is the largest code under its window, of its channel. Padding is left out; a window of
+ * nothing but padding gives the smallest code. The parameters of x are those of y. ONNX's MaxPool.
+ *
+ * @param[in] desc  Everything but what concerns averages.
+ * @param[in] images  The number of images.
+ * @param[in] x  images * in_elements codes (fewbit_pool_dims tells in_elements).
+ * @param[in] parallel_for  The caller's threads, or NULL. The results do not depend on it.
+ * @param[out] y  images * out_elements codes; must not overlap x.
+ * @param[out] error  May be NULL.
+ * @return FEWBIT_ERROR_NULL_POINTER (x and y may be NULL if there are no images), FEWBIT_ERROR_INVALID_ARGUMENT (sizes,
+ *         taps that do not fit the padded input, constants), FEWBIT_ERROR_UNSUPPORTED (dtype), FEWBIT_ERROR_OVERLAP,
+ *         FEWBIT_ERROR_ISA.
+ */
+fewbit_status fewbit_max_pool(const struct fewbit_pool_desc *desc,
+                              size_t images,
+                              const void *x,
+                              const struct fewbit_parallel_for *parallel_for,
+                              void *y,
+                              struct fewbit_error *error);
+
+/**
+ * Max pooling of whole images, to one pixel each; otherwise as fewbit_max_pool.
+ *
+ * @param[in] desc  As fewbit_max_pool; of `axes` the sizes alone are used.
+ * @param[out] y  images * channels codes; must not overlap x.
+ */
+fewbit_status fewbit_global_max_pool(const struct fewbit_pool_desc *desc,
+                                     size_t images,
+                                     const void *x,
+                                     const struct fewbit_parallel_for *parallel_for,
+                                     void *y,
+                                     struct fewbit_error *error);
+
+/**
+ * Average pooling. Sums are exact, then rounded once, ties to even:
+ * y = clamp(round(sum(q - x_params.zero_point) * (x_params.scale / (count * y_params.scale))) + y_params.zero_point);
+ * `count` is the number of taps inside the image or, with count_include_pad, also of those on padding. A window of
+ * nothing but padding gives y_params.zero_point. Of FEWBIT_AVERAGE_CODES: y = sum(q) / count, ties away from zero, and 0.
+ *
+ * @param[in] desc  Windows of at most 2^23 taps, for FEWBIT_AVERAGE_CODES 2^21, padding included.
+ * @param[in] images, x, parallel_for  As fewbit_max_pool.
+ * @param[out] y, error  As fewbit_max_pool.
+ * @return As fewbit_max_pool; FEWBIT_ERROR_LIMIT_EXCEEDED for larger windows.
+ */
+fewbit_status fewbit_average_pool(const struct fewbit_pool_desc *desc,
+                                  size_t images,
+                                  const void *x,
+                                  const struct fewbit_parallel_for *parallel_for,
+                                  void *y,
+                                  struct fewbit_error *error);
+
+/**
+ * Average pooling of whole images, to one pixel each; otherwise as fewbit_average_pool.
+ *
+ * @param[in] desc  As fewbit_average_pool; of `axes` the sizes alone are used.
+ * @param[out] y  images * channels codes; must not overlap x.
+ */
+fewbit_status fewbit_global_average_pool(const struct fewbit_pool_desc *desc,
+                                         size_t images,
+                                         const void *x,
+                                         const struct fewbit_parallel_for *parallel_for,
+                                         void *y,
+                                         struct fewbit_error *error);
+
+/**
+ * Adds: y = quantize(dequantize(a) + dequantize(b)), four rounded f32 operations: ((a - za) * sa + (b - zb) * sb) / sy,
+ * then the nearest integer, ties to even, plus zy, clamped to the codes and to the activation's. As ONNX's
+ * DequantizeLinear, Add and QuantizeLinear, one by one; onnxruntime's QLinearAdd differs near ties.
+ *
+ * With fixed_point, as TensorFlow Lite: both steps shifted by 20 bits to the left and multiplied with sa / twice and sb /
+ * twice, where twice = 2 max(sa, sb), their sum with twice / (2^20 sy), by multipliers of fewbit_fixed_multiplier and
+ * FEWBIT_FIXED_DOUBLE.
+ *
+ * @param[in] desc  Shapes, parameters, activation.
+ * @param[in] a  rows * columns codes.
+ * @param[in] b  b_rows * b_columns codes.
+ * @param[in] parallel_for  The caller's threads, or NULL. The results do not depend on it.
+ * @param[out] y  rows * columns codes; may be a, or b if that has as many, but must not overlap them otherwise.
+ * @param[out] error  May be NULL.
+ * @return FEWBIT_ERROR_NULL_POINTER (a, b and y may be NULL if there are no elements), FEWBIT_ERROR_INVALID_ARGUMENT
+ *         (sizes, constants, parameters), FEWBIT_ERROR_UNSUPPORTED (dtype, another activation; with fixed_point scales
+ *         whose multiplier is not below 1), FEWBIT_ERROR_OVERLAP, FEWBIT_ERROR_ISA.
+ */
+fewbit_status fewbit_add(const struct fewbit_binary_desc *desc,
+                         const void *a,
+                         const void *b,
+                         const struct fewbit_parallel_for *parallel_for,
+                         void *y,
+                         struct fewbit_error *error);
+
+/**
+ * Multiplies: y = quantize(dequantize(a) * dequantize(b)); otherwise as fewbit_add. With fixed_point, as TensorFlow Lite:
+ * (a - za) * (b - zb) times the multiplier of sa * sb / sy, which is computed in f32.
+ *
+ * @param[in] desc, a, b, parallel_for  As fewbit_add.
+ * @param[out] y, error  As fewbit_add.
+ * @return As fewbit_add; with fixed_point FEWBIT_ERROR_UNSUPPORTED for scales whose multiplier is 2^30 or more.
+ */
+fewbit_status fewbit_multiply(const struct fewbit_binary_desc *desc,
+                              const void *a,
+                              const void *b,
+                              const struct fewbit_parallel_for *parallel_for,
+                              void *y,
+                              struct fewbit_error *error);
+
+/**
+ * Concatenates tensors of codes along an axis, to [outer][the sum of all len][inner], each brought to the result's
+ * parameters as by fewbit_rescale_s8_s8. Codes of a piece with the same parameters stay as they are.
+ *
+ * @param[in] pieces  `count` of them.
+ * @param[in] count  The number of pieces.
+ * @param[in] outer, inner  The products of the dimensions before and behind the axis.
+ * @param[in] dtype  FEWBIT_S8 or FEWBIT_U8, of all.
+ * @param[in] y_params  The result's parameters.
+ * @param[in] parallel_for  The caller's threads, or NULL. The results do not depend on it.
+ * @param[out] y  As many codes as all pieces; must not overlap them.
+ * @param[out] error  May be NULL.
+ * @return FEWBIT_ERROR_NULL_POINTER (pieces may be NULL if count is 0, codes where there are none),
+ *         FEWBIT_ERROR_INVALID_ARGUMENT (sizes, parameters, a quotient of scales that overflows),
+ *         FEWBIT_ERROR_UNSUPPORTED (dtype), FEWBIT_ERROR_MISALIGNED (pieces), FEWBIT_ERROR_OVERLAP, FEWBIT_ERROR_ISA.
+ */
+fewbit_status fewbit_concat(const struct fewbit_concat_piece *pieces,
+                            size_t count,
+                            size_t outer,
+                            size_t inner,
+                            int32_t dtype,
+                            const struct fewbit_quant_params *y_params,
+                            const struct fewbit_parallel_for *parallel_for,
+                            void *y,
+                            struct fewbit_error *error);
+
+/**
  * The bytes of a plan's packed weights with all that fewbit_linear_create_packed needs to know of them.
  *
  * @param[out] size  Bytes that fewbit_linear_save_packed writes.
@@ -2650,6 +2943,13 @@ fewbit_status fewbit_gemm_describe(const struct fewbit_gemm *gemm,
     { FEWBIT_CONV_AXIS_INIT, FEWBIT_CONV_AXIS_INIT, FEWBIT_CONV_AXIS_INIT }, 0, 0, 1, \
     FEWBIT_LAYOUT_NHWC, FEWBIT_FILTER_OHWI, FEWBIT_WEIGHTS_INIT, \
     FEWBIT_INPUT_INIT, FEWBIT_BIAS_INIT, FEWBIT_RESIDUAL_INIT, FEWBIT_OUTPUT_INIT, NULL }
+/** A fewbit_pool_desc to fill in: 2-d, NHWC, int8, averages of numbers without padding. */
+#define FEWBIT_POOL_DESC_INIT { sizeof(fewbit_pool_desc), 2, \
+    { FEWBIT_CONV_AXIS_INIT, FEWBIT_CONV_AXIS_INIT, FEWBIT_CONV_AXIS_INIT }, 1, FEWBIT_LAYOUT_NHWC, FEWBIT_S8, \
+    0, 0, FEWBIT_AVERAGE_NUMBERS, { 1.0f, 0 }, { 1.0f, 0 } }
+/** A fewbit_binary_desc to fill in: int8, one row of each, in floats, no activation. */
+#define FEWBIT_BINARY_DESC_INIT { sizeof(fewbit_binary_desc), 1, 0, 1, 0, FEWBIT_S8, 0, { 1.0f, 0 }, { 1.0f, 0 }, \
+    { 1.0f, 0 }, FEWBIT_ACTIVATION_NONE, 0.0f, 0.0f }
 /** A fewbit_linear_batch to fill in. */
 #define FEWBIT_LINEAR_BATCH_INIT { sizeof(fewbit_linear_batch), 0, NULL, 0, 0, NULL, 0, 0, NULL, 0, 0, NULL, 0 }
 /** A fewbit_gemm_desc to fill in: int8 on both sides, sums out. */

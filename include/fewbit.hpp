@@ -100,6 +100,14 @@ inline fewbit_conv_desc conv_desc() noexcept {
     fewbit_conv_desc desc = FEWBIT_CONV_DESC_INIT;
     return desc;
 }
+inline fewbit_pool_desc pool_desc() noexcept {
+    fewbit_pool_desc desc = FEWBIT_POOL_DESC_INIT;
+    return desc;
+}
+inline fewbit_binary_desc binary_desc() noexcept {
+    fewbit_binary_desc desc = FEWBIT_BINARY_DESC_INIT;
+    return desc;
+}
 
 /** What a run asks for: bytes, and the alignment of the first. */
 struct WorkspaceSize {

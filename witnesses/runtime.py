@@ -11,6 +11,9 @@ KINDS = {
     "uint8": TensorProto.UINT8,
 }
 
+# ONNX's operators, and those that onnxruntime adds, quantized sums and averages among them.
+OPSETS = [helper.make_opsetid("", 21), helper.make_opsetid("com.microsoft", 1)]
+
 
 def model(nodes, inputs, constants, outputs):
     """A session of nodes, as helper.make_node gives them. `inputs` and `constants`: arrays by name, the latter part of
@@ -23,7 +26,7 @@ def model(nodes, inputs, constants, outputs):
         [helper.make_tensor_value_info(name, KINDS[np.dtype(form).name], None) for name, form in outputs.items()],
         [numpy_helper.from_array(x, name) for name, x in constants.items()],
     )
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    made = helper.make_model(graph, opset_imports=OPSETS, ir_version=10)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3

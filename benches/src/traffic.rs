@@ -46,6 +46,9 @@ impl Traffic {
         }
         // The epilogue reads a factor beside each sum.
         let read = if op == "scale" { read + 32 } else { read };
+        // Two operands to a result of the same type.
+        let two = op.starts_with("add") || op.starts_with("multiply");
+        let read = if two && write > 0 { 2 * read } else { read };
         Some(Traffic { read, write })
     }
 
@@ -90,6 +93,7 @@ mod tests {
         assert_eq!(of("convert", "f8e5m2f32").as_deref(), Some("r1w4"));
         assert_eq!(of("convert", "f32f16sat").as_deref(), Some("r4w2"));
         assert_eq!(of("scale", "s32f32").as_deref(), Some("r8w4"));
+        assert_eq!(of("add_fixed", "u8u8").as_deref(), Some("r2w1"));
         assert_eq!(of("min_max", "f32").as_deref(), Some("r4w0"));
         assert_eq!(of("quantize", "f32s4").as_deref(), Some("r4w0.5"));
         assert_eq!(of("quantize", "f64s8"), None);

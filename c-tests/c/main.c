@@ -98,8 +98,9 @@ static const struct part parts[] = {
     {"tensors", test_tensors},         {"observers", test_observers},     {"linear", test_linear},
     {"conv", test_conv},               {"epilogues", test_epilogues},     {"outputs", test_outputs},
     {"packed", test_packed},           {"gemm", test_gemm},               {"batches", test_batches},
-    {"groups", test_groups},           {"plan-info", test_plan_info},     {"bad-arrays", test_bad_arrays},   {"bad-tensors", test_bad_tensors},
-    {"bad-plans", test_bad_plans},     {"sentences", test_sentences},     {"allocators", test_allocators},
+    {"groups", test_groups},           {"plan-info", test_plan_info},     {"codes", test_codes},
+    {"bad-arrays", test_bad_arrays},   {"bad-tensors", test_bad_tensors}, {"bad-plans", test_bad_plans},
+    {"bad-codes", test_bad_codes},     {"sentences", test_sentences},     {"allocators", test_allocators},
     {"environment", test_environment}, {"threads", test_threads},
 };
 

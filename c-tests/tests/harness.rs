@@ -23,9 +23,11 @@ const SOURCES: &[&str] = &[
     "packed.c",
     "products.c",
     "groups.c",
+    "codes.c",
     "bad_arrays.c",
     "bad_tensors.c",
     "bad_plans.c",
+    "bad_codes.c",
     "environment.c",
     "threads.c",
 ];

@@ -45,6 +45,13 @@ const INIT: &str = "\
     { FEWBIT_CONV_AXIS_INIT, FEWBIT_CONV_AXIS_INIT, FEWBIT_CONV_AXIS_INIT }, 0, 0, 1, \\
     FEWBIT_LAYOUT_NHWC, FEWBIT_FILTER_OHWI, FEWBIT_WEIGHTS_INIT, \\
     FEWBIT_INPUT_INIT, FEWBIT_BIAS_INIT, FEWBIT_RESIDUAL_INIT, FEWBIT_OUTPUT_INIT, NULL }
+/** A fewbit_pool_desc to fill in: 2-d, NHWC, int8, averages of numbers without padding. */
+#define FEWBIT_POOL_DESC_INIT { sizeof(fewbit_pool_desc), 2, \\
+    { FEWBIT_CONV_AXIS_INIT, FEWBIT_CONV_AXIS_INIT, FEWBIT_CONV_AXIS_INIT }, 1, FEWBIT_LAYOUT_NHWC, FEWBIT_S8, \\
+    0, 0, FEWBIT_AVERAGE_NUMBERS, { 1.0f, 0 }, { 1.0f, 0 } }
+/** A fewbit_binary_desc to fill in: int8, one row of each, in floats, no activation. */
+#define FEWBIT_BINARY_DESC_INIT { sizeof(fewbit_binary_desc), 1, 0, 1, 0, FEWBIT_S8, 0, { 1.0f, 0 }, { 1.0f, 0 }, \\
+    { 1.0f, 0 }, FEWBIT_ACTIVATION_NONE, 0.0f, 0.0f }
 /** A fewbit_linear_batch to fill in. */
 #define FEWBIT_LINEAR_BATCH_INIT { sizeof(fewbit_linear_batch), 0, NULL, 0, 0, NULL, 0, 0, NULL, 0, 0, NULL, 0 }
 /** A fewbit_gemm_desc to fill in: int8 on both sides, sums out. */
@@ -149,6 +156,8 @@ const MODULES: &[&str] = &[
     "batch",
     "gemm",
     "conv",
+    "pool",
+    "codes",
     "packed",
     "describe",
 ];

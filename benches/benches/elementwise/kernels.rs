@@ -1,10 +1,12 @@
 //! Every row of the registry but the products', on contiguous arrays that share a parameter. An op is a
 //! line in [`bench`]; its rows and bytes follow from the registry, and an op without a line is an error.
 
+use crate::codes::{add_fixed, binary_row, maxima, multiply_fixed, sums};
 use criterion::{Criterion, SamplingMode, Throughput};
 use fewbit::kernels::Rows;
 use fewbit::kernels::activate::{self, ActivateArgs, ActivateFn};
 use fewbit::kernels::add::{ADD, AddArgs, AddFn};
+use fewbit::kernels::binary;
 use fewbit::kernels::block::{
     self, GgufDequantizeFn, GgufQuantizeFn, MxDequantizeFn, MxQuantizeFn,
 };
@@ -12,6 +14,7 @@ use fewbit::kernels::convert::{self, ConvertArgs, ConvertFn};
 use fewbit::kernels::dequantize::{self, DequantizeArgs, DequantizeFn};
 use fewbit::kernels::lookup::{LOOKUP, LookupArgs, LookupFn};
 use fewbit::kernels::pack::{self, PackFn};
+use fewbit::kernels::pool;
 use fewbit::kernels::quantize::{self, QuantizeArgs, QuantizeFn};
 use fewbit::kernels::reduce::{
     self, AbsmaxFn, CodeSumsArgs, CodeSumsFn, MinMaxFn, RangesArgs, RangesFn, SumsArgs, SumsFn,
@@ -481,6 +484,18 @@ pub fn bench(c: &mut Criterion) {
     t.table(scale::S32_U8, scale_codes_row(acc, x));
     t.table(ADD, add(x));
     t.table(LOOKUP, lookup(q));
+    t.table(pool::MAX_S8, maxima(q));
+    t.table(pool::MAX_U8, maxima(q));
+    t.table(pool::SUMS_S8, sums(q));
+    t.table(pool::SUMS_U8, sums(q));
+    t.table(binary::ADD_S8, binary_row(q, IntFormat::S8));
+    t.table(binary::ADD_U8, binary_row(q, IntFormat::U8));
+    t.table(binary::MULTIPLY_S8, binary_row(q, IntFormat::S8));
+    t.table(binary::MULTIPLY_U8, binary_row(q, IntFormat::U8));
+    t.table(binary::ADD_FIXED_S8, add_fixed(q));
+    t.table(binary::ADD_FIXED_U8, add_fixed(q));
+    t.table(binary::MULTIPLY_FIXED_S8, multiply_fixed(q));
+    t.table(binary::MULTIPLY_FIXED_U8, multiply_fixed(q));
     for (table, function) in activate::TABLES {
         t.table(table, activation(function, x));
     }

@@ -15,6 +15,8 @@
 #[cfg(test)]
 extern crate std;
 
+mod binary;
+mod concat;
 mod conv;
 pub mod dispatch;
 mod error;
@@ -23,10 +25,13 @@ pub mod memory;
 pub mod observe;
 mod parallel;
 mod plan;
+mod pool;
 #[cfg(feature = "rayon")]
 mod rayon_pool;
 pub mod tensor;
 
+pub use binary::{BinaryDesc, add, add_raw, multiply, multiply_raw};
+pub use concat::{ConcatDesc, Piece, concat, concat_raw};
 pub use conv::{Conv, ConvAxis, ConvDesc, ConvRun, FilterLayout, ImageLayout};
 pub use error::{Error, Result, Status, Value};
 pub use linear::{
@@ -38,6 +43,7 @@ pub use plan::{
     ActivationMode, Bias, Code, DynamicSpec, Input, Output, OutputParams, Residual, View, ViewMut,
     Weights, Workspace, check_params,
 };
+pub use pool::{Average, PoolDesc, average_pool, average_pool_raw, max_pool, max_pool_raw};
 #[cfg(feature = "rayon")]
 pub use rayon_pool::RayonPool;
 

@@ -13,7 +13,8 @@ use crate::version::write_name;
 use core::ffi::{c_char, c_void};
 use fewbit::memory::Allocator;
 use fewbit::{
-    Conv, ConvAxis, ConvDesc, ConvRun, Error, FilterLayout, ImageLayout, OutputParams, Status,
+    Conv, ConvAxis, ConvDesc, ConvRun, Error, FilterLayout, ImageLayout, OutputParams, Result,
+    Status,
 };
 
 /// Images [n][spatial...][channel].
@@ -87,6 +88,38 @@ pub struct fewbit_conv_desc {
     pub allocator: *const fewbit_allocator,
 }
 
+/// The library's axes: the last ones are those given, those before them have one pixel.
+pub(crate) fn axes(spatial: usize, given: &[fewbit_conv_axis; 3]) -> Result<[ConvAxis; 3]> {
+    if spatial == 0 || spatial > 3 {
+        return Err(Error::new(
+            Status::InvalidArgument,
+            "desc.spatial",
+            "is {}, but 1 to 3 spatial axes are possible",
+        )
+        .with(spatial));
+    }
+    let mut axes = [ConvAxis::NONE; 3];
+    for (to, from) in axes.iter_mut().skip(3 - spatial).zip(given) {
+        *to = ConvAxis {
+            size: from.size,
+            kernel: from.kernel,
+            stride: from.stride.max(1),
+            dilation: from.dilation.max(1),
+            pad_begin: from.pad_begin,
+            pad_end: from.pad_end,
+        };
+    }
+    Ok(axes)
+}
+
+pub(crate) fn image_layout(name: &'static str, layout: i32) -> Result<ImageLayout> {
+    match layout {
+        FEWBIT_LAYOUT_NHWC => Ok(ImageLayout::Nhwc),
+        FEWBIT_LAYOUT_NCHW => Ok(ImageLayout::Nchw),
+        other => Err(unknown(name, other)),
+    }
+}
+
 impl fewbit_conv_desc {
     /// The library's axes that are not there.
     pub(crate) fn absent(&self) -> usize {
@@ -98,31 +131,8 @@ impl fewbit_conv_desc {
     /// # Safety
     /// Its arrays can be read as documented.
     pub(crate) unsafe fn read<'a>(&self, with_weights: bool) -> fewbit::Result<ConvDesc<'a>> {
-        if self.spatial == 0 || self.spatial > 3 {
-            return Err(Error::new(
-                Status::InvalidArgument,
-                "desc.spatial",
-                "is {}, but 1 to 3 spatial axes are possible",
-            )
-            .with(self.spatial));
-        }
-        // The last axes are the given ones; those before them have one pixel.
-        let mut axes = [ConvAxis::NONE; 3];
-        for (to, from) in axes.iter_mut().skip(self.absent()).zip(&self.axes) {
-            *to = ConvAxis {
-                size: from.size,
-                kernel: from.kernel,
-                stride: from.stride.max(1),
-                dilation: from.dilation.max(1),
-                pad_begin: from.pad_begin,
-                pad_end: from.pad_end,
-            };
-        }
-        let layout = match self.layout {
-            FEWBIT_LAYOUT_NHWC => ImageLayout::Nhwc,
-            FEWBIT_LAYOUT_NCHW => ImageLayout::Nchw,
-            other => return Err(unknown("desc.layout", other)),
-        };
+        let axes = axes(self.spatial, &self.axes)?;
+        let layout = image_layout("desc.layout", self.layout)?;
         let filter_layout = match self.filter_layout {
             FEWBIT_FILTER_OHWI => FilterLayout::Ohwi,
             FEWBIT_FILTER_OIHW => FilterLayout::Oihw,

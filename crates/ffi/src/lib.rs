@@ -18,6 +18,7 @@ mod arrays;
 mod batch;
 mod block;
 mod boundary;
+mod codes;
 mod conv;
 mod convert;
 mod describe;
@@ -28,6 +29,7 @@ mod observe;
 mod pack;
 mod packed;
 mod plans;
+mod pool;
 mod reduce;
 mod requantize;
 mod status;
@@ -39,6 +41,7 @@ pub use arrays::*;
 pub use batch::*;
 pub use block::*;
 pub use boundary::{fewbit_parallel_for, fewbit_task};
+pub use codes::*;
 pub use conv::*;
 pub use convert::*;
 pub use describe::*;
@@ -57,6 +60,7 @@ pub use plans::{
     FEWBIT_INPUT_DYNAMIC_PER_ROW, FEWBIT_INPUT_DYNAMIC_PER_TENSOR, FEWBIT_INPUT_STATIC,
     fewbit_allocator, fewbit_bias, fewbit_input, fewbit_output, fewbit_weights,
 };
+pub use pool::*;
 pub use reduce::*;
 pub use requantize::*;
 pub use status::{

@@ -7,6 +7,7 @@
 
 pub mod activate;
 pub mod add;
+pub mod binary;
 pub mod block;
 pub mod convert;
 pub mod depthwise;
@@ -16,6 +17,7 @@ pub mod gemm;
 pub mod lookup;
 pub mod pack;
 mod params;
+pub mod pool;
 pub mod quantize;
 mod real;
 pub mod reduce;
@@ -44,6 +46,8 @@ pub fn rows() -> impl Iterator<Item = RowInfo> {
         .chain(activate::rows())
         .chain(add::rows())
         .chain(depthwise::rows())
+        .chain(pool::rows())
+        .chain(binary::rows())
         .chain(gemm::rows())
 }
 

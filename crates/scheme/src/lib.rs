@@ -10,20 +10,29 @@
 extern crate std;
 
 pub mod activation;
+mod arithmetic;
 pub mod block;
 pub mod float16;
 mod format;
 pub mod fp8;
 pub mod pack;
 mod params;
+mod pool;
 mod quantize;
 pub mod real;
 pub mod reduce;
 mod requantize;
 
 pub use activation::Activation;
+pub use arithmetic::{
+    ADD_SHIFT, AddMultipliers, add, add_fixed, multiply, multiply_fixed, multiply_multiplier,
+};
 pub use format::{IntFormat, RealFormat};
 pub use params::{ParamError, ParamSpec, QuantParams, Scheme, SymmetricRange, params_from_range};
+pub use pool::{
+    MAX_AVERAGE, MAX_AVERAGE_CODES, average, average_codes, average_codes_multiplier,
+    average_multiplier,
+};
 pub use quantize::{
     QuantizeMode, Quotient, Rounding, dequantize, dequantize_bf16, dequantize_f16, fake_quantize,
     quantize,

@@ -3,6 +3,7 @@
 //! and the floating-point environment guard. Knows nothing of quantization.
 #![no_std]
 
+mod bytes;
 mod detect;
 pub mod dot;
 mod fpenv;
@@ -12,6 +13,7 @@ mod lanes;
 mod lookup;
 mod pairs;
 
+pub use bytes::{Bytes, MAX_ADDED};
 pub use fpenv::{FpEnv, with_default_env};
 pub use interleave::{
     flip_bytes, interleave_bytes, interleave_bytes_of_2, interleave_widened,

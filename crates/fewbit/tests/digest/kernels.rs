@@ -30,7 +30,11 @@ use fewbit_testkit::{Rng, limited, missing};
 const STRIDES: [(usize, usize); 3] = [(1, 1), (3, 1), (1, 2)];
 
 /// Digests an op with each row that this run may use.
-fn each<F: Copy>(book: &mut Book, table: &'static [Row<F>], digest: impl Fn(F, &mut Digest)) {
+pub(crate) fn each<F: Copy>(
+    book: &mut Book,
+    table: &'static [Row<F>],
+    digest: impl Fn(F, &mut Digest),
+) {
     let op = table.last().unwrap().name.strip_suffix("_scalar").unwrap();
     for row in table {
         let Some(bound) = bind(row, limited()) else {

@@ -4,6 +4,7 @@
 //!
 //! `cargo xtask digest` writes the file.
 
+mod codes;
 mod kernels;
 mod observers;
 mod outputs;
@@ -73,6 +74,7 @@ fn digest() {
     values::enter(&mut book);
     kernels::enter(&mut book);
     weight_blocks::enter(&mut book);
+    codes::enter(&mut book);
     observers::enter(&mut book);
     plans::enter(&mut book);
     outputs::enter(&mut book);

@@ -210,7 +210,7 @@ impl<V: Lanes, P: Source<V>, R: Product> Step for Fixed<V, P, R> {
 }
 
 /// How products are rounded.
-trait Product {
+pub(crate) trait Product {
     /// `acc * multiplier * 2^(shift - 31)`, rounded to i32.
     ///
     /// # Safety
@@ -231,7 +231,7 @@ impl Product for Single {
 
 /// [`FixedRounding::Double`]: a saturating shift to the left, a product rounded upwards at ties, a shift
 /// to the right rounded away from zero at ties.
-struct Double;
+pub(crate) struct Double;
 
 impl Product for Double {
     #[inline(always)]

@@ -4,6 +4,7 @@
 
 mod fixed;
 
+pub(crate) use fixed::{Double, Product};
 pub use fixed::{RequantizeFixedArgs, RequantizeFixedFn, S32_S8_FIXED, S32_U8_FIXED};
 
 use crate::elementwise::{Step, rows};
