@@ -14,6 +14,7 @@ pub mod dequantize;
 mod elementwise;
 pub mod gemm;
 pub mod lookup;
+pub mod norm;
 pub mod pack;
 mod params;
 pub mod quantize;
@@ -23,6 +24,7 @@ pub mod registry;
 pub mod requantize;
 pub mod rescale;
 pub mod scale;
+pub mod softmax;
 
 pub use params::Rows;
 
@@ -43,6 +45,8 @@ pub fn rows() -> impl Iterator<Item = RowInfo> {
         .chain(scale::rows())
         .chain(activate::rows())
         .chain(add::rows())
+        .chain(softmax::rows())
+        .chain(norm::rows())
         .chain(depthwise::rows())
         .chain(gemm::rows())
 }

@@ -232,7 +232,7 @@ unsafe fn magnitude<V: Lanes>(x: V::F32) -> V::F32 {
 }
 
 #[inline(always)]
-unsafe fn minus<V: Lanes>(x: V::F32) -> V::F32 {
+pub(crate) unsafe fn minus<V: Lanes>(x: V::F32) -> V::F32 {
     // SAFETY: by this function's contract.
     unsafe { V::from_bits(V::or_xor(V::splat_i32(0), V::bits(x), V::splat_i32(i32::MIN))) }
 }
@@ -263,7 +263,7 @@ unsafe fn scaled<V: Lanes>(v: V::F32, n: V::I32) -> V::F32 {
 }
 
 #[inline(always)]
-unsafe fn reduced<V: Lanes>(x: V::F32) -> (V::F32, V::F32) {
+pub(crate) unsafe fn reduced<V: Lanes>(x: V::F32) -> (V::F32, V::F32) {
     // SAFETY: by this function's contract.
     unsafe {
         let n = V::round_half_even(V::mul(x, V::splat_f32(LOG2_E)));
@@ -273,7 +273,7 @@ unsafe fn reduced<V: Lanes>(x: V::F32) -> (V::F32, V::F32) {
 }
 
 #[inline(always)]
-unsafe fn expm1<V: Lanes>(r: V::F32) -> V::F32 {
+pub(crate) unsafe fn expm1<V: Lanes>(r: V::F32) -> V::F32 {
     // SAFETY: by this function's contract.
     unsafe {
         let [c0, c1, c2, c3, c4] = EXP;
