@@ -25,6 +25,7 @@ mod parallel;
 mod plan;
 #[cfg(feature = "rayon")]
 mod rayon_pool;
+pub mod rowwise;
 pub mod tensor;
 
 pub use conv::{Conv, ConvAxis, ConvDesc, ConvRun, FilterLayout, ImageLayout};

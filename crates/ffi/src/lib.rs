@@ -29,6 +29,7 @@ mod packed;
 mod plans;
 mod reduce;
 mod requantize;
+mod rowwise;
 mod status;
 mod sums;
 mod tensors;
@@ -56,6 +57,7 @@ pub use plans::{
 };
 pub use reduce::*;
 pub use requantize::*;
+pub use rowwise::*;
 pub use status::{
     FEWBIT_ERROR_BUFFER_TOO_SMALL, FEWBIT_ERROR_INTERNAL, FEWBIT_ERROR_INVALID_ARGUMENT,
     FEWBIT_ERROR_ISA, FEWBIT_ERROR_LIMIT_EXCEEDED, FEWBIT_ERROR_MISALIGNED,

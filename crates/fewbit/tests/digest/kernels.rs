@@ -1,7 +1,7 @@
 //! The digests of the kernel tables: every row that the CPU can run.
 
 use crate::values::{MODES, SCALES, floats, zero_point};
-use crate::{Book, Digest};
+use crate::{Book, Digest, rowwise};
 use fewbit::kernels::Rows;
 use fewbit::kernels::activate::{self, ActivateArgs, ActivateFn};
 use fewbit::kernels::add::{ADD, AddArgs, AddFn};
@@ -30,7 +30,11 @@ use fewbit_testkit::{Rng, limited, missing};
 const STRIDES: [(usize, usize); 3] = [(1, 1), (3, 1), (1, 2)];
 
 /// Digests an op with each row that this run may use.
-fn each<F: Copy>(book: &mut Book, table: &'static [Row<F>], digest: impl Fn(F, &mut Digest)) {
+pub(crate) fn each<F: Copy>(
+    book: &mut Book,
+    table: &'static [Row<F>],
+    digest: impl Fn(F, &mut Digest),
+) {
     let op = table.last().unwrap().name.strip_suffix("_scalar").unwrap();
     for row in table {
         let Some(bound) = bind(row, limited()) else {
@@ -293,6 +297,7 @@ fn digest_sums(book: &mut Book) {
             digest.f32s(&sums);
         }
     });
+    rowwise::enter(book, &x);
     each(book, reduce::ABSMAX, |run, digest| {
         let values = floats(&mut Rng::new(5), 1.0, 500);
         for n in LENGTHS {
