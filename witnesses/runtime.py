@@ -12,7 +12,7 @@ KINDS = {
 }
 
 
-def model(nodes, inputs, constants, outputs):
+def model(nodes, inputs, constants, outputs, opset=21):
     """A session of nodes, as helper.make_node gives them. `inputs` and `constants`: arrays by name, the latter part of
     the model, as weights are (onnxruntime packs them beforehand); `outputs`: types by name. Nodes are not fused, so that
     each computes what its operator is defined as."""
@@ -23,7 +23,7 @@ def model(nodes, inputs, constants, outputs):
         [helper.make_tensor_value_info(name, KINDS[np.dtype(form).name], None) for name, form in outputs.items()],
         [numpy_helper.from_array(x, name) for name, x in constants.items()],
     )
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
@@ -31,9 +31,9 @@ def model(nodes, inputs, constants, outputs):
     return onnxruntime.InferenceSession(made.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
-def run(nodes, inputs, constants, outputs):
+def run(nodes, inputs, constants, outputs, opset=21):
     """The outputs of a model."""
-    return model(nodes, inputs, constants, outputs).run(None, inputs)
+    return model(nodes, inputs, constants, outputs, opset).run(None, inputs)
 
 
 def sums_saturate():

@@ -141,6 +141,7 @@ const MODULES: &[&str] = &[
     "block",
     "tensors",
     "sums",
+    "rowwise",
     "observe",
     "boundary",
     "plans",

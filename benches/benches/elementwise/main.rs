@@ -1,9 +1,11 @@
 //! Ops that work element by element: every row of the registry on arrays (`kernels`), tensors of every
-//! granularity through the Rust API (`tensors`), and what a call of the C ABI costs (`calls`).
+//! granularity (`tensors`) and functions of rows (`rows`) through the Rust API, and what a call of the C ABI costs
+//! (`calls`).
 #![allow(missing_docs, reason = "criterion's macros write undocumented functions")]
 
 mod calls;
 mod kernels;
+mod rows;
 mod tensors;
 
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -19,6 +21,6 @@ fn short() -> Criterion {
 criterion_group!(
     name = benches;
     config = short();
-    targets = kernels::bench, tensors::bench, calls::bench
+    targets = kernels::bench, tensors::bench, rows::bench, calls::bench
 );
 criterion_main!(benches);
