@@ -140,13 +140,13 @@ fn scaled(v: f32, n: i32) -> f32 {
 }
 
 /// `(n, r)` of `x <= 0`.
-pub(crate) fn reduced(x: f32) -> (f32, f32) {
+fn reduced(x: f32) -> (f32, f32) {
     let n = round_half_even(x * LOG2_E);
     (n, fma(n, -LN_2_REST, fma(n, -LN_2, x)))
 }
 
 /// `exp(r) - 1` for a reduced r.
-pub(crate) fn expm1(r: f32) -> f32 {
+fn expm1(r: f32) -> f32 {
     let [c0, c1, c2, c3, c4] = EXP;
     let q = fma(fma(fma(fma(c4, r, c3), r, c2), r, c1), r, c0);
     fma(r * r, q, r)

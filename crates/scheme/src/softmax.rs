@@ -4,15 +4,18 @@
 //! set gives the same bits. A row whose largest number is not finite (it has +infinity, or is -infinity throughout) and a
 //! row with a NaN are NaN throughout, which is what the formula gives. A -infinity beside a finite number is a share of 0.
 //!
-//! The exponential is that of [`crate::activation`], within 1.2 units in the last place down to `exp(-87)`; below it is
-//! 0, so that no number on the way is subnormal: shares below 1.7e-38 are 0.
+//! The exponential has the polynomial of [`crate::activation`] and is within 1.2 units in the last place down to
+//! `exp(-86.9)`; below, where it would soon be subnormal, it is 0, so that no number on the way is: shares below 1.8e-38 are 0.
 
-use crate::activation::{expm1, reduced};
-use crate::real::canonical;
+use crate::activation::{EXP, LN_2, LN_2_REST, LOG2_E};
+use crate::real::{canonical, fma};
 use crate::reduce::{BLOCK, block_sum};
 
-/// `exp(-t)` is 0 for `t` above this, where it would soon be subnormal.
-pub const EXP_END: f32 = 87.0;
+/// Added to a number below 2^22 in magnitude, it rounds it to an integer, ties to even: it is where the last place of an f32 is
+/// 1. The bits of the sum are those of this number plus that integer.
+pub const MAGIC: f32 = 12_582_912.0;
+/// The least power of two that [`exp`] multiplies by; below it is 0.
+pub const EXP_LEAST: i32 = -125;
 
 /// The largest number of a row, +infinity if there is a NaN, and -infinity if there is nothing. (The sign of a zero does not
 /// matter here.)
@@ -23,15 +26,22 @@ pub fn peak(x: &[f32]) -> f32 {
     })
 }
 
-/// `exp(d)` of a number that is not positive; 0 below -[`EXP_END`].
+/// `exp(d)` of a number that is not positive and not NaN: `2^n exp(r)` with `n` the integer nearest to `d / ln 2`, and 0 for `n`
+/// below [`EXP_LEAST`].
 pub fn exp(d: f32) -> f32 {
-    if -d > EXP_END {
+    let t = fma(d, LOG2_E, MAGIC);
+    // Signed, bits order as the numbers do but among negative ones, which are all below.
+    let bits = t.to_bits() as i32;
+    if bits < MAGIC.to_bits() as i32 + EXP_LEAST {
         return 0.0;
     }
-    let (n, r) = reduced(d);
-    // 1 + expm1(r) is within 0.7..1.5 and n at least -126, so that the result is normal: 2^n adds to the exponent.
-    let p = 1.0 + expm1(r);
-    f32::from_bits(p.to_bits().wrapping_add(((n as i32) << 23) as u32))
+    let n = t - MAGIC;
+    let r = fma(n, -LN_2_REST, fma(n, -LN_2, d));
+    let [c0, c1, c2, c3, c4] = EXP;
+    let q = fma(fma(fma(fma(c4, r, c3), r, c2), r, c1), r, c0);
+    // Within 0.7..1.5, so that the result is normal: 2^n adds to the exponent.
+    let p = fma(fma(q, r, 1.0), r, 1.0);
+    f32::from_bits(p.to_bits().wrapping_add((bits << 23) as u32))
 }
 
 /// The sum of `exp(x - peak)`, in the defined shape; `peak` is finite.

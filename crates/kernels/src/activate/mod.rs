@@ -263,7 +263,7 @@ unsafe fn scaled<V: Lanes>(v: V::F32, n: V::I32) -> V::F32 {
 }
 
 #[inline(always)]
-pub(crate) unsafe fn reduced<V: Lanes>(x: V::F32) -> (V::F32, V::F32) {
+unsafe fn reduced<V: Lanes>(x: V::F32) -> (V::F32, V::F32) {
     // SAFETY: by this function's contract.
     unsafe {
         let n = V::round_half_even(V::mul(x, V::splat_f32(LOG2_E)));
@@ -273,7 +273,7 @@ pub(crate) unsafe fn reduced<V: Lanes>(x: V::F32) -> (V::F32, V::F32) {
 }
 
 #[inline(always)]
-pub(crate) unsafe fn expm1<V: Lanes>(r: V::F32) -> V::F32 {
+unsafe fn expm1<V: Lanes>(r: V::F32) -> V::F32 {
     // SAFETY: by this function's contract.
     unsafe {
         let [c0, c1, c2, c3, c4] = EXP;
