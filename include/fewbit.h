@@ -2055,6 +2055,95 @@ fewbit_status fewbit_requantize_fixed(const int32_t *acc,
                                       struct fewbit_error *error);
 
 /**
+ * Softmax along the last axis: y = exp(x - max) / sum exp(x - max) of each row, in f32 inside, the same bits on every CPU
+ * and for any threads. A row with a NaN or +infinity, or of -infinity alone, is NaN; otherwise -infinity becomes 0.
+ *
+ * @param[in] x, x_shape  The tensor, of 1 axis or more; any positive strides.
+ * @param[in] x_dtype  FEWBIT_F32, F16 or BF16; or FEWBIT_S8 or U8, codes that are dequantized.
+ * @param[in] x_params  The codes' scale and zero point; not used for numbers, and may be NULL then.
+ * @param[in] parallel_for  Threads that share out rows of large tensors; NULL: the calling one.
+ * @param[out] y  The result; must not overlap x, but may be x if shapes, strides and the size of elements are the same.
+ * @param[in] y_shape  The same dimensions; elements must not overlap.
+ * @param[in] y_dtype  As x_dtype: numbers rounded once, overflow to infinity; codes quantized as by fewbit_quantize (division,
+ *                     half to even, saturating, NaN gives the zero point).
+ * @param[in] y_params  As x_params. For u8 a scale of 1/256 and zero point 0 is usual.
+ * @param[out] error  May be NULL.
+ * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_INVALID_ARGUMENT, FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP,
+ *         FEWBIT_ERROR_ISA. y is untouched then.
+ */
+fewbit_status fewbit_softmax(const void *x,
+                             const struct fewbit_shape *x_shape,
+                             int32_t x_dtype,
+                             const struct fewbit_quant_params *x_params,
+                             const struct fewbit_parallel_for *parallel_for,
+                             void *y,
+                             const struct fewbit_shape *y_shape,
+                             int32_t y_dtype,
+                             const struct fewbit_quant_params *y_params,
+                             struct fewbit_error *error);
+
+/**
+ * The natural logarithm of softmax along the last axis: y = (x - max) - ln(sum exp(x - max)) of each row. Otherwise as
+ * fewbit_softmax; where that is 0, -infinity or the difference.
+ */
+fewbit_status fewbit_log_softmax(const void *x,
+                                 const struct fewbit_shape *x_shape,
+                                 int32_t x_dtype,
+                                 const struct fewbit_quant_params *x_params,
+                                 const struct fewbit_parallel_for *parallel_for,
+                                 void *y,
+                                 const struct fewbit_shape *y_shape,
+                                 int32_t y_dtype,
+                                 const struct fewbit_quant_params *y_params,
+                                 struct fewbit_error *error);
+
+/**
+ * Layer normalization along the last axis: y = (x - mean) / sqrt(variance + epsilon) * gamma + beta of each row, in f32
+ * inside, the same bits on every CPU and for any threads; the variance is that of the population. A row with a NaN or an
+ * infinity is NaN, and so is one without variance if epsilon is 0.
+ *
+ * @param[in] x, x_shape, x_dtype, x_params, parallel_for  As fewbit_softmax.
+ * @param[in] gamma  A factor for each element of a row, dims[rank - 1] of them; NULL: none.
+ * @param[in] beta  What is then added, likewise; NULL: none.
+ * @param[in] epsilon  Finite, not negative. An f32 whatever the types of the tensors: 1e-12 is not 0.
+ * @param[out] y  As fewbit_softmax; must not overlap gamma and beta.
+ * @param[in] y_shape, y_dtype, y_params  As fewbit_softmax.
+ * @param[out] error  May be NULL.
+ * @return As fewbit_softmax.
+ */
+fewbit_status fewbit_layer_norm(const void *x,
+                                const struct fewbit_shape *x_shape,
+                                int32_t x_dtype,
+                                const struct fewbit_quant_params *x_params,
+                                const float *gamma,
+                                const float *beta,
+                                float epsilon,
+                                const struct fewbit_parallel_for *parallel_for,
+                                void *y,
+                                const struct fewbit_shape *y_shape,
+                                int32_t y_dtype,
+                                const struct fewbit_quant_params *y_params,
+                                struct fewbit_error *error);
+
+/**
+ * Normalization by the root mean square, along the last axis: y = x / sqrt(mean of x^2 + epsilon) * gamma + beta of each
+ * row. Otherwise as fewbit_layer_norm.
+ */
+fewbit_status fewbit_rms_norm(const void *x,
+                              const struct fewbit_shape *x_shape,
+                              int32_t x_dtype,
+                              const struct fewbit_quant_params *x_params,
+                              const float *gamma,
+                              const float *beta,
+                              float epsilon,
+                              const struct fewbit_parallel_for *parallel_for,
+                              void *y,
+                              const struct fewbit_shape *y_shape,
+                              int32_t y_dtype,
+                              const struct fewbit_quant_params *y_params,
+                              struct fewbit_error *error);
+
+/**
  * Starts an observer: nothing seen.
  *
  * @param[out] state  The observer.

@@ -233,6 +233,26 @@ def reduce(name, x):
     return y
 
 
+class Params(ctypes.Structure):
+    _fields_ = [("scale", ctypes.c_float), ("zero_point", ctypes.c_int32)]
+
+
+def rows(name, x, to="float32", x_params=None, y_params=None, gamma=None, beta=None, epsilon=None):
+    """fewbit_softmax, fewbit_log_softmax, fewbit_layer_norm or fewbit_rms_norm along the last axis; an epsilon is given
+    for the latter two. Parameters are those of codes."""
+    types = {**REALS, **DTYPES}
+    x, y, error = np.ascontiguousarray(x), np.zeros(x.shape, to), Error()
+    shape = _shape(x.shape)
+    x_params, y_params = (None if given is None else ctypes.byref(Params(*given)) for given in (x_params, y_params))
+    norm = [] if epsilon is None else [_pointer(gamma), _pointer(beta), ctypes.c_float(epsilon)]
+    status = getattr(_lib, f"fewbit_{name}")(
+        _pointer(x), ctypes.byref(shape), ctypes.c_int32(types[x.dtype.name]), x_params, *norm, None,
+        _pointer(y), ctypes.byref(shape), ctypes.c_int32(types[y.dtype.name]), y_params, ctypes.byref(error),
+    )
+    _check(status, error)
+    return y
+
+
 def bits(x):
     """The bits of numbers, for comparisons that see signs and payloads."""
     x = np.ascontiguousarray(x)

@@ -104,6 +104,7 @@ class Operands:
         self.bias = None if bias is None else np.ascontiguousarray(bias)
         self.x_form, self.y_form = np.dtype(x_form).name, np.dtype(y_form).name
         self.x_params, self.y_params = x_params, y_params
+        self.finish = None  # a function that changes the description, for what else there is
 
     def fill(self, desc, dynamic):
         desc.struct_size = ctypes.sizeof(desc)
@@ -125,6 +126,8 @@ class Operands:
             desc.bias = Bias(_pointer(self.bias), FORMS[self.bias.dtype.name], 0)
         y_params = neutral if self.y_params is None else Params(*self.y_params)
         desc.output = Output(FORMS[self.y_form], 0, y_params, 0.0, 0.0, 0, S8, neutral)
+        if self.finish is not None:
+            self.finish(desc)
         return desc
 
 
@@ -168,15 +171,16 @@ def linear(x, operands, dynamic=PER_TENSOR):
         _lib.fewbit_linear_destroy(handle)
 
 
-def conv(x, operands, strides, pads, dilations, group):
-    """x [N, C, spatial...] under weights [O, C / group, spatial...], as ONNX has them; pads: all begins, then all ends."""
+def conv(x, operands, strides, pads, dilations, group, channels_last=False):
+    """x [N, C, spatial...] under weights [O, C / group, spatial...], as ONNX has them; pads: all begins, then all ends.
+    `channels_last`: the plan's images have them last."""
     spatial, size = x.ndim - 2, x.shape[2:]
     desc = ConvDesc(
         spatial=spatial,
         in_channels=x.shape[1],
         out_channels=operands.w.shape[0],
         groups=group,
-        layout=1,
+        layout=0 if channels_last else 1,
         filter_layout=1,
     )
     for i in range(spatial):
@@ -187,8 +191,9 @@ def conv(x, operands, strides, pads, dilations, group):
     try:
         dims = (ctypes.c_size_t * 3)()
         _check(_lib.fewbit_conv_info(handle, dims, None, None, None, ctypes.c_size_t(0), None, None, None))
-        x, images = np.ascontiguousarray(x), x.shape[0]
-        y = np.zeros((images, operands.w.shape[0], *dims[3 - spatial :]), operands.y_form)
+        images, outputs, size = x.shape[0], operands.w.shape[0], dims[3 - spatial :]
+        x = np.ascontiguousarray(np.moveaxis(x, 1, -1) if channels_last else x)
+        y = np.zeros((images, *size, outputs) if channels_last else (images, outputs, *size), operands.y_form)
         memory = _workspace(_lib.fewbit_conv_workspace, handle, images)
         status = _lib.fewbit_conv_run(
             handle,
@@ -202,7 +207,7 @@ def conv(x, operands, strides, pads, dilations, group):
             ctypes.byref(error),
         )
         _check(status, error)
-        return y
+        return np.moveaxis(y, -1, 1) if channels_last else y
     finally:
         _lib.fewbit_conv_destroy(handle)
 

@@ -11,11 +11,8 @@ KINDS = {
     "uint8": TensorProto.UINT8,
 }
 
-# ONNX's operators, and those that onnxruntime adds, quantized sums and averages among them.
-OPSETS = [helper.make_opsetid("", 21), helper.make_opsetid("com.microsoft", 1)]
 
-
-def model(nodes, inputs, constants, outputs):
+def model(nodes, inputs, constants, outputs, opset=21):
     """A session of nodes, as helper.make_node gives them. `inputs` and `constants`: arrays by name, the latter part of
     the model, as weights are (onnxruntime packs them beforehand); `outputs`: types by name. Nodes are not fused, so that
     each computes what its operator is defined as."""
@@ -26,7 +23,9 @@ def model(nodes, inputs, constants, outputs):
         [helper.make_tensor_value_info(name, KINDS[np.dtype(form).name], None) for name, form in outputs.items()],
         [numpy_helper.from_array(x, name) for name, x in constants.items()],
     )
-    made = helper.make_model(graph, opset_imports=OPSETS, ir_version=10)
+    # ONNX's operators, and those that onnxruntime adds, quantized sums and averages among them.
+    opsets = [helper.make_opsetid("", opset), helper.make_opsetid("com.microsoft", 1)]
+    made = helper.make_model(graph, opset_imports=opsets, ir_version=10)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
@@ -34,9 +33,9 @@ def model(nodes, inputs, constants, outputs):
     return onnxruntime.InferenceSession(made.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
-def run(nodes, inputs, constants, outputs):
+def run(nodes, inputs, constants, outputs, opset=21):
     """The outputs of a model."""
-    return model(nodes, inputs, constants, outputs).run(None, inputs)
+    return model(nodes, inputs, constants, outputs, opset).run(None, inputs)
 
 
 def sums_saturate():

@@ -101,7 +101,7 @@ static const struct part parts[] = {
     {"groups", test_groups},           {"plan-info", test_plan_info},     {"codes", test_codes},
     {"bad-arrays", test_bad_arrays},   {"bad-tensors", test_bad_tensors}, {"bad-plans", test_bad_plans},
     {"bad-codes", test_bad_codes},     {"sentences", test_sentences},     {"allocators", test_allocators},
-    {"environment", test_environment}, {"threads", test_threads},
+    {"environment", test_environment}, {"threads", test_threads},         {"rowwise", test_rowwise},
 };
 
 int main(int argc, char **argv) {

@@ -17,6 +17,7 @@ const SOURCES: &[&str] = &[
     "arrays.c",
     "blocks.c",
     "tensors.c",
+    "rowwise.c",
     "plans.c",
     "epilogues.c",
     "outputs.c",

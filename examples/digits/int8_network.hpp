@@ -33,7 +33,7 @@ struct Format {
     const char *weights;      // as the table shows them
     const char *activations;  // as the table shows them
     int32_t weight_dtype, weight_scheme, granularity;
-    int32_t input_mode;  // FEWBIT_INPUT_STATIC or FEWBIT_INPUT_DYNAMIC_PER_ROW
+    int32_t input_mode;  // FEWBIT_INPUT_STATIC or DYNAMIC_PER_ROW, or FEWBIT_INPUT_CODES: integers from image to logits
     int32_t input_dtype, input_scheme;
 };
 
@@ -44,7 +44,8 @@ public:
                 const std::vector<fewbit_min_max> &ranges, std::size_t images,
                 std::size_t workers)
         : max_images(images) {
-        const bool is_static = format.input_mode == FEWBIT_INPUT_STATIC;
+        const bool is_static = format.input_mode != FEWBIT_INPUT_DYNAMIC_PER_ROW;
+        const bool integers = format.input_mode == FEWBIT_INPUT_CODES;
         std::size_t elements = 0, largest = 1, alignment = 1;
         for (std::size_t i = 0; i < layers.size(); i++) {
             const bool first = i == 0, last = i + 1 == layers.size();
@@ -55,12 +56,15 @@ public:
             fewbit_output output = FEWBIT_OUTPUT_INIT;
             output.activation = layers[i].relu ? FEWBIT_ACTIVATION_RELU : FEWBIT_ACTIVATION_NONE;
             if (is_static) {
-                // Between layers, activations stay codes; the first plan quantizes the image.
+                // Between layers, activations stay codes; the first plan quantizes the image, or gets its codes.
                 if (!first) input.mode = FEWBIT_INPUT_CODES;
                 input.params = params(format, ranges[i]);
+                if (first && integers) image_params = input.params;
                 if (!last) {
                     output.dtype = format.input_dtype;
                     output.params = params(format, ranges[i + 1]);
+                    // Sums to codes by an integer multiplier and a shift, instead of by an f32 product.
+                    if (integers) output.quantization = FEWBIT_OUTPUT_FIXED_POINT;
                 }
             }
             stages.push_back(plan(layers[i], format, input, output));
@@ -78,6 +82,7 @@ public:
             elements = std::max(elements, layers[i].out_elements());
         }
         for (auto &buffer : buffers) buffer.resize(images * elements);  // f32, or codes in its place
+        if (integers) image_codes.resize(images * layers[0].in_elements());
         workspace = Workspace(largest, alignment);
     }
 
@@ -85,6 +90,12 @@ public:
              const fewbit_parallel_for *parallel_for = nullptr) {
         if (count > max_images) throw std::runtime_error("more images than the network was made for");
         const void *x = images;
+        if (!image_codes.empty()) {
+            // The only step from numbers to codes; the last plan's is the only one back.
+            check(fewbit_quantize_f32_s8(images, count * pixels, &image_params, image_codes.data()),
+                  "fewbit_quantize_f32_s8");
+            x = image_codes.data();
+        }
         std::size_t next = 0;
         for (const Stage &stage : stages) {
             void *y = &stage == &stages.back() ? logits : buffers[next].data();
@@ -248,6 +259,8 @@ private:
 
     std::vector<Stage> stages;
     std::vector<float> buffers[2];
+    std::vector<int8_t> image_codes;  // of integers from image to logits
+    fewbit_quant_params image_params{};
     Workspace workspace{1, 1};  // as large as the layer that needs most
     std::size_t max_images, bytes = 0;
     std::set<std::string> names;

@@ -47,6 +47,8 @@ const Format formats[] = {
      FEWBIT_PER_TENSOR, FEWBIT_INPUT_STATIC, FEWBIT_U8, FEWBIT_SCHEME_AFFINE},
     {"u8 affine per channel", "u8 affine static", FEWBIT_U8, FEWBIT_SCHEME_AFFINE,
      FEWBIT_PER_AXIS, FEWBIT_INPUT_STATIC, FEWBIT_U8, FEWBIT_SCHEME_AFFINE},
+    {"s8 symmetric per channel", "s8 affine integers", FEWBIT_S8, FEWBIT_SCHEME_SYMMETRIC,
+     FEWBIT_PER_AXIS, FEWBIT_INPUT_CODES, FEWBIT_S8, FEWBIT_SCHEME_AFFINE},
     {"s8 symmetric per tensor", "s8 symmetric dynamic", FEWBIT_S8, FEWBIT_SCHEME_SYMMETRIC,
      FEWBIT_PER_TENSOR, FEWBIT_INPUT_DYNAMIC_PER_ROW, FEWBIT_S8, FEWBIT_SCHEME_SYMMETRIC},
     {"s8 symmetric per channel", "s8 symmetric dynamic", FEWBIT_S8, FEWBIT_SCHEME_SYMMETRIC,
@@ -244,7 +246,8 @@ int run(const std::string &folder, bool table) {
         std::printf("\n"
                     "speed: times as fast as f32, which is the engine's own loops; less than 1 is slower. One\n"
                     "thread, medians, f32 in turns with each row. static: ranges from calibration, codes from\n"
-                    "layer to layer; dynamic: a range for each image and layer, f32 from layer to layer.\n"
+                    "layer to layer; integers: the same, the image quantized once, sums to codes in fixed point,\n"
+                    "no f32 until the logits; dynamic: a range for each image and layer, f32 from layer to layer.\n"
                     "kernels:");
         for (const std::string &kernel : kernels) std::printf(" %s", kernel.c_str());
         std::printf("\n\nall logits, the same bits on every CPU, instruction set, batch size and thread count:\n");

@@ -148,6 +148,7 @@ const MODULES: &[&str] = &[
     "block",
     "tensors",
     "sums",
+    "rowwise",
     "observe",
     "boundary",
     "plans",

@@ -3,8 +3,8 @@
 use crate::{Outcome, call, lib_build, root, target_dir};
 use std::process::Command;
 
-pub const HELP: &str = "compare libfewbit.so with numpy, ml_dtypes, onnxruntime, onnx and gguf; needs Python 3 with \
-                        venv, and a package index";
+pub const HELP: &str = "compare libfewbit.so with numpy, ml_dtypes, onnxruntime, onnx, gguf and TensorFlow Lite; needs \
+                        Python 3 with venv, and a package index";
 
 pub fn run(arguments: &[String]) -> Outcome {
     if let Some(unknown) = arguments.first() {

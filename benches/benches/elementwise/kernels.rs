@@ -13,6 +13,7 @@ use fewbit::kernels::block::{
 use fewbit::kernels::convert::{self, ConvertArgs, ConvertFn};
 use fewbit::kernels::dequantize::{self, DequantizeArgs, DequantizeFn};
 use fewbit::kernels::lookup::{LOOKUP, LookupArgs, LookupFn};
+use fewbit::kernels::norm::{self, NormalizeArgs, NormalizeFn, SquareSumsArgs, SquareSumsFn};
 use fewbit::kernels::pack::{self, PackFn};
 use fewbit::kernels::pool;
 use fewbit::kernels::quantize::{self, QuantizeArgs, QuantizeFn};
@@ -27,6 +28,7 @@ use fewbit::kernels::rescale::{self, RescaleArgs, RescaleFn};
 use fewbit::kernels::scale::{
     self, ScaleArgs, ScaleBlockArgs, ScaleBlockFn, ScaleCodesArgs, ScaleCodesFn, ScaleFn, Tile,
 };
+use fewbit::kernels::softmax::{self, SoftmaxArgs, SoftmaxFn};
 use fewbit::scheme::block::{BLOCK, gguf::Gguf, mx::Mx};
 use fewbit::scheme::{Activation, FixedMultiplier, FixedRounding, IntFormat, QuantizeMode};
 use fewbit_benches::{Buffer, SCALE, SIZES, Traffic, activations, codes, id, parts};
@@ -278,6 +280,62 @@ fn row_sums(x: &Buffer) -> impl Fn(SumsFn, usize, &mut [u8]) -> usize {
     }
 }
 
+/// Numbers of a row of functions of rows.
+const ROW: usize = 1024;
+
+fn softmax_step(x: &Buffer) -> impl Fn(SoftmaxFn, usize, &mut [u8]) -> usize {
+    move |run, n, dst| {
+        let rows = n / ROW;
+        // Exponentials of what is above the peak are of no use, but cost the same.
+        let (mut peaks, mut sums) = (vec![4.0f32; rows], vec![1e3f32; rows]);
+        let args = SoftmaxArgs {
+            src: x.floats()[..n].as_ptr(),
+            dst: dst[..4 * n].as_mut_ptr().cast(),
+            n: ROW,
+            rows,
+            src_stride: ROW,
+            dst_stride: ROW,
+            peaks: peaks.as_mut_ptr(),
+            sums: sums.as_mut_ptr(),
+        };
+        // SAFETY: rows of numbers, as many results, a peak and a sum of each row.
+        unsafe { run(&args) };
+        4 * n
+    }
+}
+
+fn square_sums(x: &Buffer) -> impl Fn(SquareSumsFn, usize, &mut [u8]) -> usize {
+    move |run, n, dst| {
+        let rows = n / ROW;
+        let (src, sums) = (x.floats()[..n].as_ptr(), dst[..4 * rows].as_mut_ptr().cast());
+        let centers = x.floats().as_ptr();
+        // SAFETY: rows of numbers, a center and a sum of each.
+        unsafe { run(&SquareSumsArgs { src, n: ROW, rows, row_stride: ROW, centers, sums }) };
+        4 * rows
+    }
+}
+
+fn normalize(x: &Buffer) -> impl Fn(NormalizeFn, usize, &mut [u8]) -> usize {
+    move |run, n, dst| {
+        let numbers = x.floats().as_ptr();
+        let args = NormalizeArgs {
+            src: x.floats()[..n].as_ptr(),
+            dst: dst[..4 * n].as_mut_ptr().cast(),
+            n: ROW,
+            rows: n / ROW,
+            src_stride: ROW,
+            dst_stride: ROW,
+            centers: numbers,
+            factors: numbers,
+            gamma: numbers,
+            beta: numbers,
+        };
+        // SAFETY: rows of numbers and as many results; what else is read is shorter.
+        unsafe { run(&args) };
+        4 * n
+    }
+}
+
 fn code_sums(q: &Buffer) -> impl Fn(CodeSumsFn, usize, &mut [u8]) -> usize {
     move |run, n, dst| {
         let side = n.isqrt();
@@ -476,6 +534,13 @@ pub fn bench(c: &mut Criterion) {
     t.table(reduce::COLUMN_RANGES_BF16, ranges(bf16, 2));
     t.table(reduce::ABSMAX, absmax(x));
     t.table(reduce::ROW_SUMS, row_sums(x));
+    t.table(norm::SQUARE_SUMS, square_sums(x));
+    t.table(norm::NORMALIZE, normalize(x));
+    t.table(softmax::PEAKS, softmax_step(x));
+    t.table(softmax::EXPS, softmax_step(x));
+    t.table(softmax::EXP_SUMS, softmax_step(x));
+    t.table(softmax::SOFTMAX, softmax_step(x));
+    t.table(softmax::LOG_SOFTMAX, softmax_step(x));
     t.table(reduce::ROW_SUMS_S8, code_sums(q));
     t.table(reduce::ROW_SUMS_U8, code_sums(q));
     t.table(scale::S32_F32, scale_row(acc, x));

@@ -1,11 +1,12 @@
 //! Ops that work element by element: every row of the registry on arrays (`kernels`), tensors of every
-//! granularity through the Rust API (`tensors`), pooling layers and concatenations (`codes`), and what a call of the C ABI
-//! costs (`calls`).
+//! granularity (`tensors`) and functions of rows (`rows`) through the Rust API, pooling layers and concatenations (`codes`), and
+//! what a call of the C ABI costs (`calls`).
 #![allow(missing_docs, reason = "criterion's macros write undocumented functions")]
 
 mod calls;
 mod codes;
 mod kernels;
+mod rows;
 mod tensors;
 
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -21,6 +22,6 @@ fn short() -> Criterion {
 criterion_group!(
     name = benches;
     config = short();
-    targets = kernels::bench, tensors::bench, codes::layers, calls::bench
+    targets = kernels::bench, tensors::bench, rows::bench, codes::layers, calls::bench
 );
 criterion_main!(benches);

@@ -28,6 +28,7 @@ mod plan;
 mod pool;
 #[cfg(feature = "rayon")]
 mod rayon_pool;
+pub mod rowwise;
 pub mod tensor;
 
 pub use binary::{BinaryDesc, add, add_raw, multiply, multiply_raw};

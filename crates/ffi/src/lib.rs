@@ -32,6 +32,7 @@ mod plans;
 mod pool;
 mod reduce;
 mod requantize;
+mod rowwise;
 mod status;
 mod sums;
 mod tensors;
@@ -63,6 +64,7 @@ pub use plans::{
 pub use pool::*;
 pub use reduce::*;
 pub use requantize::*;
+pub use rowwise::*;
 pub use status::{
     FEWBIT_ERROR_BUFFER_TOO_SMALL, FEWBIT_ERROR_INTERNAL, FEWBIT_ERROR_INVALID_ARGUMENT,
     FEWBIT_ERROR_ISA, FEWBIT_ERROR_LIMIT_EXCEEDED, FEWBIT_ERROR_MISALIGNED,

@@ -15,6 +15,7 @@ pub mod dequantize;
 mod elementwise;
 pub mod gemm;
 pub mod lookup;
+pub mod norm;
 pub mod pack;
 mod params;
 pub mod pool;
@@ -25,6 +26,7 @@ pub mod registry;
 pub mod requantize;
 pub mod rescale;
 pub mod scale;
+pub mod softmax;
 
 pub use params::Rows;
 
@@ -45,6 +47,8 @@ pub fn rows() -> impl Iterator<Item = RowInfo> {
         .chain(scale::rows())
         .chain(activate::rows())
         .chain(add::rows())
+        .chain(softmax::rows())
+        .chain(norm::rows())
         .chain(depthwise::rows())
         .chain(pool::rows())
         .chain(binary::rows())

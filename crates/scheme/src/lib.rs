@@ -15,6 +15,7 @@ pub mod block;
 pub mod float16;
 mod format;
 pub mod fp8;
+pub mod norm;
 pub mod pack;
 mod params;
 mod pool;
@@ -22,6 +23,7 @@ mod quantize;
 pub mod real;
 pub mod reduce;
 mod requantize;
+pub mod softmax;
 
 pub use activation::Activation;
 pub use arithmetic::{

@@ -12,6 +12,7 @@ mod isa;
 mod lanes;
 mod lookup;
 mod pairs;
+mod sqrt;
 
 pub use bytes::{Bytes, MAX_ADDED};
 pub use fpenv::{FpEnv, with_default_env};
@@ -29,3 +30,4 @@ pub use lanes::{HalfLanes, Lanes, Scalar, f32_of_order_key};
 pub use lookup::Avx512Vbmi;
 pub use lookup::Lookup;
 pub use pairs::{MAX_PAIR_CHANNELS, Pairs};
+pub use sqrt::sqrt;

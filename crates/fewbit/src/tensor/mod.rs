@@ -276,7 +276,7 @@ pub fn code_bytes(layout: &Layout, format: IntFormat) -> Option<usize> {
 pub(crate) const PART: usize = 1 << 16;
 
 /// Hands a walk's parts to threads: whole units each, of at least [`PART`] elements.
-fn share<const N: usize>(
+pub(crate) fn share<const N: usize>(
     walk: &Walk<N>,
     unit: usize,
     parallel: &dyn Parallel,

@@ -1,7 +1,7 @@
 //! The digests of the kernel tables: every row that the CPU can run.
 
 use crate::values::{MODES, SCALES, floats, zero_point};
-use crate::{Book, Digest};
+use crate::{Book, Digest, rowwise};
 use fewbit::kernels::Rows;
 use fewbit::kernels::activate::{self, ActivateArgs, ActivateFn};
 use fewbit::kernels::add::{ADD, AddArgs, AddFn};
@@ -297,6 +297,7 @@ fn digest_sums(book: &mut Book) {
             digest.f32s(&sums);
         }
     });
+    rowwise::enter(book, &x);
     each(book, reduce::ABSMAX, |run, digest| {
         let values = floats(&mut Rng::new(5), 1.0, 500);
         for n in LENGTHS {

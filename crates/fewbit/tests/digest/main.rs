@@ -10,6 +10,7 @@ mod observers;
 mod outputs;
 mod plans;
 mod products;
+mod rowwise;
 mod tensors;
 mod values;
 mod weight_blocks;
@@ -80,6 +81,7 @@ fn digest() {
     outputs::enter(&mut book);
     products::enter(&mut book);
     tensors::enter(&mut book);
+    rowwise::tensors(&mut book);
     for row in fewbit::kernels::rows() {
         assert!(book.0.contains_key(row.op), "{} is in no digest: add it to kernels.rs", row.op);
     }

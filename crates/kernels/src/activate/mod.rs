@@ -232,7 +232,7 @@ unsafe fn magnitude<V: Lanes>(x: V::F32) -> V::F32 {
 }
 
 #[inline(always)]
-unsafe fn minus<V: Lanes>(x: V::F32) -> V::F32 {
+pub(crate) unsafe fn minus<V: Lanes>(x: V::F32) -> V::F32 {
     // SAFETY: by this function's contract.
     unsafe { V::from_bits(V::or_xor(V::splat_i32(0), V::bits(x), V::splat_i32(i32::MIN))) }
 }

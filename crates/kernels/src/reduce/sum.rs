@@ -1,10 +1,11 @@
 //! Sums of rows, of numbers and of codes; and the largest magnitude.
 
+use super::block::{Terms, block_sum};
 use crate::elementwise::rows;
 use crate::infos;
 use crate::registry::RowInfo;
 use fewbit_scheme::real;
-use fewbit_scheme::reduce::{BLOCK, LANES};
+use fewbit_scheme::reduce::BLOCK;
 use fewbit_simd::Lanes;
 
 /// The largest magnitude of `n` contiguous numbers, as [`fewbit_scheme::reduce::absmax`] defines it.
@@ -136,7 +137,7 @@ unsafe fn row_sums<V: Lanes>(args: &SumsArgs) {
         while first < n {
             let len = BLOCK.min(n - first);
             // SAFETY: the row's elements, by this function's contract.
-            total += unsafe { block_sum::<V>(src.add(first), len) };
+            total += unsafe { block_sum::<V, _>(&Numbers(src.add(first)), len) };
             first += len;
         }
         // SAFETY: by this function's contract.
@@ -144,57 +145,15 @@ unsafe fn row_sums<V: Lanes>(args: &SumsArgs) {
     }
 }
 
-/// The sum of a block. Its lanes begin as +0 and never become -0, so that adding +0 in place of
-/// elements that are not there changes nothing. Four vectors of lanes at a time, as many as keep an
-/// adder busy, in steps of all lanes: each element is loaded once.
-///
-/// # Safety
-/// Within an entry compiled for `V`; `n <= BLOCK` elements can be read.
-#[inline(always)]
-unsafe fn block_sum<V: Lanes>(src: *const f32, n: usize) -> f32 {
-    const { assert!(LANES.is_multiple_of(4 * V::LANES)) };
-    let mut lanes = [0.0_f32; LANES];
-    let mut lane = 0;
-    while lane < LANES.min(n) {
-        // SAFETY: offsets below `n` are the caller's; `lane + 4 * V::LANES <= LANES`.
-        unsafe {
-            let zero = V::splat_f32(0.0);
-            let (mut a, mut b, mut c, mut d) = (zero, zero, zero, zero);
-            let mut at = lane;
-            while at + 4 * V::LANES <= n {
-                let from = src.add(at);
-                a = V::add(a, V::load_f32(from, V::LANES));
-                b = V::add(b, V::load_f32(from.add(V::LANES), V::LANES));
-                c = V::add(c, V::load_f32(from.add(2 * V::LANES), V::LANES));
-                d = V::add(d, V::load_f32(from.add(3 * V::LANES), V::LANES));
-                at += LANES;
-            }
-            let to = lanes.as_mut_ptr().add(lane);
-            V::store_f32(to, a, V::LANES);
-            V::store_f32(to.add(V::LANES), b, V::LANES);
-            V::store_f32(to.add(2 * V::LANES), c, V::LANES);
-            V::store_f32(to.add(3 * V::LANES), d, V::LANES);
-            let mut i = 0;
-            while at + i < n && i < 4 * V::LANES {
-                let len = V::LANES.min(n - at - i);
-                let so_far = V::load_f32(to.add(i), V::LANES);
-                let more = V::load_f32(src.add(at + i), len);
-                V::store_f32(to.add(i), V::add(so_far, more), V::LANES);
-                i += V::LANES;
-            }
-        }
-        lane += 4 * V::LANES;
+/// Numbers as they are.
+struct Numbers(*const f32);
+
+impl<V: Lanes> Terms<V> for Numbers {
+    #[inline(always)]
+    unsafe fn at(&self, first: usize, n: usize) -> V::F32 {
+        // SAFETY: the terms are the block's elements.
+        unsafe { V::load_f32(self.0.add(first), n) }
     }
-    let mut half = LANES / 2;
-    while half > 0 {
-        let (low, high) = lanes.split_at_mut(half);
-        for (low, high) in low.iter_mut().zip(high) {
-            *low += *high;
-        }
-        half /= 2;
-    }
-    let [sum, ..] = lanes;
-    sum
 }
 
 /// # Safety
