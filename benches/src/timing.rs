@@ -3,7 +3,7 @@
 
 use fewbit::{Parallel, RayonPool, Serial};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Something that computes a case.
 pub trait Runner {
@@ -68,13 +68,15 @@ pub struct Effort {
     pub round: f64,
     /// Nanoseconds of all rounds for one who is so slow that its calls take longer than a round.
     pub most: f64,
+    /// Nanoseconds to wait before each is timed.
+    pub pause: f64,
 }
 
 impl Effort {
     /// For figures that are reported.
-    pub const FULL: Effort = Effort { rounds: 9, round: 8e6, most: 3e9 };
+    pub const FULL: Effort = Effort { rounds: 9, round: 8e6, most: 3e9, pause: 0.0 };
     /// For a look.
-    pub const QUICK: Effort = Effort { rounds: 3, round: 2e6, most: 3e8 };
+    pub const QUICK: Effort = Effort { rounds: 3, round: 2e6, most: 3e8, pause: 0.0 };
 }
 
 /// Median nanoseconds of a call of each, timed in turns. Who is not there has NaN.
@@ -98,6 +100,7 @@ pub fn in_turns(runners: &mut [Option<&mut dyn Runner>], effort: Effort) -> Vec<
     for round in 0..effort.rounds {
         for ((runner, times), (calls, rounds)) in runners.iter_mut().zip(&mut times).zip(&plans) {
             if round < *rounds {
+                std::thread::sleep(Duration::from_secs_f64(effort.pause / 1e9));
                 times.extend(runner.as_mut().map(|runner| runner.time(*calls)));
             }
         }
