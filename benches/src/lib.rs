@@ -20,7 +20,7 @@ mod traffic;
 pub use base::Base;
 pub use buffer::Buffer;
 pub use case::{Case, Kind};
-pub use mode::{Mode, sets, table};
+pub use mode::{Mode, includes, sets, table};
 pub use ours::{Ours, Plan};
 pub use peak::Peak;
 pub use shapes::{Layer, Network, Shape, conv_shapes, linear_shapes, networks as all_networks};

@@ -1,7 +1,7 @@
 //! What a bench was asked for beside criterion's ids, and the tables that it prints.
 
 use crate::{Case, Effort, Kind, Layer, Plan};
-use fewbit::simd::Supported;
+use fewbit::simd::{Isa, Supported};
 use fewbit_testkit::supported_sets;
 use tabled::builder::Builder;
 use tabled::settings::Style;
@@ -87,6 +87,13 @@ pub fn sets() -> Vec<Supported> {
     sets
 }
 
+/// Whether a set, by its name in ids, has an instruction set.
+pub fn includes(set: &str, isa: &str) -> bool {
+    let named = |name: &str| Isa::ALL.into_iter().find(|isa| isa.name() == name);
+    let closure = |name: &str| named(name).map(Isa::closure);
+    set.split('+').filter_map(closure).any(|set| set.iter().any(|has| has.name() == isa))
+}
+
 /// A Markdown table.
 pub fn table<R: IntoIterator<Item = String>>(
     head: &[&str],
@@ -121,6 +128,14 @@ mod tests {
         assert_eq!(lines[0], "| a | b  |");
         assert!(lines[1].chars().all(|c| "|-".contains(c)), "{text}");
         assert_eq!(lines[2], "| 1 | 22 |");
+    }
+
+    #[test]
+    fn names_of_sets_tell_what_they_have() {
+        assert!(includes("avx512_vnni+avx512_vbmi", "avx512_vnni"));
+        assert!(includes("avx512_vnni", "avx2"));
+        assert!(!includes("avx2", "avx512"));
+        assert!(!includes("scalar", "avx2"));
     }
 
     #[test]

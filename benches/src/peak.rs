@@ -23,6 +23,11 @@ const EXACT: [&str; 5] =
     ["vpdpbusd_s8s32", "vpmaddwd_s16s32", "smmla_s8s32", "sdot_s8s32", "smlal_s16s32"];
 
 impl Peak {
+    /// Whether what is measured under this name multiplies int8 exactly.
+    pub fn is_exact(what: &str) -> bool {
+        EXACT.contains(&what)
+    }
+
     /// Those of a set of features.
     pub fn all(supported: Supported) -> Vec<Peak> {
         let mut peaks = arch::peaks();
@@ -55,15 +60,8 @@ impl Peak {
 
     /// The fastest exact way of a set to multiply int8, and its rate now; `None` where no instruction is known.
     pub fn best_int8(supported: Supported) -> Option<(Peak, f64)> {
-        let exact = |peak: &Peak| EXACT.contains(&peak.what);
+        let exact = |peak: &Peak| Peak::is_exact(peak.what);
         let rates = Peak::all(supported).into_iter().filter(exact).map(|peak| (peak, peak.rate()));
-        rates.max_by(|a, b| a.1.total_cmp(&b.1))
-    }
-
-    /// The rate of f32 multiply-adds of a set now.
-    pub fn best_f32(supported: Supported) -> Option<(Peak, f64)> {
-        let real = |peak: &Peak| peak.what == "fma_f32";
-        let rates = Peak::all(supported).into_iter().filter(real).map(|peak| (peak, peak.rate()));
         rates.max_by(|a, b| a.1.total_cmp(&b.1))
     }
 }
