@@ -8,7 +8,7 @@ use fewbit::simd::Supported;
 use fewbit_testkit::{limited, set_name};
 
 /// Portable code is left out of networks whose layers, each once, have more operations than this.
-const PORTABLE: usize = 4_000_000_000;
+const PORTABLE: usize = 10_000_000_000;
 
 /// Whose f32 sums are compared with.
 const F32: &str = "f32 by crate gemm";
@@ -102,7 +102,9 @@ fn sums(network: &Network, kind: Kind, with_portable: bool, effort: Effort) -> V
     sums.push(Sum { name: F32.into(), warm: 0.0, cold: f64::NAN });
     for shape in &network.layers {
         let case = Case::new(shape.layer, kind, false);
-        let mut base = Base::new(&Case::new(shape.layer, Kind::Real, false), &Threads::ONE);
+        let real = Case::new(shape.layer, Kind::Real, false);
+        let mut base = Base::new(&real, &Threads::ONE);
+        real.check(&base.result(), F32);
         let mut ours: Vec<Ours> =
             who.iter().map(|&(set, threads)| Ours::warm(&case, set, threads)).collect();
         if is_large {
