@@ -1,13 +1,30 @@
-//! What the benches share: ids, shapes of real layers, and the corpus.
+//! What the benches share: ids, shapes of real layers with their operands, who computes them, and timing in turns.
 //!
 //! An id is `<op>/<types>/<kernel>/<shape>`, so `cargo bench --bench gemm -- avx2` times the AVX2
 //! kernels, `-- /64Ki` one size and `-- bert` one network's layers. Every row that the CPU can run within `FEWBIT_ISA` is
 //! timed, on one thread, after its result was compared with the portable row's.
 
+mod base;
 mod buffer;
+mod case;
+pub mod choice;
+pub mod memory;
+mod mode;
+pub mod networks;
+mod ours;
+mod peak;
+mod shapes;
+mod timing;
 mod traffic;
 
+pub use base::Base;
 pub use buffer::Buffer;
+pub use case::{Case, Kind};
+pub use mode::{Mode, includes, sets, table};
+pub use ours::{Ours, Plan};
+pub use peak::Peak;
+pub use shapes::{Layer, Network, Shape, conv_shapes, linear_shapes, networks as all_networks};
+pub use timing::{Effort, Runner, Threads, clock, in_turns, median};
 pub use traffic::Traffic;
 
 use fewbit_testkit::{Rng, limited, set_name};
@@ -35,32 +52,6 @@ pub fn machine() -> String {
     let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     let model = model.map_or(std::env::consts::ARCH, |(_, model)| model.trim());
     format!("{model}; instruction sets: {}", set_name(limited().set()))
-}
-
-/// A layer of a file in `shapes/`: a name and numbers.
-pub struct Shape {
-    /// The layer.
-    pub name: &'static str,
-    /// What the file's first line names.
-    pub numbers: Vec<usize>,
-}
-
-/// The shapes of a file: lines of a name and `count` numbers; `#` begins a comment.
-///
-/// # Panics
-/// If a line is anything else.
-pub fn shapes(text: &'static str, count: usize) -> Vec<Shape> {
-    let lines = text.lines().map(|line| line.split('#').next().unwrap_or("").trim());
-    lines
-        .filter(|line| !line.is_empty())
-        .map(|line| {
-            let mut words = line.split_whitespace();
-            let name = words.next().unwrap_or("");
-            let numbers: Vec<usize> = words.map(|word| word.parse().expect(line)).collect();
-            assert_eq!(numbers.len(), count, "{line}");
-            Shape { name, numbers }
-        })
-        .collect()
 }
 
 /// Numbers that [`activations`] draws before it repeats them: too many for a branch predictor.
@@ -92,36 +83,5 @@ mod tests {
         assert_eq!(id("quantize_f32s8", "quantize_f32s8_avx2"), "quantize/f32s8/avx2");
         assert_eq!(id("gemm_s8s32", "gemm_s8s32_6x16x2_avx2"), "gemm/s8s32/6x16x2_avx2");
         assert_eq!(id("min_max_f32", "min_max_f32_neon"), "min_max/f32/neon");
-    }
-
-    #[test]
-    fn files_of_shapes_are_read() {
-        assert!(!shapes(include_str!("../shapes/linear.txt"), 3).is_empty());
-        assert!(!shapes(include_str!("../shapes/conv.txt"), 7).is_empty());
-    }
-
-    /// Convolutions and their multiply-adds, as the networks' authors count them (ResNet-50 4.09, MobileNetV2 0.30,
-    /// YOLOv8n 4.37 thousand million, all but 2 and 1 million of the last linear layers).
-    #[test]
-    fn networks_are_complete() {
-        for (network, convolutions, products) in [
-            ("resnet50", 53, 4_087_136_256),
-            ("mobilenetv2", 52, 299_494_272),
-            ("yolo", 63, 4_371_456_000),
-        ] {
-            let (mut layers, mut sum) = (0, 0);
-            for shape in shapes(include_str!("../shapes/conv.txt"), 7) {
-                let [size, inputs, outputs, kernel, stride, groups, count] = shape.numbers[..]
-                else {
-                    unreachable!()
-                };
-                if shape.name.starts_with(network) {
-                    let side = (size + kernel / 2 * 2 - kernel) / stride + 1;
-                    layers += count;
-                    sum += count * side * side * outputs * (inputs / groups) * kernel * kernel;
-                }
-            }
-            assert_eq!((layers, sum), (convolutions, products), "{network}");
-        }
     }
 }

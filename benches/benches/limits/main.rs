@@ -4,9 +4,10 @@
 #![allow(missing_docs, reason = "criterion's macros write undocumented functions")]
 
 mod memory;
-mod peak;
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use fewbit_benches::Peak;
+use fewbit_testkit::limited;
 use std::time::Duration;
 
 fn short() -> Criterion {
@@ -16,5 +17,14 @@ fn short() -> Criterion {
         .sample_size(20)
 }
 
-criterion_group!(name = benches; config = short(); targets = memory::bench, peak::bench);
+fn peaks(c: &mut Criterion) {
+    for peak in Peak::all(limited()) {
+        let mut group = c.benchmark_group(peak.id());
+        group.throughput(Throughput::Elements(peak.operations() as u64));
+        group.bench_function("registers", |b| b.iter(|| peak.call()));
+        group.finish();
+    }
+}
+
+criterion_group!(name = benches; config = short(); targets = memory::bench, peaks);
 criterion_main!(benches);

@@ -1,7 +1,7 @@
 //! oneDNN through its C interface, of version 2 or 3, loaded at run time: no header and no library is needed to build
 //! this. Weights are reordered once into the layout that oneDNN prefers; that and all creation is not timed.
 
-use crate::case::{Case, Kind, Runner, Shape};
+use fewbit_benches::{Case, Kind, Layer, Runner};
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr::{null, null_mut};
 
@@ -58,7 +58,7 @@ pub struct OneDnn {
 }
 
 impl OneDnn {
-    /// Loads the library of this name or path; one thread.
+    /// Loads the library of this name or path.
     pub fn load(names: &[String]) -> Result<OneDnn, String> {
         let open = |name: &String| {
             let name = CString::new(name.as_str()).ok()?;
@@ -88,11 +88,30 @@ impl OneDnn {
     }
 
     fn symbol(&self, name: &str) -> Handle {
-        let text = CString::new(name).unwrap_or_default();
-        // SAFETY: a loaded library and a name that ends with 0.
-        let function = unsafe { libc::dlsym(self.library, text.as_ptr()) };
+        let function = self.find(name);
         assert!(!function.is_null(), "oneDNN {} lacks {name}", self.version);
         function
+    }
+
+    /// A function of the library or of one that it is linked with; NULL if there is none.
+    fn find(&self, name: &str) -> Handle {
+        let text = CString::new(name).unwrap_or_default();
+        // SAFETY: a loaded library and a name that ends with 0.
+        unsafe { libc::dlsym(self.library, text.as_ptr()) }
+    }
+
+    /// How many threads primitives use that are made and run from now on.
+    pub fn set_threads(&self, count: usize) -> Result<(), String> {
+        let function = self.find("omp_set_num_threads");
+        if function.is_null() {
+            return if count == 1 { Ok(()) } else { Err("its threads are not OpenMP's".into()) };
+        }
+        // SAFETY: OpenMP's function, which takes an int and returns nothing.
+        unsafe {
+            let function: unsafe extern "C" fn(c_int) = std::mem::transmute(function);
+            function(count as c_int);
+        }
+        Ok(())
     }
 
     /// A description of memory: with strides, or in the layout that the library likes best.
@@ -161,9 +180,10 @@ impl OneDnn {
         let out = match case.kind {
             Kind::S32 => S32,
             Kind::U8 => U8,
-            Kind::F32 => F32,
-            Kind::Dynamic => return Err("no dynamic quantization".into()),
+            Kind::F32 | Kind::Real => F32,
+            Kind::Dynamic | Kind::DynamicRow => return Err("no dynamic quantization".into()),
         };
+        let (input, filter) = if case.kind == Kind::Real { (F32, F32) } else { (U8, S8) };
         let mut attributes = null_mut();
         checked!(self, "dnnl_primitive_attr_create", &mut attributes => *mut Handle)?;
         let mut made = Operation {
@@ -172,20 +192,20 @@ impl OneDnn {
             name: String::new(),
             arguments: Vec::new(),
             buffers: Vec::new(),
-            y: case.outputs(),
+            y: case.layer.outputs(),
             kind: case.kind,
         };
-        if case.kind != Kind::S32 {
+        if !matches!(case.kind, Kind::S32 | Kind::Real) {
             self.quantization(case, attributes, &mut made)?;
         }
         let mut description = null_mut();
         let int = |n: usize| n as i64;
-        let (src, weights, plain, dst) = match case.shape {
-            Shape::Linear { m, n, k } => {
+        let (src, weights, plain, dst) = match case.layer {
+            Layer::Linear { m, n, k } => {
                 let (m, n, k) = (int(m), int(n), int(k));
-                let src = self.describe(U8, &[m, k], Some(&[k, 1]))?;
-                let weights = self.describe(S8, &[k, n], None)?;
-                let plain = self.describe(S8, &[k, n], Some(&[1, k]))?;
+                let src = self.describe(input, &[m, k], Some(&[k, 1]))?;
+                let weights = self.describe(filter, &[k, n], None)?;
+                let plain = self.describe(filter, &[k, n], Some(&[1, k]))?;
                 let dst = self.describe(out, &[m, n], Some(&[n, 1]))?;
                 if self.major == 2 {
                     let mut op = Box::new([0u64; 1024]);
@@ -199,13 +219,13 @@ impl OneDnn {
                 }
                 (src, weights, plain, dst)
             }
-            Shape::Conv { size, inputs, outputs, kernel, stride, groups } => {
-                let side = int(case.shape.side());
+            Layer::Conv { size, inputs, outputs, kernel, stride, groups } => {
+                let side = int(case.layer.side());
                 let (size, c, o) = (int(size), int(inputs), int(outputs));
                 let (kernel, g) = (int(kernel), int(groups));
                 let i = c / g;
                 let src = self.describe(
-                    U8,
+                    input,
                     &[1, c, size, size],
                     Some(&[size * size * c, 1, size * c, c]),
                 )?;
@@ -216,17 +236,14 @@ impl OneDnn {
                 )?;
                 // Weights lie as O, height, width, I.
                 let taps = [1, kernel * i, i];
-                let filter = kernel * kernel * i;
+                let each = kernel * kernel * i;
                 let (dims, strides) = if g == 1 {
-                    (vec![o, i, kernel, kernel], [&[filter][..], &taps].concat())
+                    (vec![o, i, kernel, kernel], [&[each][..], &taps].concat())
                 } else {
-                    (
-                        vec![g, o / g, i, kernel, kernel],
-                        [&[o / g * filter, filter][..], &taps].concat(),
-                    )
+                    (vec![g, o / g, i, kernel, kernel], [&[o / g * each, each][..], &taps].concat())
                 };
-                let weights = self.describe(S8, &dims, None)?;
-                let plain = self.describe(S8, &dims, Some(&strides))?;
+                let weights = self.describe(filter, &dims, None)?;
+                let plain = self.describe(filter, &dims, Some(&strides))?;
                 let (steps, pads, none) = ([int(stride); 12], [kernel / 2; 12], [0i64; 12]);
                 if self.major == 2 {
                     let mut op = Box::new([0u64; 1024]);
@@ -256,9 +273,13 @@ impl OneDnn {
         let packed = call!(self, "dnnl_primitive_desc_query_md", description => Handle, QUERY_WEIGHTS => c_int,
             0 => c_int; *const c_void);
         let size = call!(self, "dnnl_memory_desc_get_size", packed => *const c_void; usize);
-        // SAFETY: codes are bytes of any value.
-        let codes = unsafe { std::slice::from_raw_parts(case.w.as_ptr().cast(), case.w.len()) };
-        let from = made.buffer(codes, codes.len());
+        let bytes =
+            |reals: &[f32]| -> Vec<u8> { reals.iter().flat_map(|x| x.to_ne_bytes()).collect() };
+        let from = match case.kind {
+            Kind::Real => bytes(&case.real_weights()),
+            _ => case.weights.iter().map(|&code| code as u8).collect(),
+        };
+        let from = made.buffer(&from, from.len());
         let to = made.buffer(&[], size);
         let (from, to) = (self.memory(plain.get(), from)?, self.memory(packed, to)?);
         let mut reorder = null_mut();
@@ -267,7 +288,8 @@ impl OneDnn {
         let pack = [Argument { number: SRC, memory: from }, Argument { number: DST, memory: to }];
         self.execute(self.primitive(reorder)?, &pack);
 
-        let x = made.buffer(&case.x, case.x.len());
+        let x = if case.kind == Kind::Real { bytes(&case.reals) } else { case.codes.clone() };
+        let x = made.buffer(&x, x.len());
         let x = self.memory(src.get(), x)?;
         let bytes = made.y * if case.kind == Kind::U8 { 1 } else { 4 };
         let y = made.buffer(&[], bytes);
@@ -296,13 +318,12 @@ impl OneDnn {
         attributes: Handle,
         made: &mut Operation<'_>,
     ) -> Result<(), String> {
-        let channels = case.w_scales.len();
-        let (y_scale, y_zero) = case.y_params();
-        let zeros = [(SRC, case.x_zero), (DST, y_zero)];
+        let channels = case.scales.len();
+        let (y_scale, y_zero) = (case.y().scale, case.y().zero_point);
+        let zeros = [(SRC, case.x.zero_point), (DST, y_zero)];
         let zeros = &zeros[..if case.kind == Kind::U8 { 2 } else { 1 }];
         if self.major == 2 {
-            let scales: Vec<f32> =
-                case.w_scales.iter().map(|w| case.x_scale * w / y_scale).collect();
+            let scales: Vec<f32> = case.scales.iter().map(|w| case.x.scale * w / y_scale).collect();
             checked!(self, "dnnl_primitive_attr_set_output_scales", attributes => Handle, channels as i64 => i64,
                 2 => c_int, scales.as_ptr() => *const f32)?;
             for (argument, zero) in zeros {
@@ -311,14 +332,14 @@ impl OneDnn {
             }
             return Ok(());
         }
-        let by_channel = match case.shape {
-            Shape::Linear { .. } => 2,
-            Shape::Conv { groups: 1, .. } => 1,
-            Shape::Conv { .. } => 3,
+        let by_channel = match case.layer {
+            Layer::Linear { .. } => 2,
+            Layer::Conv { groups: 1, .. } => 1,
+            Layer::Conv { .. } => 3,
         };
         let scales = [
-            (SRC, 0, vec![case.x_scale]),
-            (WEIGHTS, by_channel, case.w_scales.clone()),
+            (SRC, 0, vec![case.x.scale]),
+            (WEIGHTS, by_channel, case.scales.clone()),
             (DST, 0, vec![y_scale]),
         ];
         for (argument, mask, values) in &scales[..if case.kind == Kind::U8 { 3 } else { 2 }] {
@@ -398,7 +419,7 @@ impl Operation<'_> {
 
 impl Runner for Operation<'_> {
     fn time(&mut self, calls: usize) -> f64 {
-        crate::case::clock(calls, || self.dnnl.execute(self.primitive, &self.arguments))
+        fewbit_benches::clock(calls, || self.dnnl.execute(self.primitive, &self.arguments))
     }
 
     fn result(&mut self) -> Vec<f64> {

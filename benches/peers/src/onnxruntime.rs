@@ -1,6 +1,6 @@
 //! onnxruntime in a Python process of its own (`ort.py`), which waits while others are timed.
 
-use crate::case::{Case, Kind, Runner, Shape};
+use fewbit_benches::{Case, Kind, Layer, Runner};
 use std::io::{BufRead, BufReader, Read, Result, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
@@ -42,43 +42,47 @@ impl OnnxRuntime {
     }
 
     /// Gives it a case; `None` if it has no such operator.
-    pub fn prepare(&mut self, case: &Case) -> Option<Session<'_>> {
-        let kind = match case.kind {
-            Kind::S32 => "s32",
-            Kind::U8 => "u8",
-            Kind::F32 => "f32",
-            Kind::Dynamic => "dynamic",
+    pub fn prepare(&mut self, case: &Case, threads: usize) -> Option<Session<'_>> {
+        let kind = match (case.kind, case.layer) {
+            (Kind::S32, _) => "s32",
+            (Kind::U8, _) => "u8",
+            (Kind::Real, _) => "real",
+            (Kind::F32, Layer::Linear { .. }) => "f32",
+            (Kind::Dynamic, Layer::Linear { .. }) => "dynamic",
+            _ => return None,
         };
-        let shape = match case.shape {
-            Shape::Linear { m, n, k } => format!("linear {m} {n} {k}"),
-            Shape::Conv { .. } if !matches!(case.kind, Kind::S32 | Kind::U8) => return None,
-            Shape::Conv { size, inputs, outputs, kernel, stride, groups } => {
+        let layer = match case.layer {
+            Layer::Linear { m, n, k } => format!("linear {m} {n} {k}"),
+            Layer::Conv { size, inputs, outputs, kernel, stride, groups } => {
                 format!("conv {size} {inputs} {outputs} {kernel} {stride} {groups}")
             }
         };
-        let (y_scale, y_zero) = case.y_params();
-        let head =
-            format!("case {kind} {shape} {} {} {y_scale} {y_zero}\n", case.x_scale, case.x_zero);
+        let (x, y) = (case.x, case.y());
+        let scales = format!("{} {} {} {}", x.scale, x.zero_point, y.scale, y.zero_point);
+        let head = format!("case {kind} {layer} {threads} {scales}\n");
         let result = self
             .exchange(&head, case)
             .unwrap_or_else(|error| panic!("onnxruntime, {head}: {error}"));
         let numbers = match case.kind {
             Kind::U8 => result.iter().map(|&y| f64::from(y)).collect(),
             Kind::S32 => words(&result).map(|y| f64::from(i32::from_ne_bytes(y))).collect(),
-            Kind::F32 | Kind::Dynamic => {
-                words(&result).map(|y| f64::from(f32::from_ne_bytes(y))).collect()
-            }
+            _ => words(&result).map(|y| f64::from(f32::from_ne_bytes(y))).collect(),
         };
         Some(Session { process: self, result: numbers })
     }
 
     fn exchange(&mut self, head: &str, case: &Case) -> Result<Vec<u8>> {
         self.to.write_all(head.as_bytes())?;
-        let scales: Vec<u8> = case.w_scales.iter().flat_map(|scale| scale.to_ne_bytes()).collect();
-        let weights: Vec<u8> = case.w.iter().map(|&code| code as u8).collect();
-        for bytes in [&case.x, &weights, &scales] {
+        let bytes =
+            |reals: &[f32]| -> Vec<u8> { reals.iter().flat_map(|x| x.to_ne_bytes()).collect() };
+        let x = if case.kind.reads_real() { bytes(&case.reals) } else { case.codes.clone() };
+        let weights = match case.kind {
+            Kind::Real => bytes(&case.real_weights()),
+            _ => case.weights.iter().map(|&code| code as u8).collect(),
+        };
+        for bytes in [x, weights, bytes(&case.scales)] {
             writeln!(self.to, "{}", bytes.len())?;
-            self.to.write_all(bytes)?;
+            self.to.write_all(&bytes)?;
         }
         self.to.flush()?;
         let length = self.line()?.parse().map_err(std::io::Error::other)?;

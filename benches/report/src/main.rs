@@ -4,6 +4,7 @@
 //! fastest `limit/<ratio>/...` of its ratio of reading to writing, at the nearest size.
 
 mod picture;
+mod products;
 mod results;
 mod table;
 

@@ -50,6 +50,11 @@ impl Entry {
         self.op == "limit"
     }
 
+    /// Whether this is a plan or a part of one: those have tables of their own.
+    pub fn is_plan(&self) -> bool {
+        ["linear", "conv"].iter().any(|op| self.op.split('_').next() == Some(op))
+    }
+
     /// Whether this is an op on an array of one of the benches' sizes.
     pub fn is_array(&self) -> bool {
         let sized = SIZES.iter().any(|(name, _)| *name == self.shape);

@@ -1,5 +1,6 @@
 //! The report as Markdown.
 
+use crate::products;
 use crate::results::{Entry, Results, Work, kernel_order};
 use fewbit_benches::machine;
 use std::fmt::Write;
@@ -24,11 +25,12 @@ pub fn report(results: &Results, picture: bool) -> String {
     let choose = |wanted: &dyn Fn(&Entry) -> bool| -> Vec<&Entry> {
         results.entries.iter().filter(|e| wanted(e)).collect()
     };
-    let moved = |e: &Entry| matches!(e.work, Work::Bytes(..)) && !e.is_limit();
+    let moved = |e: &Entry| matches!(e.work, Work::Bytes(..)) && !e.is_limit() && !e.is_plan();
+    text += &products::tables(results);
     text += &by_kernel("Limits, GB/s", &choose(&Entry::is_limit), None);
     text += &list(
         "Rates, billions of operations a second",
-        &choose(&|e| matches!(e.work, Work::Operations(_))),
+        &choose(&|e| matches!(e.work, Work::Operations(_)) && !e.is_plan()),
     );
     text += &by_kernel("Arrays, GB/s", &choose(&Entry::is_array), Some(results));
     text += &by_kernel("Tensors, GB/s", &choose(&|e| moved(e) && !e.is_array()), Some(results));
@@ -127,7 +129,7 @@ fn calls(title: &str, entries: &[&Entry]) -> String {
 }
 
 /// Three digits.
-fn short(value: f64) -> String {
+pub fn short(value: f64) -> String {
     match value {
         v if v >= 100.0 => format!("{v:.0}"),
         v if v >= 10.0 => format!("{v:.1}"),

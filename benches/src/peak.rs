@@ -1,9 +1,8 @@
 //! Rates of arithmetic, from registers: `peak/fma_f32/avx512/registers`. Twelve independent sums hide
 //! the latency of the instruction on the CPUs known, and leave registers for operands.
 
-use criterion::{Criterion, Throughput};
-use fewbit::simd::Isa;
-use fewbit_testkit::limited;
+use crate::timing::{clock, median};
+use fewbit::simd::{Isa, Supported};
 
 /// Independent chains.
 const CHAINS: usize = 12;
@@ -11,11 +10,60 @@ const CHAINS: usize = 12;
 const TURNS: usize = 1000;
 
 /// A rate: what is done, with which instructions, how many operations a chain and turn, and the loop.
-struct Peak {
+#[derive(Clone, Copy, Debug)]
+pub struct Peak {
     what: &'static str,
     isa: Isa,
     operations: usize,
     run: unsafe fn(),
+}
+
+/// Instructions whose sums of products of int8 are exact whatever the operands.
+const EXACT: [&str; 5] =
+    ["vpdpbusd_s8s32", "vpmaddwd_s16s32", "smmla_s8s32", "sdot_s8s32", "smlal_s16s32"];
+
+impl Peak {
+    /// Whether what is measured under this name multiplies int8 exactly.
+    pub fn is_exact(what: &str) -> bool {
+        EXACT.contains(&what)
+    }
+
+    /// Those of a set of features.
+    pub fn all(supported: Supported) -> Vec<Peak> {
+        let mut peaks = arch::peaks();
+        peaks.retain(|peak| supported.has(peak.isa.closure()));
+        peaks
+    }
+
+    /// Its part of an id: `peak/fma_f32/avx512`.
+    pub fn id(&self) -> String {
+        format!("peak/{}/{}", self.what, self.isa.name())
+    }
+
+    /// Operations of a call.
+    pub fn operations(&self) -> usize {
+        self.operations * CHAINS * TURNS
+    }
+
+    /// A call.
+    pub fn call(&self) {
+        // SAFETY: `all` gives those only that the CPU has the features of.
+        unsafe { (self.run)() }
+    }
+
+    /// Billions of operations a second, now: the median of some milliseconds.
+    pub fn rate(&self) -> f64 {
+        let time = || clock(20, || self.call());
+        time();
+        self.operations() as f64 / median((0..25).map(|_| time()).collect())
+    }
+
+    /// The fastest exact way of a set to multiply int8, and its rate now; `None` where no instruction is known.
+    pub fn best_int8(supported: Supported) -> Option<(Peak, f64)> {
+        let exact = |peak: &Peak| Peak::is_exact(peak.what);
+        let rates = Peak::all(supported).into_iter().filter(exact).map(|peak| (peak, peak.rate()));
+        rates.max_by(|a, b| a.1.total_cmp(&b.1))
+    }
 }
 
 /// A loop of `CHAINS` values, each `$next` of itself again and again. `$any` hides a value from the
@@ -148,6 +196,20 @@ mod arch {
                 _mm512_set1_epi8(3),
                 |acc, a| _mm512_add_epi32(*acc, _mm512_madd_epi16(a, a))
             ),
+            // Exact for bounded operands only: where weights are known to be small.
+            peak!(
+                "vpmaddubsw_s8s32",
+                Avx2,
+                2 * 32,
+                "avx2",
+                any_256i,
+                _mm256_set1_epi8(1),
+                _mm256_set1_epi8(3),
+                |acc, a| _mm256_add_epi32(
+                    *acc,
+                    _mm256_madd_epi16(_mm256_maddubs_epi16(a, a), _mm256_set1_epi16(1))
+                )
+            ),
             peak!(
                 "vpmaddwd_s16s32",
                 Avx2,
@@ -185,8 +247,30 @@ mod arch {
         acc
     }
 
+    /// Likewise.
+    #[inline]
+    #[target_feature(enable = "neon,i8mm")]
+    unsafe fn smmla(mut acc: int32x4_t, a: int32x4_t) -> int32x4_t {
+        // SAFETY: registers only.
+        unsafe {
+            asm!("smmla {0:v}.4s, {1:v}.16b, {1:v}.16b", inout(vreg) acc, in(vreg) a,
+                options(nomem, nostack, preserves_flags));
+        }
+        acc
+    }
+
     pub fn peaks() -> Vec<Peak> {
         vec![
+            peak!(
+                "smmla_s8s32",
+                Isa::NeonI8mm,
+                2 * 32,
+                "neon,i8mm",
+                any_s32,
+                vdupq_n_s32(1),
+                vdupq_n_s32(3),
+                |acc, a| smmla(*acc, a)
+            ),
             peak!(
                 "fma_f32",
                 Isa::Neon,
@@ -238,15 +322,17 @@ mod arch {
     }
 }
 
-pub fn bench(c: &mut Criterion) {
-    for peak in arch::peaks() {
-        if !limited().has(peak.isa.closure()) {
-            continue;
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fewbit_testkit::limited;
+
+    #[test]
+    fn rates_are_of_this_world() {
+        for peak in Peak::all(limited()) {
+            let rate = peak.rate();
+            assert!(rate > 0.01 && rate < 1e5, "{}: {rate}", peak.id());
         }
-        let mut group = c.benchmark_group(format!("peak/{}/{}", peak.what, peak.isa.name()));
-        group.throughput(Throughput::Elements((peak.operations * CHAINS * TURNS) as u64));
-        // SAFETY: the CPU has the features.
-        group.bench_function("registers", |b| b.iter(|| unsafe { (peak.run)() }));
-        group.finish();
+        assert!(Peak::all(Supported::SCALAR).is_empty());
     }
 }
