@@ -1,7 +1,7 @@
 //! Convolution: int8 products of the taps under each output pixel with weights packed once.
 //!
 //! A row of the product is an output pixel, its k-values are the taps in the order [kd, kh, kw, input
-//! channel of the group]; they are gathered row by row into the block that the tile reads, so that
+//! channel of the group]; they are copied run by run into the block that the tile reads, so that
 //! no unfolded copy of the input exists. A tap that falls on padding is the input's zero point, the
 //! code of real 0, so borders need no correction.
 
@@ -16,14 +16,18 @@ use fewbit_scheme::Activation;
 use fewbit_simd::Supported;
 use run::Ends;
 use taps::Taps;
-use tiles::fusion;
+use tiles::{Gather, fusion};
+use transposed::{Phases, Repeated};
 
 mod depthwise;
 mod packed;
+mod results;
 mod run;
 mod slices;
 mod taps;
 mod tiles;
+mod transposed;
+mod window;
 
 /// How images lie, without gaps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +45,10 @@ pub enum FilterLayout {
     Ohwi,
     /// `[O, I / groups, kd, kh, kw]`.
     Oihw,
+    /// `[I, kd, kh, kw, O / groups]`.
+    Ihwo,
+    /// `[I, O / groups, kd, kh, kw]`: the usual one of transposed convolutions.
+    Iohw,
 }
 
 /// One spatial axis. An axis that is not there has size 1, kernel 1, stride 1, dilation 1 and no
@@ -114,6 +122,8 @@ pub struct Conv<'w> {
     engine: Engine<'w>,
     /// What multiplies in the engine's place, if the layer is depthwise.
     depthwise: Option<Depthwise>,
+    /// How rows get into the engine's blocks.
+    gather: Gather,
     quantizer: Quantizer,
     /// What quantizes the results, where their parameters are chosen in the run.
     of_results: Option<Quantizer>,
@@ -122,8 +132,10 @@ pub struct Conv<'w> {
     input: Input,
     output: Output,
     residual: Residual,
-    /// Groups as packed: several of the description's, side by side.
+    /// Groups as packed: several of the description's, side by side, for each window.
     groups: usize,
+    /// Windows of a group.
+    phases: usize,
     taps: Taps,
     out_channels: usize,
     /// Elements of an input image.
@@ -159,11 +171,12 @@ impl<'w> Conv<'w> {
         supported: Supported,
         allocator: &Allocator,
     ) -> Result<Conv<'w>> {
-        Conv::build(desc, None, supported, allocator)
+        Conv::build(desc, None, None, supported, allocator)
     }
 
     pub(super) fn build(
         desc: &ConvDesc<'_>,
+        output_padding: Option<[usize; 3]>,
         packed: Option<&'w [u8]>,
         supported: Supported,
         allocator: &Allocator,
@@ -188,21 +201,10 @@ impl<'w> Conv<'w> {
                 .with(groups));
             }
         }
-        let names = ["desc.axes[0]", "desc.axes[1]", "desc.axes[2]"];
-        let mut out_dims = [0; 3];
-        for ((out, axis), name) in out_dims.iter_mut().zip(&axes).zip(names) {
-            *out = axis.output().ok_or(
-                Error::new(
-                    Status::InvalidArgument,
-                    name,
-                    "has {} pixels, {} taps and stride {}: sizes must be positive and the taps fit \
-                     into the padded input",
-                )
-                .with(axis.size)
-                .with(axis.kernel)
-                .with(axis.stride),
-            )?;
-        }
+        let out_dims = match output_padding {
+            Some(padding) => transposed::output_dims(&axes, padding)?,
+            None => output_dims(&axes)?,
+        };
         let group_channels = in_channels / groups;
         let [kd, kh, kw] = axes.map(|axis| axis.kernel);
         let taps = size(&[kd, kh, kw])?;
@@ -219,10 +221,18 @@ impl<'w> Conv<'w> {
         let fused = fusion(groups, columns, tile_columns(usize::MAX, supported)?);
         // Where the kernel of depthwise layers multiplies, each channel is a column of one product.
         let by_channel = desc.layout == ImageLayout::Nhwc
+            && output_padding.is_none()
             && groups > 1
             && in_channels == groups
             && out_channels == groups;
         let fused_channels = size(&[group_channels, fused])?;
+        // A transposed one is `phases` side by side; see transposed.rs.
+        let transposed = match output_padding {
+            Some(_) => Some(Phases::new(&axes)?),
+            None => None,
+        };
+        let phases = transposed.as_ref().map_or(1, |phases| phases.count);
+        let packed_taps = transposed.as_ref().map_or(taps, |phases| phases.most_taps);
         let at = |channel: usize, i: usize| {
             if by_channel {
                 return Some(channel * k + i);
@@ -230,14 +240,24 @@ impl<'w> Conv<'w> {
             let tap = i.checked_div(fused_channels)?;
             let within = i - tap * fused_channels;
             let member = within.checked_div(group_channels)?;
-            let own = channel.checked_div(columns)?.checked_rem(fused)?;
             let input = within - member * group_channels;
-            // k-values are [tap][input]; `Oihw` stores them [input][tap].
-            let stored = match desc.filter_layout {
-                FilterLayout::Ohwi => tap * group_channels + input,
-                FilterLayout::Oihw => input * taps + tap,
+            // Channels are [packed group][phase][group][output].
+            let column = channel.checked_rem(columns)?;
+            let rest = channel.checked_div(columns)?;
+            let (rest, own) = (rest.checked_div(fused)?, rest.checked_rem(fused)?);
+            let group = rest.checked_div(phases)? * fused + own;
+            let tap = match &transposed {
+                Some(phases) => phases.tap(rest.checked_rem(phases.count)?, tap)?,
+                None => tap,
             };
-            (member == own).then_some(channel * k + stored)
+            let (out, input_channel) = (group * columns + column, group * group_channels + input);
+            let stored = match desc.filter_layout {
+                FilterLayout::Ohwi => (out * taps + tap) * group_channels + input,
+                FilterLayout::Oihw => (out * group_channels + input) * taps + tap,
+                FilterLayout::Ihwo => (input_channel * taps + tap) * columns + column,
+                FilterLayout::Iohw => (input_channel * columns + column) * taps + tap,
+            };
+            (member == own).then_some(stored)
         };
         let [sd, sh, sw] = axes.map(|axis| axis.size);
         let [od, oh, ow] = out_dims;
@@ -248,7 +268,8 @@ impl<'w> Conv<'w> {
             (1, (1, out_channels, taps))
         } else {
             let groups = groups.checked_div(fused).unwrap_or(0);
-            (groups, (groups, columns * fused, size(&[taps, fused_channels])?))
+            let parts = size(&[groups, phases])?;
+            (parts, (parts, columns * fused, size(&[packed_taps, fused_channels])?))
         };
         let kernel = Kind::Conv([kd, kh, kw, group_channels]);
         let layout = Layout::new(shape, supported)?;
@@ -280,7 +301,15 @@ impl<'w> Conv<'w> {
                     .with(given)
                     .with(needed));
                 }
-                Engine::new(&operands, at, shape, supported, allocator)?
+                match &transposed {
+                    Some(phases) => {
+                        let (span, phases) = (columns * fused, phases.count);
+                        let repeated = Repeated::new(&operands, span, phases, allocator)?;
+                        let operands = repeated.operands(&operands);
+                        Engine::new(&operands, at, shape, supported, allocator)?
+                    }
+                    None => Engine::new(&operands, at, shape, supported, allocator)?,
+                }
             }
         };
         let geometry = Taps {
@@ -289,6 +318,7 @@ impl<'w> Conv<'w> {
             layout: desc.layout,
             in_channels,
             group_channels: fused_channels,
+            transposed: transposed.is_some(),
         };
         let depthwise = match by_channel {
             true => Some(Depthwise::new(&engine, &geometry, supported, allocator)?),
@@ -298,12 +328,14 @@ impl<'w> Conv<'w> {
             depthwise,
             quantizer: Quantizer::new(desc.input, engine.packed.form, supported)?,
             of_results: Quantizer::of_output(desc.output, supported)?,
+            gather: Gather::new(&engine, supported)?,
             engine,
             kernel,
             input: desc.input,
             output: desc.output,
             residual: desc.residual,
             groups,
+            phases,
             taps: geometry,
             out_channels,
             image,
@@ -338,4 +370,24 @@ impl<'w> Conv<'w> {
     pub fn image_elements(&self) -> (usize, usize) {
         (self.image, self.pixels * self.out_channels)
     }
+}
+
+/// The output's sizes.
+fn output_dims(axes: &[ConvAxis; 3]) -> Result<[usize; 3]> {
+    let names = ["desc.axes[0]", "desc.axes[1]", "desc.axes[2]"];
+    let mut out_dims = [0; 3];
+    for ((out, axis), name) in out_dims.iter_mut().zip(axes).zip(names) {
+        *out = axis.output().ok_or(
+            Error::new(
+                Status::InvalidArgument,
+                name,
+                "has {} pixels, {} taps and stride {}: sizes must be positive and the taps fit \
+                 into the padded input",
+            )
+            .with(axis.size)
+            .with(axis.kernel)
+            .with(axis.stride),
+        )?;
+    }
+    Ok(out_dims)
 }

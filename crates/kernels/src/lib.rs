@@ -12,6 +12,7 @@ pub mod convert;
 pub mod depthwise;
 pub mod dequantize;
 mod elementwise;
+pub mod gather;
 pub mod gemm;
 pub mod lookup;
 pub mod pack;
@@ -44,6 +45,7 @@ pub fn rows() -> impl Iterator<Item = RowInfo> {
         .chain(activate::rows())
         .chain(add::rows())
         .chain(depthwise::rows())
+        .chain(gather::rows())
         .chain(gemm::rows())
 }
 

@@ -11,6 +11,7 @@ mod isa;
 mod lanes;
 mod lookup;
 mod pairs;
+mod transpose;
 
 pub use fpenv::{FpEnv, with_default_env};
 pub use interleave::{interleave_bytes, interleave_widened, opaque, prefetch};
@@ -24,3 +25,4 @@ pub use lanes::{HalfLanes, Lanes, Scalar, f32_of_order_key};
 pub use lookup::Avx512Vbmi;
 pub use lookup::Lookup;
 pub use pairs::{MAX_PAIR_CHANNELS, Pairs};
+pub use transpose::transpose;

@@ -17,7 +17,7 @@ pub(super) struct Ends {
     pub y: *mut u8,
     pub scales: *const f32,
     pub zero_points: *const i32,
-    /// For each worker: `most_blocks` packed blocks, `block` bytes apart, and a gathered row.
+    /// For each worker: `most_blocks` blocks of rows, `block` bytes apart, and the rest of its memory.
     pub blocks: *mut u8,
     pub rows: *mut u8,
     pub block: usize,
@@ -56,15 +56,15 @@ impl Conv<'_> {
         let dynamic = if self.quantizer.is_dynamic() { images } else { 0 };
         let block = match self.depthwise {
             Some(_) => 0,
-            None => self.engine.block_size().next_multiple_of(ALIGNMENT),
+            None => self.block_bytes().map_err(|_| overflow)?.next_multiple_of(ALIGNMENT),
         };
-        let most_blocks = most_blocks(block_count(self.pixels, self.engine.packed.mr), block);
+        let most_blocks =
+            most_blocks(block_count(self.most_pixels(), self.engine.packed.mr), block);
         let workers = workers.max(1);
         let blocks = size(&[block, most_blocks, workers]).map_err(|_| overflow)?;
-        let packed = &self.engine.packed;
         let rows = match &self.depthwise {
             Some(depthwise) => size(&[depthwise.memory()?, workers]),
-            None => size(&[packed.k, packed.mr, workers]),
+            None => self.memory_bytes(most_blocks).and_then(|bytes| size(&[bytes, workers])),
         };
         let rows = rows.map_err(|_| overflow)?;
         let results = match self.of_results {

@@ -234,6 +234,38 @@ impl<'w> Engine<'w> {
         block
     }
 
+    /// A block of `1..=mr` rows whose first `k` codes lie in the packed form at `lhs`, the last group filled; rows and
+    /// groups are as far apart as the strides say. Weights behind the first k are all their zero points, and take no part.
+    /// `sum` tells the sum of a row's codes, in the packed form.
+    pub(crate) fn placed(
+        &self,
+        lhs: *const u8,
+        (row_stride, group_stride): (usize, usize),
+        (rows, k): (usize, usize),
+        (zero_point, scale): (i32, f32),
+        sum: impl Fn(usize) -> i32,
+    ) -> Block {
+        let packed = &self.packed;
+        let zero = zero_point + code_shift_lhs(self.lhs_unsigned, packed.form) - packed.shared_zero;
+        let mut block = Block {
+            lhs,
+            row_stride,
+            group_stride,
+            k_groups: k.div_ceil(packed.form.kr().max(1)),
+            rows,
+            has_zero: zero != 0,
+            zero: [zero; MAX_MR],
+            scale: [scale; MAX_MR],
+            ..Block::EMPTY
+        };
+        if packed.has_zero {
+            for (r, slot) in block.sum.iter_mut().enumerate().take(rows) {
+                *slot = sum(r);
+            }
+        }
+        block
+    }
+
     /// Whether rows can be multiplied where they are: the tile reads such codes.
     pub(crate) fn is_direct(&self) -> bool {
         // Sums of blocks have their place behind packed rows.
