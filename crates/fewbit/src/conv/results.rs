@@ -75,14 +75,24 @@ impl Conv<'_> {
             for pixel in 0..pixels {
                 let first = at + window.output(place) * pixel_stride + channel * channel_stride;
                 let (there, here) = (all.add(first), own.add(pixel * nr));
+                place = window.next(place);
+                if !planes {
+                    // Neighbours on both sides, as bytes: they need not be aligned.
+                    let bytes = columns * size_of::<T>();
+                    let (there, here) = (there.cast::<u8>(), here.cast::<u8>());
+                    match BACK {
+                        true => here.copy_from_nonoverlapping(there, bytes),
+                        false => there.copy_from_nonoverlapping(here, bytes),
+                    }
+                    continue;
+                }
                 for c in 0..columns {
-                    let (there, here) = (there.add(c * channel_stride), here.add(c));
+                    let (there, here) = (there.add(c * self.pixels), here.add(c));
                     match BACK {
                         true => here.write_unaligned(there.read_unaligned()),
                         false => there.write_unaligned(here.read_unaligned()),
                     }
                 }
-                place = window.next(place);
             }
         }
     }

@@ -300,6 +300,14 @@ impl Conv<'_> {
     ) -> Block {
         let (form, unsigned) = (self.engine.packed.form, self.engine.is_unsigned());
         let k = window.taps() * source.channels;
+        // Where padding is 0, lines of taps that are on padding for all of the pixels need no multiplying.
+        let line = window.lines[2].taps * source.channels;
+        let is_zero = params.0 + code_shift_lhs(unsigned, form) == 0;
+        let lines = match is_zero && line.is_multiple_of(form.kr().max(1)) {
+            true => window.lines_inside(*place, rows),
+            false => 0..window.lines[0].taps * window.lines[1].taps,
+        };
+        let used = lines.start * line..lines.end * line;
         let interleaved = form == LhsForm::S8x8;
         let row_stride = if interleaved { k } else { self.gather.row_stride };
         let target = if interleaved { copies } else { to };
@@ -320,7 +328,7 @@ impl Conv<'_> {
                 *place = window.place(pixel + rows);
             } else {
                 for r in 0..rows {
-                    window.row(source, *place, r * row_stride, runs);
+                    window.row(source, *place, &lines, r * row_stride, runs);
                     *place = window.next(*place);
                 }
             }
@@ -337,14 +345,16 @@ impl Conv<'_> {
                 to: target,
                 mask: self.gather.mask,
             });
-            let row = |r: usize| target.cast_const().wrapping_add(r * row_stride);
+            let begin = used.start * self.gather.bytes;
+            let row = |r: usize| target.cast_const().wrapping_add(r * row_stride + begin);
+            let n = used.len();
             if interleaved {
-                pack_lhs(row, rows, k, unsigned, form, to);
-                let sum = |r: usize| sum_lhs(row(r), k, unsigned, form);
-                return self.engine.placed(to, (group, rows * group), (rows, k), params, sum);
+                pack_lhs(row, rows, n, unsigned, form, to);
+                let sum = |r: usize| sum_lhs(row(r), n, unsigned, form);
+                return self.engine.placed(to, (group, rows * group), (rows, used), params, sum);
             }
-            let sum = |r: usize| sum_packed(row(r), k, form);
-            self.engine.placed(to, (row_stride, group), (rows, k), params, sum)
+            let sum = |r: usize| sum_packed(row(r), n, form);
+            self.engine.placed(row(0), (row_stride, group), (rows, used), params, sum)
         }
     }
 }

@@ -6,6 +6,7 @@
 //! depend on `(o + pad) % stride` only, its phase, and each of them has its own: no product with a zero between pixels is made.
 
 use super::taps::Taps;
+use core::ops::Range;
 use fewbit_kernels::gather::Run;
 
 /// One axis of a window.
@@ -227,7 +228,29 @@ impl Window {
         rows.min(height.size).saturating_mul(width.size)
     }
 
-    /// Adds the runs of an output pixel's row, which begins `to` bytes from where places are counted.
+    /// The lines of taps, of all planes one behind the other, among which are those that `rows` output pixels from a place on
+    /// have within the input.
+    pub(super) fn lines_inside(&self, place: [usize; 3], rows: usize) -> Range<usize> {
+        let [depth, height, _] = &self.lines;
+        let (mut first, mut end) = (usize::MAX, 0);
+        let mut place = place;
+        for r in 0..rows {
+            // Pixels of a line have the same ones.
+            if r == 0 || place[2] == 0 {
+                let (_, d_begin, d_end) = depth.inside(place[0]);
+                let (_, h_begin, h_end) = height.inside(place[1]);
+                if d_begin < d_end && h_begin < h_end {
+                    first = first.min(d_begin * height.taps + h_begin);
+                    end = end.max((d_end - 1) * height.taps + h_end);
+                }
+            }
+            place = self.next(place);
+        }
+        first.min(end)..end
+    }
+
+    /// Adds the runs of some lines of an output pixel's row, which begins `to` bytes from where places are counted. The
+    /// other lines are on padding.
     ///
     /// # Safety
     /// There is room for [`runs`](Window::runs) more; the place is one of the window.
@@ -235,6 +258,7 @@ impl Window {
         &self,
         source: &Source,
         place: [usize; 3],
+        lines: &Range<usize>,
         to: usize,
         runs: &mut Runs,
     ) {
@@ -250,12 +274,19 @@ impl Window {
         let between = height.dilation * width.size * pixel_stride;
         for kd in 0..depth.taps {
             let to = to + kd * height.taps * line * bytes;
+            let clip = |kh: usize| {
+                (kd * height.taps + kh)
+                    .clamp(lines.start, lines.end.max(lines.start))
+                    .saturating_sub(kd * height.taps)
+                    .min(height.taps)
+            };
             // Taps kw of the lines kh, which are at `from`; on padding, they all are.
             let add = |runs: &mut Runs,
                        kh: (usize, usize),
                        kw: (usize, usize),
                        from,
                        from_stride| {
+                let kh = (clip(kh.0), clip(kh.1));
                 let (count, len) = (kh.1 - kh.0, (kw.1 - kw.0) * channels);
                 let to = to + (kh.0 * line + kw.0 * channels) * bytes;
                 // SAFETY: two for lines on padding, and for the others three, or one a tap.

@@ -34,6 +34,8 @@ pub(crate) struct Block {
     pub(super) lhs: *const u8,
     pub(super) row_stride: usize,
     pub(super) group_stride: usize,
+    /// Groups of a panel before those that these rows meet.
+    k_first: usize,
     pub(super) k_groups: usize,
     pub(super) k_rest: usize,
     pub(super) rows: usize,
@@ -53,6 +55,7 @@ impl Block {
         lhs: null(),
         row_stride: 0,
         group_stride: 0,
+        k_first: 0,
         k_groups: 0,
         k_rest: 0,
         rows: 0,
@@ -234,14 +237,15 @@ impl<'w> Engine<'w> {
         block
     }
 
-    /// A block of `1..=mr` rows whose first `k` codes lie in the packed form at `lhs`, the last group filled; rows and
-    /// groups are as far apart as the strides say. Weights behind the first k are all their zero points, and take no part.
-    /// `sum` tells the sum of a row's codes, in the packed form.
+    /// A block of `1..=mr` rows of which the codes of `k` lie in the packed form at `lhs`, the last group filled; rows and
+    /// groups are as far apart as the strides say. What is not in `k`, which begins with a group, takes no part: there all
+    /// codes of these rows are 0 in the packed form, or all weights their zero points. `sum` tells the sum of a row's
+    /// codes, in the packed form.
     pub(crate) fn placed(
         &self,
         lhs: *const u8,
         (row_stride, group_stride): (usize, usize),
-        (rows, k): (usize, usize),
+        (rows, k): (usize, Range<usize>),
         (zero_point, scale): (i32, f32),
         sum: impl Fn(usize) -> i32,
     ) -> Block {
@@ -251,7 +255,8 @@ impl<'w> Engine<'w> {
             lhs,
             row_stride,
             group_stride,
-            k_groups: k.div_ceil(packed.form.kr().max(1)),
+            k_first: k.start / packed.form.kr().max(1),
+            k_groups: k.len().div_ceil(packed.form.kr().max(1)),
             rows,
             has_zero: zero != 0,
             zero: [zero; MAX_MR],
@@ -306,6 +311,7 @@ impl<'w> Engine<'w> {
             let whole = end - column == nr && dst.column_stride == 1;
             let direct = whole && self.epilogue.is_identity();
             let rhs = packed.panel(group, panel);
+            let group_bytes = nr * packed.form.kr();
             for (b, block) in blocks.iter().enumerate() {
                 // SAFETY: the block's rows are there; the panel exists, with nr
                 // columns; `sums` holds the largest tile, and `to` the results by this function's contract.
@@ -315,7 +321,7 @@ impl<'w> Engine<'w> {
                         lhs: block.lhs,
                         lhs_row_stride: block.row_stride,
                         lhs_group_stride: block.group_stride,
-                        rhs: rhs.codes,
+                        rhs: rhs.codes.wrapping_add(block.k_first * group_bytes),
                         k_groups: block.k_groups,
                         k_rest: block.k_rest,
                         rows: block.rows,
