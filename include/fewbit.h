@@ -412,6 +412,14 @@
  * parameters, which are not used; padding does not count.
  */
 #define FEWBIT_AVERAGE_CODES 1
+ * Weights [in_channel][kernel...][out_channel / groups].
+ */
+#define FEWBIT_FILTER_IHWO 2
+
+/**
+ * Weights [in_channel][out_channel / groups][kernel...]: the usual one of transposed convolutions.
+ */
+#define FEWBIT_FILTER_IOHW 3
 
 /**
  * The input is codes whose parameters come with the run: what fewbit_gemm_describe tells. No description takes it.
@@ -1241,7 +1249,7 @@ typedef struct fewbit_conv_desc {
    */
   int32_t layout;
   /**
-   * FEWBIT_FILTER_OHWI or FEWBIT_FILTER_OIHW, without gaps.
+   * A FEWBIT_FILTER_ constant: how weights lie, without gaps.
    */
   int32_t filter_layout;
   /**
@@ -2620,6 +2628,25 @@ fewbit_status fewbit_conv_create(const struct fewbit_conv_desc *desc,
                                  struct fewbit_error *error);
 
 /**
+ * As fewbit_conv_create for a transposed convolution (ONNX's ConvTranspose, PyTorch's ConvTranspose2d): along each axis,
+ * input pixel i and tap k meet at output pixel i * stride + k * dilation - pad_begin, and there their products
+ * (x - zx) * (w - zw) are added; an output pixel that nothing meets is the bias. Strides, dilations and padding are
+ * those of the output, whose pixels along an axis are (size - 1) * stride + dilation * (kernel - 1) + output_padding + 1 -
+ * pad_begin - pad_end. The usual layout of weights is FEWBIT_FILTER_IOHW. Packed weights cannot be saved.
+ *
+ * @param[in] desc  The convolution.
+ * @param[in] output_padding  For each spatial axis, how many output pixels more than the taps reach, less than the stride
+ *                            or less than the dilation. NULL: none.
+ * @param[out] conv  The plan; destroy it with fewbit_conv_destroy. Untouched on error.
+ * @param[out] error  May be NULL.
+ * @return As fewbit_conv_create.
+ */
+fewbit_status fewbit_conv_create_transposed(const struct fewbit_conv_desc *desc,
+                                            const size_t *output_padding,
+                                            struct fewbit_conv **conv,
+                                            struct fewbit_error *error);
+
+/**
  * Destroys a plan; NULL does nothing. No run of it may be in progress.
  */
 void fewbit_conv_destroy(struct fewbit_conv *conv);
@@ -2907,7 +2934,8 @@ fewbit_status fewbit_linear_create_packed(const struct fewbit_linear_desc *desc,
  *
  * @param[out] size  Bytes that fewbit_conv_save_packed writes.
  * @param[out] error  May be NULL.
- * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_ISA.
+ * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_UNSUPPORTED (a transposed convolution),
+ *         FEWBIT_ERROR_ISA.
  */
 fewbit_status fewbit_conv_packed_size(const struct fewbit_conv *conv, size_t *size, struct fewbit_error *error);
 

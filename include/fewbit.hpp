@@ -484,6 +484,17 @@ public:
         return made;
     }
 
+    /** fewbit_conv_create_transposed; output_padding may be nullptr. Empty on failure, the reason in `error`. */
+    static Conv create_transposed(const fewbit_conv_desc &desc, const std::size_t *output_padding = nullptr,
+                                  fewbit_error *error = nullptr) noexcept {
+        Conv made;
+        fewbit_conv *plan = nullptr;
+        if (fewbit_conv_create_transposed(&desc, output_padding, &plan, error) == FEWBIT_OK) {
+            made.handle_.reset(plan);
+        }
+        return made;
+    }
+
     /** fewbit_conv_create_packed: `packed` must outlive the plan. Empty on failure, the reason in `error`. */
     static Conv create_packed(const fewbit_conv_desc &desc, const void *packed, std::size_t packed_size,
                          fewbit_error *error = nullptr) noexcept {

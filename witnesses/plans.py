@@ -171,27 +171,37 @@ def linear(x, operands, dynamic=PER_TENSOR):
         _lib.fewbit_linear_destroy(handle)
 
 
-def conv(x, operands, strides, pads, dilations, group, channels_last=False):
-    """x [N, C, spatial...] under weights [O, C / group, spatial...], as ONNX has them; pads: all begins, then all ends.
-    `channels_last`: the plan's images have them last."""
+def conv(x, operands, strides, pads, dilations, group, output_padding=None, channels_last=False):
+    """x [N, C, spatial...] under weights [O, C / group, spatial...], as ONNX has them; pads: all begins, then all ends. With an
+    output padding the convolution is transposed, and weights are [C, O / group, spatial...]. `channels_last`: the plan's images
+    have them last."""
     spatial, size = x.ndim - 2, x.shape[2:]
+    transposed = output_padding is not None
+    outputs = operands.w.shape[1] * group if transposed else operands.w.shape[0]
     desc = ConvDesc(
         spatial=spatial,
         in_channels=x.shape[1],
-        out_channels=operands.w.shape[0],
+        out_channels=outputs,
         groups=group,
         layout=0 if channels_last else 1,
-        filter_layout=1,
+        filter_layout=3 if transposed else 1,
     )
     for i in range(spatial):
         desc.axes[i] = Axis(size[i], operands.w.shape[2 + i], strides[i], dilations[i], pads[i], pads[spatial + i])
     operands.fill(desc, PER_TENSOR)
     handle, error = ctypes.c_void_p(), Error()
-    _check(_lib.fewbit_conv_create(ctypes.byref(desc), ctypes.byref(handle), ctypes.byref(error)), error)
+    if transposed:
+        padding = (ctypes.c_size_t * spatial)(*output_padding)
+        status = _lib.fewbit_conv_create_transposed(
+            ctypes.byref(desc), padding, ctypes.byref(handle), ctypes.byref(error)
+        )
+    else:
+        status = _lib.fewbit_conv_create(ctypes.byref(desc), ctypes.byref(handle), ctypes.byref(error))
+    _check(status, error)
     try:
         dims = (ctypes.c_size_t * 3)()
         _check(_lib.fewbit_conv_info(handle, dims, None, None, None, ctypes.c_size_t(0), None, None, None))
-        images, outputs, size = x.shape[0], operands.w.shape[0], dims[3 - spatial :]
+        images, size = x.shape[0], dims[3 - spatial :]
         x = np.ascontiguousarray(np.moveaxis(x, 1, -1) if channels_last else x)
         y = np.zeros((images, *size, outputs) if channels_last else (images, outputs, *size), operands.y_form)
         memory = _workspace(_lib.fewbit_conv_workspace, handle, images)

@@ -189,7 +189,7 @@ def test_conv(form, per_channel, capsys):
             # Images and filters of TensorFlow Lite have channels last; the tests' own have them in front.
             operands = layer.operands(np.ascontiguousarray(w.transpose(0, 3, 1, 2)), form == "uint8")
             channels_last = case % 2 == 0
-            got = plans.conv(x.transpose(0, 3, 1, 2), operands, strides, pads, dilations, 1, channels_last)
+            got = plans.conv(x.transpose(0, 3, 1, 2), operands, strides, pads, dilations, 1, channels_last=channels_last)
             counted.add(got.transpose(0, 2, 3, 1), want, (SEED, case, size, kernel, strides, dilations, fill, activation))
 
 
@@ -210,5 +210,5 @@ def test_depthwise_conv(form, per_channel, capsys):
             want = model.run(*options, x)
             operands = layer.operands(np.ascontiguousarray(w.transpose(3, 0, 1, 2)), form == "uint8")
             channels_last = case % 2 == 0
-            got = plans.conv(x.transpose(0, 3, 1, 2), operands, strides, pads, dilations, inputs, channels_last)
+            got = plans.conv(x.transpose(0, 3, 1, 2), operands, strides, pads, dilations, inputs, channels_last=channels_last)
             counted.add(got.transpose(0, 2, 3, 1), want, (SEED, case, size, kernel, strides, dilations, fill, activation))

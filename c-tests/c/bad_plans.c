@@ -156,6 +156,12 @@ static void test_conv_descriptions(void) {
     NULL_EXPLAINED(fewbit_conv_create, conv, (&desc, NULL, &err));
     NULL_ACCEPTED(fewbit_conv_create, error, (&desc, &out.conv, NULL));
     fewbit_conv_destroy(out.conv);
+    NULL_EXPLAINED(fewbit_conv_create_transposed, desc, (NULL, NULL, &out.conv, &err));
+    NULL_EXPLAINED(fewbit_conv_create_transposed, conv, (&desc, NULL, NULL, &err));
+    NULL_ACCEPTED(fewbit_conv_create_transposed, output_padding, (&desc, NULL, &out.conv, &err));
+    fewbit_conv_destroy(out.conv);
+    NULL_ACCEPTED(fewbit_conv_create_transposed, error, (&desc, NULL, &out.conv, NULL));
+    fewbit_conv_destroy(out.conv);
     fewbit_conv_destroy(NULL);
     covered("fewbit_conv_destroy", "conv", "null");
 }

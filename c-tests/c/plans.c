@@ -298,12 +298,75 @@ static void conv_case(int32_t mode, int32_t output, int32_t layout) {
     fewbit_conv_destroy(conv);
 }
 
+/* Each input pixel's products, added where they belong. */
+static void transposed_case(int32_t mode, int32_t output, int32_t layout) {
+    enum { IN = IMAGE_C * IMAGE_H * IMAGE_W, MOST = 2 * IMAGE_H * (IMAGE_W + 3) * FILTERS };
+    fewbit_conv_desc desc = conv_desc(mode, output, layout);
+    const size_t padding[2] = {1, 0};
+    const int nhwc = layout == FEWBIT_LAYOUT_NHWC;
+    static float x[IMAGES * IN];
+    static uint8_t codes[IMAGES * IN];
+    static int32_t y[IMAGES * MOST], expected[IMAGES * MOST], sums[MOST];
+    fewbit_quant_params params[IMAGES];
+    fewbit_conv *conv = NULL;
+    size_t dims[3] = {0, 0, 0}, out = 0, size = 0, image, o, iy, ix, ky, kx, c, i;
+    void *workspace;
+    desc.filter_layout = nhwc ? FEWBIT_FILTER_IHWO : FEWBIT_FILTER_IOHW;
+    CHECK_OK(fewbit_conv_create_transposed(&desc, padding, &conv, NULL));
+    CHECK_OK(fewbit_conv_info(conv, dims, NULL, &out, NULL, 0, NULL, NULL, NULL));
+    CHECK(dims[0] == 1 && dims[1] == (IMAGE_H - 1) * 2 + 3 + 1 - 3 && dims[2] == (IMAGE_W - 1) + 5 - 3);
+    CHECK(out == dims[1] * dims[2] * FILTERS && out <= MOST);
+    workspace = conv_memory(conv, IMAGES, 1, &size);
+    fill_input(x, COUNT(x));
+    expected_codes(mode, x, IMAGES, IN, codes, params);
+    memset(y, 0x5A, sizeof y);
+    memset(expected, 0x5A, sizeof expected);
+    for (image = 0; image < IMAGES; image++) {
+        for (i = 0; i < out; i++) {
+            sums[i] = desc.bias.dtype == FEWBIT_S32 ? sum_bias[i % FILTERS] : 0;
+        }
+        for (iy = 0; iy < IMAGE_H; iy++) {
+            for (ix = 0; ix < IMAGE_W; ix++) {
+                for (ky = 0; ky < 3; ky++) {
+                    for (kx = 0; kx < 3; kx++) {
+                        /* Before the output the difference wraps to a huge number. */
+                        const size_t oy = iy * 2 + ky - 1, ox = ix + kx * 2 - 2;
+                        for (c = 0; oy < dims[1] && ox < dims[2] && c < IMAGE_C; c++) {
+                            const size_t at = nhwc ? (iy * IMAGE_W + ix) * IMAGE_C + c
+                                                   : (c * IMAGE_H + iy) * IMAGE_W + ix;
+                            for (o = 0; o < FILTERS; o++) {
+                                const size_t w = nhwc ? ((c * 3 + ky) * 3 + kx) * FILTERS + o
+                                                      : ((c * FILTERS + o) * 3 + ky) * 3 + kx;
+                                sums[(oy * dims[2] + ox) * FILTERS + o] +=
+                                    (codes[image * IN + at] - params[image].zero_point) *
+                                    (conv_weights[w] - weight_zero_points[o]);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        for (i = 0; i < out; i++) {
+            o = i % FILTERS;
+            put(expected, image * out + (nhwc ? i : o * dims[1] * dims[2] + i / FILTERS), sums[i], o,
+                params[image].scale, &desc.output);
+        }
+    }
+    CHECK_OK(fewbit_conv_run(conv, IMAGES, mode == FEWBIT_INPUT_CODES ? (const void *)codes : (const void *)x, NULL,
+                             workspace, size, NULL, y, NULL));
+    CHECK_BYTES(expected, y, sizeof y);
+    free(workspace);
+    fewbit_conv_destroy(conv);
+}
+
 void test_conv(void) {
     size_t i, o;
     for (i = 0; i < COUNT(modes); i++) {
         for (o = 0; o < (i < 2 ? COUNT(outputs) : COUNT(outputs) - 1); o++) {
             conv_case(modes[i], outputs[o], FEWBIT_LAYOUT_NHWC);
             conv_case(modes[i], outputs[o], FEWBIT_LAYOUT_NCHW);
+            transposed_case(modes[i], outputs[o], FEWBIT_LAYOUT_NHWC);
+            transposed_case(modes[i], outputs[o], FEWBIT_LAYOUT_NCHW);
         }
     }
     fewbit_conv_destroy(NULL);

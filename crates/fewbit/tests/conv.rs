@@ -1,4 +1,4 @@
-//! Convolutions against their direct definition: every tile of this CPU, 1 to 3 spatial axes, both
+//! Convolutions, ordinary and transposed, against their direct definition: every tile of this CPU, 1 to 3 spatial axes, all
 //! layouts of images and of weights, groups, stride, dilation, asymmetric padding, every input, bias
 //! and output; threads; between guard pages.
 
@@ -23,6 +23,8 @@ struct Layer {
     inputs: usize,
     outputs: usize,
     axes: [ConvAxis; 3],
+    /// The output padding, if the convolution is transposed.
+    transposed: Option<[usize; 3]>,
     layout: ImageLayout,
     filter_layout: FilterLayout,
     operands: Operands,
@@ -48,7 +50,13 @@ impl Layer {
     }
 
     fn create(&self, supported: Supported) -> Conv<'static> {
-        Conv::create(&self.desc(), supported, &Allocator::DEFAULT).unwrap()
+        match self.transposed {
+            Some(padding) => {
+                Conv::create_transposed(&self.desc(), padding, supported, &Allocator::DEFAULT)
+            }
+            None => Conv::create(&self.desc(), supported, &Allocator::DEFAULT),
+        }
+        .unwrap()
     }
 
     fn sizes(&self) -> [usize; 3] {
@@ -61,6 +69,15 @@ impl Layer {
 
     /// Output pixels along each axis, counted one by one.
     fn out_dims(&self) -> [usize; 3] {
+        if let Some(more) = self.transposed {
+            return [0, 1, 2].map(|i| {
+                let axis = self.axes[i];
+                let places = (0..axis.size).flat_map(|pixel| {
+                    (0..axis.kernel).map(move |k| pixel * axis.stride + k * axis.dilation)
+                });
+                places.max().unwrap() + 1 + more[i] - axis.pad_begin - axis.pad_end
+            });
+        }
         self.axes.map(|axis| {
             let padded = axis.pad_begin + axis.size + axis.pad_end;
             let fits = |first: usize| first + (axis.kernel - 1) * axis.dilation < padded;
@@ -120,6 +137,11 @@ impl Layer {
             ];
             let pixel = [0, 1, 2].map(|i| {
                 let axis = self.axes[i];
+                if self.transposed.is_some() {
+                    let place = (out[i] + axis.pad_begin).checked_sub(at[i] * axis.dilation)?;
+                    let pixel = place / axis.stride;
+                    return (place % axis.stride == 0 && pixel < axis.size).then_some(pixel);
+                }
                 let padded = out[i] * axis.stride + at[i] * axis.dilation;
                 (axis.pad_begin..axis.pad_begin + axis.size)
                     .contains(&padded)
@@ -133,9 +155,12 @@ impl Layer {
                     ImageLayout::Nhwc => pixel * all + input,
                     ImageLayout::Nchw => input * (sizes[0] * sizes[1] * sizes[2]) + pixel,
                 }];
+                let column = channel % self.outputs;
                 let weight = self.operands.weights[match self.filter_layout {
                     FilterLayout::Ohwi => (channel * taps + tap) * self.inputs + i,
                     FilterLayout::Oihw => (channel * self.inputs + i) * taps + tap,
+                    FilterLayout::Ihwo => (input * taps + tap) * self.outputs + column,
+                    FilterLayout::Iohw => (input * self.outputs + column) * taps + tap,
                 }];
                 let weight = value(self.operands.weight_code, weight);
                 sum += (code - zero_point) * (weight - self.operands.weight_zero_point(channel));
@@ -187,16 +212,18 @@ struct Arenas {
 
 impl Arenas {
     fn new() -> Arenas {
-        let [x, residual, y, workspace] = [(); 4].map(|()| Memory::new(1 << 20));
+        let [x, residual, y, workspace] = [(); 4].map(|()| Memory::new(1 << 23));
         Arenas { x, residual, y, workspace, fill: vec![0x77; 1 << 20] }
     }
 }
 
-/// A random layer, or none if the taps do not fit.
+/// A random layer, or none if the taps do not fit, or if there would be too many products for its definition.
 fn random_layer(rng: &mut Rng) -> Option<Layer> {
     let rank = 1 + rng.below(3);
     let mut axes = [ConvAxis::NONE; 3];
-    for axis in axes.iter_mut().skip(3 - rank) {
+    let mut padding = [0; 3];
+    let transposed = rng.below(4) == 0;
+    for (axis, padding) in axes.iter_mut().zip(&mut padding).skip(3 - rank) {
         *axis = ConvAxis {
             size: 1 + rng.below(if rank == 3 { 5 } else { 17 }),
             kernel: 1 + rng.below(if rank == 3 { 3 } else { 7 }),
@@ -205,26 +232,43 @@ fn random_layer(rng: &mut Rng) -> Option<Layer> {
             pad_begin: rng.below(4),
             pad_end: rng.below(4),
         };
+        // Layers of one tap are a case of their own.
+        if rng.below(4) == 0 {
+            *axis = ConvAxis { kernel: 1, stride: 1, pad_begin: 0, pad_end: 0, ..*axis };
+        }
+        *padding = rng.below(axis.stride.max(axis.dilation));
     }
-    if axes.iter().any(|axis| axis.output().is_none()) {
+    let fits = |(axis, &padding): (&ConvAxis, &usize)| match transposed {
+        true => axis.transposed_output(padding).is_some(),
+        false => axis.output().is_some(),
+    };
+    if !axes.iter().zip(&padding).all(fits) {
         return None;
     }
     // Up to depthwise ones, whose groups share panels; 37 groups cannot be divided evenly.
     let groups = rng.pick(&[1, 1, 1, 2, 3, 5, 12, 37]);
-    let most = if groups > 5 { 2 } else { rng.pick(&[3, 5, 5, 40]) };
+    let most = if groups > 5 { 2 } else { rng.pick(&[3, 5, 5, 40, 70]) };
     let inputs = 1 + rng.below(if most == 40 { 20 } else { most });
     let outputs = 1 + rng.below(most);
     let taps: usize = axes.iter().map(|axis| axis.kernel).product();
-    Some(Layer {
+    let layer = Layer {
         images: rng.below(4),
         groups,
         inputs,
         outputs,
         axes,
+        transposed: transposed.then_some(padding),
         layout: rng.pick(&[ImageLayout::Nhwc, ImageLayout::Nchw]),
-        filter_layout: rng.pick(&[FilterLayout::Ohwi, FilterLayout::Oihw]),
+        filter_layout: rng.pick(&[
+            FilterLayout::Ohwi,
+            FilterLayout::Oihw,
+            FilterLayout::Ihwo,
+            FilterLayout::Iohw,
+        ]),
         operands: Operands::any(rng, groups * outputs, groups * outputs * taps * inputs),
-    })
+    };
+    let results = layer.images * layer.out_dims().iter().product::<usize>() * groups * outputs;
+    (results * taps * inputs < 4_000_000 && results < 200_000).then_some(layer)
 }
 
 #[test]
@@ -258,8 +302,12 @@ fn random_depthwise(rng: &mut Rng) -> Option<Layer> {
     let most = rng.pick(&[70, 70, 70, 250]);
     let groups = 2 + rng.below(most);
     let mut layer = random_layer(rng)?;
+    if layer.axes.iter().any(|axis| axis.output().is_none()) {
+        return None;
+    }
     let taps: usize = layer.axes.iter().map(|axis| axis.kernel).product();
     (layer.groups, layer.inputs, layer.outputs) = (groups, 1, 1);
+    layer.transposed = None;
     layer.layout = ImageLayout::Nhwc;
     layer.operands = Operands::any(rng, groups, groups * taps);
     Some(layer)
@@ -382,6 +430,48 @@ fn the_bound_is_exact() {
             assert_eq!((i64::from(y[0]), plan.bound()), (65_025 * k as i64, 65_025 * k as i64));
         }
     }
+}
+
+#[test]
+fn transposed_axes_are_checked() {
+    let axis = |stride, dilation| ConvAxis { stride, dilation, ..AXIS };
+    assert_eq!(AXIS.transposed_output(0), Some(4));
+    assert_eq!(axis(2, 1).transposed_output(1), Some(8));
+    assert_eq!(axis(1, 3).transposed_output(2), Some(10));
+    let wrong = [
+        (axis(2, 1), 2),
+        (axis(1, 3), 3),
+        (axis(1, 1), 1),
+        (axis(0, 1), 0),
+        (axis(1, 0), 0),
+        (ConvAxis { size: 0, ..AXIS }, 0),
+        (ConvAxis { kernel: 0, ..AXIS }, 0),
+        (ConvAxis { pad_begin: 5, ..AXIS }, 0),
+        (ConvAxis { size: usize::MAX, ..AXIS }, 0),
+        (ConvAxis { kernel: usize::MAX, ..AXIS }, 0),
+        (ConvAxis { pad_end: usize::MAX, ..AXIS }, 0),
+        (axis(usize::MAX, 1), 0),
+        (axis(1, usize::MAX), 0),
+        (axis(usize::MAX / 8, 1), 0),
+    ];
+    let names = ["desc.axes[0]", "desc.axes[1]", "desc.axes[2]"];
+    for (axis, padding) in wrong {
+        for (i, name) in names.into_iter().enumerate() {
+            let (mut axes, mut more) = ([ConvAxis::NONE; 3], [0; 3]);
+            (axes[i], more[i]) = (axis, padding);
+            let weights = Weights { codes: &[1; 18], ..good().weights };
+            let desc = ConvDesc { axes, weights, ..good() };
+            let plan = Conv::create_transposed(&desc, more, Supported::SCALAR, &Allocator::DEFAULT);
+            let error = plan.err().unwrap();
+            assert_eq!((error.status, error.argument), (Status::InvalidArgument, name), "{axis:?}");
+        }
+    }
+    // Its packed weights cannot be saved.
+    let plan = Conv::create_transposed(&good(), [0; 3], limited(), &Allocator::DEFAULT).unwrap();
+    let unsupported = Some((Status::Unsupported, "conv"));
+    let refused = |error: fewbit::Error| (error.status, error.argument);
+    assert_eq!(plan.packed_size().err().map(refused), unsupported);
+    assert_eq!(plan.save_packed(&mut [0; 4096]).err().map(refused), unsupported);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Level 3: convolutions.
 
 use crate::boundary::{
-    Threads, description, fewbit_parallel_for, float_entry, integer_entry, unknown,
+    Threads, array, description, fewbit_parallel_for, float_entry, integer_entry, unknown,
 };
 use crate::handle::{self, handle, plan};
 use crate::plans::{
@@ -25,6 +25,10 @@ pub const FEWBIT_LAYOUT_NCHW: i32 = 1;
 pub const FEWBIT_FILTER_OHWI: i32 = 0;
 /// Weights [out_channel][in_channel / groups][kernel...].
 pub const FEWBIT_FILTER_OIHW: i32 = 1;
+/// Weights [in_channel][kernel...][out_channel / groups].
+pub const FEWBIT_FILTER_IHWO: i32 = 2;
+/// Weights [in_channel][out_channel / groups][kernel...]: the usual one of transposed convolutions.
+pub const FEWBIT_FILTER_IOHW: i32 = 3;
 
 /// A planned convolution. Immutable after creation; threads may share it.
 #[allow(non_camel_case_types, reason = "the name in C")]
@@ -72,7 +76,7 @@ pub struct fewbit_conv_desc {
     pub groups: usize,
     /// FEWBIT_LAYOUT_NHWC or FEWBIT_LAYOUT_NCHW, of input and output, without gaps.
     pub layout: i32,
-    /// FEWBIT_FILTER_OHWI or FEWBIT_FILTER_OIHW, without gaps.
+    /// A FEWBIT_FILTER_ constant: how weights lie, without gaps.
     pub filter_layout: i32,
     /// The weights.
     pub weights: fewbit_weights,
@@ -136,6 +140,8 @@ impl fewbit_conv_desc {
         let filter_layout = match self.filter_layout {
             FEWBIT_FILTER_OHWI => FilterLayout::Ohwi,
             FEWBIT_FILTER_OIHW => FilterLayout::Oihw,
+            FEWBIT_FILTER_IHWO => FilterLayout::Ihwo,
+            FEWBIT_FILTER_IOHW => FilterLayout::Iohw,
             _ if !with_weights => FilterLayout::Ohwi,
             other => return Err(unknown("desc.filter_layout", other)),
         };
@@ -207,6 +213,49 @@ pub unsafe extern "C" fn fewbit_conv_create(
             handle::place(conv)?;
             let allocator = allocator(desc.allocator)?;
             let plan = Conv::create(&desc.read(true)?, supported, &allocator)
+                .map_err(|error| named(error, desc.absent()))?;
+            handle::give(plan, &allocator, conv)
+        })
+    }
+}
+
+/// As fewbit_conv_create for a transposed convolution (ONNX's ConvTranspose, PyTorch's ConvTranspose2d): along each axis,
+/// input pixel i and tap k meet at output pixel i * stride + k * dilation - pad_begin, and there their products
+/// (x - zx) * (w - zw) are added; an output pixel that nothing meets is the bias. Strides, dilations and padding are
+/// those of the output, whose pixels along an axis are (size - 1) * stride + dilation * (kernel - 1) + output_padding + 1 -
+/// pad_begin - pad_end. The usual layout of weights is FEWBIT_FILTER_IOHW. Packed weights cannot be saved.
+///
+/// @param[in] desc  The convolution.
+/// @param[in] output_padding  For each spatial axis, how many output pixels more than the taps reach, less than the stride
+///                            or less than the dilation. NULL: none.
+/// @param[out] conv  The plan; destroy it with fewbit_conv_destroy. Untouched on error.
+/// @param[out] error  May be NULL.
+/// @return As fewbit_conv_create.
+///
+/// # Safety
+/// As documented.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fewbit_conv_create_transposed(
+    desc: *const fewbit_conv_desc,
+    output_padding: *const usize,
+    conv: *mut *mut fewbit_conv,
+    error: *mut fewbit_error,
+) -> fewbit_status {
+    // SAFETY: the documented contract.
+    unsafe {
+        float_entry(error, |supported| {
+            let desc = description("desc", desc)?;
+            handle::place(conv)?;
+            let allocator = allocator(desc.allocator)?;
+            let read = desc.read(true)?;
+            let mut padding = [0; 3];
+            if !output_padding.is_null() {
+                array("output_padding", output_padding.cast_mut(), desc.spatial)?;
+                for (i, to) in padding.iter_mut().skip(desc.absent()).enumerate() {
+                    *to = output_padding.add(i).read();
+                }
+            }
+            let plan = Conv::create_transposed(&read, padding, supported, &allocator)
                 .map_err(|error| named(error, desc.absent()))?;
             handle::give(plan, &allocator, conv)
         })

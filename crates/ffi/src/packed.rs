@@ -97,7 +97,8 @@ pub unsafe extern "C" fn fewbit_linear_create_packed(
 ///
 /// @param[out] size  Bytes that fewbit_conv_save_packed writes.
 /// @param[out] error  May be NULL.
-/// @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_ISA.
+/// @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_UNSUPPORTED (a transposed convolution),
+///         FEWBIT_ERROR_ISA.
 ///
 /// # Safety
 /// As documented.

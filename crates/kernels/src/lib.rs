@@ -13,6 +13,7 @@ pub mod convert;
 pub mod depthwise;
 pub mod dequantize;
 mod elementwise;
+pub mod gather;
 pub mod gemm;
 pub mod lookup;
 pub mod norm;
@@ -52,6 +53,7 @@ pub fn rows() -> impl Iterator<Item = RowInfo> {
         .chain(depthwise::rows())
         .chain(pool::rows())
         .chain(binary::rows())
+        .chain(gather::rows())
         .chain(gemm::rows())
 }
 

@@ -13,6 +13,7 @@ mod lanes;
 mod lookup;
 mod pairs;
 mod sqrt;
+mod transpose;
 
 pub use bytes::{Bytes, MAX_ADDED};
 pub use fpenv::{FpEnv, with_default_env};
@@ -31,3 +32,4 @@ pub use lookup::Avx512Vbmi;
 pub use lookup::Lookup;
 pub use pairs::{MAX_PAIR_CHANNELS, Pairs};
 pub use sqrt::sqrt;
+pub use transpose::transpose;

@@ -1,9 +1,9 @@
 //! A convolution's packed weights, written to memory and read where they lie; and what a plan tells of itself.
 
 use super::{Conv, ConvDesc};
-use crate::Result;
 use crate::memory::Allocator;
 use crate::plan::{Input, Output, check_apart, save, saved_size};
+use crate::{Error, Result, Status};
 use fewbit_simd::Supported;
 
 impl<'w> Conv<'w> {
@@ -20,7 +20,7 @@ impl<'w> Conv<'w> {
         supported: Supported,
         allocator: &Allocator,
     ) -> Result<Conv<'w>> {
-        Conv::build(desc, Some(packed), supported, allocator)
+        Conv::build(desc, None, Some(packed), supported, allocator)
     }
 
     /// What is read.
@@ -36,23 +36,36 @@ impl<'w> Conv<'w> {
     /// Bytes that [`save_packed`](Conv::save_packed) writes.
     ///
     /// # Errors
-    /// [`Status::InvalidArgument`](crate::Status::InvalidArgument) if they are beyond memory.
+    /// [`Status::InvalidArgument`] if they are beyond memory;
+    /// [`Status::Unsupported`] if the convolution is transposed.
     pub fn packed_size(&self) -> Result<usize> {
+        self.check_saves()?;
         saved_size(&self.engine.packed)
     }
 
     /// Writes the packed weights, as [`Linear::save_packed`](crate::Linear::save_packed) does.
     ///
     /// # Errors
-    /// [`Status::BufferTooSmall`](crate::Status::BufferTooSmall); nothing is written then.
+    /// [`Status::BufferTooSmall`]; [`Status::Unsupported`] if
+    /// the convolution is transposed; nothing is written then.
     pub fn save_packed(&self, packed: &mut [u8]) -> Result<()> {
+        self.check_saves()?;
         save(&self.engine.packed, self.kernel, packed)
+    }
+
+    /// The format has no place for what the panels of a transposed convolution depend on.
+    fn check_saves(&self) -> Result<()> {
+        if self.taps.transposed {
+            let text = "is transposed: packed weights are saved of ordinary convolutions only";
+            return Err(Error::new(Status::Unsupported, "conv", text));
+        }
+        Ok(())
     }
 
     /// As [`Linear::save_packed_raw`](crate::Linear::save_packed_raw).
     ///
     /// # Errors
-    /// As [`save_packed`](Conv::save_packed), and [`Status::Overlap`](crate::Status::Overlap).
+    /// As [`save_packed`](Conv::save_packed), and [`Status::Overlap`].
     ///
     /// # Safety
     /// `packed` can be written for `size` bytes.

@@ -40,6 +40,8 @@ pub(crate) struct Block {
     pub(super) lhs: *const u8,
     pub(super) row_stride: usize,
     pub(super) group_stride: usize,
+    /// Groups of a panel before those that these rows meet.
+    k_first: usize,
     pub(super) k_groups: usize,
     pub(super) k_rest: usize,
     pub(super) rows: usize,
@@ -59,6 +61,7 @@ impl Block {
         lhs: null(),
         row_stride: 0,
         group_stride: 0,
+        k_first: 0,
         k_groups: 0,
         k_rest: 0,
         rows: 0,
@@ -280,6 +283,40 @@ impl<'w> Engine<'w> {
         }
     }
 
+    /// A block of `1..=mr` rows of which the codes of `k` lie in the packed form at `lhs`, the last group filled; rows and
+    /// groups are as far apart as the strides say. What is not in `k`, which begins with a group, takes no part: there all
+    /// codes of these rows are 0 in the packed form, or all weights their zero points. `sum` tells the sum of a row's
+    /// codes, in the packed form.
+    pub(crate) fn placed(
+        &self,
+        lhs: *const u8,
+        (row_stride, group_stride): (usize, usize),
+        (rows, k): (usize, Range<usize>),
+        (zero_point, scale): (i32, f32),
+        sum: impl Fn(usize) -> i32,
+    ) -> Block {
+        let packed = &self.packed;
+        let zero = zero_point + code_shift_lhs(self.lhs_unsigned, packed.form) - packed.shared_zero;
+        let mut block = Block {
+            lhs,
+            row_stride,
+            group_stride,
+            k_first: k.start / packed.form.kr().max(1),
+            k_groups: k.len().div_ceil(packed.form.kr().max(1)),
+            rows,
+            has_zero: zero != 0,
+            zero: [zero; MAX_MR],
+            scale: [scale; MAX_MR],
+            ..Block::EMPTY
+        };
+        if packed.has_zero {
+            for (r, slot) in block.sum.iter_mut().enumerate().take(rows) {
+                *slot = sum(r);
+            }
+        }
+        block
+    }
+
     /// Whether rows can be multiplied where they are: the tile reads such codes.
     pub(crate) fn is_direct(&self) -> bool {
         // Sums of blocks have their place behind packed rows.
@@ -319,6 +356,7 @@ impl<'w> Engine<'w> {
             let whole = end - column == nr && dst.column_stride == 1;
             let direct = whole && self.epilogue.is_identity();
             let rhs = packed.panel(group, panel);
+            let group_bytes = nr * packed.form.kr();
             let mut first_row = 0;
             for block in blocks {
                 // SAFETY: the block's rows are there; the panel exists, with nr
@@ -329,7 +367,7 @@ impl<'w> Engine<'w> {
                         lhs: block.lhs,
                         lhs_row_stride: block.row_stride,
                         lhs_group_stride: block.group_stride,
-                        rhs: rhs.codes,
+                        rhs: rhs.codes.wrapping_add(block.k_first * group_bytes),
                         k_groups: block.k_groups,
                         k_rest: block.k_rest,
                         rows: block.rows,

@@ -62,6 +62,16 @@ pub(crate) struct Destination {
 }
 
 impl Destination {
+    /// The place of column 0, where this is the place of a column.
+    pub(crate) fn before(&self, column: usize, element: usize, residual: usize) -> Self {
+        let columns = column * self.column_stride;
+        Destination {
+            base: self.base.wrapping_sub(columns * element),
+            residual: self.residual.wrapping_sub(columns * residual),
+            ..*self
+        }
+    }
+
     /// The place of an element of results of `element` bytes with residuals of `residual` bytes.
     pub(crate) fn at(&self, row: usize, column: usize, element: usize, residual: usize) -> Self {
         let columns = column * self.column_stride;

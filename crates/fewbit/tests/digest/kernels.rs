@@ -9,6 +9,7 @@ use fewbit::kernels::block;
 use fewbit::kernels::convert::{self, ConvertArgs, ConvertFn};
 use fewbit::kernels::depthwise::{self, DepthwiseArgs, DepthwiseFn};
 use fewbit::kernels::dequantize::{self, DequantizeArgs, DequantizeFn};
+use fewbit::kernels::gather::{self, GatherArgs, GatherFn, Run};
 use fewbit::kernels::gemm::{TILES, TileArgs, pack_lhs, pack_rhs, sum_lhs};
 use fewbit::kernels::lookup::{LOOKUP, LookupArgs, LookupFn};
 use fewbit::kernels::pack::{self, PackFn};
@@ -182,6 +183,9 @@ pub(crate) fn enter(book: &mut Book) {
     digest_blocks(book);
     for table in [depthwise::DEPTHWISE_S8, depthwise::DEPTHWISE_U8] {
         each(book, table, digest_depthwise);
+    }
+    for table in [gather::GATHER_U8, gather::GATHER_S8_S16, gather::GATHER_U8_S16] {
+        each(book, table, digest_gather);
     }
     digest_tiles(book);
 }
@@ -637,6 +641,27 @@ fn digest_scale_codes(run: ScaleCodesFn, format: IntFormat, digest: &mut Digest)
                 digest.bytes(&dst);
             }
         }
+    }
+}
+
+/// Runs of up to 150 codes, three each, into places with gaps.
+fn digest_gather(run: GatherFn, digest: &mut Digest) {
+    let mut rng = Rng::new(10);
+    for len in 0..150 {
+        let codes = rng.bytes(2 * len + 40);
+        let mut places = vec![0x5Au8; 6 * len + 60];
+        let runs = [Run {
+            from: codes.as_ptr(),
+            len,
+            to: 3,
+            count: 3,
+            from_stride: len / 2 + 20,
+            to_stride: 2 * len + 17,
+        }];
+        let to = places.as_mut_ptr();
+        // SAFETY: three runs within the codes, and places of up to two bytes a code within theirs.
+        unsafe { run(&GatherArgs { runs: runs.as_ptr(), count: 1, to, mask: 0x80 }) };
+        digest.bytes(&places);
     }
 }
 

@@ -16,13 +16,15 @@ const LAYERS: u64 = 120;
 
 pub(crate) fn enter(book: &mut Book) {
     for supported in supported_sets() {
-        let (mut linear, mut conv) = (Digest::new(), Digest::new());
+        let [mut linear, mut conv, mut transposed] = [(); 3].map(|()| Digest::new());
         for layer in 0..LAYERS {
             digest_linear(&mut Rng::new(layer), supported, &mut linear);
-            digest_conv(&mut Rng::new(layer), supported, &mut conv);
+            digest_conv(&mut Rng::new(layer), supported, &mut conv, false);
+            digest_conv(&mut Rng::new(layer), supported, &mut transposed, true);
         }
         book.enter("linear", supported.set(), linear);
         book.enter("conv", supported.set(), conv);
+        book.enter("conv_transposed", supported.set(), transposed);
     }
 }
 
@@ -267,7 +269,7 @@ fn digest_linear(rng: &mut Rng, supported: Supported, digest: &mut Digest) {
     run!(plan, layer, rng, digest, rows, rows * k, rows * n);
 }
 
-fn digest_conv(rng: &mut Rng, supported: Supported, digest: &mut Digest) {
+fn digest_conv(rng: &mut Rng, supported: Supported, digest: &mut Digest, transposed: bool) {
     let groups = rng.pick(&[1, 1, 2, 3]);
     let (inputs, outputs) = (groups * (1 + rng.below(8)), groups * (1 + rng.below(20)));
     let axis = |rng: &mut Rng| ConvAxis {
@@ -300,7 +302,14 @@ fn digest_conv(rng: &mut Rng, supported: Supported, digest: &mut Digest) {
         activation_mode: layer.mode,
         residual: layer.residual,
     };
-    let plan = Conv::create(&desc, supported, &Allocator::DEFAULT).unwrap();
+    let plan = match transposed {
+        true => {
+            let padding = axes.map(|axis| axis.stride - 1);
+            Conv::create_transposed(&desc, padding, supported, &Allocator::DEFAULT)
+        }
+        false => Conv::create(&desc, supported, &Allocator::DEFAULT),
+    }
+    .unwrap();
     let images = 1 + rng.below(3);
     let (x, y) = plan.image_elements();
     run!(plan, layer, rng, digest, images, images * x, images * y);

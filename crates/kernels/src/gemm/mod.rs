@@ -31,7 +31,9 @@ mod pack;
 mod tile;
 
 pub use blocks::{BlocksArgs, BlocksFn};
-pub use pack::{code_shift_lhs, code_shift_rhs, is_packed_form, pack_lhs, pack_rhs, sum_lhs};
+pub use pack::{
+    code_shift_lhs, code_shift_rhs, is_packed_form, pack_lhs, pack_rhs, sum_lhs, sum_packed,
+};
 pub use tile::{MAX_MR, MAX_NR, TILES, Tile, TileArgs, TileFn};
 
 use crate::registry::RowInfo;

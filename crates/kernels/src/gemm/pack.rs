@@ -207,6 +207,25 @@ pub unsafe fn sum_lhs(codes: *const u8, k: usize, unsigned: bool, form: LhsForm)
     sum.wrapping_add(packed_zero.wrapping_mul(k as i32))
 }
 
+/// Σ_k of a row's packed codes, which lie one behind the other.
+///
+/// # Safety
+/// `row` can be read for `k` codes in the packed form: i16 if the form is, else bytes.
+pub unsafe fn sum_packed(row: *const u8, k: usize, form: LhsForm) -> i32 {
+    let add = |sum: i32, i: usize| {
+        // SAFETY: one of the k codes.
+        let code = unsafe {
+            match form {
+                LhsForm::U8 => row.add(i).read() as i32,
+                LhsForm::S8 | LhsForm::S8x8 => row.add(i).read() as i8 as i32,
+                LhsForm::I16 => row.cast::<i16>().add(i).read_unaligned() as i32,
+            }
+        };
+        sum.wrapping_add(code)
+    };
+    (0..k).fold(0, add)
+}
+
 /// Packs one rhs panel from a reader of codes (`code(column, k)`, already moved to signed bytes) and
 /// gives each column's Σ. Columns from `columns` on, and the rest of the last group, are zeros.
 ///
