@@ -19,38 +19,72 @@
 //! rhs: panels of nr columns;     a panel: [k / kr] x [nr columns] x [kr codes]   signed bytes
 //! lhs: blocks of up to mr rows;  a block: [k / kr] x [rows] x [kr codes]         as LhsForm: 4 or 8 bytes a group
 //! ```
+//! Rhs codes of four, two or one bit stay packed, and are unpacked in the loop (few.rs): unsigned there, with signed lhs
+//! bytes. Their zero points move along as everywhere.
+//!
 //! Codes that are bytes of the right signedness can be multiplied where they are, `[rows] x [k codes]`:
 //! the tile takes the strides of both. Packing pays where rows meet many panels: a group of all rows then
 //! lies in one cache line, whatever the rows' distance. The last k-group is filled with zeros on both sides, whose products are 0; the sums Σ a and Σ w
 //! are of real codes only. Columns past the last are zeros too, and are never stored.
 
+mod few;
 #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
 mod mmla;
 mod pack;
 mod tile;
 
 pub use pack::{code_shift_lhs, code_shift_rhs, is_packed_form, pack_lhs, pack_rhs, sum_lhs};
-pub use tile::{MAX_MR, MAX_NR, TILES, Tile, TileArgs, TileFn};
+pub use tile::{MAX_MR, MAX_NR, RhsForm, TILES, Tile, TileArgs, TileFn};
 
 use crate::registry::RowInfo;
 use fewbit_simd::IsaSet;
 
+impl RhsForm {
+    /// Every form.
+    pub const ALL: [RhsForm; 5] = [RhsForm::S8, RhsForm::U4, RhsForm::U2, RhsForm::U1, RhsForm::B1];
+
+    /// Every tile of the form on this architecture, best first, scalar last.
+    pub const fn tiles(self) -> &'static [Tile] {
+        match self {
+            RhsForm::S8 => TILES,
+            RhsForm::U4 => few::TILES_U4,
+            RhsForm::U2 => few::TILES_U2,
+            RhsForm::U1 => few::TILES_U1,
+            RhsForm::B1 => few::TILES_B1,
+        }
+    }
+
+    /// The op of these tiles.
+    pub const fn op(self) -> &'static str {
+        match self {
+            RhsForm::S8 => "gemm_s8s32",
+            RhsForm::U4 => "gemm_s8u4s32",
+            RhsForm::U2 => "gemm_s8u2s32",
+            RhsForm::U1 => "gemm_s8u1s32",
+            RhsForm::B1 => "gemm_s8b1s32",
+        }
+    }
+}
+
 /// The tile for products of `columns` columns: the best one of the set, or a narrower one of the same
 /// instruction sets that holds all columns. Pure, like [`crate::registry::select`].
-pub fn select(set: IsaSet, columns: usize) -> Option<&'static Tile> {
-    let best = TILES.iter().find(|tile| set.contains(tile.row.required))?;
-    TILES
+pub fn select(rhs: RhsForm, set: IsaSet, columns: usize) -> Option<&'static Tile> {
+    let tiles = rhs.tiles();
+    let best = tiles.iter().find(|tile| set.contains(tile.row.required))?;
+    tiles
         .iter()
         .filter(|tile| tile.row.required == best.row.required && tile.nr >= columns)
         .min_by_key(|tile| tile.nr)
         .or(Some(best))
 }
 
-/// The rows of this op's table.
+/// The rows of these ops' tables.
 pub fn rows() -> impl Iterator<Item = RowInfo> {
-    TILES.iter().map(|tile| RowInfo {
-        op: "gemm_s8s32",
-        name: tile.row.name,
-        required: tile.row.required,
+    RhsForm::ALL.into_iter().flat_map(|rhs| {
+        rhs.tiles().iter().map(move |tile| RowInfo {
+            op: rhs.op(),
+            name: tile.row.name,
+            required: tile.row.required,
+        })
     })
 }

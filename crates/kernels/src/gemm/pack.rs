@@ -1,5 +1,6 @@
 //! Packing of both operands; see the module's head for the layouts.
 
+use super::tile::{RhsForm, Tile};
 use fewbit_simd::dot::LhsForm;
 use fewbit_simd::{interleave_bytes, interleave_widened};
 
@@ -7,14 +8,18 @@ use fewbit_simd::{interleave_bytes, interleave_widened};
 pub const fn code_shift_lhs(unsigned: bool, form: LhsForm) -> i32 {
     match (form, unsigned) {
         (LhsForm::U8, false) => 128,
-        (LhsForm::S8 | LhsForm::S8x8, true) => -128,
+        (LhsForm::S8 | LhsForm::S8x8 | LhsForm::S8x16 | LhsForm::S8x32, true) => -128,
         _ => 0,
     }
 }
 
-/// What is added to rhs codes, and so to their zero point, when they are packed.
-pub const fn code_shift_rhs(unsigned: bool) -> i32 {
-    if unsigned { -128 } else { 0 }
+/// What is added to rhs codes from `qmin` on, and so to their zero point, when they are packed: bytes become signed, fewer
+/// bits unsigned.
+pub const fn code_shift_rhs(rhs: RhsForm, qmin: i32) -> i32 {
+    match rhs {
+        RhsForm::S8 => -128 - qmin,
+        _ => -qmin,
+    }
 }
 
 /// What flips the codes' top bit where they are moved by 128.
@@ -46,9 +51,11 @@ pub unsafe fn pack_lhs(
     let widen = |code: u8| if unsigned { code as i16 } else { code as i8 as i16 };
     // Whole groups of four rows, four at a time, ...
     let packed = match form {
-        LhsForm::S8x8 => 0,
         // SAFETY: by this function's contract.
-        _ => unsafe { pack_quads(&row, (rows, k), unsigned, form, block) },
+        LhsForm::U8 | LhsForm::S8 | LhsForm::I16 => unsafe {
+            pack_quads(&row, (rows, k), unsigned, form, block)
+        },
+        _ => 0,
     };
     // ... then what is left.
     let group_bytes = form.group_bytes();
@@ -60,10 +67,12 @@ pub unsafe fn pack_lhs(
             unsafe {
                 let from = from.add(group * kr);
                 match form {
-                    LhsForm::S8x8 => {
-                        let codes = from.cast::<u64>().read_unaligned();
+                    LhsForm::S8x8 | LhsForm::S8x16 | LhsForm::S8x32 => {
                         let mask = u64::from_ne_bytes([mask; 8]);
-                        at(group).cast::<u64>().write_unaligned(codes ^ mask);
+                        for eight in (0..group_bytes).step_by(8) {
+                            let codes = from.add(eight).cast::<u64>().read_unaligned();
+                            at(group).add(eight).cast::<u64>().write_unaligned(codes ^ mask);
+                        }
                     }
                     LhsForm::U8 | LhsForm::S8 => {
                         let codes = from.cast::<u32>().read_unaligned();
@@ -151,38 +160,44 @@ pub unsafe fn sum_lhs(codes: *const u8, k: usize, unsigned: bool, form: LhsForm)
     let sum = codes.iter().fold(0u32, |sum, &code| sum.wrapping_add((code ^ order) as u32)) as i32;
     let packed_zero = match form {
         LhsForm::U8 => 0,
-        LhsForm::S8 | LhsForm::S8x8 => -128,
+        LhsForm::S8 | LhsForm::S8x8 | LhsForm::S8x16 | LhsForm::S8x32 => -128,
         LhsForm::I16 => -(order as i32),
     };
     sum.wrapping_add(packed_zero.wrapping_mul(k as i32))
 }
 
-/// Packs one rhs panel from a reader of codes (`code(column, k)`, already moved to signed bytes) and
-/// gives each column's Σ. Columns from `columns` on, and the rest of the last group, are zeros.
+/// Packs one rhs panel of a tile from a reader of codes (`code(column, k)`, already moved by
+/// [`code_shift_rhs`]) and gives each column's Σ. Columns from `columns` on, and the rest of the last group, are zeros.
 ///
-/// `panel` holds `k.div_ceil(kr) * nr * kr` bytes and `sums` nr values; anything beyond is left
+/// `panel` holds `k.div_ceil(kr) * nr * rhs_bytes` bytes and `sums` nr values; anything beyond is left
 /// alone.
 pub fn pack_rhs(
     code: impl Fn(usize, usize) -> i32,
     columns: usize,
     k: usize,
-    nr: usize,
-    form: LhsForm,
+    tile: &Tile,
     panel: &mut [i8],
     sums: &mut [i32],
 ) {
-    let kr = form.kr();
+    let (nr, kr, bits, bytes) = (tile.nr, tile.lhs.kr(), tile.rhs.bits(), tile.rhs_bytes());
     sums.iter_mut().take(nr).for_each(|sum| *sum = 0);
-    let groups = panel.chunks_exact_mut((nr * kr).max(1)).take(k.div_ceil(kr.max(1)));
-    for (group, bytes) in groups.enumerate() {
-        for (column, values) in bytes.chunks_exact_mut(kr).enumerate() {
+    let groups = panel.chunks_exact_mut((nr * bytes).max(1)).take(k.div_ceil(kr.max(1)));
+    for (group, panel) in groups.enumerate() {
+        for (column, values) in panel.chunks_exact_mut(bytes.max(1)).enumerate() {
+            let mut sum = 0i32;
             for (j, byte) in values.iter_mut().enumerate() {
-                let i = group * kr + j;
-                let v = if column < columns && i < k { code(column, i) } else { 0 };
-                *byte = v as i8;
-                if let Some(sum) = sums.get_mut(column) {
-                    *sum = sum.wrapping_add(v);
+                // A byte has one code of each part of the group, the first part's in its lowest bits.
+                *byte = 0;
+                for part in 0..8 / bits.max(1) {
+                    let i = group * kr + part * bytes + j;
+                    let v = if column < columns && i < k { code(column, i) } else { 0 };
+                    let stored = if tile.rhs == RhsForm::B1 { v >> 1 } else { v };
+                    *byte |= (stored << (part * bits)) as i8;
+                    sum = sum.wrapping_add(v);
                 }
+            }
+            if let Some(total) = sums.get_mut(column) {
+                *total = total.wrapping_add(sum);
             }
         }
     }

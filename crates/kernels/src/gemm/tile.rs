@@ -23,7 +23,8 @@
 //! the next one's start. What bounds each tile, with figures: docs/int8-gemm.md.
 
 use crate::registry::Row;
-use fewbit_simd::dot::{Dot, LhsForm, Steps};
+use core::mem::MaybeUninit;
+use fewbit_simd::dot::{Dot, LhsForm, MAX_GROUP, Steps};
 use fewbit_simd::{Isa, IsaSet, opaque, prefetch};
 
 /// The largest mr of any tile.
@@ -83,6 +84,42 @@ pub struct Tile {
     pub nr: usize,
     /// How lhs codes are packed.
     pub lhs: LhsForm,
+    /// How rhs codes are packed.
+    pub rhs: RhsForm,
+}
+
+/// How rhs codes are packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RhsForm {
+    /// Signed bytes.
+    S8,
+    /// Codes 0 to 15, two in a byte, as [`Few`](fewbit_simd::dot::Few) orders them.
+    U4,
+    /// Codes 0 to 3, four in a byte.
+    U2,
+    /// Codes 0 and 1, eight in a byte.
+    U1,
+    /// Codes 0 and 2, for -1 and +1, eight in a byte: a bit for each 2.
+    B1,
+}
+
+impl RhsForm {
+    /// Bits of a code.
+    pub const fn bits(self) -> usize {
+        match self {
+            RhsForm::S8 => 8,
+            RhsForm::U4 => 4,
+            RhsForm::U2 => 2,
+            RhsForm::U1 | RhsForm::B1 => 1,
+        }
+    }
+}
+
+impl Tile {
+    /// Bytes of a column's rhs group.
+    pub const fn rhs_bytes(&self) -> usize {
+        self.lhs.kr() * self.rhs.bits() / 8
+    }
 }
 
 /// How far ahead few rows ask for a panel's bytes: enough to cover a trip to memory.
@@ -124,7 +161,7 @@ unsafe fn step<D: Dot, const ROWS: usize, const NV: usize>(
     unsafe {
         let mut columns = [D::load_rhs(rhs); NV];
         for (v, column) in columns.iter_mut().enumerate().skip(1) {
-            *column = D::load_rhs(rhs.add(v * D::LANES * D::LHS.kr()));
+            *column = D::load_rhs(rhs.add(v * D::LANES * D::RHS_BYTES));
         }
         for (r, row) in acc.iter_mut().enumerate() {
             let group = D::load_lhs(group(r));
@@ -140,7 +177,7 @@ unsafe fn step<D: Dot, const ROWS: usize, const NV: usize>(
 #[inline(always)]
 unsafe fn tile<D: Dot, const ROWS: usize, const NV: usize, const STEPS: usize>(args: &TileArgs) {
     let nr = NV * D::LANES;
-    let panel_group = nr * D::LHS.kr();
+    let panel_group = nr * D::RHS_BYTES;
     // SAFETY: the rows' groups and the panel's are read where the contract says they are; `dst` holds
     // ROWS rows of nr values. Row and column arrays are as long as documented.
     unsafe {
@@ -191,15 +228,16 @@ unsafe fn tile<D: Dot, const ROWS: usize, const NV: usize, const STEPS: usize>(a
         }
         // Widened codes are always packed.
         if !matches!(D::LHS, LhsForm::I16) && args.k_rest > 0 {
-            let mut rest = [[0u8; 4]; ROWS];
+            let mut rest = [MaybeUninit::<[u8; MAX_GROUP]>::uninit(); ROWS];
             // An address of which nothing is known: loops, not a copy of the body for each byte and rest.
             let to = opaque(rest.as_mut_ptr().cast()).cast_mut();
             for r in 0..ROWS {
-                for j in 0..args.k_rest {
-                    to.add(4 * r + j).write(lhs.row(r).add(j).read());
+                for j in 0..D::LHS.group_bytes() {
+                    let code = if j < args.k_rest { lhs.row(r).add(j).read() } else { 0 };
+                    to.add(MAX_GROUP * r + j).write(code);
                 }
             }
-            step::<D, ROWS, NV>(&mut acc[0], |r| to.add(4 * r).cast_const(), rhs);
+            step::<D, ROWS, NV>(&mut acc[0], |r| to.add(MAX_GROUP * r).cast_const(), rhs);
         }
         let mut sums = acc[0];
         for more in &acc[1..] {
@@ -271,7 +309,7 @@ unsafe fn tile_of<D: Dot, const ROWS: usize, const NV: usize>(args: &TileArgs) {
 /// # Safety
 /// As [`TileFn`], within an entry compiled for `D`.
 #[inline(always)]
-unsafe fn any_rows<D: Dot, const MR: usize, const NV: usize>(args: &TileArgs) {
+pub(super) unsafe fn any_rows<D: Dot, const MR: usize, const NV: usize>(args: &TileArgs) {
     /// The tile of each number of rows up to MR; without the test for MR all would be compiled.
     macro_rules! by_rows {
         ($($rows:literal)*) => {
@@ -285,9 +323,12 @@ unsafe fn any_rows<D: Dot, const MR: usize, const NV: usize>(args: &TileArgs) {
     unsafe { by_rows!(1 2 3 4 5 6 7 8 9 10 11) }
 }
 
-/// One entry and its row.
+/// One entry and its row, of rhs codes that are bytes or in another form.
 macro_rules! tile_row {
-    ($name:literal, $backend:ty, $mr:literal, $nv:literal, $required:expr $(, $features:literal)?) => {{
+    ($name:literal, $backend:ty, $mr:literal, $nv:literal, $required:expr $(, $features:literal)?) => {
+        tile_row!(S8: $name, $backend, $mr, $nv, $required $(, $features)?)
+    };
+    ($rhs:ident: $name:expr, $backend:ty, $mr:literal, $nv:literal, $required:expr $(, $features:literal)?) => {{
         $(#[target_feature(enable = $features)])?
         unsafe fn entry(args: &TileArgs) {
             // SAFETY: compiled for the backend; the rest is this function's contract.
@@ -302,9 +343,11 @@ macro_rules! tile_row {
             mr: $mr,
             nr: $nv * <$backend as Dot>::LANES,
             lhs: <$backend as Dot>::LHS,
+            rhs: RhsForm::$rhs,
         }
     }};
 }
+pub(super) use tile_row;
 
 /// Every tile on this architecture, best first, scalar last.
 pub static TILES: &[Tile] = &[
@@ -362,6 +405,7 @@ pub static TILES: &[Tile] = &[
         mr: super::mmla::MR,
         nr: super::mmla::NR,
         lhs: LhsForm::S8x8,
+        rhs: RhsForm::S8,
     },
     #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
     tile_row!(

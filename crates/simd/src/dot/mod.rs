@@ -5,6 +5,7 @@
 //! lane's int32. All sums are modulo 2^32 and no backend saturates, so the order of additions does
 //! not matter and every backend gives the same int32.
 
+mod few;
 mod scalar;
 
 #[cfg(target_arch = "aarch64")]
@@ -14,6 +15,7 @@ mod pairs;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+pub use few::{Bytes, Few};
 #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
 pub use neon::{NeonPair, NeonSdot, smmla};
 pub use scalar::ScalarDot;
@@ -30,9 +32,16 @@ pub enum LhsForm {
     S8,
     /// Eight signed bytes a group.
     S8x8,
+    /// Sixteen signed bytes a group.
+    S8x16,
+    /// Thirty-two signed bytes a group.
+    S8x32,
     /// Two i16 a group; holds s8 and u8 codes as they are.
     I16,
 }
+
+/// Bytes of the longest group.
+pub const MAX_GROUP: usize = 32;
 
 impl LhsForm {
     /// k-values in a group.
@@ -40,6 +49,8 @@ impl LhsForm {
         match self {
             LhsForm::U8 | LhsForm::S8 => 4,
             LhsForm::S8x8 => 8,
+            LhsForm::S8x16 => 16,
+            LhsForm::S8x32 => 32,
             LhsForm::I16 => 2,
         }
     }
@@ -47,8 +58,8 @@ impl LhsForm {
     /// Bytes of a row's group.
     pub const fn group_bytes(self) -> usize {
         match self {
-            LhsForm::U8 | LhsForm::S8 | LhsForm::I16 => 4,
-            LhsForm::S8x8 => 8,
+            LhsForm::I16 => 4,
+            _ => self.kr(),
         }
     }
 }
@@ -88,6 +99,8 @@ pub unsafe trait Dot: Copy + 'static {
     const LANES: usize;
     /// What lhs groups hold; `KR` is `LHS.kr()`.
     const LHS: LhsForm;
+    /// Bytes of a column's rhs group: one for each k-value, or fewer where codes are packed.
+    const RHS_BYTES: usize = Self::LHS.kr();
     /// Accumulators that hide the latency of [`dot`](Dot::dot), as far as there are registers.
     const CHAINS: usize;
 
@@ -101,9 +114,10 @@ pub unsafe trait Dot: Copy + 'static {
     unsafe fn add(a: Self::Acc, b: Self::Acc) -> Self::Acc;
     /// `a * b` modulo 2^32.
     unsafe fn mul(a: Self::Acc, b: Self::Acc) -> Self::Acc;
-    /// Reads 4 bytes at `from`.
+    /// The group at `from`; until it was multiplied, its bytes stay there.
     unsafe fn load_lhs(from: *const u8) -> Self::Lhs;
-    /// Reads `LANES * KR` signed bytes at `from`: column by column, `KR` of each.
+    /// Reads `LANES * RHS_BYTES` bytes at `from`, column by column: `KR` signed codes of each, or what
+    /// [`Few`] packs.
     unsafe fn load_rhs(from: *const i8) -> Self::Rhs;
     /// `acc + Σ lhs * rhs` over the group, modulo 2^32.
     unsafe fn dot(acc: Self::Acc, lhs: Self::Lhs, rhs: Self::Rhs) -> Self::Acc;
