@@ -10,7 +10,7 @@ use crate::plan::{
     ActivationMode, Bias, Block, Carver, Codes, Cut, Destination, Engine, Input, Kind, Layout,
     MAX_BLOCKS, MemoryRange, Operands, Output, OutputParams, Quantizer, Residual, Saved, Slots,
     Weights, Workspace, block_count, check_operands, check_residual_range, check_workspace, cut,
-    each_with_slot, forbid_overlap, most_blocks, size, tile_columns,
+    each_with_slot, forbid_overlap, most_blocks, saved_code, size, tile_columns,
 };
 use crate::{Error, Parallel, Result, Status};
 use core::mem::MaybeUninit;
@@ -239,7 +239,12 @@ impl<'w> Conv<'w> {
         // group's outputs meet another group's inputs: as many products a panel as before, but many
         // groups at once. (A depthwise convolution would otherwise use one column of each panel.)
         let columns = out_channels.checked_div(groups).unwrap_or(0);
-        let fused = fusion(groups, columns, tile_columns(usize::MAX, supported)?);
+        let code = packed.map_or(desc.weights.code, saved_code);
+        if !code.is_byte() {
+            let text = "has codes of fewer than 8 bits, which only linear layers take";
+            return Err(Error::new(Status::Unsupported, "desc.weights", text));
+        }
+        let fused = fusion(groups, columns, tile_columns(code, usize::MAX, supported)?);
         // Where the kernel of depthwise layers multiplies, each channel is a column of one product.
         let by_channel = desc.layout == ImageLayout::Nhwc
             && groups > 1
@@ -274,7 +279,7 @@ impl<'w> Conv<'w> {
             (groups, (groups, columns * fused, size(&[taps, fused_channels])?))
         };
         let kernel = Kind::Conv([kd, kh, kw, group_channels]);
-        let layout = Layout::new(shape, supported)?;
+        let layout = Layout::new(code, shape, supported)?;
         let saved = match packed {
             Some(bytes) => Some(Saved::open(bytes, kernel, &layout)?),
             None => None,

@@ -9,7 +9,10 @@ use crate::plans::{
     FEWBIT_INPUT_STATIC,
 };
 use crate::status::{fewbit_error, fewbit_status};
-use crate::tensors::{FEWBIT_BF16, FEWBIT_F16, FEWBIT_F32, FEWBIT_S8, FEWBIT_S32, FEWBIT_U8};
+use crate::tensors::{
+    FEWBIT_B1, FEWBIT_BF16, FEWBIT_F16, FEWBIT_F32, FEWBIT_S2, FEWBIT_S4, FEWBIT_S8, FEWBIT_S32,
+    FEWBIT_U1, FEWBIT_U4, FEWBIT_U8,
+};
 use crate::version::write_name;
 use core::ffi::c_char;
 use core::mem::size_of;
@@ -52,6 +55,11 @@ const fn code_dtype(code: Code) -> i32 {
     match code {
         Code::S8 => FEWBIT_S8,
         Code::U8 => FEWBIT_U8,
+        Code::S4 => FEWBIT_S4,
+        Code::U4 => FEWBIT_U4,
+        Code::S2 => FEWBIT_S2,
+        Code::U1 => FEWBIT_U1,
+        Code::B1 => FEWBIT_B1,
     }
 }
 

@@ -117,7 +117,7 @@ pub unsafe extern "C" fn fewbit_gemm_create(
                 other => return Err(unknown("desc.rhs_layout", other)),
             };
             let strides = (desc.rhs_stride, desc.matrix_stride);
-            let codes = matrix_codes((matrices, rows, columns), strides);
+            let codes = matrix_codes(desc.rhs.dtype, (matrices, rows, columns), strides);
             let (output, activation, activation_mode) = desc.output.read()?;
             let allocator = allocator(desc.allocator)?;
             let plan = Gemm::create(

@@ -24,7 +24,7 @@ use fewbit_kernels::registry::Bound;
 use fewbit_kernels::scale::{S32_F32_BLOCK, ScaleBlockArgs, ScaleBlockFn, Tile};
 use fewbit_simd::Supported;
 
-/// Blocks are multiples of this: whole groups of k for every tile.
+/// Blocks are multiples of this: whole groups of k for every tile of bytes, of 4 bits and of 2 bits.
 pub(crate) const STEP: usize = 16;
 
 pub(crate) struct Blocks {
@@ -50,7 +50,7 @@ pub(crate) fn pack<'w>(
     let block = weights.block.min(k).max(1);
     let count = k.div_ceil(block).max(1);
     // A panel's block is a group of nr columns, one panel, of its own.
-    let nr = tile_columns(n, supported)?.max(1);
+    let nr = tile_columns(weights.code, n, supported)?.max(1);
     let groups = size(&[n.div_ceil(nr), count])?;
     let padded = size(&[groups, nr])?;
     // A group's column: the channel and the block. Those past the last channel are like it, but for their codes.

@@ -16,16 +16,17 @@ pub(crate) use engine::{Block, Engine, block_count};
 pub(crate) use epilogue::{Destination, find};
 pub(crate) use packed::{Layout, size, tile_columns};
 pub(crate) use quantizer::{Codes, Quantizer};
-pub(crate) use saved::{Kind, Saved, check_apart, save, saved_size};
+pub(crate) use saved::{Kind, Saved, check_apart, save, saved_code, saved_size};
 pub(crate) use tasks::{Cut, MAX_BLOCKS, Slots, cut, each, each_with_slot, most_blocks};
 pub(crate) use workspace::{
     Carver, MemoryRange, check_residual_range, check_workspace, forbid_overlap,
 };
 
 use crate::{Error, Result, Status};
+use fewbit_kernels::gemm::RhsForm;
 use fewbit_scheme::{
     Activation, FixedMultiplier, FixedRounding, IntFormat, ParamError, ParamSpec, QuantParams,
-    RealFormat, Scheme,
+    RealFormat, Scheme, pack,
 };
 
 /// Memory that a run needs beside its operands; the caller provides it.
@@ -37,13 +38,23 @@ pub struct Workspace {
     pub align: usize,
 }
 
-/// The 8-bit formats of lhs and rhs codes.
+/// The formats of codes that are multiplied: inputs and outputs have 8 bits, weights 8 or fewer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
     /// Signed.
     S8,
     /// Unsigned.
     U8,
+    /// Signed 4 bits, two in a byte. Weights only, as are those that follow.
+    S4,
+    /// Unsigned 4 bits, two in a byte.
+    U4,
+    /// Signed 2 bits, four in a byte: -2 to 1; ternary weights are -1, 0 and 1.
+    S2,
+    /// The codes 0 and 1, eight in a byte.
+    U1,
+    /// -1 and +1, eight in a byte.
+    B1,
 }
 
 impl Code {
@@ -52,19 +63,46 @@ impl Code {
         match self {
             Code::S8 => IntFormat::S8,
             Code::U8 => IntFormat::U8,
+            Code::S4 => IntFormat::S4,
+            Code::U4 => IntFormat::U4,
+            Code::S2 => IntFormat::S2,
+            Code::U1 => IntFormat::U1,
+            Code::B1 => IntFormat::B1,
         }
+    }
+
+    /// Whether a code is a byte.
+    pub const fn is_byte(self) -> bool {
+        self.format().bits() == 8
+    }
+
+    /// How weights are packed for a tile.
+    pub(crate) const fn rhs_form(self) -> RhsForm {
+        match self {
+            Code::S8 | Code::U8 => RhsForm::S8,
+            Code::S4 | Code::U4 => RhsForm::U4,
+            Code::S2 => RhsForm::U2,
+            Code::U1 => RhsForm::U1,
+            Code::B1 => RhsForm::B1,
+        }
+    }
+
+    /// Code number `index` of an array of packed codes, or of bytes.
+    pub(crate) fn read(self, codes: &[u8], index: usize) -> Option<i32> {
+        if self.is_byte() {
+            return codes.get(index).map(|&byte| self.value(byte));
+        }
+        let (byte, slot) = pack::position(self.format(), index);
+        codes.get(byte).map(|&byte| pack::get(self.format(), byte, slot))
     }
 
     pub(crate) const fn is_unsigned(self) -> bool {
         matches!(self, Code::U8)
     }
 
-    /// The integer that a stored byte stands for.
+    /// The integer that a byte of an 8-bit format stands for.
     pub(crate) const fn value(self, byte: u8) -> i32 {
-        match self {
-            Code::S8 => byte as i8 as i32,
-            Code::U8 => byte as i32,
-        }
+        if self.is_unsigned() { byte as i32 } else { byte as i8 as i32 }
     }
 }
 
@@ -265,9 +303,9 @@ pub enum ActivationMode {
 /// output channel's.
 #[derive(Clone, Copy, Debug)]
 pub struct Weights<'a> {
-    /// s8 or u8.
+    /// Any of them.
     pub code: Code,
-    /// The codes, a byte each; their layout is the plan's.
+    /// The codes, a byte each or packed (docs/packing.md); their layout is the plan's.
     pub codes: &'a [u8],
     /// One scale, or one for each output channel; with blocks `[out_channels][ceil(K / block)]`. May be empty where
     /// there are multipliers.
@@ -322,6 +360,7 @@ pub(crate) struct Operands<'a> {
 /// and of the products of each.
 pub(crate) fn check_operands(operands: &Operands<'_>, channels: usize, k: usize) -> Result<()> {
     let Operands { weights, input, bias, output, .. } = operands;
+    check_bytes(operands)?;
     check_activation(operands)?;
     check_residual(operands)?;
     check_fixed(operands, channels)?;
@@ -365,6 +404,11 @@ pub(crate) fn check_operands(operands: &Operands<'_>, channels: usize, k: usize)
         if zero_point < format.qmin() || zero_point > format.qmax() {
             return Err(bad_zero_point("desc.weights.zero_points", zero_point, format));
         }
+        if weights.code == Code::B1 && zero_point != 0 {
+            let text = "has the zero point {}, but the codes -1 and +1 take none";
+            let error = Error::new(Status::InvalidArgument, "desc.weights.zero_points", text);
+            return Err(error.with(zero_point));
+        }
     }
     // The unit of a sum is input scale * weight scale, and only the run knows that input scale.
     let without_unit = |argument, sentence| {
@@ -405,6 +449,37 @@ pub(crate) fn check_operands(operands: &Operands<'_>, channels: usize, k: usize)
         ));
     }
     Ok(())
+}
+
+/// Only weights have fewer than 8 bits.
+fn check_bytes(operands: &Operands<'_>) -> Result<()> {
+    let output = match operands.output {
+        Output::Codes(code, _) | Output::FixedPoint(code, ..) | Output::DynamicPerRow(code, _) => {
+            Some(code)
+        }
+        _ => None,
+    };
+    let residual = match operands.residual {
+        Residual::Codes(code, _) => Some(code),
+        _ => None,
+    };
+    let table = match operands.mode {
+        ActivationMode::Table(code, _) => Some(code),
+        ActivationMode::Float => None,
+    };
+    let codes = [
+        ("desc.input", Some(operands.input.code())),
+        ("desc.output", output),
+        ("desc.residual", residual),
+        ("desc.output.table", table),
+    ];
+    match codes.into_iter().find(|(_, code)| code.is_some_and(|code| !code.is_byte())) {
+        Some((name, _)) => {
+            let text = "has codes of fewer than 8 bits, which only weights can have";
+            Err(Error::new(Status::Unsupported, name, text))
+        }
+        None => Ok(()),
+    }
 }
 
 fn check_residual(operands: &Operands<'_>) -> Result<()> {
@@ -472,9 +547,11 @@ fn check_blocks(operands: &Operands<'_>, channels: usize, k: usize) -> Result<()
     const NAME: &str = "desc.weights.block";
     let Operands { weights, bias, output, mode, .. } = *operands;
     let block = weights.block;
-    if !block.is_multiple_of(blocks::STEP) {
+    // Whole groups of k for every tile.
+    let step = blocks::STEP.max(4 * weights.code.format().codes_per_byte());
+    if !block.is_multiple_of(step) {
         let error = Error::new(Status::InvalidArgument, NAME, "is {}, not a multiple of {}");
-        return Err(error.with(block).with(blocks::STEP));
+        return Err(error.with(block).with(step));
     }
     let blocks = size(&[channels, k.div_ceil(block.max(1))])?;
     let counts = [

@@ -59,6 +59,8 @@ const fn form_id(form: LhsForm) -> u32 {
         LhsForm::S8 => 2,
         LhsForm::I16 => 3,
         LhsForm::S8x8 => 4,
+        LhsForm::S8x16 => 5,
+        LhsForm::S8x32 => 6,
     }
 }
 
@@ -66,7 +68,19 @@ const fn code_id(code: Code) -> u32 {
     match code {
         Code::S8 => 0,
         Code::U8 => 1,
+        Code::S4 => 2,
+        Code::U4 => 3,
+        Code::S2 => 4,
+        Code::U1 => 5,
+        Code::B1 => 6,
     }
+}
+
+/// The format of the weights in a buffer, as far as it says one; [`Saved::open`] checks the buffer.
+pub(crate) fn saved_code(bytes: &[u8]) -> Code {
+    const CODES: [Code; 7] = [Code::S8, Code::U8, Code::S4, Code::U4, Code::S2, Code::U1, Code::B1];
+    let found = word(bytes, at::CODE);
+    CODES.into_iter().find(|&code| code_id(code) == found).unwrap_or(Code::S8)
 }
 
 /// Where the sections are, and where they end.
@@ -269,14 +283,10 @@ impl<'w> Saved<'w> {
             }
         }
         let sections = sections(layout.codes, layout.channels)?;
-        let code = match word(bytes, at::CODE) {
-            code if code == code_id(Code::S8) => Some(Code::S8),
-            code if code == code_id(Code::U8) => Some(Code::U8),
-            _ => None,
-        };
-        let Some(code) = code.filter(|_| sections.end == written) else {
+        let code = saved_code(bytes);
+        if code_id(code) != word(bytes, at::CODE) || sections.end != written {
             return Err(refused(Status::InvalidArgument, "contradicts itself"));
-        };
+        }
         let channels = layout.channels;
         Ok(Saved {
             code,

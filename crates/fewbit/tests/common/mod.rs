@@ -117,8 +117,8 @@ pub struct Operands {
 
 pub fn value(code: Code, byte: u8) -> i64 {
     match code {
-        Code::S8 => i64::from(byte as i8),
         Code::U8 => i64::from(byte),
+        _ => i64::from(byte as i8),
     }
 }
 
