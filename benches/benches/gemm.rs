@@ -3,7 +3,7 @@
 #![allow(missing_docs, reason = "criterion's macros write undocumented functions")]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use fewbit::kernels::gemm::{TILES, Tile, TileArgs, pack_lhs, pack_rhs, select};
+use fewbit::kernels::gemm::{RhsForm, TILES, Tile, TileArgs, pack_lhs, pack_rhs, select};
 use fewbit::kernels::registry::bind;
 use fewbit::memory::{ALIGNMENT, Allocator, Plain};
 use fewbit::scheme::{IntFormat, ParamSpec, QuantParams, RealFormat::F32};
@@ -51,7 +51,7 @@ fn tiles(c: &mut Criterion) {
         unsafe { pack_lhs(row, mr, K, false, tile.lhs, block.as_mut_ptr()) };
         let (mut panel, mut sums) = (vec![0i8; nr * K], vec![0i32; nr]);
         let code = |column: usize, i: usize| i32::from(rhs[column * K + i] as i8);
-        pack_rhs(code, nr, K, nr, tile.lhs, &mut panel, &mut sums);
+        pack_rhs(code, nr, K, tile, &mut panel, &mut sums);
         let mut dst = vec![0i32; mr * nr];
         // All zero points are 0, so Σw plays no part but for the shift of lhs codes.
         let shift = fewbit::kernels::gemm::code_shift_lhs(false, tile.lhs);

@@ -14,8 +14,8 @@ use fewbit_testkit::{Rng, limited, reference, seed, supported_sets};
 
 fn value(code: Code, byte: u8) -> i64 {
     match code {
-        Code::S8 => byte as i8 as i64,
         Code::U8 => byte as i64,
+        _ => byte as i8 as i64,
     }
 }
 

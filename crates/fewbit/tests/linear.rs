@@ -221,8 +221,8 @@ fn real_format(input: &Input) -> Option<RealFormat> {
 
 fn value(code: Code, byte: u8) -> i64 {
     match code {
-        Code::S8 => byte as i8 as i64,
         Code::U8 => byte as i64,
+        _ => byte as i8 as i64,
     }
 }
 

@@ -61,8 +61,8 @@ impl Layer {
             power_of_two: false,
         };
         let spec = match input_code {
-            Code::S8 => spec,
             Code::U8 => ParamSpec { scheme: Scheme::Affine, ..spec },
+            _ => spec,
         };
         let real = rng.pick(&RealFormat::ALL);
         let dynamic = DynamicSpec { real, code: input_code, spec };
