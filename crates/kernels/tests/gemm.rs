@@ -7,6 +7,7 @@ use fewbit_kernels::gemm::{
     is_packed_form, pack_lhs, pack_rhs, sum_lhs,
 };
 use fewbit_kernels::registry::bind;
+use fewbit_simd::dot::LhsForm;
 use fewbit_testkit::{GuardedBuf, Rng, covered, is_full, limited, missing, report, seed};
 
 /// Both operands and their parameters, as a caller would give them.
@@ -23,8 +24,19 @@ struct Case {
     bias: Vec<i32>,
 }
 
-fn value(byte: u8, unsigned: bool) -> i32 {
-    if unsigned { i32::from(byte) } else { i32::from(byte as i8) }
+/// The lhs code that stands for a byte; of bits, its top bit, 0 and 1 or -1 and +1.
+fn value(byte: u8, unsigned: bool, bits: bool) -> i32 {
+    match (bits, unsigned) {
+        (false, true) => i32::from(byte),
+        (false, false) => i32::from(byte as i8),
+        (true, true) => i32::from(byte >> 7),
+        (true, false) => i32::from(byte >> 7) * 2 - 1,
+    }
+}
+
+/// Whether a tile's lhs are bits.
+fn has_bits(form: RhsForm) -> bool {
+    matches!(form, RhsForm::BitsBy1 | RhsForm::BitsBy2 | RhsForm::BitsBy4)
 }
 
 /// The codes of a rhs.
@@ -43,24 +55,31 @@ impl Format {
             RhsForm::U4 => &[(-8, 7), (0, 15)],
             RhsForm::U2 => &[(-2, 1), (0, 3)],
             RhsForm::U1 => &[(0, 1)],
-            RhsForm::B1 => &[(-1, 1)],
+            RhsForm::B1 | RhsForm::BitsBy4 => &[(-1, 1)],
+            RhsForm::BitsBy1 => &[(0, 1)],
+            RhsForm::BitsBy2 => &[(0, 1), (-1, 1)],
         };
         ranges.iter().map(|&(qmin, qmax)| Format { form, qmin, qmax }).collect()
+    }
+
+    /// Whether the codes are -1 and +1.
+    fn is_binary(self) -> bool {
+        (self.qmin, self.qmax) == (-1, 1)
     }
 
     /// The code that stands for a byte: the bytes' order, or its coarser steps, kept.
     fn value(self, byte: u8) -> i32 {
         let order = if self.qmin < 0 { byte ^ 0x80 } else { byte };
-        match self.form {
-            RhsForm::B1 => i32::from(order >> 7) * 2 - 1,
-            _ => self.qmin + (i32::from(order) * (self.qmax - self.qmin + 1) >> 8),
+        match self.is_binary() {
+            true => i32::from(order >> 7) * 2 - 1,
+            false => self.qmin + (i32::from(order) * (self.qmax - self.qmin + 1) >> 8),
         }
     }
 
     /// A zero point: an end, 0 or any.
     fn zero_point(self, rng: &mut Rng) -> i32 {
-        match (self.form, rng.below(4)) {
-            (RhsForm::B1, _) | (_, 2) => 0,
+        match (self.is_binary(), rng.below(4)) {
+            (true, _) | (_, 2) => 0,
             (_, 0) => self.qmin,
             (_, 1) => self.qmax,
             _ => self.value(rng.byte()),
@@ -85,7 +104,8 @@ impl Case {
                 let lhs = &self.lhs[r * self.k..][..self.k];
                 let rhs = &self.rhs[c * self.k..][..self.k];
                 let products = lhs.iter().zip(rhs).map(|(&a, &w)| {
-                    let a = i64::from(value(a, self.lhs_unsigned) - za);
+                    let bits = has_bits(self.rhs_format.form);
+                    let a = i64::from(value(a, self.lhs_unsigned, bits) - za);
                     a * i64::from(self.rhs_format.value(w) - zw)
                 });
                 sums.push(products.sum::<i64>() + i64::from(bias));
@@ -123,10 +143,18 @@ impl Arenas {
         let (k_groups, group_bytes) = (k.div_ceil(kr), tile.lhs.group_bytes());
 
         let shift = code_shift_lhs(case.lhs_unsigned, tile.lhs);
-        let distance = k + rows % 5;
-        let mut apart = vec![0x99; (rows - 1) * distance + k];
-        for r in 0..rows {
-            apart[r * distance..][..k].copy_from_slice(&case.lhs[r * k..][..k]);
+        let bits = tile.lhs == LhsForm::Bits;
+        let bytes = if bits { k.div_ceil(8) } else { k };
+        let distance = bytes + rows % 5;
+        let mut apart = vec![0x99; (rows - 1) * distance + bytes];
+        for (r, codes) in case.lhs.chunks_exact(k.max(1)).enumerate() {
+            let row = &mut apart[r * distance..][..bytes];
+            match bits {
+                false => row.copy_from_slice(codes),
+                true => codes.iter().enumerate().for_each(|(i, code)| {
+                    row[i / 8] = row[i / 8] & !(1 << (i % 8)) | (code >> 7) << (i % 8);
+                }),
+            }
         }
         let codes = codes.at_end(&apart).cast_const();
         let row = |r: usize| codes.wrapping_add(r * distance);
@@ -162,10 +190,14 @@ impl Arenas {
         let args = TileArgs {
             lhs: if direct { codes } else { block },
             lhs_row_stride: if direct { distance } else { group_bytes },
-            lhs_group_stride: if direct { kr } else { rows * group_bytes },
+            lhs_group_stride: if direct { group_bytes.min(kr) } else { rows * group_bytes },
             rhs: rhs.at_end(&panel),
             k_groups: if direct { k / kr } else { k_groups },
-            k_rest: if direct { k % kr } else { 0 },
+            k_rest: match direct {
+                true if bits => (k % kr).div_ceil(8),
+                true => k % kr,
+                false => 0,
+            },
             rows,
             start: start.at_end(&starts),
             lhs_zero: if has_lhs_zero { lhs_zero.at_end(&zeros) } else { null },
@@ -260,13 +292,16 @@ const FILLS: [Fill; 7] = [
 ];
 
 /// A zero point of the format: an end, 0 or any.
-fn zero_point(rng: &mut Rng, unsigned: bool) -> i32 {
+fn zero_point(rng: &mut Rng, unsigned: bool, bits: bool) -> i32 {
+    if bits {
+        return if unsigned { rng.below(2) as i32 } else { 0 };
+    }
     let (qmin, qmax) = if unsigned { (0, 255) } else { (-128, 127) };
     match rng.below(4) {
         0 => qmin,
         1 => qmax,
         2 => 0,
-        _ => value(rng.byte(), unsigned),
+        _ => value(rng.byte(), unsigned, false),
     }
 }
 
@@ -282,7 +317,9 @@ fn case(
         rhs_format,
         lhs: lhs.bytes(rng, rows * k),
         rhs: rhs.bytes(rng, columns * k),
-        lhs_zero: (0..rows).map(|_| zero_point(rng, lhs_unsigned)).collect(),
+        lhs_zero: (0..rows)
+            .map(|_| zero_point(rng, lhs_unsigned, has_bits(rhs_format.form)))
+            .collect(),
         rhs_zero: (0..columns).map(|_| rhs_format.zero_point(rng)).collect(),
         bias: (0..columns).map(|_| rng.next_u32() as i32 >> rng.below(32)).collect(),
     }
@@ -291,7 +328,16 @@ fn case(
 /// The signednesses of the lhs with the formats of the rhs.
 fn signs(tile: &Tile) -> Vec<(bool, Format)> {
     let formats = Format::of(tile.rhs);
-    [false, true].into_iter().flat_map(|lhs| formats.iter().map(move |&rhs| (lhs, rhs))).collect()
+    let all = [false, true].into_iter();
+    let all = all.flat_map(|lhs| formats.iter().map(move |&rhs| (lhs, rhs)));
+    // Bits by bits count 1, 2 or 4, as neither side, one or both are -1 and +1.
+    all.filter(|&(unsigned, rhs)| match tile.rhs {
+        RhsForm::BitsBy1 => unsigned,
+        RhsForm::BitsBy2 => unsigned == rhs.is_binary(),
+        RhsForm::BitsBy4 => !unsigned,
+        _ => true,
+    })
+    .collect()
 }
 
 #[test]
@@ -332,9 +378,14 @@ fn every_combination_of_extremes() {
                 for rhs in FILLS {
                     for zeros in 0..9 {
                         let ends = |(qmin, qmax), which: usize| [qmin, 0, qmax][which];
-                        let of_lhs = if signs.0 { (0, 255) } else { (-128, 127) };
+                        let of_lhs = match (has_bits(tile.rhs), signs.0) {
+                            (false, true) => (0, 255),
+                            (false, false) => (-128, 127),
+                            (true, true) => (0, 1),
+                            (true, false) => (0, 0),
+                        };
                         let of_rhs = match signs.1 {
-                            Format { form: RhsForm::B1, .. } => (0, 0),
+                            format if format.is_binary() => (0, 0),
                             Format { qmin, qmax, .. } => (qmin, qmax),
                         };
                         let shape = (tile.mr, tile.nr, 67);

@@ -1,7 +1,7 @@
 //! Every backend of the dot product, of packed codes too, against its definition, one group at a time: all extremes
 //! of both signednesses, sums that wrap.
 
-use fewbit_simd::dot::{Dot, Few, LhsForm, ScalarDot};
+use fewbit_simd::dot::{Bits, Dot, Few, LhsForm, ScalarDot};
 use fewbit_simd::{IsaSet, Supported};
 use fewbit_testkit::{GuardedBuf, Rng, covered, limited, missing, report, seed};
 
@@ -28,12 +28,21 @@ fn lhs_values(form: LhsForm, bytes: &[u8]) -> Vec<i64> {
             let pairs = bytes.chunks_exact(2).map(|pair| [pair[0], pair[1]]);
             pairs.map(|pair| i64::from(i16::from_ne_bytes(pair))).collect()
         }
+        LhsForm::Bits => bits(bytes.iter().copied()),
         _ => bytes.iter().map(|&v| i64::from(v as i8)).collect(),
     }
 }
 
+fn bits(bytes: impl Iterator<Item = u8>) -> Vec<i64> {
+    bytes.flat_map(|byte| (0..8).map(move |bit| i64::from(byte >> bit & 1))).collect()
+}
+
 /// A column's rhs group as integers: signed bytes, or parts of them.
-fn rhs_values<D: Dot>(bytes: &[i8], doubled: bool) -> Vec<i64> {
+fn rhs_values<D: Dot>(bytes: &[i8], doubled: bool, factor: i64) -> Vec<i64> {
+    if D::LHS == LhsForm::Bits {
+        let bits = bits(bytes.iter().map(|&byte| byte as u8));
+        return bits.into_iter().map(|bit| bit * factor).collect();
+    }
     let parts = D::LHS.kr() / D::RHS_BYTES;
     if parts == 1 {
         return bytes.iter().map(|&v| i64::from(v)).collect();
@@ -50,6 +59,11 @@ type Step = unsafe fn(*const u8, *const i8, [*const i32; 3], *mut i32);
 
 fn check<D: Dot>(name: &str, required: IsaSet, run: Step) {
     let doubled = name.contains("8, 2");
+    let counts = match name {
+        by if by.contains(", 1 >") => 2,
+        by if by.contains(", 2 >") => 4,
+        _ => 1,
+    };
     if !Supported::has(limited(), required) {
         missing(name, required);
         return;
@@ -88,7 +102,8 @@ fn check<D: Dot>(name: &str, required: IsaSet, run: Step) {
             std::slice::from_raw_parts(to, D::LANES)
         };
         for (lane, &got) in got.iter().enumerate() {
-            let column = rhs_values::<D>(&rhs[lane * D::RHS_BYTES..][..D::RHS_BYTES], doubled);
+            let column =
+                rhs_values::<D>(&rhs[lane * D::RHS_BYTES..][..D::RHS_BYTES], doubled, counts);
             assert_eq!((values.len(), column.len()), (kr, kr));
             let dot: i64 = values.iter().zip(&column).map(|(&a, &b)| a * b).sum();
             let scaled = i64::from(acc[lane].wrapping_mul(factor[0]));
@@ -123,6 +138,16 @@ macro_rules! few {
     };
 }
 
+/// As [`backend`], of bits.
+#[allow(unused_macros, reason = "as above")]
+macro_rules! bits {
+    ($backend:ident, $isa:ident, $features:literal) => {
+        backend!(Bits<$backend, 0>, $isa, $features);
+        backend!(Bits<$backend, 1>, $isa, $features);
+        backend!(Bits<$backend, 2>, $isa, $features);
+    };
+}
+
 #[test]
 fn every_backend_equals_the_definition() {
     check::<ScalarDot>("ScalarDot", IsaSet::SCALAR, step::<ScalarDot>);
@@ -130,12 +155,24 @@ fn every_backend_equals_the_definition() {
     check::<Few<ScalarDot, 4, 3>>("2 bits", IsaSet::SCALAR, step::<Few<ScalarDot, 4, 3>>);
     check::<Few<ScalarDot, 8, 1>>("1 bit", IsaSet::SCALAR, step::<Few<ScalarDot, 8, 1>>);
     check::<Few<ScalarDot, 8, 2>>("-1 and +1: 8, 2", IsaSet::SCALAR, step::<Few<ScalarDot, 8, 2>>);
+    check::<Bits<ScalarDot, 0>>("bits", IsaSet::SCALAR, step::<Bits<ScalarDot, 0>>);
+    check::<Bits<ScalarDot, 1>>("bits, 1 >", IsaSet::SCALAR, step::<Bits<ScalarDot, 1>>);
+    check::<Bits<ScalarDot, 2>>("bits, 2 >", IsaSet::SCALAR, step::<Bits<ScalarDot, 2>>);
     #[cfg(target_arch = "x86_64")]
     {
-        use fewbit_simd::dot::{Avx2Pair, Avx512Pair, Avx512Vnni, Avx512VnniYmm, AvxVnni};
+        use fewbit_simd::dot::{
+            Avx2Pair, Avx512Pair, Avx512Popcnt, Avx512Vnni, Avx512VnniYmm, AvxVnni,
+        };
         backend!(Avx2Pair, Avx2, "avx2,fma");
         backend!(AvxVnni, AvxVnni, "avx2,fma,avxvnni");
         few!(Avx2Pair, Avx2, "avx2,fma");
+        bits!(Avx2Pair, Avx2, "avx2,fma");
+        bits!(Avx512Pair, Avx512, "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma");
+        bits!(
+            Avx512Popcnt,
+            Avx512Vpopcntdq,
+            "avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq,avx2,fma"
+        );
         few!(AvxVnni, AvxVnni, "avx2,fma,avxvnni");
         few!(Avx512Pair, Avx512, "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma");
         few!(Avx512Vnni, Avx512Vnni, "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma");
@@ -153,6 +190,7 @@ fn every_backend_equals_the_definition() {
         backend!(NeonPair, Neon, "neon");
         backend!(NeonSdot, NeonDotprod, "neon,dotprod");
         few!(NeonPair, Neon, "neon");
+        bits!(NeonPair, Neon, "neon");
         few!(NeonSdot, NeonDotprod, "neon,dotprod");
     }
     report();

@@ -20,13 +20,14 @@
 //! lhs: blocks of up to mr rows;  a block: [k / kr] x [rows] x [kr codes]         as LhsForm: 4 or 8 bytes a group
 //! ```
 //! Rhs codes of four, two or one bit stay packed, and are unpacked in the loop (few.rs): unsigned there, with signed lhs
-//! bytes. Their zero points move along as everywhere.
+//! bytes. Their zero points move along as everywhere. Bits by bits (bits.rs) are counted, 32 at a time.
 //!
 //! Codes that are bytes of the right signedness can be multiplied where they are, `[rows] x [k codes]`:
 //! the tile takes the strides of both. Packing pays where rows meet many panels: a group of all rows then
 //! lies in one cache line, whatever the rows' distance. The last k-group is filled with zeros on both sides, whose products are 0; the sums Σ a and Σ w
 //! are of real codes only. Columns past the last are zeros too, and are never stored.
 
+mod bits;
 mod few;
 #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
 mod mmla;
@@ -41,7 +42,16 @@ use fewbit_simd::IsaSet;
 
 impl RhsForm {
     /// Every form.
-    pub const ALL: [RhsForm; 5] = [RhsForm::S8, RhsForm::U4, RhsForm::U2, RhsForm::U1, RhsForm::B1];
+    pub const ALL: [RhsForm; 8] = [
+        RhsForm::S8,
+        RhsForm::U4,
+        RhsForm::U2,
+        RhsForm::U1,
+        RhsForm::B1,
+        RhsForm::BitsBy1,
+        RhsForm::BitsBy2,
+        RhsForm::BitsBy4,
+    ];
 
     /// Every tile of the form on this architecture, best first, scalar last.
     pub const fn tiles(self) -> &'static [Tile] {
@@ -51,6 +61,9 @@ impl RhsForm {
             RhsForm::U2 => few::TILES_U2,
             RhsForm::U1 => few::TILES_U1,
             RhsForm::B1 => few::TILES_B1,
+            RhsForm::BitsBy1 => bits::TILES_BY_1,
+            RhsForm::BitsBy2 => bits::TILES_BY_2,
+            RhsForm::BitsBy4 => bits::TILES_BY_4,
         }
     }
 
@@ -62,6 +75,9 @@ impl RhsForm {
             RhsForm::U2 => "gemm_s8u2s32",
             RhsForm::U1 => "gemm_s8u1s32",
             RhsForm::B1 => "gemm_s8b1s32",
+            RhsForm::BitsBy1 => "gemm_u1u1s32",
+            RhsForm::BitsBy2 => "gemm_u1b1s32",
+            RhsForm::BitsBy4 => "gemm_b1b1s32",
         }
     }
 }

@@ -8,6 +8,8 @@ use fewbit_simd::{interleave_bytes, interleave_widened};
 pub const fn code_shift_lhs(unsigned: bool, form: LhsForm) -> i32 {
     match (form, unsigned) {
         (LhsForm::U8, false) => 128,
+        // -1 and +1 are 0 and 2.
+        (LhsForm::Bits, false) => 1,
         (LhsForm::S8 | LhsForm::S8x8 | LhsForm::S8x16 | LhsForm::S8x32, true) => -128,
         _ => 0,
     }
@@ -29,11 +31,15 @@ const fn mask(unsigned: bool, form: LhsForm) -> u8 {
 
 /// Whether a tile can read codes where they are: they are bytes of the signedness that it wants.
 pub const fn is_packed_form(unsigned: bool, form: LhsForm) -> bool {
-    !matches!(form, LhsForm::I16) && code_shift_lhs(unsigned, form) == 0
+    match form {
+        LhsForm::I16 => false,
+        LhsForm::Bits => true,
+        _ => code_shift_lhs(unsigned, form) == 0,
+    }
 }
 
-/// Packs a lhs block of `rows` rows of `k` contiguous codes each. The rest of the last group is filled
-/// with zeros.
+/// Packs a lhs block of `rows` rows of `k` contiguous codes each: bytes, or, of [`LhsForm::Bits`], bits. The rest of the last
+/// group is filled with zeros; of bits, that of the last byte is what it was.
 ///
 /// # Safety
 /// `k` codes can be read at `row(r)` for `r < rows`, all at once; `block` written for
@@ -47,7 +53,12 @@ pub unsafe fn pack_lhs(
     block: *mut u8,
 ) {
     let kr = form.kr();
-    let mask = mask(unsigned, form);
+    let (mask, k) = match form {
+        // Bytes of eight codes, four a group, moved by none.
+        LhsForm::Bits => (0, k.div_ceil(8)),
+        _ => (mask(unsigned, form), k),
+    };
+    let kr = if form == LhsForm::Bits { 4 } else { kr };
     let widen = |code: u8| if unsigned { code as i16 } else { code as i8 as i16 };
     // Whole groups of four rows, four at a time, ...
     let packed = match form {
@@ -74,7 +85,7 @@ pub unsafe fn pack_lhs(
                             at(group).add(eight).cast::<u64>().write_unaligned(codes ^ mask);
                         }
                     }
-                    LhsForm::U8 | LhsForm::S8 => {
+                    LhsForm::U8 | LhsForm::S8 | LhsForm::Bits => {
                         let codes = from.cast::<u32>().read_unaligned();
                         let mask = u32::from_ne_bytes([mask; 4]);
                         at(group).cast::<u32>().write_unaligned(codes ^ mask);
@@ -150,8 +161,13 @@ unsafe fn pack_quads(
 /// Σ_k of a row's codes in the packed form.
 ///
 /// # Safety
-/// `codes` can be read for `k` bytes.
+/// `codes` can be read for `k` bytes, or of [`LhsForm::Bits`] for `k` bits.
 pub unsafe fn sum_lhs(codes: *const u8, k: usize, unsigned: bool, form: LhsForm) -> i32 {
+    if form == LhsForm::Bits {
+        // SAFETY: by this function's contract.
+        let ones = unsafe { count_bits(codes, k) };
+        return if unsigned { ones } else { ones.wrapping_mul(2) };
+    }
     // SAFETY: k codes, by this function's contract; without any, the pointer may be anything.
     let codes = if k == 0 { &[] } else { unsafe { core::slice::from_raw_parts(codes, k) } };
     // Σ of the codes read as unsigned after a flip that keeps their order, then moved to what the
@@ -162,8 +178,25 @@ pub unsafe fn sum_lhs(codes: *const u8, k: usize, unsigned: bool, form: LhsForm)
         LhsForm::U8 => 0,
         LhsForm::S8 | LhsForm::S8x8 | LhsForm::S8x16 | LhsForm::S8x32 => -128,
         LhsForm::I16 => -(order as i32),
+        LhsForm::Bits => 0,
     };
     sum.wrapping_add(packed_zero.wrapping_mul(k as i32))
+}
+
+/// Bits set among the first `k`.
+///
+/// # Safety
+/// `bits` can be read for `k` bits.
+unsafe fn count_bits(bits: *const u8, k: usize) -> i32 {
+    // SAFETY: whole bytes of them, by this function's contract; without any, the pointer may be anything.
+    let bytes = if k < 8 { &[] } else { unsafe { core::slice::from_raw_parts(bits, k / 8) } };
+    let whole = bytes.iter().fold(0, |sum: u32, byte| sum.wrapping_add(byte.count_ones()));
+    let rest = match k % 8 {
+        0 => 0,
+        // SAFETY: the byte that the last bits are in.
+        rest => unsafe { bits.add(k / 8).read() & ((1 << rest) - 1) },
+    };
+    whole.wrapping_add(rest.count_ones()) as i32
 }
 
 /// Packs one rhs panel of a tile from a reader of codes (`code(column, k)`, already moved by
@@ -186,12 +219,19 @@ pub fn pack_rhs(
         for (column, values) in panel.chunks_exact_mut(bytes.max(1)).enumerate() {
             let mut sum = 0i32;
             for (j, byte) in values.iter_mut().enumerate() {
-                // A byte has one code of each part of the group, the first part's in its lowest bits.
+                // A byte has one code of each part of the group, the first part's in its lowest bits; or, by bits, eight
+                // neighbours.
                 *byte = 0;
                 for part in 0..8 / bits.max(1) {
-                    let i = group * kr + part * bytes + j;
+                    let within =
+                        if tile.lhs == LhsForm::Bits { 8 * j + part } else { part * bytes + j };
+                    let i = group * kr + within;
                     let v = if column < columns && i < k { code(column, i) } else { 0 };
-                    let stored = if tile.rhs == RhsForm::B1 { v >> 1 } else { v };
+                    let stored = match tile.rhs {
+                        RhsForm::B1 => v >> 1,
+                        RhsForm::BitsBy2 | RhsForm::BitsBy4 => i32::from(v != 0),
+                        _ => v,
+                    };
                     *byte |= (stored << (part * bits)) as i8;
                     sum = sum.wrapping_add(v);
                 }

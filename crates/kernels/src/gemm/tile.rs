@@ -101,6 +101,12 @@ pub enum RhsForm {
     U1,
     /// Codes 0 and 2, for -1 and +1, eight in a byte: a bit for each 2.
     B1,
+    /// Codes 0 and 1, a bit each, for a lhs of codes 0 and 1 in bits.
+    BitsBy1,
+    /// The same, or codes 0 and 2, for a lhs of the other kind: each product of bits counts 2.
+    BitsBy2,
+    /// Codes 0 and 2, for a lhs of codes 0 and 2 in bits: each product counts 4.
+    BitsBy4,
 }
 
 impl RhsForm {
@@ -110,7 +116,7 @@ impl RhsForm {
             RhsForm::S8 => 8,
             RhsForm::U4 => 4,
             RhsForm::U2 => 2,
-            RhsForm::U1 | RhsForm::B1 => 1,
+            _ => 1,
         }
     }
 }

@@ -5,6 +5,7 @@
 //! lane's int32. All sums are modulo 2^32 and no backend saturates, so the order of additions does
 //! not matter and every backend gives the same int32.
 
+mod bits;
 mod few;
 mod scalar;
 
@@ -15,12 +16,13 @@ mod pairs;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+pub use bits::{Bits, Count};
 pub use few::{Bytes, Few};
 #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
 pub use neon::{NeonPair, NeonSdot, smmla};
 pub use scalar::ScalarDot;
 #[cfg(target_arch = "x86_64")]
-pub use x86::{Avx2Pair, Avx512Pair, Avx512Vnni, Avx512VnniYmm, AvxVnni};
+pub use x86::{Avx2Pair, Avx512Pair, Avx512Popcnt, Avx512Vnni, Avx512VnniYmm, AvxVnni};
 
 /// How a backend wants lhs codes. Codes of the other signedness are moved by 128, their zero point
 /// with them, when they are packed; `(a + 128) - (z + 128)` is `a - z`, so nothing else changes.
@@ -36,6 +38,8 @@ pub enum LhsForm {
     S8x16,
     /// Thirty-two signed bytes a group.
     S8x32,
+    /// Thirty-two bits a group, the lowest first.
+    Bits,
     /// Two i16 a group; holds s8 and u8 codes as they are.
     I16,
 }
@@ -50,7 +54,7 @@ impl LhsForm {
             LhsForm::U8 | LhsForm::S8 => 4,
             LhsForm::S8x8 => 8,
             LhsForm::S8x16 => 16,
-            LhsForm::S8x32 => 32,
+            LhsForm::S8x32 | LhsForm::Bits => 32,
             LhsForm::I16 => 2,
         }
     }
@@ -58,7 +62,7 @@ impl LhsForm {
     /// Bytes of a row's group.
     pub const fn group_bytes(self) -> usize {
         match self {
-            LhsForm::I16 => 4,
+            LhsForm::I16 | LhsForm::Bits => 4,
             _ => self.kr(),
         }
     }
