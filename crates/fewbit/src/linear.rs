@@ -3,7 +3,7 @@
 use crate::plan::{
     ActivationMode, Bias, Block, Carver, Codes, Destination, Engine, Input, MAX_BLOCKS,
     MemoryRange, Output, OutputParams, Quantizer, Residual, Slots, Weights, Workspace, block_count,
-    check_residual_range, check_workspace, cut, each_with_slot, forbid_overlap, most_blocks, size,
+    check_residual_range, check_workspace, cut, each_with_slot, forbid_overlap, size,
 };
 use crate::{Error, Parallel, Result, Status};
 use core::mem::MaybeUninit;
@@ -209,8 +209,8 @@ impl Linear<'_> {
         let real = self.input.is_real();
         let codes = if real { rows.checked_mul(self.in_features).ok_or(overflow)? } else { 0 };
         let dynamic = if self.quantizer.is_dynamic() { rows } else { 0 };
-        let block = self.engine.block_size().next_multiple_of(crate::memory::ALIGNMENT);
-        let most_blocks = most_blocks(block_count(rows, self.engine.packed.mr), block);
+        let block = self.engine.block_distance();
+        let most_blocks = self.engine.most_blocks(block_count(rows, self.engine.packed.mr));
         let workers = workers.max(1);
         let blocks = size(&[block, most_blocks, workers]).map_err(|_| overflow)?;
         let results = match self.of_results {
@@ -315,8 +315,10 @@ impl Linear<'_> {
         }
         let x_bytes = matrix_bytes("x", x, rows, k, x_stride, self.input.element_size())?;
         let y_bytes = matrix_bytes("y", y, rows, n, y_stride, self.output.element_size())?;
-        let workers = parallel.max_workers();
-        let needed = self.workspace(rows, workers)?.size;
+        // The parts are cut first: their size is what the workspace is checked against.
+        let mut carver = Carver::new(workspace);
+        let parts = self.carve(&mut carver, rows, parallel.max_workers())?;
+        let needed = carver.used();
         check_workspace(workspace, workspace_size, needed)?;
         let memory = MemoryRange::new("workspace", workspace, needed);
         let y_range = MemoryRange::new("y", y, y_bytes);
@@ -337,7 +339,6 @@ impl Linear<'_> {
             params.check(self.output, rows, &[x_range, y_range, memory, residual_range])?;
         }
 
-        let parts = self.carve(&mut Carver::new(workspace), rows, workers)?;
         // Results that wait for their parameters lie in the workspace.
         let (to, to_stride) = match params {
             Some(_) => (parts.results.cast(), n),
@@ -349,43 +350,48 @@ impl Linear<'_> {
             first: 0,
             given: RowParams::NONE,
         };
-        // SAFETY: rows and strides as checked and promised; the parts hold a value a row.
-        unsafe {
-            self.quantizer.prepare(
-                (x, x_stride),
-                (rows, k),
-                row_range.clone(),
-                Codes {
-                    codes: parts.codes,
-                    stride: k,
-                    scales: parts.scales,
-                    zero_points: parts.zero_points,
-                },
-                parallel,
-            );
+        if self.input.is_real() {
+            let codes = Codes {
+                codes: parts.codes,
+                stride: k,
+                scales: parts.scales,
+                zero_points: parts.zero_points,
+            };
+            // SAFETY: rows and strides as checked and promised; the parts hold a value a row.
+            unsafe {
+                self.quantizer.prepare((x, x_stride), (rows, k), row_range.clone(), codes, parallel)
+            };
         }
-        // SAFETY: the flags are a part of the workspace of their own.
-        let slots = unsafe { Slots::new(parts.busy, parts.workers) };
         let (mr, nr) = (self.engine.packed.mr, self.engine.packed.nr.max(1));
         // Column tasks start on whole panels, so that no panel is multiplied twice.
         let first_panel = columns.start / nr;
         let panels = columns.end.div_ceil(nr) - first_panel;
         let row_blocks = block_count(row_range.len(), mr);
-        let cut = cut(row_blocks, panels, parts.most_blocks, 1, parts.workers);
-        let column_tasks = cut.column_tasks(panels);
-        let direct =
-            self.engine.is_direct() && (row_range.len() == 1 || cut.panels <= DIRECT_PANELS);
-        let tasks = cut.row_tasks(row_blocks) * column_tasks;
-        each_with_slot(parallel, tasks, &slots, |task, slot| {
-            let (product, parts, column_tasks) = (&product, &parts, column_tasks.max(1));
-            let first = row_range.start + task / column_tasks * cut.blocks * mr;
-            let rows = first..row_range.end.min(first + cut.blocks * mr);
-            let start = (first_panel + task % column_tasks * cut.panels) * nr;
-            let part = columns.start.max(start)..columns.end.min(start + cut.panels * nr);
-            // SAFETY: rows and columns that exist by the checks above, which no other task has; the slot is this
-            // task's, and the rows' codes and parameters are ready.
-            unsafe { self.task(product, parts, rows, part, direct, slot) }
-        });
+        let is_direct = self.engine.is_direct();
+        if parts.workers == 1 && row_blocks <= parts.most_blocks {
+            // One task: small products would spend more time on handing it out than in it.
+            let direct = is_direct && (row_range.len() == 1 || panels <= DIRECT_PANELS);
+            // SAFETY: rows and columns that exist by the checks above; nobody else uses the workspace, and the
+            // rows' codes and parameters are ready.
+            unsafe { self.task(&product, &parts, row_range.clone(), columns, direct, 0) }
+        } else {
+            let cut = cut(row_blocks, panels, parts.most_blocks, 1, parts.workers);
+            let column_tasks = cut.column_tasks(panels);
+            let direct = is_direct && (row_range.len() == 1 || cut.panels <= DIRECT_PANELS);
+            let tasks = cut.row_tasks(row_blocks) * column_tasks;
+            // SAFETY: the flags are a part of the workspace of their own.
+            let slots = unsafe { Slots::new(parts.busy, parts.workers) };
+            each_with_slot(parallel, tasks, &slots, |task, slot| {
+                let (product, parts, column_tasks) = (&product, &parts, column_tasks.max(1));
+                let first = row_range.start + task / column_tasks * cut.blocks * mr;
+                let rows = first..row_range.end.min(first + cut.blocks * mr);
+                let start = (first_panel + task % column_tasks * cut.panels) * nr;
+                let part = columns.start.max(start)..columns.end.min(start + cut.panels * nr);
+                // SAFETY: rows and columns that exist by the checks above, which no other task has; the slot is this
+                // task's, and the rows' codes and parameters are ready.
+                unsafe { self.task(product, parts, rows, part, direct, slot) }
+            });
+        }
         if let (Some(quantizer), Some(params)) = (&self.of_results, params) {
             let (results, codes) =
                 (parts.results.cast_const().cast(), params.of_codes(y, y_stride));
@@ -412,9 +418,8 @@ impl Linear<'_> {
         let Product { run, matrix, first, given } = product;
         let (k, mr) = (self.in_features, self.engine.packed.mr);
         let mut blocks = [const { MaybeUninit::<Block>::uninit() }; MAX_BLOCKS];
-        let count = block_count(rows.len(), mr);
-        for (b, block) in blocks.iter_mut().enumerate().take(count) {
-            let begin = rows.start + b * mr;
+        let (each, mut begin, mut count) = (self.engine.even_rows(rows.len()), rows.start, 0);
+        for (b, block) in blocks.iter_mut().enumerate().take(block_count(rows.len(), mr)) {
             let row = |r: usize| {
                 if self.input.is_real() {
                     parts.codes.wrapping_add((first + begin + r) * k).cast_const()
@@ -422,25 +427,29 @@ impl Linear<'_> {
                     run.x.wrapping_add((begin + r) * run.x_stride)
                 }
             };
-            // SAFETY: the slot's own memory, `most_blocks` blocks of it; the rows exist, and their codes and
-            // parameters are ready, by this function's contract.
-            let made = unsafe {
-                let memory = match direct {
-                    true => core::ptr::null_mut(),
-                    false => parts.blocks.add((slot * parts.most_blocks + b) * parts.block),
+            let parameters = |r: usize| {
+                let (scale, zero_point) = match self.input {
+                    // SAFETY: the caller's parameters are valid for its rows.
+                    Input::CodesPerRow(_) => unsafe { given.row(begin + r) },
+                    // SAFETY: the row's parameters are ready, by this function's contract.
+                    _ => unsafe {
+                        self.quantizer.row(parts.scales, parts.zero_points, first + begin + r)
+                    },
                 };
-                self.engine.block(memory, (rows.end - begin).min(mr), row, |r| {
-                    let (scale, zero_point) = match self.input {
-                        Input::CodesPerRow(_) => given.row(begin + r),
-                        _ => {
-                            let row = first + begin + r;
-                            self.quantizer.row(parts.scales, parts.zero_points, row)
-                        }
-                    };
-                    (zero_point, scale)
-                })
+                (zero_point, scale)
             };
-            block.write(made);
+            let memory = match direct {
+                true => core::ptr::null_mut(),
+                false => parts.blocks.wrapping_add((slot * parts.most_blocks + b) * parts.block),
+            };
+            let height = each.min(rows.end - begin);
+            // SAFETY: the slot's own memory, `most_blocks` blocks of it; the rows exist, and their codes are
+            // ready, by this function's contract.
+            unsafe {
+                let block = block.write(Block::EMPTY);
+                self.engine.fill(block, memory, height, row, parameters);
+            }
+            (begin, count) = (begin + height, b + 1);
         }
         let element = self.output.of_sums().element_size();
         // SAFETY: `count` blocks were written; rows and columns of `y` by this function's contract.

@@ -434,6 +434,11 @@ fn names_agree_with_fields() {
         let (mr, nr, kr) = (tile.mr, tile.nr, tile.lhs.kr());
         let op = tile.rhs.op();
         assert_eq!(tile.row.name, format!("{op}_{mr}x{nr}x{kr}_{isa}"));
+        if let Some(blocks) = &tile.blocks {
+            let op = tile.rhs.blocks_op();
+            assert_eq!(blocks.name, format!("{op}_{mr}x{nr}x{kr}_{isa}"));
+            assert_eq!(blocks.required, tile.row.required);
+        }
         assert!(tile.mr <= MAX_MR && tile.nr <= MAX_NR, "{}", tile.row.name);
     }
     for form in RhsForm::ALL {

@@ -1,7 +1,7 @@
 //! Rows side by side: 4-byte groups of four rows, transposed with the vectors that every CPU of an
 //! architecture has. No dispatch: a load, two shuffles and a store for 16 bytes leave little to gain.
 
-use vector::{V, flip, load, store, transpose, widen};
+use vector::{V, flip, load, store, store_halves, transpose, widen, zip};
 
 /// Reads 16 bytes of each row and writes them group by group: `to + g * stride` gets bytes `4g..4g + 4` of
 /// the four rows, one row behind the other, each exclusive-or `mask`.
@@ -25,6 +25,51 @@ pub unsafe fn interleave_widened(rows: [*const u8; 4], unsigned: bool, to: *mut 
     unsafe { write(transpose(rows.map(|row| widen(row, unsigned))), to, stride) }
 }
 
+/// As [`interleave_bytes`] for two rows.
+///
+/// # Safety
+/// 16 bytes can be read at each row and 8 written at `to + g * stride` for `g < 4`. Nothing need be aligned.
+#[inline(always)]
+pub unsafe fn interleave_bytes_of_2(rows: [*const u8; 2], mask: u8, to: *mut u8, stride: usize) {
+    // SAFETY: by this function's contract.
+    unsafe { write_halves(zip(rows.map(|row| flip(load(row), mask))), to, stride) }
+}
+
+/// As [`interleave_widened`] for two rows.
+///
+/// # Safety
+/// 8 bytes can be read at each row; the rest as [`interleave_bytes_of_2`].
+#[inline(always)]
+pub unsafe fn interleave_widened_of_2(
+    rows: [*const u8; 2],
+    unsigned: bool,
+    to: *mut u8,
+    stride: usize,
+) {
+    // SAFETY: by this function's contract.
+    unsafe { write_halves(zip(rows.map(|row| widen(row, unsigned))), to, stride) }
+}
+
+/// Writes 16 bytes of a row, each exclusive-or `mask`: its groups follow each other.
+///
+/// # Safety
+/// 16 bytes can be read at `row` and written at `to`. Nothing need be aligned.
+#[inline(always)]
+pub unsafe fn flip_bytes(row: *const u8, mask: u8, to: *mut u8) {
+    // SAFETY: by this function's contract.
+    unsafe { store(to, flip(load(row), mask)) }
+}
+
+/// As [`flip_bytes`] for 8 bytes of a row, widened to i16.
+///
+/// # Safety
+/// 8 bytes can be read at `row` and 16 written at `to`. Nothing need be aligned.
+#[inline(always)]
+pub unsafe fn widen_bytes(row: *const u8, unsigned: bool, to: *mut u8) {
+    // SAFETY: by this function's contract.
+    unsafe { store(to, widen(row, unsigned)) }
+}
+
 /// # Safety
 /// 16 bytes can be written at `to + g * stride` for `g < 4`.
 #[inline(always)]
@@ -32,6 +77,18 @@ unsafe fn write(groups: [V; 4], to: *mut u8, stride: usize) {
     for (g, group) in groups.into_iter().enumerate() {
         // SAFETY: by this function's contract.
         unsafe { store(to.add(g * stride), group) }
+    }
+}
+
+/// Writes the low and the high half of each vector in turns.
+///
+/// # Safety
+/// 8 bytes can be written at `to + g * stride` for `g < 4`.
+#[inline(always)]
+unsafe fn write_halves(groups: [V; 2], to: *mut u8, stride: usize) {
+    for (g, group) in groups.into_iter().enumerate() {
+        // SAFETY: by this function's contract.
+        unsafe { store_halves(to.add(2 * g * stride), to.add((2 * g + 1) * stride), group) }
     }
 }
 
@@ -121,12 +178,30 @@ mod vector {
         }
     }
 
+    /// The four groups of one row beside those of the other.
+    #[inline(always)]
+    pub(super) fn zip([a, b]: [V; 2]) -> [V; 2] {
+        // SAFETY: as above.
+        unsafe { [_mm_unpacklo_epi32(a, b), _mm_unpackhi_epi32(a, b)] }
+    }
+
     /// # Safety
     /// 16 bytes can be written.
     #[inline(always)]
     pub(super) unsafe fn store(to: *mut u8, v: V) {
         // SAFETY: by this function's contract.
         unsafe { _mm_storeu_si128(to.cast(), v) }
+    }
+
+    /// # Safety
+    /// 8 bytes can be written at both.
+    #[inline(always)]
+    pub(super) unsafe fn store_halves(low: *mut u8, high: *mut u8, v: V) {
+        // SAFETY: by this function's contract.
+        unsafe {
+            _mm_storel_epi64(low.cast(), v);
+            _mm_storeh_pd(high.cast(), _mm_castsi128_pd(v));
+        }
     }
 }
 
@@ -181,12 +256,31 @@ mod vector {
         }
     }
 
+    /// The four groups of one row beside those of the other.
+    #[inline(always)]
+    pub(super) fn zip([a, b]: [V; 2]) -> [V; 2] {
+        // SAFETY: as above.
+        unsafe { [vzip1q_u32(a, b), vzip2q_u32(a, b)] }
+    }
+
     /// # Safety
     /// 16 bytes can be written.
     #[inline(always)]
     pub(super) unsafe fn store(to: *mut u8, v: V) {
         // SAFETY: by this function's contract.
         unsafe { vst1q_u8(to, vreinterpretq_u8_u32(v)) }
+    }
+
+    /// # Safety
+    /// 8 bytes can be written at both.
+    #[inline(always)]
+    pub(super) unsafe fn store_halves(low: *mut u8, high: *mut u8, v: V) {
+        // SAFETY: by this function's contract.
+        unsafe {
+            let bytes = vreinterpretq_u8_u32(v);
+            vst1_u8(low, vget_low_u8(bytes));
+            vst1_u8(high, vget_high_u8(bytes));
+        }
     }
 }
 
@@ -225,11 +319,28 @@ mod vector {
         core::array::from_fn(|g| [a[g], b[g], c[g], d[g]])
     }
 
+    /// The four groups of one row beside those of the other.
+    #[inline(always)]
+    pub(super) fn zip([a, b]: [V; 2]) -> [V; 2] {
+        [[a[0], b[0], a[1], b[1]], [a[2], b[2], a[3], b[3]]]
+    }
+
     /// # Safety
     /// 16 bytes can be written.
     #[inline(always)]
     pub(super) unsafe fn store(to: *mut u8, v: V) {
         // SAFETY: by this function's contract.
         unsafe { to.cast::<V>().write_unaligned(v) }
+    }
+
+    /// # Safety
+    /// 8 bytes can be written at both.
+    #[inline(always)]
+    pub(super) unsafe fn store_halves(low: *mut u8, high: *mut u8, [a, b, c, d]: V) {
+        // SAFETY: by this function's contract.
+        unsafe {
+            low.cast::<[[u8; 4]; 2]>().write_unaligned([a, b]);
+            high.cast::<[[u8; 4]; 2]>().write_unaligned([c, d]);
+        }
     }
 }

@@ -13,7 +13,10 @@ mod lookup;
 mod pairs;
 
 pub use fpenv::{FpEnv, with_default_env};
-pub use interleave::{interleave_bytes, interleave_widened, opaque, prefetch};
+pub use interleave::{
+    flip_bytes, interleave_bytes, interleave_bytes_of_2, interleave_widened,
+    interleave_widened_of_2, opaque, prefetch, widen_bytes,
+};
 pub use isa::{Isa, IsaError, IsaSet, Supported};
 #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
 pub use lanes::Neon;

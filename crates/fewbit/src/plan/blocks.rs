@@ -7,8 +7,8 @@
 //! [panels] x [blocks] x ([block / kr groups] x [nr columns] x [kr signed bytes])
 //! ```
 //!
-//! A tile is called for each block; its sums meet their scales at once and are added to a tile of real results, which
-//! stays in the nearest cache.
+//! One kernel takes a panel's blocks but the last, which may be shorter, and leaves real results; a tile's sums of the last one are
+//! added to them as the bias is.
 
 use super::engine::{Block, Engine};
 use super::epilogue::{Destination, Epilogue, Sums, find};
@@ -19,8 +19,8 @@ use crate::{Error, Result, Status};
 use core::mem::MaybeUninit;
 use core::ops::Range;
 use core::ptr::null;
-use fewbit_kernels::gemm::{MAX_MR, MAX_NR, TileArgs, sum_lhs};
-use fewbit_kernels::registry::Bound;
+use fewbit_kernels::gemm::{self, BlocksArgs, BlocksFn, MAX_MR, MAX_NR, TileArgs, sum_lhs};
+use fewbit_kernels::registry::{Bound, bind};
 use fewbit_kernels::scale::{S32_F32_BLOCK, ScaleBlockArgs, ScaleBlockFn, Tile};
 use fewbit_simd::Supported;
 
@@ -34,6 +34,7 @@ pub(crate) struct Blocks {
     count: usize,
     /// The f32 bias of each column, padded to whole panels; empty if there is none.
     bias: Buffer<f32>,
+    tile: Bound<BlocksFn>,
     scale: Bound<ScaleBlockFn>,
 }
 
@@ -92,6 +93,9 @@ pub(crate) fn pack<'w>(
     if packed.nr != nr {
         return Err(Error::new(Status::Internal, "plan", "found a tile of another width"));
     }
+    let tile = gemm::select(weights.code.rhs_form(), supported.set(), nr)
+        .and_then(|tile| bind(tile.blocks.as_ref()?, supported))
+        .ok_or(Error::new(Status::Internal, "plan", "found no kernel"))?;
     let epilogue = Epilogue::new(&columns, &packed, groups, supported, allocator)?;
     let given = match operands.bias {
         Bias::F32(bias) => bias,
@@ -102,7 +106,7 @@ pub(crate) fn pack<'w>(
     for (to, &from) in bias.as_mut_slice().iter_mut().zip(given) {
         *to = from;
     }
-    let blocks = Blocks { block, count, bias, scale: find(S32_F32_BLOCK, supported)? };
+    let blocks = Blocks { block, count, bias, tile, scale: find(S32_F32_BLOCK, supported)? };
     Ok((packed, epilogue, blocks))
 }
 
@@ -161,7 +165,8 @@ impl Blocks {
             let panel = column / nr;
             let end = columns.end.min((panel + 1) * nr);
             let (first, n) = (column - panel * nr, end - column);
-            for (b, block) in blocks.iter().enumerate() {
+            let mut first_row = 0;
+            for block in blocks {
                 // SAFETY: the panel and its blocks exist, with nr columns; both buffers hold the largest tile;
                 // the block's rows are there, and the results' places by this function's contract.
                 unsafe {
@@ -174,9 +179,10 @@ impl Blocks {
                         slot: 0,
                         row_scales: &block.scale,
                     };
-                    let to = dst.at(b * packed.mr, column, element, engine.residual);
+                    let to = dst.at(first_row, column, element, engine.residual);
                     engine.epilogue.finish(real, &results, &to);
                 }
+                first_row += block.rows;
             }
             column = end;
         }
@@ -196,50 +202,66 @@ impl Blocks {
         (sums, real): (*mut i32, *mut f32),
     ) {
         let (packed, epilogue) = (&engine.packed, &engine.epilogue);
-        let nr = packed.nr;
-        let groups = packed.k_groups();
+        let (nr, groups) = (packed.nr, packed.k_groups());
+        let scales = epilogue.scales.as_slice().as_ptr();
+        let row_factors = if epilogue.is_whole { null() } else { block.scale.as_ptr() };
         let bias = self.bias.as_slice().as_ptr().wrapping_add(panel * nr + first);
-        for b in 0..self.count {
-            let group = panel * self.count + b;
-            let rhs = packed.panel(group, 0);
-            let before = b * groups;
-            let last = b + 1 == self.count;
-            // SAFETY: by this function's contract.
-            unsafe {
-                packed.tile.run()(&TileArgs {
-                    lhs: block.lhs.add(before * block.group_stride),
-                    lhs_row_stride: block.row_stride,
-                    lhs_group_stride: block.group_stride,
-                    rhs: rhs.codes,
-                    k_groups: groups.min(block.k_groups.saturating_sub(before)),
-                    k_rest: if last { block.k_rest } else { 0 },
-                    rows: block.rows,
-                    start: rhs.start,
-                    lhs_zero: if block.has_zero { block.zero.as_ptr() } else { null() },
-                    rhs_fold: rhs.fold,
-                    rhs_zero: rhs.zero,
-                    lhs_sum: block.block_sums.wrapping_add(b * packed.mr),
-                    dst: sums,
+        let at = |b: usize| {
+            let rhs = packed.panel(panel * self.count + b, 0);
+            TileArgs {
+                lhs: block.lhs.wrapping_add(b * groups * block.group_stride),
+                lhs_row_stride: block.row_stride,
+                lhs_group_stride: block.group_stride,
+                rhs: rhs.codes,
+                k_groups: groups.min(block.k_groups.saturating_sub(b * groups)),
+                k_rest: if b + 1 == self.count { block.k_rest } else { 0 },
+                rows: block.rows,
+                start: rhs.start,
+                lhs_zero: if block.has_zero { block.zero.as_ptr() } else { null() },
+                rhs_fold: rhs.fold,
+                rhs_zero: rhs.zero,
+                lhs_sum: block.block_sums.wrapping_add(b * packed.mr),
+                dst: sums,
+                dst_stride: nr,
+            }
+        };
+        let last = self.count.saturating_sub(1);
+        let slot = |b: usize| packed.slot(panel * self.count + b, 0);
+        // SAFETY: by this function's contract; blocks but the last are whole, and follow each other on both sides.
+        unsafe {
+            if last > 0 {
+                self.tile.run()(&BlocksArgs {
+                    tile: at(0),
+                    count: last,
+                    sum_stride: packed.mr,
+                    factors: scales.wrapping_add(slot(0)),
+                    row_factors,
+                    dst: real,
                     dst_stride: nr,
                 });
-                let scales = epilogue.scales.as_slice().as_ptr();
-                self.scale.run()(&ScaleBlockArgs {
-                    tile: Tile {
-                        src: sums.cast_const().add(first),
-                        dst: real,
-                        dst_stride: 1,
-                        n,
-                        rows: block.rows,
-                        src_row_stride: nr,
-                        dst_row_stride: n,
-                        row_factors: if epilogue.is_whole { null() } else { block.scale.as_ptr() },
-                        factors: scales.wrapping_add(packed.slot(group, 0) + first),
-                    },
-                    first: b == 0,
-                    last,
-                    bias: if self.bias.is_empty() { null() } else { bias },
-                    relu: epilogue.relu,
-                });
+            }
+            packed.tile.run()(&at(last));
+            self.scale.run()(&ScaleBlockArgs {
+                tile: Tile {
+                    src: sums.cast_const().add(first),
+                    dst: real.add(first),
+                    dst_stride: 1,
+                    n,
+                    rows: block.rows,
+                    src_row_stride: nr,
+                    dst_row_stride: nr,
+                    row_factors,
+                    factors: scales.wrapping_add(slot(last) + first),
+                },
+                first: last == 0,
+                last: true,
+                bias: if self.bias.is_empty() { null() } else { bias },
+                relu: epilogue.relu,
+            });
+            if n < nr {
+                for row in 0..block.rows {
+                    core::ptr::copy(real.add(row * nr + first), real.add(row * n), n);
+                }
             }
         }
     }

@@ -5,9 +5,10 @@ use super::epilogue::{Destination, Epilogue, Sums};
 use super::packed::{Layout, Packed};
 use super::quantizer::stored_code;
 use super::saved::Saved;
+use super::tasks::most_blocks;
 use super::{Operands, Output};
 use crate::Result;
-use crate::memory::Allocator;
+use crate::memory::{ALIGNMENT, Allocator};
 use core::mem::MaybeUninit;
 use core::ops::Range;
 use core::ptr::null;
@@ -15,6 +16,7 @@ use fewbit_kernels::gemm::{
     MAX_MR, MAX_NR, TileArgs, code_shift_lhs, is_packed_form, pack_lhs, sum_lhs,
 };
 use fewbit_simd::Supported;
+use fewbit_simd::dot::LhsForm;
 
 pub(crate) struct Engine<'w> {
     pub packed: Packed<'w>,
@@ -26,6 +28,10 @@ pub(crate) struct Engine<'w> {
     pub(super) epilogue: Epilogue,
     /// How weights with a scale a block are packed.
     blocks: Option<Blocks>,
+    /// Bytes from one block of packed rows to the next.
+    block_distance: usize,
+    /// The most blocks that a task keeps.
+    most_blocks: usize,
 }
 
 /// Lhs rows, packed or where they are, with their parameters.
@@ -119,7 +125,7 @@ impl<'w> Engine<'w> {
         epilogue: Epilogue,
         blocks: Option<Blocks>,
     ) -> Engine<'w> {
-        Engine {
+        let mut engine = Engine {
             k,
             lhs_unsigned: stored_code(&operands.input, packed.form).is_unsigned(),
             output: operands.output,
@@ -127,7 +133,34 @@ impl<'w> Engine<'w> {
             epilogue,
             blocks,
             packed,
+            block_distance: 0,
+            most_blocks: 0,
+        };
+        engine.block_distance = engine.block_size().next_multiple_of(ALIGNMENT);
+        engine.most_blocks = most_blocks(usize::MAX, engine.block_distance);
+        engine
+    }
+
+    /// Bytes from one block of packed rows in the workspace to the next.
+    pub(crate) fn block_distance(&self) -> usize {
+        self.block_distance
+    }
+
+    /// The most blocks that a task keeps, of `row_blocks`.
+    pub(crate) fn most_blocks(&self, row_blocks: usize) -> usize {
+        self.most_blocks.min(row_blocks.max(1))
+    }
+
+    /// Rows of each block, if `rows` rows, at least 1, are shared out evenly: tiles of middling numbers of rows do more
+    /// than a whole one and one of a row or two. All but the last block have as many.
+    pub(crate) fn even_rows(&self, rows: usize) -> usize {
+        let mr = self.packed.mr;
+        if rows <= mr {
+            return rows;
         }
+        // Tiles of pairs of rows multiply pairs.
+        let multiple = if self.packed.form == LhsForm::S8x8 { 2 } else { 1 };
+        rows.div_ceil(block_count(rows, mr).max(1)).next_multiple_of(multiple).min(mr)
     }
 
     /// Whether the codes to multiply are u8.
@@ -177,6 +210,7 @@ impl<'w> Engine<'w> {
     /// The codes can be read, and `memory`, if it is not NULL, written for
     /// [`block_size`](Engine::block_size) bytes. Without it the codes are
     /// [`is_direct`](Engine::is_direct), the rows are equally far apart, and they outlive the block.
+    #[inline]
     pub(crate) unsafe fn block(
         &self,
         memory: *mut u8,
@@ -184,32 +218,43 @@ impl<'w> Engine<'w> {
         row: impl Fn(usize) -> *const u8,
         parameters: impl Fn(usize) -> (i32, f32),
     ) -> Block {
+        let mut block = Block::EMPTY;
+        // SAFETY: by this function's contract.
+        unsafe { self.fill(&mut block, memory, rows, row, parameters) };
+        block
+    }
+
+    /// As [`block`](Engine::block), in place of an empty block.
+    ///
+    /// # Safety
+    /// As there.
+    #[inline]
+    pub(crate) unsafe fn fill(
+        &self,
+        block: &mut Block,
+        memory: *mut u8,
+        rows: usize,
+        row: impl Fn(usize) -> *const u8,
+        parameters: impl Fn(usize) -> (i32, f32),
+    ) {
         let packed = &self.packed;
         let (k, form) = (self.k, packed.form);
         let kr = form.kr().max(1);
-        let mut block = if memory.is_null() {
+        block.rows = rows;
+        if memory.is_null() {
             let first = row(0);
-            Block {
-                lhs: first,
-                row_stride: if rows > 1 { row(1).addr().wrapping_sub(first.addr()) } else { 0 },
-                group_stride: kr,
-                k_groups: k / kr,
-                k_rest: k % kr,
-                rows,
-                ..Block::EMPTY
-            }
+            block.lhs = first;
+            block.row_stride = if rows > 1 { row(1).addr().wrapping_sub(first.addr()) } else { 0 };
+            block.group_stride = kr;
+            (block.k_groups, block.k_rest) = (k / kr, k % kr);
         } else {
             // SAFETY: by this function's contract.
             unsafe { pack_lhs(&row, rows, k, self.lhs_unsigned, form, memory) };
-            Block {
-                lhs: memory,
-                row_stride: form.group_bytes(),
-                group_stride: rows * form.group_bytes(),
-                k_groups: self.k_groups(),
-                rows,
-                ..Block::EMPTY
-            }
-        };
+            block.lhs = memory;
+            block.row_stride = form.group_bytes();
+            block.group_stride = rows * form.group_bytes();
+            block.k_groups = self.k_groups();
+        }
         let shift = code_shift_lhs(self.lhs_unsigned, form) - packed.shared_zero;
         let slots = block.zero.iter_mut().zip(&mut block.sum).zip(&mut block.scale);
         for (r, ((zero, sum), scale)) in slots.enumerate().take(rows) {
@@ -231,7 +276,6 @@ impl<'w> Engine<'w> {
                 block.block_sums = sums;
             }
         }
-        block
     }
 
     /// Whether rows can be multiplied where they are: the tile reads such codes.
@@ -245,9 +289,9 @@ impl<'w> Engine<'w> {
     /// before the next one comes, so that it is read from afar once.
     ///
     /// # Safety
-    /// The blocks were packed by this engine, all but the last of mr rows, and their memory is
-    /// unchanged; `group` and `columns` exist; every element of the blocks' rows and these columns can
-    /// be written at `dst`, which is the place of row 0 of the first block (all but the last have mr rows) and of
+    /// The blocks were packed by this engine, and their memory is
+    /// unchanged; `group` and `columns` exist; every element of the blocks' rows, which follow each other, and these
+    /// columns can be written at `dst`, which is the place of row 0 of the first block and of
     /// column 0; so can residuals be read, if the plan has any.
     pub(crate) unsafe fn multiply(
         &self,
@@ -274,11 +318,12 @@ impl<'w> Engine<'w> {
             let whole = end - column == nr && dst.column_stride == 1;
             let direct = whole && self.epilogue.is_identity();
             let rhs = packed.panel(group, panel);
-            for (b, block) in blocks.iter().enumerate() {
+            let mut first_row = 0;
+            for block in blocks {
                 // SAFETY: the block's rows are there; the panel exists, with nr
                 // columns; `sums` holds the largest tile, and `to` the results by this function's contract.
                 unsafe {
-                    let to = dst.at(b * packed.mr, column, element, self.residual);
+                    let to = dst.at(first_row, column, element, self.residual);
                     let args = TileArgs {
                         lhs: block.lhs,
                         lhs_row_stride: block.row_stride,
@@ -308,6 +353,7 @@ impl<'w> Engine<'w> {
                         self.epilogue.store(&sums, &to);
                     }
                 }
+                first_row += block.rows;
             }
             column = end;
         }

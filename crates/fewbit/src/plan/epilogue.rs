@@ -264,13 +264,20 @@ impl Epilogue {
     /// # Safety
     /// As [`store`](Epilogue::store).
     unsafe fn store_sums(&self, sums: &Sums<'_>, dst: &Destination) {
-        for (r, i) in (0..sums.rows).flat_map(|r| (0..sums.n).map(move |i| (r, i))) {
+        for r in 0..sums.rows {
+            let from = sums.at.wrapping_add(r * sums.row_stride);
+            let to = dst.base.cast::<i32>().wrapping_add(r * dst.row_stride);
             // SAFETY: by this function's contract.
             unsafe {
-                let sum = sums.at.add(r * sums.row_stride + i).read();
-                let sum = if self.relu { sum.max(0) } else { sum };
-                let to = dst.base.cast::<i32>();
-                to.add(r * dst.row_stride + i * dst.column_stride).write_unaligned(sum);
+                if dst.column_stride == 1 && !self.relu {
+                    core::ptr::copy_nonoverlapping(from.cast::<u8>(), to.cast(), sums.n * 4);
+                    continue;
+                }
+                for i in 0..sums.n {
+                    let sum = from.add(i).read();
+                    let sum = if self.relu { sum.max(0) } else { sum };
+                    to.add(i * dst.column_stride).write_unaligned(sum);
+                }
             }
         }
     }

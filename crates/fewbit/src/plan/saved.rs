@@ -61,6 +61,7 @@ const fn form_id(form: LhsForm) -> u32 {
         LhsForm::S8x8 => 4,
         LhsForm::S8x16 => 5,
         LhsForm::S8x32 => 6,
+        LhsForm::Bits => 7,
     }
 }
 

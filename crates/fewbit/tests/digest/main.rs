@@ -11,6 +11,7 @@ mod plans;
 mod products;
 mod tensors;
 mod values;
+mod weight_blocks;
 
 use fewbit_simd::IsaSet;
 use fewbit_testkit::{covered, report, set_name};
@@ -71,6 +72,7 @@ fn digest() {
     let mut book = Book::default();
     values::enter(&mut book);
     kernels::enter(&mut book);
+    weight_blocks::enter(&mut book);
     observers::enter(&mut book);
     plans::enter(&mut book);
     outputs::enter(&mut book);

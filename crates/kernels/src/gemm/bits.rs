@@ -9,8 +9,8 @@
 //! | avx2 | 6 x 8 | 6 + 1 + 1 + 4 | 16 |
 //! | neon | 4 x 16 | 16 + 4 + 1 | 32 |
 
-use super::tile::{MAX_MR, MAX_NR};
-use super::tile::{RhsForm, Tile, TileArgs, any_rows, tile_row};
+use super::tile::{MAX_MR, MAX_NR, RhsForm, Tile, TileArgs};
+use super::tile::{blocks_row, by_rows, tile_of, tile_row};
 use crate::registry::Row;
 use fewbit_simd::dot::{Bits, Dot, ScalarDot};
 use fewbit_simd::{Isa, IsaSet};
@@ -21,7 +21,7 @@ macro_rules! tiles {
         &[
             #[cfg(target_arch = "x86_64")]
             tile_row!(
-                $rhs: concat!($op, "_12x32x32_avx512_vpopcntdq"),
+                $rhs $op: "12x32x32_avx512_vpopcntdq",
                 Bits<fewbit_simd::dot::Avx512Popcnt, $shift>,
                 12,
                 2,
@@ -30,7 +30,7 @@ macro_rules! tiles {
             ),
             #[cfg(target_arch = "x86_64")]
             tile_row!(
-                $rhs: concat!($op, "_6x32x32_avx512"),
+                $rhs $op: "6x32x32_avx512",
                 Bits<fewbit_simd::dot::Avx512Pair, $shift>,
                 6,
                 2,
@@ -39,7 +39,7 @@ macro_rules! tiles {
             ),
             #[cfg(target_arch = "x86_64")]
             tile_row!(
-                $rhs: concat!($op, "_6x8x32_avx2"),
+                $rhs $op: "6x8x32_avx2",
                 Bits<fewbit_simd::dot::Avx2Pair, $shift>,
                 6,
                 1,
@@ -48,7 +48,7 @@ macro_rules! tiles {
             ),
             #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
             tile_row!(
-                $rhs: concat!($op, "_4x16x32_neon"),
+                $rhs $op: "4x16x32_neon",
                 Bits<fewbit_simd::dot::NeonPair, $shift>,
                 4,
                 4,
@@ -56,7 +56,7 @@ macro_rules! tiles {
                 "neon"
             ),
             tile_row!(
-                $rhs: concat!($op, "_2x8x32_scalar"),
+                $rhs $op: "2x8x32_scalar",
                 Bits<ScalarDot, $shift>,
                 2,
                 2,
@@ -66,6 +66,6 @@ macro_rules! tiles {
     };
 }
 
-pub(super) static TILES_BY_1: &[Tile] = tiles!(BitsBy1, "gemm_u1u1s32", 0);
-pub(super) static TILES_BY_2: &[Tile] = tiles!(BitsBy2, "gemm_u1b1s32", 1);
-pub(super) static TILES_BY_4: &[Tile] = tiles!(BitsBy4, "gemm_b1b1s32", 2);
+pub(super) static TILES_BY_1: &[Tile] = tiles!(BitsBy1, "u1u1s32", 0);
+pub(super) static TILES_BY_2: &[Tile] = tiles!(BitsBy2, "u1b1s32", 1);
+pub(super) static TILES_BY_4: &[Tile] = tiles!(BitsBy4, "b1b1s32", 2);

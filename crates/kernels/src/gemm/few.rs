@@ -13,8 +13,9 @@
 //! A group's unpacking serves all rows of a tile. One row reads half, a quarter or an eighth of the bytes that it would read
 //! as int8.
 
-use super::tile::{MAX_MR, MAX_NR};
-use super::tile::{RhsForm, Tile, TileArgs, any_rows, tile_row};
+use super::BlocksArgs;
+use super::tile::{MAX_MR, MAX_NR, RhsForm, Tile, TileArgs};
+use super::tile::{blocks_of, blocks_row, by_rows, tile_of, tile_row};
 use crate::registry::Row;
 use fewbit_simd::dot::{Dot, Few, ScalarDot};
 use fewbit_simd::{Isa, IsaSet};
@@ -22,15 +23,15 @@ use fewbit_simd::{Isa, IsaSet};
 /// The table of one width: its name, codes in a byte, largest code, and mr and nr / lanes of each backend.
 macro_rules! tiles {
     (
-        $rhs:ident, $op:literal, $parts:literal, $mask:literal, $kr:literal,
-        avx512: $mr512:literal x $nv512:literal = $shape512:literal,
-        avx2: $mr2:literal x $nv2:literal = $shape2:literal,
-        neon: $mrn:literal x $nvn:literal = $shapen:literal
+        $rhs:ident, $op:literal, $real:literal, $parts:literal, $mask:literal, $kr:literal,
+        avx512: $mr512:tt x $nv512:tt = $shape512:literal,
+        avx2: $mr2:tt x $nv2:tt = $shape2:literal,
+        neon: $mrn:tt x $nvn:tt = $shapen:literal
     ) => {
         &[
             #[cfg(target_arch = "x86_64")]
             tile_row!(
-                $rhs: concat!($op, "_", $shape512, "x", $kr, "_avx512_vnni"),
+                $rhs $op $real: concat!($shape512, "x", $kr, "_avx512_vnni"),
                 Few<fewbit_simd::dot::Avx512Vnni, $parts, $mask>,
                 $mr512,
                 $nv512,
@@ -39,7 +40,7 @@ macro_rules! tiles {
             ),
             #[cfg(target_arch = "x86_64")]
             tile_row!(
-                $rhs: concat!($op, "_", $shape2, "x", $kr, "_avx_vnni"),
+                $rhs $op $real: concat!($shape2, "x", $kr, "_avx_vnni"),
                 Few<fewbit_simd::dot::AvxVnni, $parts, $mask>,
                 $mr2,
                 $nv2,
@@ -48,7 +49,7 @@ macro_rules! tiles {
             ),
             #[cfg(target_arch = "x86_64")]
             tile_row!(
-                $rhs: concat!($op, "_", $shape512, "x", $kr, "_avx512"),
+                $rhs $op $real: concat!($shape512, "x", $kr, "_avx512"),
                 Few<fewbit_simd::dot::Avx512Pair, $parts, $mask>,
                 $mr512,
                 $nv512,
@@ -57,7 +58,7 @@ macro_rules! tiles {
             ),
             #[cfg(target_arch = "x86_64")]
             tile_row!(
-                $rhs: concat!($op, "_", $shape2, "x", $kr, "_avx2"),
+                $rhs $op $real: concat!($shape2, "x", $kr, "_avx2"),
                 Few<fewbit_simd::dot::Avx2Pair, $parts, $mask>,
                 $mr2,
                 $nv2,
@@ -66,7 +67,7 @@ macro_rules! tiles {
             ),
             #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
             tile_row!(
-                $rhs: concat!($op, "_", $shapen, "x", $kr, "_neon_dotprod"),
+                $rhs $op $real: concat!($shapen, "x", $kr, "_neon_dotprod"),
                 Few<fewbit_simd::dot::NeonSdot, $parts, $mask>,
                 $mrn,
                 $nvn,
@@ -75,7 +76,7 @@ macro_rules! tiles {
             ),
             #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
             tile_row!(
-                $rhs: concat!($op, "_", $shapen, "x", $kr, "_neon"),
+                $rhs $op $real: concat!($shapen, "x", $kr, "_neon"),
                 Few<fewbit_simd::dot::NeonPair, $parts, $mask>,
                 $mrn,
                 $nvn,
@@ -83,7 +84,7 @@ macro_rules! tiles {
                 "neon"
             ),
             tile_row!(
-                $rhs: concat!($op, "_2x8x", $kr, "_scalar"),
+                $rhs $op $real: concat!("2x8x", $kr, "_scalar"),
                 Few<ScalarDot, $parts, $mask>,
                 2,
                 2,
@@ -94,18 +95,18 @@ macro_rules! tiles {
 }
 
 pub(super) static TILES_U4: &[Tile] = tiles!(
-    U4, "gemm_s8u4s32", 2, 15, "8",
+    U4, "s8u4s32", "s8u4f32", 2, 15, "8",
     avx512: 8 x 2 = "8x32", avx2: 4 x 2 = "4x16", neon: 4 x 4 = "4x16"
 );
 pub(super) static TILES_U2: &[Tile] = tiles!(
-    U2, "gemm_s8u2s32", 4, 3, "16",
+    U2, "s8u2s32", "s8u2f32", 4, 3, "16",
     avx512: 6 x 2 = "6x32", avx2: 4 x 1 = "4x8", neon: 4 x 2 = "4x8"
 );
 pub(super) static TILES_U1: &[Tile] = tiles!(
-    U1, "gemm_s8u1s32", 8, 1, "32",
+    U1, "s8u1s32", "s8u1f32", 8, 1, "32",
     avx512: 4 x 2 = "4x32", avx2: 4 x 1 = "4x8", neon: 4 x 2 = "4x8"
 );
 pub(super) static TILES_B1: &[Tile] = tiles!(
-    B1, "gemm_s8b1s32", 8, 2, "32",
+    B1, "s8b1s32", "s8b1f32", 8, 2, "32",
     avx512: 4 x 2 = "4x32", avx2: 4 x 1 = "4x8", neon: 4 x 2 = "4x8"
 );

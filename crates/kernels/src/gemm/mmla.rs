@@ -14,8 +14,8 @@
 //! loads and 16 `smmla`. Rows that are not packed, and the last one of an odd number (which is taken twice), are
 //! loaded by halves.
 
-use super::TileArgs;
-use super::tile::finish;
+use super::blocks::{BlockSums, BlocksArgs, add_blocks};
+use super::tile::{TileArgs, finish};
 use core::arch::aarch64::*;
 use fewbit_simd::dot::{Dot, LhsForm, NeonSdot, smmla};
 
@@ -49,12 +49,60 @@ pub(super) unsafe fn entry(args: &TileArgs) {
     }
 }
 
-/// A tile of `P` pairs of rows, `ROWS == 2 * P`; `WHOLE`: all rows exist, and those of a pair follow each other.
+/// # Safety
+/// As [`super::BlocksFn`]; the CPU has i8mm.
+#[target_feature(enable = "neon,dotprod,i8mm")]
+pub(super) unsafe fn blocks_entry(args: &BlocksArgs) {
+    // SAFETY: by this function's contract; packed rows are a group apart.
+    unsafe {
+        match args.tile.rows {
+            1 | 2 => blocks::<1, 2, false>(args),
+            3 | 4 => blocks::<2, 4, false>(args),
+            5 | 6 => blocks::<3, 6, false>(args),
+            8 if args.tile.lhs_row_stride == KR => blocks::<PAIRS, MR, true>(args),
+            _ => blocks::<PAIRS, MR, false>(args),
+        }
+    }
+}
+
+/// # Safety
+/// As [`blocks_entry`], with `2 * P - 1` or `2 * P` rows.
+#[inline(always)]
+unsafe fn blocks<const P: usize, const ROWS: usize, const WHOLE: bool>(args: &BlocksArgs) {
+    // SAFETY: by this function's contract.
+    unsafe { add_blocks::<NeonSdot, Pairs<P, WHOLE>, ROWS, NV>(args, args.tile.rows) }
+}
+
+/// Sums as [`add_up`] gives them.
+struct Pairs<const P: usize, const WHOLE: bool>;
+
+impl<const P: usize, const WHOLE: bool, const ROWS: usize> BlockSums<NeonSdot, ROWS, NV>
+    for Pairs<P, WHOLE>
+{
+    #[inline(always)]
+    unsafe fn of(args: &TileArgs) -> [[int32x4_t; NV]; ROWS] {
+        // SAFETY: by this function's contract.
+        unsafe { add_up::<P, ROWS, WHOLE>(args) }
+    }
+}
+
+/// # Safety
+/// As [`add_up`].
+#[inline(always)]
+unsafe fn tile<const P: usize, const ROWS: usize, const WHOLE: bool>(args: &TileArgs) {
+    // SAFETY: by this function's contract.
+    unsafe { finish::<NeonSdot, ROWS, NV>(args, add_up::<P, ROWS, WHOLE>(args), args.rows) }
+}
+
+/// Sums of `P` pairs of rows, `ROWS == 2 * P`, and what they start with; `WHOLE`: all rows exist, and those of a pair
+/// follow each other.
 ///
 /// # Safety
 /// As [`entry`], with `2 * P - 1` or `2 * P` rows.
 #[inline(always)]
-unsafe fn tile<const P: usize, const ROWS: usize, const WHOLE: bool>(args: &TileArgs) {
+unsafe fn add_up<const P: usize, const ROWS: usize, const WHOLE: bool>(
+    args: &TileArgs,
+) -> [[int32x4_t; NV]; ROWS] {
     const { assert!(ROWS == 2 * P) };
     let last = args.rows - 1;
     let row = |r: usize| args.lhs.wrapping_add(r.min(last) * args.lhs_row_stride);
@@ -105,7 +153,7 @@ unsafe fn tile<const P: usize, const ROWS: usize, const WHOLE: bool>(args: &Tile
                 odd[v] = vaddq_s32(start, vreinterpretq_s32_s64(vzip2q_s64(left, right)));
             }
         }
-        finish::<NeonSdot, ROWS, NV>(args, sums, args.rows);
+        sums
     }
 }
 

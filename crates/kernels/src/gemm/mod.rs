@@ -28,12 +28,14 @@
 //! are of real codes only. Columns past the last are zeros too, and are never stored.
 
 mod bits;
+mod blocks;
 mod few;
 #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
 mod mmla;
 mod pack;
 mod tile;
 
+pub use blocks::{BlocksArgs, BlocksFn};
 pub use pack::{code_shift_lhs, code_shift_rhs, is_packed_form, pack_lhs, pack_rhs, sum_lhs};
 pub use tile::{MAX_MR, MAX_NR, RhsForm, TILES, Tile, TileArgs, TileFn};
 
@@ -67,6 +69,18 @@ impl RhsForm {
         }
     }
 
+    /// The op of these tiles over blocks along k, where they have it.
+    pub const fn blocks_op(self) -> &'static str {
+        match self {
+            RhsForm::S8 => "gemm_s8f32",
+            RhsForm::U4 => "gemm_s8u4f32",
+            RhsForm::U2 => "gemm_s8u2f32",
+            RhsForm::U1 => "gemm_s8u1f32",
+            RhsForm::B1 => "gemm_s8b1f32",
+            _ => "",
+        }
+    }
+
     /// The op of these tiles.
     pub const fn op(self) -> &'static str {
         match self {
@@ -96,11 +110,11 @@ pub fn select(rhs: RhsForm, set: IsaSet, columns: usize) -> Option<&'static Tile
 
 /// The rows of these ops' tables.
 pub fn rows() -> impl Iterator<Item = RowInfo> {
-    RhsForm::ALL.into_iter().flat_map(|rhs| {
-        rhs.tiles().iter().map(move |tile| RowInfo {
-            op: rhs.op(),
-            name: tile.row.name,
-            required: tile.row.required,
-        })
+    let info = |op, name, required| RowInfo { op, name, required };
+    RhsForm::ALL.into_iter().flat_map(move |rhs| {
+        let sums =
+            rhs.tiles().iter().map(move |tile| info(rhs.op(), tile.row.name, tile.row.required));
+        let blocks = rhs.tiles().iter().filter_map(|tile| tile.blocks.as_ref());
+        sums.chain(blocks.map(move |row| info(rhs.blocks_op(), row.name, row.required)))
     })
 }

@@ -2,7 +2,10 @@
 
 use super::tile::{RhsForm, Tile};
 use fewbit_simd::dot::LhsForm;
-use fewbit_simd::{interleave_bytes, interleave_widened};
+use fewbit_simd::{
+    flip_bytes, interleave_bytes, interleave_bytes_of_2, interleave_widened,
+    interleave_widened_of_2, widen_bytes,
+};
 
 /// What is added to lhs codes, and so to their zero point, when they are packed.
 pub const fn code_shift_lhs(unsigned: bool, form: LhsForm) -> i32 {
@@ -69,6 +72,9 @@ pub unsafe fn pack_lhs(
         _ => 0,
     };
     // ... then what is left.
+    if packed * kr == k {
+        return;
+    }
     let group_bytes = form.group_bytes();
     for r in 0..rows {
         let from = row(r);
@@ -116,9 +122,9 @@ pub unsafe fn pack_lhs(
     }
 }
 
-/// Packs the first groups of all rows, four groups of four rows at a time, and gives their number. The last
-/// four rows overlap those before them. Fewer than four rows are taken for four of which the last is there
-/// more than once: what they write too much is the beginning of the next group, which comes later, so they
+/// Packs the first groups of all rows, four groups of four rows at a time, and gives their number. What is left of the
+/// rows is two of them or one that is alone, or else four again, which overlap those before; three rows alone are four of which the
+/// last is there twice: what they write too much is the beginning of the next group, which comes later, so they
 /// stop before the last groups.
 ///
 /// # Safety
@@ -132,28 +138,54 @@ unsafe fn pack_quads(
 ) -> usize {
     let kr = form.kr();
     let mask = mask(unsigned, form);
-    let (whole, all) = (k / (4 * kr) * 4, k.div_ceil(kr));
-    let mut packed = 0;
-    let mut quad = 0;
-    while quad < rows {
-        let first = quad.min(rows.saturating_sub(4));
-        let from = [0, 1, 2, 3].map(|i| row((first + i).min(rows - 1)));
-        let mut group = 0;
-        while group < whole && (group + 3) * rows + 4 <= all * rows {
-            // SAFETY: groups `group..group + 4` of the rows exist; four rows' worth of bytes from the first
-            // row on is within the block by the condition, or by there being four rows.
-            unsafe {
-                let from = from.map(|row| row.add(group * kr));
-                let to = block.add((group * rows + first) * 4);
-                match form {
-                    LhsForm::I16 => interleave_widened(from, unsigned, to, 4 * rows),
-                    _ => interleave_bytes(from, mask, to, 4 * rows),
+    let widened = form == LhsForm::I16;
+    let whole = k / (4 * kr) * 4;
+    let mut packed = whole;
+    let mut done = 0;
+    while done < rows {
+        let at = |group: usize, first: usize| block.wrapping_add((group * rows + first) * 4);
+        let left = rows - done;
+        // SAFETY: groups `group..group + 4` of the rows exist, and so do their places in the block: those of four rows
+        // from `first` on for all groups but, with three rows, the last ones; those of two rows, and of the only one.
+        unsafe {
+            if left == 1 && rows == 1 {
+                let from = row(0);
+                for group in (0..whole).step_by(4) {
+                    let (from, to) = (from.add(group * kr), at(group, 0));
+                    match widened {
+                        true => widen_bytes(from, unsigned, to),
+                        false => flip_bytes(from, mask, to),
+                    }
                 }
+            } else if left == 2 {
+                let from = [row(done), row(done + 1)];
+                for group in (0..whole).step_by(4) {
+                    let (from, to) = (from.map(|row| row.add(group * kr)), at(group, done));
+                    match widened {
+                        true => interleave_widened_of_2(from, unsigned, to, 4 * rows),
+                        false => interleave_bytes_of_2(from, mask, to, 4 * rows),
+                    }
+                }
+            } else {
+                let first = done.min(rows.saturating_sub(4));
+                let from = [0, 1, 2, 3].map(|i| row((first + i).min(rows - 1)));
+                // The fourth of three rows must not go beyond the block.
+                let end = if rows < 4 {
+                    whole.min(k.div_ceil(kr).saturating_sub(1) / 4 * 4)
+                } else {
+                    whole
+                };
+                for group in (0..end).step_by(4) {
+                    let (from, to) = (from.map(|row| row.add(group * kr)), at(group, first));
+                    match widened {
+                        true => interleave_widened(from, unsigned, to, 4 * rows),
+                        false => interleave_bytes(from, mask, to, 4 * rows),
+                    }
+                }
+                packed = packed.min(end);
             }
-            group += 4;
         }
-        packed = group;
-        quad += 4;
+        done += 4;
     }
     packed
 }

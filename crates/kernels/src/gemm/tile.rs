@@ -22,6 +22,7 @@
 //! some steps before they need them. Panels lie one behind the other, so what lies past a panel's end is
 //! the next one's start. What bounds each tile, with figures: docs/int8-gemm.md.
 
+use super::blocks::{BlockSums, BlocksArgs, BlocksFn, add_blocks};
 use crate::registry::Row;
 use core::mem::MaybeUninit;
 use fewbit_simd::dot::{Dot, LhsForm, MAX_GROUP, Steps};
@@ -78,6 +79,8 @@ pub type TileFn = unsafe fn(&TileArgs);
 pub struct Tile {
     /// Name, requirements, function.
     pub row: Row<TileFn>,
+    /// The same for blocks along k; not of bits by bits.
+    pub blocks: Option<Row<BlocksFn>>,
     /// Most rows.
     pub mr: usize,
     /// Columns.
@@ -178,14 +181,18 @@ unsafe fn step<D: Dot, const ROWS: usize, const NV: usize>(
     }
 }
 
+/// The sums of products, and what they start with; zero points are not looked at.
+///
 /// # Safety
-/// As [`TileFn`], with `rows == ROWS`, within an entry compiled for `D`.
+/// As [`TileFn`], with `rows == ROWS`, within an entry compiled for `D`; nothing is written.
 #[inline(always)]
-unsafe fn tile<D: Dot, const ROWS: usize, const NV: usize, const STEPS: usize>(args: &TileArgs) {
+unsafe fn add_up<D: Dot, const ROWS: usize, const NV: usize, const STEPS: usize>(
+    args: &TileArgs,
+) -> [[D::Acc; NV]; ROWS] {
     let nr = NV * D::LANES;
     let panel_group = nr * D::RHS_BYTES;
-    // SAFETY: the rows' groups and the panel's are read where the contract says they are; `dst` holds
-    // ROWS rows of nr values. Row and column arrays are as long as documented.
+    // SAFETY: the rows' groups and the panel's are read where the contract says they are. Column arrays are as
+    // long as documented.
     unsafe {
         let mut acc = [[[D::zero(); NV]; ROWS]; STEPS];
         for row in &mut acc[0] {
@@ -253,21 +260,21 @@ unsafe fn tile<D: Dot, const ROWS: usize, const NV: usize, const STEPS: usize>(a
                 }
             }
         }
-        finish::<D, ROWS, NV>(args, sums, ROWS);
+        sums
     }
 }
 
-/// Adds what the zero points contribute to the sums, and stores those of the first `rows` rows.
+/// Adds what the zero points contribute to the sums of the first `rows` rows.
 ///
 /// # Safety
-/// As [`TileFn`], within an entry compiled for `D`.
+/// As [`TileFn`], within an entry compiled for `D`; nothing is written.
 #[inline(always)]
-pub(super) unsafe fn finish<D: Dot, const ROWS: usize, const NV: usize>(
+pub(super) unsafe fn correct<D: Dot, const ROWS: usize, const NV: usize>(
     args: &TileArgs,
-    mut sums: [[D::Acc; NV]; ROWS],
+    sums: &mut [[D::Acc; NV]; ROWS],
     rows: usize,
 ) {
-    // SAFETY: row and column arrays are as long as documented; `dst` holds the rows of nr values.
+    // SAFETY: row and column arrays are as long as documented.
     unsafe {
         // acc + za (K zw - Σw) - zw Σa, modulo 2^32.
         if !args.lhs_zero.is_null() {
@@ -288,6 +295,22 @@ pub(super) unsafe fn finish<D: Dot, const ROWS: usize, const NV: usize>(
                 }
             }
         }
+    }
+}
+
+/// Adds what the zero points contribute to the sums, and stores those of the first `rows` rows.
+///
+/// # Safety
+/// As [`TileFn`], within an entry compiled for `D`.
+#[inline(always)]
+pub(super) unsafe fn finish<D: Dot, const ROWS: usize, const NV: usize>(
+    args: &TileArgs,
+    mut sums: [[D::Acc; NV]; ROWS],
+    rows: usize,
+) {
+    // SAFETY: by this function's contract; `dst` holds the rows of nr values.
+    unsafe {
+        correct::<D, ROWS, NV>(args, &mut sums, rows);
         for (r, row) in sums.iter().enumerate().take(rows) {
             for (v, &sum) in row.iter().enumerate() {
                 D::store(args.dst.add(r * args.dst_stride + v * D::LANES), sum);
@@ -296,56 +319,82 @@ pub(super) unsafe fn finish<D: Dot, const ROWS: usize, const NV: usize>(
     }
 }
 
-/// A tile of some rows, with as many k-steps at a time as give the chains that the backend wants.
+/// Sums of some rows, with as many k-steps at a time as give the chains that the backend wants.
 ///
 /// # Safety
-/// As [`TileFn`], with `rows == ROWS`, within an entry compiled for `D`.
+/// As [`TileFn`], with `rows == ROWS`, within an entry compiled for `D`; nothing is written.
 #[inline(always)]
-unsafe fn tile_of<D: Dot, const ROWS: usize, const NV: usize>(args: &TileArgs) {
+unsafe fn add_up_chained<D: Dot, const ROWS: usize, const NV: usize>(
+    args: &TileArgs,
+) -> [[D::Acc; NV]; ROWS] {
     // SAFETY: by this function's contract.
     unsafe {
         match const { D::CHAINS / (ROWS * NV) } {
-            0 | 1 => tile::<D, ROWS, NV, 1>(args),
-            2 | 3 => tile::<D, ROWS, NV, 2>(args),
-            _ => tile::<D, ROWS, NV, 4>(args),
+            0 | 1 => add_up::<D, ROWS, NV, 1>(args),
+            2 | 3 => add_up::<D, ROWS, NV, 2>(args),
+            _ => add_up::<D, ROWS, NV, 4>(args),
         }
     }
 }
 
 /// # Safety
-/// As [`TileFn`], within an entry compiled for `D`.
+/// As [`TileFn`], with `rows == ROWS`, within an entry compiled for `D`.
 #[inline(always)]
-pub(super) unsafe fn any_rows<D: Dot, const MR: usize, const NV: usize>(args: &TileArgs) {
-    /// The tile of each number of rows up to MR; without the test for MR all would be compiled.
-    macro_rules! by_rows {
-        ($($rows:literal)*) => {
-            match args.rows {
-                $($rows if $rows < MR => tile_of::<D, $rows, NV>(args),)*
-                _ => tile_of::<D, MR, NV>(args),
-            }
-        };
-    }
+pub(super) unsafe fn tile_of<D: Dot, const ROWS: usize, const NV: usize>(args: &TileArgs) {
     // SAFETY: by this function's contract.
-    unsafe { by_rows!(1 2 3 4 5 6 7 8 9 10 11) }
+    unsafe { finish::<D, ROWS, NV>(args, add_up_chained::<D, ROWS, NV>(args), ROWS) }
+}
+
+/// As [`tile_of`], of blocks.
+///
+/// # Safety
+/// As [`BlocksFn`], with `rows == ROWS`, within an entry compiled for `D`.
+#[inline(always)]
+pub(super) unsafe fn blocks_of<D: Dot, const ROWS: usize, const NV: usize>(args: &BlocksArgs) {
+    // SAFETY: by this function's contract.
+    unsafe { add_blocks::<D, Chained, ROWS, NV>(args, ROWS) }
+}
+
+/// Sums as [`add_up_chained`] gives them.
+struct Chained;
+
+impl<D: Dot, const ROWS: usize, const NV: usize> BlockSums<D, ROWS, NV> for Chained {
+    #[inline(always)]
+    unsafe fn of(args: &TileArgs) -> [[D::Acc; NV]; ROWS] {
+        // SAFETY: by this function's contract.
+        unsafe { add_up_chained::<D, ROWS, NV>(args) }
+    }
+}
+
+/// Calls the function of so many rows, up to `$mr`; without the test for it all would be compiled.
+macro_rules! by_rows {
+    ($rows:expr, $mr:tt, $function:ident::<$d:ty, $nv:tt>($args:expr), $($each:literal)*) => {
+        match $rows {
+            $($each if $each < $mr => $function::<$d, $each, $nv>($args),)*
+            _ => $function::<$d, $mr, $nv>($args),
+        }
+    };
 }
 
 /// One entry and its row, of rhs codes that are bytes or in another form.
 macro_rules! tile_row {
-    ($name:literal, $backend:ty, $mr:literal, $nv:literal, $required:expr $(, $features:literal)?) => {
-        tile_row!(S8: $name, $backend, $mr, $nv, $required $(, $features)?)
+    ($shape:expr, $backend:ty, $mr:tt, $nv:tt, $required:expr $(, $features:literal)?) => {
+        tile_row!(S8 "s8s32" "s8f32": $shape, $backend, $mr, $nv, $required $(, $features)?)
     };
-    ($rhs:ident: $name:expr, $backend:ty, $mr:literal, $nv:literal, $required:expr $(, $features:literal)?) => {{
+    ($rhs:ident $sums:literal $($real:literal)?: $shape:expr, $backend:ty, $mr:tt, $nv:tt, $required:expr
+        $(, $features:literal)?) => {{
         $(#[target_feature(enable = $features)])?
         unsafe fn entry(args: &TileArgs) {
             // SAFETY: compiled for the backend; the rest is this function's contract.
-            unsafe { any_rows::<$backend, $mr, $nv>(args) }
+            unsafe { by_rows!(args.rows, $mr, tile_of::<$backend, $nv>(args), 1 2 3 4 5 6 7 8 9 10 11) }
         }
         const {
             assert!($mr <= MAX_MR && $nv * <$backend as Dot>::LANES <= MAX_NR);
         }
         Tile {
             // SAFETY: the features required are those that the entry was compiled with.
-            row: unsafe { Row::new($name, $required, entry) },
+            row: unsafe { Row::new(concat!("gemm_", $sums, "_", $shape), $required, entry) },
+            blocks: blocks_row!($($real,)? $shape, $backend, $mr, $nv, $required $(, $features)?),
             mr: $mr,
             nr: $nv * <$backend as Dot>::LANES,
             lhs: <$backend as Dot>::LHS,
@@ -353,13 +402,28 @@ macro_rules! tile_row {
         }
     }};
 }
+
+/// The entry of blocks and its row, where the op has a name for them.
+macro_rules! blocks_row {
+    ($real:literal, $shape:expr, $backend:ty, $mr:tt, $nv:tt, $required:expr $(, $features:literal)?) => {{
+        $(#[target_feature(enable = $features)])?
+        unsafe fn entry(args: &BlocksArgs) {
+            // SAFETY: compiled for the backend; the rest is this function's contract.
+            unsafe { by_rows!(args.tile.rows, $mr, blocks_of::<$backend, $nv>(args), 1 2 3 4 5 6 7 8 9 10 11) }
+        }
+        // SAFETY: the features required are those that the entry was compiled with.
+        Some(unsafe { Row::new(concat!("gemm_", $real, "_", $shape), $required, entry) })
+    }};
+    ($shape:expr, $backend:ty, $mr:tt, $nv:tt, $required:expr $(, $features:literal)?) => { None };
+}
 pub(super) use tile_row;
+pub(super) use {blocks_row, by_rows};
 
 /// Every tile on this architecture, best first, scalar last.
 pub static TILES: &[Tile] = &[
     #[cfg(target_arch = "x86_64")]
     tile_row!(
-        "gemm_s8s32_12x32x4_avx512_vnni",
+        "12x32x4_avx512_vnni",
         fewbit_simd::dot::Avx512Vnni,
         12,
         2,
@@ -368,7 +432,7 @@ pub static TILES: &[Tile] = &[
     ),
     #[cfg(target_arch = "x86_64")]
     tile_row!(
-        "gemm_s8s32_12x16x4_avx512_vnni",
+        "12x16x4_avx512_vnni",
         fewbit_simd::dot::Avx512VnniYmm,
         12,
         2,
@@ -377,7 +441,7 @@ pub static TILES: &[Tile] = &[
     ),
     #[cfg(target_arch = "x86_64")]
     tile_row!(
-        "gemm_s8s32_6x16x4_avx_vnni",
+        "6x16x4_avx_vnni",
         fewbit_simd::dot::AvxVnni,
         6,
         2,
@@ -386,7 +450,7 @@ pub static TILES: &[Tile] = &[
     ),
     #[cfg(target_arch = "x86_64")]
     tile_row!(
-        "gemm_s8s32_12x32x2_avx512",
+        "12x32x2_avx512",
         fewbit_simd::dot::Avx512Pair,
         12,
         2,
@@ -394,20 +458,21 @@ pub static TILES: &[Tile] = &[
         "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma"
     ),
     #[cfg(target_arch = "x86_64")]
-    tile_row!(
-        "gemm_s8s32_6x16x2_avx2",
-        fewbit_simd::dot::Avx2Pair,
-        6,
-        2,
-        Isa::Avx2.closure(),
-        "avx2,fma"
-    ),
+    tile_row!("6x16x2_avx2", fewbit_simd::dot::Avx2Pair, 6, 2, Isa::Avx2.closure(), "avx2,fma"),
     #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
     Tile {
         // SAFETY: the features required are those that the entry was compiled with.
         row: unsafe {
             Row::new("gemm_s8s32_8x8x8_neon_i8mm", Isa::NeonI8mm.closure(), super::mmla::entry)
         },
+        // SAFETY: as above.
+        blocks: Some(unsafe {
+            Row::new(
+                "gemm_s8f32_8x8x8_neon_i8mm",
+                Isa::NeonI8mm.closure(),
+                super::mmla::blocks_entry,
+            )
+        }),
         mr: super::mmla::MR,
         nr: super::mmla::NR,
         lhs: LhsForm::S8x8,
@@ -415,7 +480,7 @@ pub static TILES: &[Tile] = &[
     },
     #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
     tile_row!(
-        "gemm_s8s32_4x16x4_neon_dotprod",
+        "4x16x4_neon_dotprod",
         fewbit_simd::dot::NeonSdot,
         4,
         4,
@@ -423,13 +488,6 @@ pub static TILES: &[Tile] = &[
         "neon,dotprod"
     ),
     #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
-    tile_row!(
-        "gemm_s8s32_4x16x2_neon",
-        fewbit_simd::dot::NeonPair,
-        4,
-        4,
-        Isa::Neon.closure(),
-        "neon"
-    ),
-    tile_row!("gemm_s8s32_2x8x4_scalar", fewbit_simd::dot::ScalarDot, 2, 2, IsaSet::SCALAR),
+    tile_row!("4x16x2_neon", fewbit_simd::dot::NeonPair, 4, 4, Isa::Neon.closure(), "neon"),
+    tile_row!("2x8x4_scalar", fewbit_simd::dot::ScalarDot, 2, 2, IsaSet::SCALAR),
 ];

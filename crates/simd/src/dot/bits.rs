@@ -44,43 +44,12 @@ pub struct Bits<B, const SHIFT: u32>(PhantomData<B>);
 
 // SAFETY: sums are the backend's own; groups are of 4 bytes on both sides.
 unsafe impl<B: Count, const SHIFT: u32> Dot for Bits<B, SHIFT> {
-    type Acc = B::Acc;
+    sums_of!(B);
+
     type Lhs = B::Words;
     type Rhs = B::Words;
-    const LANES: usize = B::LANES;
     const LHS: LhsForm = LhsForm::Bits;
     const RHS_BYTES: usize = 4;
-    const CHAINS: usize = B::CHAINS;
-
-    #[inline(always)]
-    unsafe fn zero() -> B::Acc {
-        // SAFETY: by this trait's contract, here and below.
-        unsafe { B::zero() }
-    }
-
-    #[inline(always)]
-    unsafe fn splat(v: i32) -> B::Acc {
-        // SAFETY: as above.
-        unsafe { B::splat(v) }
-    }
-
-    #[inline(always)]
-    unsafe fn load(from: *const i32) -> B::Acc {
-        // SAFETY: as above.
-        unsafe { B::load(from) }
-    }
-
-    #[inline(always)]
-    unsafe fn add(a: B::Acc, b: B::Acc) -> B::Acc {
-        // SAFETY: as above.
-        unsafe { B::add(a, b) }
-    }
-
-    #[inline(always)]
-    unsafe fn mul(a: B::Acc, b: B::Acc) -> B::Acc {
-        // SAFETY: as above.
-        unsafe { B::mul(a, b) }
-    }
 
     #[inline(always)]
     unsafe fn load_lhs(from: *const u8) -> B::Words {
@@ -98,12 +67,6 @@ unsafe impl<B: Count, const SHIFT: u32> Dot for Bits<B, SHIFT> {
     unsafe fn dot(acc: B::Acc, lhs: B::Words, rhs: B::Words) -> B::Acc {
         // SAFETY: as above.
         unsafe { B::add_common(acc, lhs, rhs, const { 1 << SHIFT }) }
-    }
-
-    #[inline(always)]
-    unsafe fn store(to: *mut i32, acc: B::Acc) {
-        // SAFETY: as above.
-        unsafe { B::store(to, acc) }
     }
 }
 

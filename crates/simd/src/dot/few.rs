@@ -48,48 +48,17 @@ pub struct Few<B, const PARTS: usize, const MASK: u8>(PhantomData<B>);
 // SAFETY: sums are the backend's own; `load_rhs` reads four bytes a lane, `RHS_BYTES` of them, and `dot` as many lhs
 // bytes as a group has.
 unsafe impl<B: Bytes, const PARTS: usize, const MASK: u8> Dot for Few<B, PARTS, MASK> {
-    type Acc = B::Acc;
+    sums_of!(B);
+
     /// Where the group is: its bytes are repeated in the lanes when they are multiplied.
     type Lhs = *const u8;
     type Rhs = [B::Vector; PARTS];
-    const LANES: usize = B::LANES;
     const LHS: LhsForm = match PARTS {
         2 => LhsForm::S8x8,
         4 => LhsForm::S8x16,
         _ => LhsForm::S8x32,
     };
     const RHS_BYTES: usize = 4;
-    const CHAINS: usize = B::CHAINS;
-
-    #[inline(always)]
-    unsafe fn zero() -> B::Acc {
-        // SAFETY: by this trait's contract, here and below.
-        unsafe { B::zero() }
-    }
-
-    #[inline(always)]
-    unsafe fn splat(v: i32) -> B::Acc {
-        // SAFETY: as above.
-        unsafe { B::splat(v) }
-    }
-
-    #[inline(always)]
-    unsafe fn load(from: *const i32) -> B::Acc {
-        // SAFETY: as above.
-        unsafe { B::load(from) }
-    }
-
-    #[inline(always)]
-    unsafe fn add(a: B::Acc, b: B::Acc) -> B::Acc {
-        // SAFETY: as above.
-        unsafe { B::add(a, b) }
-    }
-
-    #[inline(always)]
-    unsafe fn mul(a: B::Acc, b: B::Acc) -> B::Acc {
-        // SAFETY: as above.
-        unsafe { B::mul(a, b) }
-    }
 
     #[inline(always)]
     unsafe fn load_lhs(from: *const u8) -> *const u8 {
@@ -118,12 +87,6 @@ unsafe impl<B: Bytes, const PARTS: usize, const MASK: u8> Dot for Few<B, PARTS, 
     unsafe fn dot(acc: B::Acc, lhs: *const u8, rhs: [B::Vector; PARTS]) -> B::Acc {
         // SAFETY: as above.
         unsafe { B::dot_parts(acc, lhs, rhs) }
-    }
-
-    #[inline(always)]
-    unsafe fn store(to: *mut i32, acc: B::Acc) {
-        // SAFETY: as above.
-        unsafe { B::store(to, acc) }
     }
 }
 

@@ -5,6 +5,82 @@
 //! lane's int32. All sums are modulo 2^32 and no backend saturates, so the order of additions does
 //! not matter and every backend gives the same int32.
 
+/// The methods of [`Dot`] that know sums and results only, as the backend `$backend` has them.
+macro_rules! sums_of {
+    ($backend:ident) => {
+        type Acc = $backend::Acc;
+        type Real = $backend::Real;
+        const LANES: usize = $backend::LANES;
+        const CHAINS: usize = $backend::CHAINS;
+
+        #[inline(always)]
+        unsafe fn zero() -> Self::Acc {
+            // SAFETY: by this trait's contract, here and below.
+            unsafe { $backend::zero() }
+        }
+
+        #[inline(always)]
+        unsafe fn splat(v: i32) -> Self::Acc {
+            // SAFETY: as above.
+            unsafe { $backend::splat(v) }
+        }
+
+        #[inline(always)]
+        unsafe fn load(from: *const i32) -> Self::Acc {
+            // SAFETY: as above.
+            unsafe { $backend::load(from) }
+        }
+
+        #[inline(always)]
+        unsafe fn add(a: Self::Acc, b: Self::Acc) -> Self::Acc {
+            // SAFETY: as above.
+            unsafe { $backend::add(a, b) }
+        }
+
+        #[inline(always)]
+        unsafe fn mul(a: Self::Acc, b: Self::Acc) -> Self::Acc {
+            // SAFETY: as above.
+            unsafe { $backend::mul(a, b) }
+        }
+
+        #[inline(always)]
+        unsafe fn store(to: *mut i32, acc: Self::Acc) {
+            // SAFETY: as above.
+            unsafe { $backend::store(to, acc) }
+        }
+
+        #[inline(always)]
+        unsafe fn splat_real(v: f32) -> Self::Real {
+            // SAFETY: as above.
+            unsafe { $backend::splat_real(v) }
+        }
+
+        #[inline(always)]
+        unsafe fn load_real(from: *const f32) -> Self::Real {
+            // SAFETY: as above.
+            unsafe { $backend::load_real(from) }
+        }
+
+        #[inline(always)]
+        unsafe fn mul_real(a: Self::Real, b: Self::Real) -> Self::Real {
+            // SAFETY: as above.
+            unsafe { $backend::mul_real(a, b) }
+        }
+
+        #[inline(always)]
+        unsafe fn add_scaled(sums: Self::Acc, factor: Self::Real, y: Self::Real) -> Self::Real {
+            // SAFETY: as above.
+            unsafe { $backend::add_scaled(sums, factor, y) }
+        }
+
+        #[inline(always)]
+        unsafe fn store_real(to: *mut f32, v: Self::Real) {
+            // SAFETY: as above.
+            unsafe { $backend::store_real(to, v) }
+        }
+    };
+}
+
 mod bits;
 mod few;
 mod scalar;
@@ -99,6 +175,8 @@ pub unsafe trait Dot: Copy + 'static {
     type Lhs: Copy;
     /// `KR` rhs values of each lane's column.
     type Rhs: Copy;
+    /// f32 lanes, one a column.
+    type Real: Copy;
     /// Columns in a vector.
     const LANES: usize;
     /// What lhs groups hold; `KR` is `LHS.kr()`.
@@ -127,6 +205,16 @@ pub unsafe trait Dot: Copy + 'static {
     unsafe fn dot(acc: Self::Acc, lhs: Self::Lhs, rhs: Self::Rhs) -> Self::Acc;
     /// Writes `LANES` sums at `to`.
     unsafe fn store(to: *mut i32, acc: Self::Acc);
+    /// The value in every lane.
+    unsafe fn splat_real(v: f32) -> Self::Real;
+    /// Reads `LANES` f32 at `from`.
+    unsafe fn load_real(from: *const f32) -> Self::Real;
+    /// `a * b`, rounded to nearest even.
+    unsafe fn mul_real(a: Self::Real, b: Self::Real) -> Self::Real;
+    /// `f32(sums) * factor + y`: the sums rounded to nearest even, the rest rounded once.
+    unsafe fn add_scaled(sums: Self::Acc, factor: Self::Real, y: Self::Real) -> Self::Real;
+    /// Writes `LANES` f32 at `to`.
+    unsafe fn store_real(to: *mut f32, v: Self::Real);
     /// Adds k-steps to the sums of `ROWS` rows and `NV` vectors of columns, all at once, and says so; or does
     /// nothing, which is what backends do that have no loop of their own for so many.
     ///

@@ -4,6 +4,7 @@
 #![cfg(target_feature = "neon")]
 
 use super::{Dot, LhsForm};
+use crate::lanes::{Lanes, Neon};
 use core::arch::aarch64::*;
 use core::arch::asm;
 
@@ -18,6 +19,7 @@ unsafe impl Dot for NeonPair {
     type Acc = int32x4_t;
     type Lhs = int16x8_t;
     type Rhs = int16x8_t;
+    type Real = float32x4_t;
     const LANES: usize = 4;
     const LHS: LhsForm = LhsForm::I16;
     const CHAINS: usize = 1;
@@ -79,6 +81,36 @@ unsafe impl Dot for NeonPair {
         // SAFETY: as above; 4 writable sums by the trait's contract.
         unsafe { vst1q_s32(to, acc) }
     }
+
+    #[inline(always)]
+    unsafe fn splat_real(v: f32) -> Self::Real {
+        // SAFETY: as above.
+        unsafe { Neon::splat_f32(v) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_real(from: *const f32) -> Self::Real {
+        // SAFETY: as above; 4 readable values by the trait's contract.
+        unsafe { Neon::load_f32(from, Self::LANES) }
+    }
+
+    #[inline(always)]
+    unsafe fn mul_real(a: Self::Real, b: Self::Real) -> Self::Real {
+        // SAFETY: as above.
+        unsafe { Neon::mul(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn add_scaled(sums: Self::Acc, factor: Self::Real, y: Self::Real) -> Self::Real {
+        // SAFETY: as above.
+        unsafe { Neon::fma(Neon::f32_from_i32(sums), factor, y) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_real(to: *mut f32, v: Self::Real) {
+        // SAFETY: as above; 4 writable values by the trait's contract.
+        unsafe { Neon::store_f32(to, v, Self::LANES) }
+    }
 }
 
 /// `sdot`: groups of four signed bytes, 4 columns.
@@ -91,6 +123,7 @@ unsafe impl Dot for NeonSdot {
     type Acc = int32x4_t;
     type Lhs = int8x16_t;
     type Rhs = int8x16_t;
+    type Real = float32x4_t;
     const LANES: usize = 4;
     const LHS: LhsForm = LhsForm::S8;
     const CHAINS: usize = 8;
@@ -147,6 +180,36 @@ unsafe impl Dot for NeonSdot {
     unsafe fn store(to: *mut i32, acc: int32x4_t) {
         // SAFETY: as above; 4 writable sums by the trait's contract.
         unsafe { vst1q_s32(to, acc) }
+    }
+
+    #[inline(always)]
+    unsafe fn splat_real(v: f32) -> Self::Real {
+        // SAFETY: as above.
+        unsafe { Neon::splat_f32(v) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_real(from: *const f32) -> Self::Real {
+        // SAFETY: as above; 4 readable values by the trait's contract.
+        unsafe { Neon::load_f32(from, Self::LANES) }
+    }
+
+    #[inline(always)]
+    unsafe fn mul_real(a: Self::Real, b: Self::Real) -> Self::Real {
+        // SAFETY: as above.
+        unsafe { Neon::mul(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn add_scaled(sums: Self::Acc, factor: Self::Real, y: Self::Real) -> Self::Real {
+        // SAFETY: as above.
+        unsafe { Neon::fma(Neon::f32_from_i32(sums), factor, y) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_real(to: *mut f32, v: Self::Real) {
+        // SAFETY: as above; 4 writable values by the trait's contract.
+        unsafe { Neon::store_f32(to, v, Self::LANES) }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Portable code: four columns, four signed k-values at a time.
 
 use super::{Dot, LhsForm};
+use fewbit_scheme::real;
 
 /// Portable dot products.
 #[derive(Clone, Copy, Debug)]
@@ -11,6 +12,7 @@ unsafe impl Dot for ScalarDot {
     type Acc = [i32; 4];
     type Lhs = [i8; 4];
     type Rhs = [[i8; 4]; 4];
+    type Real = [f32; 4];
     const LANES: usize = 4;
     const LHS: LhsForm = LhsForm::S8;
     const CHAINS: usize = 1;
@@ -69,5 +71,35 @@ unsafe impl Dot for ScalarDot {
     unsafe fn store(to: *mut i32, acc: [i32; 4]) {
         // SAFETY: 4 sums, by the trait's contract.
         unsafe { to.cast::<[i32; 4]>().write_unaligned(acc) }
+    }
+
+    #[inline(always)]
+    unsafe fn splat_real(v: f32) -> [f32; 4] {
+        [v; 4]
+    }
+
+    #[inline(always)]
+    unsafe fn load_real(from: *const f32) -> [f32; 4] {
+        // SAFETY: 4 values, by the trait's contract; any alignment.
+        unsafe { from.cast::<[f32; 4]>().read_unaligned() }
+    }
+
+    #[inline(always)]
+    unsafe fn mul_real(mut a: [f32; 4], b: [f32; 4]) -> [f32; 4] {
+        a.iter_mut().zip(b).for_each(|(a, b)| *a *= b);
+        a
+    }
+
+    #[inline(always)]
+    unsafe fn add_scaled(sums: [i32; 4], factor: [f32; 4], mut y: [f32; 4]) -> [f32; 4] {
+        let scaled = y.iter_mut().zip(sums.into_iter().zip(factor));
+        scaled.for_each(|(y, (sum, factor))| *y = real::fma(sum as f32, factor, *y));
+        y
+    }
+
+    #[inline(always)]
+    unsafe fn store_real(to: *mut f32, v: [f32; 4]) {
+        // SAFETY: 4 values, by the trait's contract.
+        unsafe { to.cast::<[f32; 4]>().write_unaligned(v) }
     }
 }
