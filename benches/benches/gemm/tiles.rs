@@ -27,7 +27,7 @@ fn tiles(c: &mut Criterion) {
         unsafe { pack_lhs(row, mr, K, false, tile.lhs, block.as_mut_ptr()) };
         let (mut panel, mut sums) = (vec![0i8; nr * K], vec![0i32; nr]);
         let code = |column: usize, i: usize| i32::from(rhs[column * K + i] as i8);
-        pack_rhs(code, nr, K, nr, tile.lhs, &mut panel, &mut sums);
+        pack_rhs(code, nr, K, tile, &mut panel, &mut sums);
         let mut dst = vec![0i32; mr * nr];
         // All zero points are 0, so Σw plays no part but for the shift of lhs codes.
         let shift = code_shift_lhs(false, tile.lhs);
@@ -139,7 +139,7 @@ impl Product {
         for (i, (to, start)) in made.rhs.chunks_mut(panel).zip(starts).enumerate() {
             let first = i * tile.nr;
             let code = |column: usize, i: usize| i32::from(w[(first + column) * k + i] as i8);
-            pack_rhs(code, tile.nr.min(n - first), k, tile.nr, tile.lhs, to, start);
+            pack_rhs(code, tile.nr.min(n - first), k, tile, to, start);
             // All zero points are 0, so Σw plays no part but for the shift of lhs codes.
             start.iter_mut().for_each(|sum| *sum = sum.wrapping_mul(-shift));
         }

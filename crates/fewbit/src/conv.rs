@@ -8,7 +8,7 @@
 use crate::memory::Allocator;
 use crate::plan::{
     ActivationMode, Bias, Engine, Input, Kind, Layout, Operands, Output, Quantizer, Residual,
-    Saved, Weights, check_operands, size, tile_columns,
+    Saved, Weights, check_operands, saved_format, size, tile_columns,
 };
 use crate::{Error, Result, Status};
 use depthwise::Depthwise;
@@ -218,7 +218,12 @@ impl<'w> Conv<'w> {
         // group's outputs meet another group's inputs: as many products a panel as before, but many
         // groups at once. (A depthwise convolution would otherwise use one column of each panel.)
         let columns = out_channels.checked_div(groups).unwrap_or(0);
-        let fused = fusion(groups, columns, tile_columns(usize::MAX, supported)?);
+        let format = packed.map_or(desc.weights.format, saved_format);
+        if format.bits() < 8 {
+            let text = "has codes of fewer than 8 bits, which only linear layers take";
+            return Err(Error::new(Status::Unsupported, "desc.weights", text));
+        }
+        let fused = fusion(groups, columns, tile_columns(format, usize::MAX, supported)?);
         // Where the kernel of depthwise layers multiplies, each channel is a column of one product.
         let by_channel = desc.layout == ImageLayout::Nhwc
             && output_padding.is_none()
@@ -272,7 +277,7 @@ impl<'w> Conv<'w> {
             (parts, (parts, columns * fused, size(&[packed_taps, fused_channels])?))
         };
         let kernel = Kind::Conv([kd, kh, kw, group_channels]);
-        let layout = Layout::new(shape, supported)?;
+        let layout = Layout::new(format, shape, supported)?;
         let saved = match packed {
             Some(bytes) => Some(Saved::open(bytes, kernel, &layout)?),
             None => None,

@@ -21,7 +21,7 @@ use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterato
 /// let desc = LinearDesc {
 ///     in_features: 3,
 ///     out_features: 2,
-///     weights: Weights { code: Code::S8, codes: &[1, 2, 3, 4, 5, 6], scales: &[0.5], zero_points: &[], block: 0, multipliers: &[], shifts: &[] },
+///     weights: Weights { format: Code::S8.format(), codes: &[1, 2, 3, 4, 5, 6], scales: &[0.5], zero_points: &[], block: 0, multipliers: &[], shifts: &[] },
 ///     layout: LinearLayout::Nk,
 ///     weight_stride: 0,
 ///     input: Input::Codes(Code::U8, QuantParams { scale: 0.1, zero_point: 1 }),

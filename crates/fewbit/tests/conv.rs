@@ -375,7 +375,7 @@ fn good<'a>() -> ConvDesc<'a> {
         layout: ImageLayout::Nhwc,
         filter_layout: FilterLayout::Ohwi,
         weights: Weights {
-            code: Code::S8,
+            format: Code::S8.format(),
             codes: &[1; 54],
             scales: &[0.5],
             zero_points: &[],
@@ -404,7 +404,7 @@ fn the_bound_is_exact() {
             out_channels: 1,
             axes: [ConvAxis::NONE, ConvAxis::NONE, axis(k)],
             weights: Weights {
-                code: Code::U8,
+                format: Code::U8.format(),
                 codes: &weights,
                 scales: &[1.0],
                 zero_points: &[],

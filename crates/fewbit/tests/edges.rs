@@ -147,7 +147,12 @@ fn desc<'a>(
     rhs_layout: LinearLayout,
 ) -> GemmDesc<'a> {
     let column = products::desc(rhs, k, lhs);
-    GemmDesc { n, rhs: Weights { code, zero_points, ..column.rhs }, rhs_layout, ..column }
+    GemmDesc {
+        n,
+        rhs: Weights { format: code.format(), zero_points, ..column.rhs },
+        rhs_layout,
+        ..column
+    }
 }
 
 /// Borders that cut `len` into parts, some of them empty.

@@ -271,7 +271,7 @@ fn fixed_point_of_depthwise_layers_equals_integers() {
             layout: ImageLayout::Nhwc,
             filter_layout: FilterLayout::Ohwi,
             weights: Weights {
-                code: Code::S8,
+                format: Code::S8.format(),
                 codes: &weights,
                 scales: &scales,
                 zero_points: &[],

@@ -41,7 +41,7 @@ impl Layer {
             in_features: self.k,
             out_features: self.n,
             weights: Weights {
-                code: self.weight_code,
+                format: self.weight_code.format(),
                 codes: &self.weights,
                 scales: &self.scales,
                 zero_points: &self.zero_points,
@@ -399,7 +399,7 @@ fn the_bound_is_exact() {
                 in_features: k,
                 out_features: 1,
                 weights: Weights {
-                    code: weight_code,
+                    format: weight_code.format(),
                     codes: &weights,
                     scales: &[1.0],
                     zero_points: &[weight_zero],
@@ -453,7 +453,7 @@ fn bad_descriptions_are_refused() {
         in_features: 4,
         out_features: 3,
         weights: Weights {
-            code: Code::S8,
+            format: Code::S8.format(),
             codes: &[1; 12],
             scales: &[0.5],
             zero_points: &[],

@@ -5,7 +5,7 @@ use crate::boundary::{
 };
 use crate::handle::{self, handle, plan};
 use crate::plans::{
-    allocator, fewbit_allocator, fewbit_bias, fewbit_input, fewbit_output, fewbit_residual,
+    allocator, code, fewbit_allocator, fewbit_bias, fewbit_input, fewbit_output, fewbit_residual,
     fewbit_weights,
 };
 use crate::status::{fewbit_error, fewbit_status};
@@ -150,6 +150,9 @@ impl fewbit_conv_desc {
                 .try_fold(channels, |product, axis| product.checked_mul(axis.kernel))?
                 .checked_mul(self.out_channels)
         });
+        if with_weights {
+            code("desc.weights.dtype", self.weights.dtype)?;
+        }
         if self.groups == 0 {
             return Err(Error::new(Status::InvalidArgument, "desc.groups", "is 0"));
         }

@@ -66,7 +66,7 @@ impl fewbit_gemm_desc {
             other => return Err(unknown("desc.rhs_layout", other)),
         };
         let strides = (self.rhs_stride, self.matrix_stride);
-        let codes = matrix_codes((matrices, rows, columns), strides);
+        let codes = matrix_codes(self.rhs.dtype, (matrices, rows, columns), strides);
         let (output, activation, activation_mode) = self.output.read()?;
         // SAFETY: by this function's contract.
         unsafe {

@@ -88,7 +88,7 @@ impl fewbit_linear_desc {
         }
         let matrices = self.matrices.max(1);
         let strides = (self.weight_stride, self.matrix_stride);
-        let codes = matrix_codes((matrices, rows, columns), strides);
+        let codes = matrix_codes(self.weights.dtype, (matrices, rows, columns), strides);
         let channels = n.saturating_mul(matrices);
         let (output, activation, activation_mode) = self.output.read()?;
         // SAFETY: by this function's contract.

@@ -4,12 +4,12 @@ use crate::arrays::fewbit_quant_params;
 use crate::boundary::{array, slice, unknown};
 use crate::requantize::fixed_rounding;
 use crate::tensors::{
-    FEWBIT_BF16, FEWBIT_F16, FEWBIT_F32, FEWBIT_S8, FEWBIT_S32, FEWBIT_U8, real, scheme,
-    symmetric_range,
+    FEWBIT_BF16, FEWBIT_F16, FEWBIT_F32, FEWBIT_S8, FEWBIT_S32, FEWBIT_U8, int_format, real,
+    scheme, symmetric_range,
 };
 use core::ffi::c_void;
 use fewbit::memory::Allocator;
-use fewbit::scheme::ParamSpec;
+use fewbit::scheme::{IntFormat, ParamSpec};
 use fewbit::{
     Activation, ActivationMode, Bias, Code, DynamicSpec, Error, Input, Output, Residual, Result,
     Status, Weights,
@@ -75,12 +75,15 @@ pub struct fewbit_allocator {
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct fewbit_weights {
-    /// The codes, a byte each; their layout is the plan's.
+    /// The codes, a byte each; or packed, each row of the weights from a byte on, as fewbit_quantize writes them. Their
+    /// layout is the plan's.
     pub data: *const c_void,
-    /// FEWBIT_S8 or FEWBIT_U8.
+    /// FEWBIT_S8 or FEWBIT_U8; for linear layers and products also FEWBIT_S4, FEWBIT_U4, FEWBIT_S2 (ternary weights are its
+    /// -1, 0 and 1), FEWBIT_U1 (0 and 1) and FEWBIT_B1 (-1 and +1; no zero points). Strides are in codes, and multiples of
+    /// those of a byte.
     pub dtype: i32,
-    /// 0; or, for linear layers, how many neighbouring weights of a channel, along K, share a scale: a multiple of 16,
-    /// the last block of a channel may be shorter. Then results are real: no s32 bias or output, no fixed point, no table.
+    /// 0; or, for linear layers, how many neighbouring weights of a channel, along K, share a scale: a multiple of 16, of
+    /// FEWBIT_U1 and FEWBIT_B1 of 32; the last block of a channel may be shorter. Then results are real: no s32 bias or output, no fixed point, no table.
     pub block: i32,
     /// Scales, finite and greater than 0. May be NULL where there are multipliers.
     pub scales: *const f32,
@@ -183,20 +186,36 @@ pub struct fewbit_residual {
     pub params: fewbit_quant_params,
 }
 
-/// The codes of matrices that lie `strides.1` apart and have rows that lie `strides.0` apart; 0: no gaps. `None`: more
-/// than memory.
+/// The bytes of codes of matrices that lie `strides.1` apart and have rows that lie `strides.0` apart; 0: no gaps. `None`:
+/// more than memory.
 pub(crate) fn matrix_codes(
+    dtype: i32,
     (matrices, rows, columns): (usize, usize, usize),
     strides: (usize, usize),
 ) -> Option<usize> {
-    let stride = if strides.0 == 0 { columns } else { strides.0 };
+    let unit = int_format(dtype).map_or(1, IntFormat::codes_per_byte);
+    let contiguous = columns.checked_next_multiple_of(unit)?;
+    let stride = if strides.0 == 0 { contiguous } else { strides.0 };
     let apart = match strides.1 {
         0 => rows.checked_mul(stride)?,
         given => given,
     };
     let before = apart.checked_mul(matrices.saturating_sub(1))?;
     let rows = rows.saturating_sub(1).checked_mul(stride)?;
-    before.checked_add(rows)?.checked_add(columns)
+    Some(before.checked_add(rows)?.checked_add(columns)?.div_ceil(unit))
+}
+
+/// A format of weights.
+fn weight_format(name: &'static str, dtype: i32) -> Result<IntFormat> {
+    int_format(dtype).filter(|&format| format != IntFormat::S16).ok_or(
+        Error::new(
+            Status::Unsupported,
+            name,
+            "is {}, but weights are FEWBIT_S8, FEWBIT_U8, FEWBIT_S4, FEWBIT_U4, FEWBIT_S2, FEWBIT_U1 or \
+             FEWBIT_B1 codes",
+        )
+        .with(dtype),
+    )
 }
 
 pub(crate) fn code(name: &'static str, dtype: i32) -> Result<Code> {
@@ -221,7 +240,7 @@ fn must_be_zero(name: &'static str, value: i32) -> Result<()> {
 
 impl fewbit_weights {
     /// # Safety
-    /// The arrays can be read for their counts, `data` for `codes` bytes.
+    /// The arrays can be read for their counts, `data` for so many bytes of codes.
     pub(crate) unsafe fn read<'a>(&self, codes: Option<usize>) -> Result<Weights<'a>> {
         let codes = codes.ok_or(Error::new(
             Status::InvalidArgument,
@@ -245,7 +264,7 @@ impl fewbit_weights {
         // SAFETY: checked, and readable by this function's contract.
         Ok(unsafe {
             Weights {
-                code: code("desc.weights.dtype", self.dtype)?,
+                format: weight_format("desc.weights.dtype", self.dtype)?,
                 codes: slice(self.data.cast(), codes),
                 scales: slice(self.scales, self.scale_count),
                 zero_points: slice(self.zero_points, self.zero_point_count),
@@ -273,7 +292,7 @@ impl fewbit_weights {
         // SAFETY: checked, and readable by this function's contract.
         Ok(unsafe {
             Weights {
-                code: Code::S8,
+                format: Code::S8.format(),
                 codes: &[],
                 scales: &[],
                 zero_points: &[],

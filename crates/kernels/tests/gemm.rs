@@ -1,19 +1,20 @@
-//! Every tile of every instruction set against a triple loop in i64: all row counts, column counts
-//! and k around the tile's edges, both signednesses on both sides, extreme codes and zero points,
-//! between guard pages.
+//! Every tile of every instruction set and every width of rhs codes against a triple loop in i64: all row counts, column
+//! counts and k around the tile's edges, both signednesses on both sides, extreme codes and zero points, between guard
+//! pages.
 
 use fewbit_kernels::gemm::{
-    MAX_MR, MAX_NR, TILES, Tile, TileArgs, TileFn, code_shift_lhs, code_shift_rhs, is_packed_form,
-    pack_lhs, pack_rhs, sum_lhs,
+    MAX_MR, MAX_NR, RhsForm, Tile, TileArgs, TileFn, code_shift_lhs, code_shift_rhs,
+    is_packed_form, pack_lhs, pack_rhs, sum_lhs,
 };
 use fewbit_kernels::registry::bind;
+use fewbit_simd::dot::LhsForm;
 use fewbit_testkit::{GuardedBuf, Rng, covered, is_full, limited, missing, report, seed};
 
 /// Both operands and their parameters, as a caller would give them.
 struct Case {
     k: usize,
     lhs_unsigned: bool,
-    rhs_unsigned: bool,
+    rhs_format: Format,
     /// `[rows][k]`
     lhs: Vec<u8>,
     /// `[columns][k]`
@@ -23,8 +24,67 @@ struct Case {
     bias: Vec<i32>,
 }
 
-fn value(byte: u8, unsigned: bool) -> i32 {
-    if unsigned { i32::from(byte) } else { i32::from(byte as i8) }
+/// The lhs code that stands for a byte; of bits, its top bit, 0 and 1 or -1 and +1.
+fn value(byte: u8, unsigned: bool, bits: bool) -> i32 {
+    match (bits, unsigned) {
+        (false, true) => i32::from(byte),
+        (false, false) => i32::from(byte as i8),
+        (true, true) => i32::from(byte >> 7),
+        (true, false) => i32::from(byte >> 7) * 2 - 1,
+    }
+}
+
+/// Whether a tile's lhs are bits.
+fn has_bits(form: RhsForm) -> bool {
+    matches!(form, RhsForm::BitsBy1 | RhsForm::BitsBy2 | RhsForm::BitsBy4)
+}
+
+/// The codes of a rhs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Format {
+    form: RhsForm,
+    qmin: i32,
+    qmax: i32,
+}
+
+impl Format {
+    /// The formats that a form holds.
+    fn of(form: RhsForm) -> Vec<Format> {
+        let ranges: &[(i32, i32)] = match form {
+            RhsForm::S8 => &[(-128, 127), (0, 255)],
+            RhsForm::U4 => &[(-8, 7), (0, 15)],
+            RhsForm::U2 => &[(-2, 1), (0, 3)],
+            RhsForm::U1 => &[(0, 1)],
+            RhsForm::B1 | RhsForm::BitsBy4 => &[(-1, 1)],
+            RhsForm::BitsBy1 => &[(0, 1)],
+            RhsForm::BitsBy2 => &[(0, 1), (-1, 1)],
+        };
+        ranges.iter().map(|&(qmin, qmax)| Format { form, qmin, qmax }).collect()
+    }
+
+    /// Whether the codes are -1 and +1.
+    fn is_binary(self) -> bool {
+        (self.qmin, self.qmax) == (-1, 1)
+    }
+
+    /// The code that stands for a byte: the bytes' order, or its coarser steps, kept.
+    fn value(self, byte: u8) -> i32 {
+        let order = if self.qmin < 0 { byte ^ 0x80 } else { byte };
+        match self.is_binary() {
+            true => i32::from(order >> 7) * 2 - 1,
+            false => self.qmin + (i32::from(order) * (self.qmax - self.qmin + 1) >> 8),
+        }
+    }
+
+    /// A zero point: an end, 0 or any.
+    fn zero_point(self, rng: &mut Rng) -> i32 {
+        match (self.is_binary(), rng.below(4)) {
+            (true, _) | (_, 2) => 0,
+            (_, 0) => self.qmin,
+            (_, 1) => self.qmax,
+            _ => self.value(rng.byte()),
+        }
+    }
 }
 
 impl Case {
@@ -44,8 +104,9 @@ impl Case {
                 let lhs = &self.lhs[r * self.k..][..self.k];
                 let rhs = &self.rhs[c * self.k..][..self.k];
                 let products = lhs.iter().zip(rhs).map(|(&a, &w)| {
-                    let a = i64::from(value(a, self.lhs_unsigned) - za);
-                    a * i64::from(value(w, self.rhs_unsigned) - zw)
+                    let bits = has_bits(self.rhs_format.form);
+                    let a = i64::from(value(a, self.lhs_unsigned, bits) - za);
+                    a * i64::from(self.rhs_format.value(w) - zw)
                 });
                 sums.push(products.sum::<i64>() + i64::from(bias));
             }
@@ -82,10 +143,18 @@ impl Arenas {
         let (k_groups, group_bytes) = (k.div_ceil(kr), tile.lhs.group_bytes());
 
         let shift = code_shift_lhs(case.lhs_unsigned, tile.lhs);
-        let distance = k + rows % 5;
-        let mut apart = vec![0x99; (rows - 1) * distance + k];
-        for r in 0..rows {
-            apart[r * distance..][..k].copy_from_slice(&case.lhs[r * k..][..k]);
+        let bits = tile.lhs == LhsForm::Bits;
+        let bytes = if bits { k.div_ceil(8) } else { k };
+        let distance = bytes + rows % 5;
+        let mut apart = vec![0x99; (rows - 1) * distance + bytes];
+        for (r, codes) in case.lhs.chunks_exact(k.max(1)).enumerate() {
+            let row = &mut apart[r * distance..][..bytes];
+            match bits {
+                false => row.copy_from_slice(codes),
+                true => codes.iter().enumerate().for_each(|(i, code)| {
+                    row[i / 8] = row[i / 8] & !(1 << (i % 8)) | (code >> 7) << (i % 8);
+                }),
+            }
         }
         let codes = codes.at_end(&apart).cast_const();
         let row = |r: usize| codes.wrapping_add(r * distance);
@@ -97,11 +166,11 @@ impl Arenas {
         let sums: Vec<i32> = (0..rows).map(sum).collect();
         let zeros: Vec<i32> = case.lhs_zero.iter().map(|za| za + shift - shared).collect();
 
-        let shift = code_shift_rhs(case.rhs_unsigned);
-        let mut panel = vec![0x55i8; k_groups * nr * kr];
+        let shift = code_shift_rhs(tile.rhs, case.rhs_format.qmin);
+        let mut panel = vec![0x55i8; k_groups * nr * tile.rhs_bytes()];
         let mut column_sums = vec![0x5555_5555; nr];
-        let code = |c: usize, i: usize| value(case.rhs[c * k + i], case.rhs_unsigned) + shift;
-        pack_rhs(code, case.columns(), k, nr, tile.lhs, &mut panel, &mut column_sums);
+        let code = |c: usize, i: usize| case.rhs_format.value(case.rhs[c * k + i]) + shift;
+        pack_rhs(code, case.columns(), k, tile, &mut panel, &mut column_sums);
         let mut folds = column_sums.clone();
         let (mut column_zeros, mut starts) = (vec![0; nr], vec![0; nr]);
         for (c, (&zw, &extra)) in case.rhs_zero.iter().zip(&case.bias).enumerate() {
@@ -121,10 +190,14 @@ impl Arenas {
         let args = TileArgs {
             lhs: if direct { codes } else { block },
             lhs_row_stride: if direct { distance } else { group_bytes },
-            lhs_group_stride: if direct { kr } else { rows * group_bytes },
+            lhs_group_stride: if direct { group_bytes.min(kr) } else { rows * group_bytes },
             rhs: rhs.at_end(&panel),
             k_groups: if direct { k / kr } else { k_groups },
-            k_rest: if direct { k % kr } else { 0 },
+            k_rest: match direct {
+                true if bits => (k % kr).div_ceil(8),
+                true => k % kr,
+                false => 0,
+            },
             rows,
             start: start.at_end(&starts),
             lhs_zero: if has_lhs_zero { lhs_zero.at_end(&zeros) } else { null },
@@ -161,13 +234,13 @@ impl Arenas {
                 assert_eq!(
                     got[r * tile.nr + c],
                     want as i32,
-                    "{} at ({r}, {c}), {label}, direct {direct}: rows {} columns {} k {} unsigned {} {}",
+                    "{} at ({r}, {c}), {label}, direct {direct}: rows {} columns {} k {} unsigned {} {:?}",
                     tile.row.name,
                     case.rows(),
                     case.columns(),
                     case.k,
                     case.lhs_unsigned,
-                    case.rhs_unsigned,
+                    case.rhs_format,
                 );
             }
         }
@@ -177,7 +250,7 @@ impl Arenas {
 /// The tiles that this CPU can run, callable; the others are reported.
 fn runnable() -> Vec<(&'static Tile, TileFn)> {
     let mut callable = Vec::new();
-    for tile in TILES {
+    for tile in RhsForm::ALL.into_iter().flat_map(RhsForm::tiles) {
         match bind(&tile.row, limited()) {
             Some(bound) => callable.push((tile, bound.run())),
             None => missing(tile.row.name, tile.row.required),
@@ -219,35 +292,53 @@ const FILLS: [Fill; 7] = [
 ];
 
 /// A zero point of the format: an end, 0 or any.
-fn zero_point(rng: &mut Rng, unsigned: bool) -> i32 {
+fn zero_point(rng: &mut Rng, unsigned: bool, bits: bool) -> i32 {
+    if bits {
+        return if unsigned { rng.below(2) as i32 } else { 0 };
+    }
     let (qmin, qmax) = if unsigned { (0, 255) } else { (-128, 127) };
     match rng.below(4) {
         0 => qmin,
         1 => qmax,
         2 => 0,
-        _ => value(rng.byte(), unsigned),
+        _ => value(rng.byte(), unsigned, false),
     }
 }
 
 fn case(
     rng: &mut Rng,
     (rows, columns, k): (usize, usize, usize),
-    (lhs_unsigned, rhs_unsigned): (bool, bool),
+    (lhs_unsigned, rhs_format): (bool, Format),
     (lhs, rhs): (Fill, Fill),
 ) -> Case {
     Case {
         k,
         lhs_unsigned,
-        rhs_unsigned,
+        rhs_format,
         lhs: lhs.bytes(rng, rows * k),
         rhs: rhs.bytes(rng, columns * k),
-        lhs_zero: (0..rows).map(|_| zero_point(rng, lhs_unsigned)).collect(),
-        rhs_zero: (0..columns).map(|_| zero_point(rng, rhs_unsigned)).collect(),
+        lhs_zero: (0..rows)
+            .map(|_| zero_point(rng, lhs_unsigned, has_bits(rhs_format.form)))
+            .collect(),
+        rhs_zero: (0..columns).map(|_| rhs_format.zero_point(rng)).collect(),
         bias: (0..columns).map(|_| rng.next_u32() as i32 >> rng.below(32)).collect(),
     }
 }
 
-const SIGNS: [(bool, bool); 4] = [(false, false), (false, true), (true, false), (true, true)];
+/// The signednesses of the lhs with the formats of the rhs.
+fn signs(tile: &Tile) -> Vec<(bool, Format)> {
+    let formats = Format::of(tile.rhs);
+    let all = [false, true].into_iter();
+    let all = all.flat_map(|lhs| formats.iter().map(move |&rhs| (lhs, rhs)));
+    // Bits by bits count 1, 2 or 4, as neither side, one or both are -1 and +1.
+    all.filter(|&(unsigned, rhs)| match tile.rhs {
+        RhsForm::BitsBy1 => unsigned,
+        RhsForm::BitsBy2 => unsigned == rhs.is_binary(),
+        RhsForm::BitsBy4 => !unsigned,
+        _ => true,
+    })
+    .collect()
+}
 
 #[test]
 fn every_tile_at_every_edge() {
@@ -263,7 +354,7 @@ fn every_tile_at_every_edge() {
                 let taken = if is_full() { columns.len() } else { 3 };
                 for _ in 0..taken {
                     let columns = rng.pick(&columns);
-                    let signs = rng.pick(&SIGNS);
+                    let signs = rng.pick(&signs(tile));
                     let fills = (rng.pick(&FILLS), rng.pick(&FILLS));
                     let case = case(&mut rng, (rows, columns, k), signs, fills);
                     arenas.check(tile, run, &case, &format!("{fills:?}"));
@@ -271,7 +362,7 @@ fn every_tile_at_every_edge() {
                 }
             }
         }
-        covered("gemm_s8s32", tile.row.required, cases);
+        covered(tile.rhs.op(), tile.row.required, cases);
     }
     report();
 }
@@ -282,28 +373,32 @@ fn every_combination_of_extremes() {
     let mut arenas = Arenas::new(64 * 1024);
     for (tile, run) in runnable() {
         let mut cases = 0;
-        for signs in SIGNS {
+        for signs in signs(tile) {
             for lhs in FILLS {
                 for rhs in FILLS {
                     for zeros in 0..9 {
-                        let ends = |unsigned: bool, which: usize| match (unsigned, which) {
-                            (_, 1) => 0,
-                            (false, 0) => -128,
-                            (false, _) => 127,
-                            (true, 0) => 0,
-                            (true, _) => 255,
+                        let ends = |(qmin, qmax), which: usize| [qmin, 0, qmax][which];
+                        let of_lhs = match (has_bits(tile.rhs), signs.0) {
+                            (false, true) => (0, 255),
+                            (false, false) => (-128, 127),
+                            (true, true) => (0, 1),
+                            (true, false) => (0, 0),
+                        };
+                        let of_rhs = match signs.1 {
+                            format if format.is_binary() => (0, 0),
+                            Format { qmin, qmax, .. } => (qmin, qmax),
                         };
                         let shape = (tile.mr, tile.nr, 67);
                         let mut case = case(&mut rng, shape, signs, (lhs, rhs));
-                        case.lhs_zero.fill(ends(signs.0, zeros / 3));
-                        case.rhs_zero.fill(ends(signs.1, zeros % 3));
+                        case.lhs_zero.fill(ends(of_lhs, zeros / 3));
+                        case.rhs_zero.fill(ends(of_rhs, zeros % 3));
                         arenas.check(tile, run, &case, &format!("{lhs:?} {rhs:?} {zeros}"));
                         cases += 1;
                     }
                 }
             }
         }
-        covered("gemm_s8s32", tile.row.required, cases);
+        covered(tile.rhs.op(), tile.row.required, cases);
     }
     report();
 }
@@ -315,12 +410,13 @@ fn k_at_and_beyond_the_bound() {
     let mut rng = Rng::new(seed() ^ 2);
     let mut arenas = Arenas::new(4 * 1024 * 1024);
     const LARGEST: usize = i32::MAX as usize / (255 * 255);
-    for (tile, run) in runnable() {
+    for (tile, run) in runnable().into_iter().filter(|(tile, _)| tile.rhs == RhsForm::S8) {
         for k in [LARGEST, LARGEST + 1, 2 * LARGEST + 3] {
             for (lhs_zero, rhs_zero, code) in [(0, 0, 0xFF), (255, 255, 0), (0, 255, 0xFF)] {
                 let shape = (tile.mr.min(2), 3, k);
                 let fills = (Fill::All(code), Fill::All(code));
-                let mut case = case(&mut rng, shape, (true, true), fills);
+                let format = Format { form: RhsForm::S8, qmin: 0, qmax: 255 };
+                let mut case = case(&mut rng, shape, (true, format), fills);
                 case.lhs_zero.fill(lhs_zero);
                 case.rhs_zero.fill(rhs_zero);
                 case.bias.fill(0);
@@ -333,16 +429,23 @@ fn k_at_and_beyond_the_bound() {
 /// A tile's name says what its fields say, and the table's order and limits hold.
 #[test]
 fn names_agree_with_fields() {
-    for tile in TILES {
+    for tile in RhsForm::ALL.into_iter().flat_map(RhsForm::tiles) {
         let isa = fewbit_testkit::set_name(tile.row.required);
         let (mr, nr, kr) = (tile.mr, tile.nr, tile.lhs.kr());
-        assert_eq!(tile.row.name, format!("gemm_s8s32_{mr}x{nr}x{kr}_{isa}"));
-        assert_eq!(tile.blocks.name, format!("gemm_s8f32_{mr}x{nr}x{kr}_{isa}"));
-        assert_eq!(tile.blocks.required, tile.row.required);
+        let op = tile.rhs.op();
+        assert_eq!(tile.row.name, format!("{op}_{mr}x{nr}x{kr}_{isa}"));
+        if let Some(blocks) = &tile.blocks {
+            let op = tile.rhs.blocks_op();
+            assert_eq!(blocks.name, format!("{op}_{mr}x{nr}x{kr}_{isa}"));
+            assert_eq!(blocks.required, tile.row.required);
+        }
         assert!(tile.mr <= MAX_MR && tile.nr <= MAX_NR, "{}", tile.row.name);
     }
-    let last = TILES.last().expect("a scalar tile");
-    assert_eq!(last.row.required, fewbit_simd::IsaSet::SCALAR);
+    for form in RhsForm::ALL {
+        let last = form.tiles().last().expect("a scalar tile");
+        assert_eq!(last.row.required, fewbit_simd::IsaSet::SCALAR);
+        assert!(form.tiles().iter().all(|tile| tile.rhs == form));
+    }
 }
 
 /// Selection is pure: any host can ask what any CPU would run.
@@ -352,7 +455,7 @@ fn selection_takes_the_best_tile_that_is_wide_enough() {
     use fewbit_simd::IsaSet;
     let name = |limit: &str, columns| {
         let set = IsaSet::parse(limit).unwrap();
-        select(set, columns).expect("a scalar tile at least").row.name
+        select(RhsForm::S8, set, columns).expect("a scalar tile at least").row.name
     };
     for columns in [1, 16, 17, 1000] {
         assert_eq!(name("scalar", columns), "gemm_s8s32_2x8x4_scalar");

@@ -2,7 +2,7 @@
 //! loop: all row counts, block lengths and counts, both kinds of zero points, between guard pages.
 
 use fewbit_kernels::gemm::{
-    BlocksArgs, BlocksFn, TILES, Tile, TileArgs, code_shift_lhs, code_shift_rhs, is_packed_form,
+    BlocksArgs, BlocksFn, RhsForm, Tile, TileArgs, code_shift_lhs, code_shift_rhs, is_packed_form,
     pack_lhs, pack_rhs, sum_lhs,
 };
 use fewbit_kernels::registry::bind;
@@ -15,7 +15,9 @@ struct Case {
     block: usize,
     count: usize,
     lhs_unsigned: bool,
-    rhs_unsigned: bool,
+    form: RhsForm,
+    /// The least code of the rhs.
+    qmin: i32,
     /// `[rows][k]`, `[nr][k]`
     lhs: Vec<u8>,
     rhs: Vec<u8>,
@@ -30,10 +32,26 @@ fn value(byte: u8, unsigned: bool) -> i32 {
     if unsigned { i32::from(byte) } else { i32::from(byte as i8) }
 }
 
+/// The rhs code of a byte: from `qmin` on, as many as the form has.
+fn rhs_value(byte: u8, form: RhsForm, qmin: i32) -> i32 {
+    match form {
+        RhsForm::B1 => i32::from(byte & 1) * 2 - 1,
+        _ => i32::from(byte & (0xFF >> (8 - form.bits()))) + qmin,
+    }
+}
+
 impl Case {
-    fn any(rng: &mut Rng, nr: usize, rows: usize, block: usize, count: usize) -> Case {
+    fn any(rng: &mut Rng, tile: &Tile, rows: usize, block: usize, count: usize) -> Case {
+        let (nr, form) = (tile.nr, tile.rhs);
+        let qmin = match form {
+            RhsForm::S8 => rng.pick(&[-128, 0]),
+            RhsForm::U4 => rng.pick(&[-8, 0]),
+            RhsForm::U2 => -2,
+            RhsForm::B1 => -1,
+            _ => 0,
+        };
         let k = block * count;
-        let unsigned = [rng.below(2) == 0, rng.below(2) == 0];
+        let lhs_unsigned = rng.below(2) == 0;
         let zero = |rng: &mut Rng, unsigned: bool| match rng.below(3) {
             0 => value(0, unsigned),
             _ => value(rng.byte(), unsigned),
@@ -44,16 +62,18 @@ impl Case {
             rows,
             block,
             count,
-            lhs_unsigned: unsigned[0],
-            rhs_unsigned: unsigned[1],
+            lhs_unsigned,
+            form,
+            qmin,
             lhs: rng.bytes(rows * k),
             rhs: rng.bytes(nr * k),
             // Of some cases no row, or no column, has a zero point in the packed form.
-            lhs_zero: (0..rows).map(|_| zero(rng, unsigned[0])).collect(),
+            lhs_zero: (0..rows).map(|_| zero(rng, lhs_unsigned)).collect(),
             rhs_zero: (0..count * nr)
                 .map(|_| match plain {
-                    0 => -code_shift_rhs(unsigned[1]),
-                    _ => zero(rng, unsigned[1]),
+                    0 => -code_shift_rhs(form, qmin),
+                    _ if rng.below(3) == 0 => rhs_value(0, form, qmin),
+                    _ => rhs_value(rng.byte(), form, qmin),
                 })
                 .collect(),
             factors: (0..count * nr).map(|_| factor(rng)).collect(),
@@ -72,7 +92,7 @@ impl Case {
             let mut sum = 0;
             for i in b * self.block..(b + 1) * self.block {
                 let a = value(self.lhs[row * k + i], self.lhs_unsigned) - self.lhs_zero[row];
-                let w = value(self.rhs[column * k + i], self.rhs_unsigned);
+                let w = rhs_value(self.rhs[column * k + i], self.form, self.qmin);
                 sum += a * (w - self.rhs_zero[b * nr + column]);
             }
             let of_row = self.row_factors.as_ref().map_or(1.0, |factors| factors[row]);
@@ -94,19 +114,20 @@ impl Case {
         // SAFETY: k codes a row; the block has `k / kr * rows` groups.
         unsafe { pack_lhs(row, rows, k, self.lhs_unsigned, tile.lhs, packed) };
 
-        let (mut panel, mut start) = (vec![0i8; nr * k], vec![0; count * nr]);
+        let bytes = block * self.form.bits() / 8;
+        let (mut panel, mut start) = (vec![0i8; nr * count * bytes], vec![0; count * nr]);
         let (mut column_zeros, mut fold) = (start.clone(), start.clone());
-        let shift = code_shift_rhs(self.rhs_unsigned);
+        let shift = code_shift_rhs(self.form, self.qmin);
         // What all rows have in common goes into the start, as a plan does.
         let lhs_shift = code_shift_lhs(self.lhs_unsigned, tile.lhs);
         let shared = self.lhs_zero[0] + lhs_shift;
         for b in 0..count {
             let code = |c: usize, i: usize| {
-                value(self.rhs[c * k + b * block + i], self.rhs_unsigned) + shift
+                rhs_value(self.rhs[c * k + b * block + i], self.form, self.qmin) + shift
             };
-            let (at, to) = (b * nr, &mut panel[b * nr * block..][..nr * block]);
+            let (at, to) = (b * nr, &mut panel[b * nr * bytes..][..nr * bytes]);
             let mut column_sums = vec![0; nr];
-            pack_rhs(code, nr, block, nr, tile.lhs, to, &mut column_sums);
+            pack_rhs(code, nr, block, tile, to, &mut column_sums);
             for (c, sum) in column_sums.into_iter().enumerate() {
                 column_zeros[at + c] = self.rhs_zero[at + c] + shift;
                 fold[at + c] = block as i32 * column_zeros[at + c] - sum;
@@ -161,7 +182,7 @@ impl Case {
         // SAFETY: as many results, initialised.
         let results = unsafe { std::slice::from_raw_parts(to, (rows - 1) * stride + nr) };
         let gaps = results.chunks(stride).flat_map(|row| row.get(nr..).unwrap_or_default());
-        assert!(gaps.into_iter().all(|&y| y == f32::MAX), "{}: between rows", tile.blocks.name);
+        assert!(gaps.into_iter().all(|&y| y == f32::MAX), "{}: between rows", tile.row.name);
         results.chunks(stride).flat_map(|row| row[..nr].to_vec()).collect()
     }
 }
@@ -170,16 +191,19 @@ impl Case {
 fn blocks_of_every_tile_equal_the_chain() {
     let mut rng = Rng::new(seed() ^ 0xB10C);
     let mut arenas: Vec<GuardedBuf> = (0..9).map(|_| GuardedBuf::new(64 * 1024)).collect();
-    for tile in TILES {
-        let Some(bound) = bind(&tile.blocks, limited()) else {
-            missing(tile.blocks.name, tile.blocks.required);
+    for tile in RhsForm::ALL.into_iter().flat_map(RhsForm::tiles) {
+        let Some(row) = &tile.blocks else { continue };
+        let Some(bound) = bind(row, limited()) else {
+            missing(row.name, row.required);
             continue;
         };
+        let row_name = row.name;
         let mut cases = 0;
         for rows in 1..=tile.mr {
-            for block in [16, 32, 48, 64, 128] {
+            let whole = |block: &usize| block.is_multiple_of(tile.lhs.kr());
+            for block in [16, 32, 48, 64, 128].into_iter().filter(whole) {
                 for count in [1, 2, 3, 7] {
-                    let case = Case::any(&mut rng, tile.nr, rows, block, count);
+                    let case = Case::any(&mut rng, tile, rows, block, count);
                     for direct in [false, true] {
                         if direct && !is_packed_form(case.lhs_unsigned, tile.lhs) {
                             continue;
@@ -193,7 +217,7 @@ fn blocks_of_every_tile_equal_the_chain() {
                                 real::canonical(y).to_bits(),
                                 real::canonical(want).to_bits(),
                                 "{} at ({row}, {column}), direct {direct}: {y} for {want}, {rows} rows, {count} x {block}",
-                                tile.blocks.name,
+                                row_name,
                             );
                         }
                         cases += 1;
@@ -201,7 +225,7 @@ fn blocks_of_every_tile_equal_the_chain() {
                 }
             }
         }
-        covered("gemm_s8f32", tile.blocks.required, cases);
+        covered(tile.rhs.blocks_op(), row.required, cases);
     }
     report();
 }

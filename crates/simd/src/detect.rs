@@ -41,6 +41,9 @@ pub(crate) fn detect() -> IsaSet {
         if bit(leaf7.ecx, 1) {
             set = set.union(Isa::Avx512Vbmi.only());
         }
+        if bit(leaf7.ecx, 14) {
+            set = set.union(Isa::Avx512Vpopcntdq.only());
+        }
     }
     set
 }

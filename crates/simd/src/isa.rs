@@ -21,11 +21,13 @@ pub enum Isa {
     NeonI8mm = 6,
     /// x86-64: AVX-512 VBMI (`vpermb`).
     Avx512Vbmi = 7,
+    /// x86-64: AVX-512 VPOPCNTDQ (`vpopcntd`).
+    Avx512Vpopcntdq = 8,
 }
 
 impl Isa {
     /// Every feature, in bit order.
-    pub const ALL: [Isa; 8] = [
+    pub const ALL: [Isa; 9] = [
         Isa::Avx2,
         Isa::Avx512,
         Isa::Avx512Vnni,
@@ -34,6 +36,7 @@ impl Isa {
         Isa::NeonDotprod,
         Isa::NeonI8mm,
         Isa::Avx512Vbmi,
+        Isa::Avx512Vpopcntdq,
     ];
 
     /// The name used by `FEWBIT_ISA`, by kernel names and by reports.
@@ -47,6 +50,7 @@ impl Isa {
             Isa::NeonDotprod => "neon_dotprod",
             Isa::NeonI8mm => "neon_i8mm",
             Isa::Avx512Vbmi => "avx512_vbmi",
+            Isa::Avx512Vpopcntdq => "avx512_vpopcntdq",
         }
     }
 
@@ -66,6 +70,7 @@ impl Isa {
             Isa::NeonDotprod => Isa::Neon.closure().union(Isa::NeonDotprod.only()),
             Isa::NeonI8mm => Isa::NeonDotprod.closure().union(Isa::NeonI8mm.only()),
             Isa::Avx512Vbmi => Isa::Avx512.closure().union(Isa::Avx512Vbmi.only()),
+            Isa::Avx512Vpopcntdq => Isa::Avx512.closure().union(Isa::Avx512Vpopcntdq.only()),
         }
     }
 

@@ -1,7 +1,7 @@
-//! Every backend of the dot product against its definition, one instruction at a time: all extremes
+//! Every backend of the dot product, of packed codes too, against its definition, one group at a time: all extremes
 //! of both signednesses, sums that wrap.
 
-use fewbit_simd::dot::{Dot, LhsForm, ScalarDot};
+use fewbit_simd::dot::{Bits, Dot, Few, LhsForm, ScalarDot};
 use fewbit_simd::{IsaSet, Supported};
 use fewbit_testkit::{GuardedBuf, Rng, covered, limited, missing, report, seed};
 
@@ -20,19 +20,50 @@ unsafe fn step<D: Dot>(lhs: *const u8, rhs: *const i8, sums: [*const i32; 3], to
     }
 }
 
-/// A 4-byte lhs group as the integers that a form makes of it.
-fn lhs_values(form: LhsForm, bytes: [u8; 4]) -> Vec<i64> {
-    let [a, b, c, d] = bytes;
+/// A lhs group as the integers that a form makes of it.
+fn lhs_values(form: LhsForm, bytes: &[u8]) -> Vec<i64> {
     match form {
-        LhsForm::U8 => bytes.map(i64::from).to_vec(),
-        LhsForm::S8 | LhsForm::S8x8 => bytes.map(|v| i64::from(v as i8)).to_vec(),
-        LhsForm::I16 => [[a, b], [c, d]].map(|pair| i64::from(i16::from_ne_bytes(pair))).to_vec(),
+        LhsForm::U8 => bytes.iter().map(|&v| i64::from(v)).collect(),
+        LhsForm::I16 => {
+            let pairs = bytes.chunks_exact(2).map(|pair| [pair[0], pair[1]]);
+            pairs.map(|pair| i64::from(i16::from_ne_bytes(pair))).collect()
+        }
+        LhsForm::Bits => bits(bytes.iter().copied()),
+        _ => bytes.iter().map(|&v| i64::from(v as i8)).collect(),
     }
+}
+
+fn bits(bytes: impl Iterator<Item = u8>) -> Vec<i64> {
+    bytes.flat_map(|byte| (0..8).map(move |bit| i64::from(byte >> bit & 1))).collect()
+}
+
+/// A column's rhs group as integers: signed bytes, or parts of them.
+fn rhs_values<D: Dot>(bytes: &[i8], doubled: bool, factor: i64) -> Vec<i64> {
+    if D::LHS == LhsForm::Bits {
+        let bits = bits(bytes.iter().map(|&byte| byte as u8));
+        return bits.into_iter().map(|bit| bit * factor).collect();
+    }
+    let parts = D::LHS.kr() / D::RHS_BYTES;
+    if parts == 1 {
+        return bytes.iter().map(|&v| i64::from(v)).collect();
+    }
+    let bits = 8 / parts;
+    let of_part = |part: usize| {
+        let code = move |&byte: &i8| i64::from(byte as u8 >> (part * bits)) & ((1 << bits) - 1);
+        bytes.iter().map(move |byte| code(byte) << u32::from(doubled))
+    };
+    (0..parts).flat_map(of_part).collect()
 }
 
 type Step = unsafe fn(*const u8, *const i8, [*const i32; 3], *mut i32);
 
 fn check<D: Dot>(name: &str, required: IsaSet, run: Step) {
+    let doubled = name.contains("8, 2");
+    let counts = match name {
+        by if by.contains(", 1 >") => 2,
+        by if by.contains(", 2 >") => 4,
+        _ => 1,
+    };
     if !Supported::has(limited(), required) {
         missing(name, required);
         return;
@@ -50,17 +81,17 @@ fn check<D: Dot>(name: &str, required: IsaSet, run: Step) {
                 let code = |byte: u8, unsigned: bool| {
                     (if unsigned { i16::from(byte) } else { i16::from(byte as i8) }).to_ne_bytes()
                 };
-                let ([a, b], [c, d]) = (code(byte(), case % 3 == 0), code(byte(), case % 3 == 1));
-                [a, b, c, d]
+                let pair = [code(byte(), case % 3 == 0), code(byte(), case % 3 == 1)];
+                pair.as_flattened().to_vec()
             }
-            _ => [byte(), byte(), byte(), byte()],
+            form => (0..form.group_bytes()).map(|_| byte()).collect(),
         };
-        let rhs: Vec<i8> = (0..D::LANES * kr).map(|_| byte() as i8).collect();
+        let rhs: Vec<i8> = (0..D::LANES * D::RHS_BYTES).map(|_| byte() as i8).collect();
         let mut words = |count: usize| -> Vec<i32> {
             (0..count).map(|_| rng.next_u32() as i32 >> rng.below(32)).collect()
         };
         let (acc, factor, addend) = (words(D::LANES), words(1), words(D::LANES));
-        let values = lhs_values(D::LHS, lhs);
+        let values = lhs_values(D::LHS, &lhs);
         let [a, b, c, d, e, f] = arenas.as_mut_slice() else { unreachable!("six arenas") };
         let to = f.at_end(&vec![0i32; D::LANES]);
         // SAFETY: the features are there; each pointer is valid for what the method reads or writes,
@@ -71,8 +102,10 @@ fn check<D: Dot>(name: &str, required: IsaSet, run: Step) {
             std::slice::from_raw_parts(to, D::LANES)
         };
         for (lane, &got) in got.iter().enumerate() {
-            let column = &rhs[lane * kr..][..kr];
-            let dot: i64 = values.iter().zip(column).map(|(&a, &b)| a * i64::from(b)).sum();
+            let column =
+                rhs_values::<D>(&rhs[lane * D::RHS_BYTES..][..D::RHS_BYTES], doubled, counts);
+            assert_eq!((values.len(), column.len()), (kr, kr));
+            let dot: i64 = values.iter().zip(&column).map(|(&a, &b)| a * b).sum();
             let scaled = i64::from(acc[lane].wrapping_mul(factor[0]));
             let want = (scaled + i64::from(addend[lane]) + dot) as i32;
             assert_eq!(got, want, "{name}, lane {lane}: {lhs:?} {column:?}");
@@ -94,14 +127,55 @@ macro_rules! backend {
     }};
 }
 
+/// As [`backend`], of codes of 4, 2 and 1 bit.
+#[allow(unused_macros, reason = "as above")]
+macro_rules! few {
+    ($backend:ident, $isa:ident, $features:literal) => {
+        backend!(Few<$backend, 2, 15>, $isa, $features);
+        backend!(Few<$backend, 4, 3>, $isa, $features);
+        backend!(Few<$backend, 8, 1>, $isa, $features);
+        backend!(Few<$backend, 8, 2>, $isa, $features);
+    };
+}
+
+/// As [`backend`], of bits.
+#[allow(unused_macros, reason = "as above")]
+macro_rules! bits {
+    ($backend:ident, $isa:ident, $features:literal) => {
+        backend!(Bits<$backend, 0>, $isa, $features);
+        backend!(Bits<$backend, 1>, $isa, $features);
+        backend!(Bits<$backend, 2>, $isa, $features);
+    };
+}
+
 #[test]
 fn every_backend_equals_the_definition() {
     check::<ScalarDot>("ScalarDot", IsaSet::SCALAR, step::<ScalarDot>);
+    check::<Few<ScalarDot, 2, 15>>("4 bits", IsaSet::SCALAR, step::<Few<ScalarDot, 2, 15>>);
+    check::<Few<ScalarDot, 4, 3>>("2 bits", IsaSet::SCALAR, step::<Few<ScalarDot, 4, 3>>);
+    check::<Few<ScalarDot, 8, 1>>("1 bit", IsaSet::SCALAR, step::<Few<ScalarDot, 8, 1>>);
+    check::<Few<ScalarDot, 8, 2>>("-1 and +1: 8, 2", IsaSet::SCALAR, step::<Few<ScalarDot, 8, 2>>);
+    check::<Bits<ScalarDot, 0>>("bits", IsaSet::SCALAR, step::<Bits<ScalarDot, 0>>);
+    check::<Bits<ScalarDot, 1>>("bits, 1 >", IsaSet::SCALAR, step::<Bits<ScalarDot, 1>>);
+    check::<Bits<ScalarDot, 2>>("bits, 2 >", IsaSet::SCALAR, step::<Bits<ScalarDot, 2>>);
     #[cfg(target_arch = "x86_64")]
     {
-        use fewbit_simd::dot::{Avx2Pair, Avx512Pair, Avx512Vnni, Avx512VnniYmm, AvxVnni};
+        use fewbit_simd::dot::{
+            Avx2Pair, Avx512Pair, Avx512Popcnt, Avx512Vnni, Avx512VnniYmm, AvxVnni,
+        };
         backend!(Avx2Pair, Avx2, "avx2,fma");
         backend!(AvxVnni, AvxVnni, "avx2,fma,avxvnni");
+        few!(Avx2Pair, Avx2, "avx2,fma");
+        bits!(Avx2Pair, Avx2, "avx2,fma");
+        bits!(Avx512Pair, Avx512, "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma");
+        bits!(
+            Avx512Popcnt,
+            Avx512Vpopcntdq,
+            "avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq,avx2,fma"
+        );
+        few!(AvxVnni, AvxVnni, "avx2,fma,avxvnni");
+        few!(Avx512Pair, Avx512, "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma");
+        few!(Avx512Vnni, Avx512Vnni, "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma");
         backend!(Avx512Pair, Avx512, "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma");
         backend!(Avx512Vnni, Avx512Vnni, "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma");
         backend!(
@@ -115,6 +189,9 @@ fn every_backend_equals_the_definition() {
         use fewbit_simd::dot::{NeonPair, NeonSdot};
         backend!(NeonPair, Neon, "neon");
         backend!(NeonSdot, NeonDotprod, "neon,dotprod");
+        few!(NeonPair, Neon, "neon");
+        bits!(NeonPair, Neon, "neon");
+        few!(NeonSdot, NeonDotprod, "neon,dotprod");
     }
     report();
 }

@@ -4,7 +4,7 @@ use super::{Linear, LinearDesc, LinearLayout};
 use crate::memory::Allocator;
 use crate::plan::{
     Engine, Input, Kind, Layout, Operands, Quantizer, Saved, check_apart, check_operands, save,
-    saved_size, size,
+    saved_format, saved_size, size,
 };
 use crate::{Error, Result, Status};
 use fewbit_simd::Supported;
@@ -58,7 +58,8 @@ impl<'w> Linear<'w> {
                 return Err(Error::new(Status::InvalidArgument, name, "is 0"));
             }
         }
-        let layout = Layout::new((matrices, n, k), supported)?;
+        let format = packed.map_or(desc.weights.format, saved_format);
+        let layout = Layout::new(format, (matrices, n, k), supported)?;
         let saved = match packed {
             Some(bytes) => Some(Saved::open(bytes, Kind::Linear, &layout)?),
             None => None,
@@ -171,6 +172,9 @@ fn not_per_row(desc: &LinearDesc<'_>) -> Result<()> {
     Ok(())
 }
 
+const NO_ROOM: Error =
+    Error::new(Status::InvalidArgument, "desc", "describes a size beyond memory");
+
 /// The distances of the weights' rows, and of the matrices; all codes are there.
 fn weight_strides(desc: &LinearDesc<'_>) -> Result<(usize, usize)> {
     let (n, k) = (desc.out_features, desc.in_features);
@@ -178,7 +182,19 @@ fn weight_strides(desc: &LinearDesc<'_>) -> Result<(usize, usize)> {
         LinearLayout::Nk => (n, k),
         LinearLayout::Kn => (k, n),
     };
-    let stride = if desc.weight_stride == 0 { columns } else { desc.weight_stride };
+    // Rows of packed codes start on a byte.
+    let unit = desc.weights.format.codes_per_byte();
+    let contiguous = columns.checked_next_multiple_of(unit).ok_or(NO_ROOM)?;
+    let stride = if desc.weight_stride == 0 { contiguous } else { desc.weight_stride };
+    for (name, stride) in
+        [("desc.weight_stride", stride), ("desc.matrix_stride", desc.matrix_stride)]
+    {
+        if !stride.is_multiple_of(unit) {
+            let text = "is {}, but rows start on a byte, of {} codes";
+            let error = Error::new(Status::InvalidArgument, name, text);
+            return Err(error.with(stride).with(unit));
+        }
+    }
     if stride < columns {
         return Err(Error::new(
             Status::InvalidArgument,
@@ -194,11 +210,12 @@ fn weight_strides(desc: &LinearDesc<'_>) -> Result<(usize, usize)> {
         given => given,
     };
     let needed = size(&[desc.matrices.saturating_sub(1), matrix_stride])?.saturating_add(matrix);
+    let needed = needed.div_ceil(unit);
     if desc.weights.codes.len() < needed {
         return Err(Error::new(
             Status::BufferTooSmall,
             "desc.weights.data",
-            "has {} codes, but needs {}",
+            "has {} bytes, but needs {}",
         )
         .with(desc.weights.codes.len())
         .with(needed));

@@ -10,6 +10,7 @@
 //! One kernel takes a panel's blocks but the last, which may be shorter, and leaves real results; a tile's sums of the last one are
 //! added to them as the bias is.
 
+use super::codes::rhs_form;
 use super::engine::{Block, Engine};
 use super::epilogue::{Destination, Epilogue, Sums, find};
 use super::packed::{Packed, size, tile_columns};
@@ -24,7 +25,7 @@ use fewbit_kernels::registry::{Bound, bind};
 use fewbit_kernels::scale::{S32_F32_BLOCK, ScaleBlockArgs, ScaleBlockFn, Tile};
 use fewbit_simd::Supported;
 
-/// Blocks are multiples of this: whole groups of k for every tile.
+/// Blocks are multiples of this: whole groups of k for every tile of bytes, of 4 bits and of 2 bits.
 pub(crate) const STEP: usize = 16;
 
 pub(crate) struct Blocks {
@@ -51,7 +52,7 @@ pub(crate) fn pack<'w>(
     let block = weights.block.min(k).max(1);
     let count = k.div_ceil(block).max(1);
     // A panel's block is a group of nr columns, one panel, of its own.
-    let nr = tile_columns(n, supported)?.max(1);
+    let nr = tile_columns(weights.format, n, supported)?.max(1);
     let groups = size(&[n.div_ceil(nr), count])?;
     let padded = size(&[groups, nr])?;
     // A group's column: the channel and the block. Those past the last channel are like it, but for their codes.
@@ -93,8 +94,8 @@ pub(crate) fn pack<'w>(
     if packed.nr != nr {
         return Err(Error::new(Status::Internal, "plan", "found a tile of another width"));
     }
-    let tile = gemm::select(supported.set(), nr)
-        .and_then(|tile| bind(&tile.blocks, supported))
+    let tile = gemm::select(rhs_form(weights.format)?, supported.set(), nr)
+        .and_then(|tile| bind(tile.blocks.as_ref()?, supported))
         .ok_or(Error::new(Status::Internal, "plan", "found no kernel"))?;
     let epilogue = Epilogue::new(&columns, &packed, groups, supported, allocator)?;
     let given = match operands.bias {

@@ -356,7 +356,7 @@ impl<'w> Engine<'w> {
             let whole = end - column == nr && dst.column_stride == 1;
             let direct = whole && self.epilogue.is_identity();
             let rhs = packed.panel(group, panel);
-            let group_bytes = nr * packed.form.kr();
+            let group_bytes = packed.group_bytes();
             let mut first_row = 0;
             for block in blocks {
                 // SAFETY: the block's rows are there; the panel exists, with nr

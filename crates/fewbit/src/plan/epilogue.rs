@@ -206,9 +206,9 @@ impl Epilogue {
             Residual::Real(RealFormat::F16) => Addend::Half(find(convert::F16_F32, supported)?),
             Residual::Real(RealFormat::Bf16) => Addend::Half(find(convert::BF16_F32, supported)?),
             Residual::Codes(code, params) => {
-                let rows = match code {
-                    Code::S8 => dequantize::S8_F32,
-                    Code::U8 => dequantize::U8_F32,
+                let rows = match code.is_unsigned() {
+                    true => dequantize::U8_F32,
+                    false => dequantize::S8_F32,
                 };
                 Addend::Codes(find(rows, supported)?, params)
             }

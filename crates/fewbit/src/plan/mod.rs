@@ -3,6 +3,7 @@
 
 mod blocks;
 mod checksum;
+mod codes;
 mod engine;
 mod epilogue;
 mod fixed;
@@ -17,7 +18,7 @@ pub(crate) use engine::{Block, Engine, block_count};
 pub(crate) use epilogue::{Destination, find};
 pub(crate) use packed::{Layout, size, tile_columns};
 pub(crate) use quantizer::{Codes, Quantizer};
-pub(crate) use saved::{Kind, Saved, check_apart, save, saved_size};
+pub(crate) use saved::{Kind, Saved, check_apart, save, saved_format, saved_size};
 pub(crate) use slices::{Operand, Shape, places};
 pub use slices::{View, ViewMut};
 pub(crate) use tasks::{Cut, MAX_BLOCKS, Slots, cut, each, each_with_slot, most_blocks};
@@ -40,7 +41,7 @@ pub struct Workspace {
     pub align: usize,
 }
 
-/// The 8-bit formats of lhs and rhs codes.
+/// The 8-bit formats of codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
     /// Signed.
@@ -64,10 +65,7 @@ impl Code {
 
     /// The integer that a stored byte stands for.
     pub(crate) const fn value(self, byte: u8) -> i32 {
-        match self {
-            Code::S8 => byte as i8 as i32,
-            Code::U8 => byte as i32,
-        }
+        if self.is_unsigned() { byte as i32 } else { byte as i8 as i32 }
     }
 }
 
@@ -268,9 +266,9 @@ pub enum ActivationMode {
 /// output channel's.
 #[derive(Clone, Copy, Debug)]
 pub struct Weights<'a> {
-    /// s8 or u8.
-    pub code: Code,
-    /// The codes, a byte each; their layout is the plan's.
+    /// Of the codes: any but S16.
+    pub format: IntFormat,
+    /// The codes, a byte each or packed (docs/packing.md); their layout is the plan's.
     pub codes: &'a [u8],
     /// One scale, or one for each output channel; with blocks `[out_channels][ceil(K / block)]`. May be empty where
     /// there are multipliers.
@@ -325,6 +323,7 @@ pub(crate) struct Operands<'a> {
 /// and of the products of each.
 pub(crate) fn check_operands(operands: &Operands<'_>, channels: usize, k: usize) -> Result<()> {
     let Operands { weights, input, bias, output, .. } = operands;
+    codes::rhs_form(weights.format)?;
     check_activation(operands)?;
     check_residual(operands)?;
     check_fixed(operands, channels)?;
@@ -363,10 +362,15 @@ pub(crate) fn check_operands(operands: &Operands<'_>, channels: usize, k: usize)
             return Err(bad_scale("desc.weights.scales", scale));
         }
     }
-    let format = weights.code.format();
+    let format = weights.format;
     for &zero_point in weights.zero_points {
         if zero_point < format.qmin() || zero_point > format.qmax() {
             return Err(bad_zero_point("desc.weights.zero_points", zero_point, format));
+        }
+        if format == IntFormat::B1 && zero_point != 0 {
+            let text = "has the zero point {}, but the codes -1 and +1 take none";
+            let error = Error::new(Status::InvalidArgument, "desc.weights.zero_points", text);
+            return Err(error.with(zero_point));
         }
     }
     // The unit of a sum is input scale * weight scale, and only the run knows that input scale.
@@ -475,9 +479,11 @@ fn check_blocks(operands: &Operands<'_>, channels: usize, k: usize) -> Result<()
     const NAME: &str = "desc.weights.block";
     let Operands { weights, bias, output, mode, .. } = *operands;
     let block = weights.block;
-    if !block.is_multiple_of(blocks::STEP) {
+    // Whole groups of k for every tile.
+    let step = blocks::STEP.max(4 * weights.format.codes_per_byte());
+    if !block.is_multiple_of(step) {
         let error = Error::new(Status::InvalidArgument, NAME, "is {}, not a multiple of {}");
-        return Err(error.with(block).with(blocks::STEP));
+        return Err(error.with(block).with(step));
     }
     let blocks = size(&[channels, k.div_ceil(block.max(1))])?;
     let counts = [

@@ -1,12 +1,13 @@
 //! Weights packed for a tile, with what the zero points of both sides need.
 
+use super::codes::{read, rhs_form};
 use super::saved::Saved;
-use super::{Bias, Code, DynamicSpec, Input, Operands};
+use super::{Bias, DynamicSpec, Input, Operands};
 use crate::memory::{Allocator, Buffer, Plain};
 use crate::{Error, Result, Status};
 use fewbit_kernels::gemm::{self, MAX_NR, Tile, TileFn, code_shift_lhs, code_shift_rhs, pack_rhs};
 use fewbit_kernels::registry::{self, Bound};
-use fewbit_scheme::Scheme;
+use fewbit_scheme::{IntFormat, Scheme};
 use fewbit_simd::Supported;
 use fewbit_simd::dot::LhsForm;
 
@@ -31,6 +32,10 @@ pub(crate) struct Packed<'w> {
     pub mr: usize,
     pub nr: usize,
     pub form: LhsForm,
+    /// Bytes of a column's group.
+    rhs_bytes: usize,
+    /// What was added to the weights' codes.
+    shift: i32,
     pub k: usize,
     /// Output channels of a group.
     pub columns: usize,
@@ -38,7 +43,7 @@ pub(crate) struct Packed<'w> {
     pub panels: usize,
     pub groups: usize,
     /// The weights' format before they were packed.
-    pub code: Code,
+    pub format: IntFormat,
     /// Each channel's scale, and Σ_k |w - zw|; for [`save`](super::saved::save).
     pub scales: Buffer<f32>,
     pub magnitudes: Buffer<i64>,
@@ -68,8 +73,13 @@ pub(crate) fn size(factors: &[usize]) -> Result<usize> {
 const NO_KERNEL: Error = Error::new(Status::Internal, "plan", "found no kernel");
 
 /// Columns of a panel of the best tile for products of so many columns.
-pub(crate) fn tile_columns(columns: usize, supported: Supported) -> Result<usize> {
-    gemm::select(supported.set(), columns).map(|tile| tile.nr).ok_or(NO_KERNEL)
+pub(crate) fn tile_columns(
+    format: IntFormat,
+    columns: usize,
+    supported: Supported,
+) -> Result<usize> {
+    let tile = gemm::select(rhs_form(format)?, supported.set(), columns);
+    tile.map(|tile| tile.nr).ok_or(NO_KERNEL)
 }
 
 /// How weights of a shape are packed on a CPU.
@@ -93,15 +103,16 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// The layout for `groups` products of `k` by `columns`.
+    /// The layout for `groups` products of `k` by `columns` weights.
     pub(crate) fn new(
+        format: IntFormat,
         (groups, columns, k): (usize, usize, usize),
         supported: Supported,
     ) -> Result<Layout> {
-        let tile = gemm::select(supported.set(), columns).ok_or(NO_KERNEL)?;
+        let tile = gemm::select(rhs_form(format)?, supported.set(), columns).ok_or(NO_KERNEL)?;
         let (nr, kr) = (tile.nr, tile.lhs.kr());
         let panels = columns.div_ceil(nr.max(1));
-        let panel = size(&[k.div_ceil(kr.max(1)), nr, kr])?;
+        let panel = size(&[k.div_ceil(kr.max(1)), nr, tile.rhs_bytes()])?;
         Ok(Layout {
             tile,
             groups,
@@ -128,17 +139,16 @@ impl<'w> Packed<'w> {
     ) -> Result<Packed<'w>> {
         let weights = &operands.weights;
         let (groups, columns, k) = shape;
-        let layout = Layout::new(shape, supported)?;
+        let layout = Layout::new(weights.format, shape, supported)?;
         let mut codes = Buffer::zeroed(layout.codes, allocator, "desc.weights")?;
-        let shift = code_shift_rhs(weights.code.is_unsigned());
-        let code = |channel: usize, i: usize| match at(channel, i)
-            .and_then(|index| weights.codes.get(index))
-        {
-            Some(&byte) => weights.code.value(byte),
-            None => weights.zero_point(channel),
+        let shift = code_shift_rhs(layout.tile.rhs, weights.format.qmin());
+        let code = |channel: usize, i: usize| {
+            let index = at(channel, i);
+            let code = index.and_then(|index| read(weights.format, weights.codes, index));
+            code.unwrap_or_else(|| weights.zero_point(channel))
         };
         let mut packed = Packed::empty(operands, layout, supported, allocator)?;
-        let (nr, form, panels) = (packed.nr, packed.form, packed.panels);
+        let (nr, panels) = (packed.nr, packed.panels);
         let mut sums = [0; MAX_NR];
         for group in 0..groups {
             for panel in 0..panels {
@@ -148,7 +158,7 @@ impl<'w> Packed<'w> {
                 let channel = group * columns + first;
                 let to = codes.as_mut_slice().get_mut(slot * layout.panel..).unwrap_or_default();
                 let to = to.get_mut(..layout.panel).unwrap_or_default();
-                pack_rhs(|c, i| code(channel + c, i) + shift, count, k, nr, form, to, &mut sums);
+                pack_rhs(|c, i| code(channel + c, i) + shift, count, k, layout.tile, to, &mut sums);
                 for (column, &sum) in sums.iter().enumerate().take(count) {
                     let channel = channel + column;
                     let zero_point = weights.zero_point(channel);
@@ -195,11 +205,13 @@ impl<'w> Packed<'w> {
             mr: tile.mr,
             nr: tile.nr,
             form: tile.lhs,
+            rhs_bytes: tile.rhs_bytes(),
+            shift: code_shift_rhs(tile.rhs, weights.format.qmin()),
             k: layout.k,
             columns: layout.columns,
             panels: layout.panels,
             groups: layout.groups,
-            code: weights.code,
+            format: weights.format,
             scales: Buffer::zeroed(channels, allocator, "desc.weights.scales")?,
             magnitudes: Buffer::zeroed(channels, allocator, "desc.weights")?,
             codes: Codes::Mapped(&[]),
@@ -231,7 +243,7 @@ impl<'w> Packed<'w> {
             .saturating_mul(worst_difference(input))
             .saturating_add(extra.unsigned_abs() as i64);
         self.bound = self.bound.max(bound);
-        let zero = weights.zero_point(channel) + code_shift_rhs(weights.code.is_unsigned());
+        let zero = weights.zero_point(channel) + self.shift;
         let fold = (self.k as i32).wrapping_mul(zero).wrapping_sub(sum);
         self.has_zero |= zero != 0;
         set(&mut self.zero, index, zero);
@@ -268,10 +280,10 @@ impl<'w> Packed<'w> {
         let get = |values: &Buffer<i32>| values.as_slice().get(index).copied().unwrap_or(0);
         let zero = get(&self.zero);
         let sum = (self.k as i32).wrapping_mul(zero).wrapping_sub(get(&self.fold));
-        (zero - code_shift_rhs(self.code.is_unsigned()), sum)
+        (zero - self.shift, sum)
     }
 
-    /// A weight of the only group less its zero point: within -255 and 255.
+    /// An 8-bit weight of the only group less its zero point: within -255 and 255.
     pub(crate) fn difference(&self, column: usize, i: usize) -> i32 {
         let (nr, kr) = (self.nr.max(1), self.form.kr().max(1));
         let group = column / nr * self.k_groups() + i / kr;
@@ -293,6 +305,11 @@ impl<'w> Packed<'w> {
         self.codes.as_slice().len()
     }
 
+    /// Bytes of a panel's group.
+    pub(crate) fn group_bytes(&self) -> usize {
+        self.nr * self.rhs_bytes
+    }
+
     /// k-groups of a panel.
     pub(crate) fn k_groups(&self) -> usize {
         self.form.groups(self.k)
@@ -311,7 +328,7 @@ impl<'w> Packed<'w> {
     /// The right side of a tile.
     pub(crate) fn panel(&self, group: usize, panel: usize) -> Panel {
         let slot = self.slot(group, panel);
-        let codes = slot * self.k_groups() * self.form.kr();
+        let codes = slot * self.k_groups() * self.rhs_bytes;
         let zero = self.zero.as_slice().as_ptr().wrapping_add(slot);
         Panel {
             codes: self.codes.as_slice().as_ptr().wrapping_add(codes),

@@ -209,7 +209,7 @@ impl Quantizer {
 pub(crate) fn stored_code(input: &Input, form: LhsForm) -> Code {
     match (input.is_real(), form) {
         (true, LhsForm::U8) => Code::U8,
-        (true, LhsForm::S8 | LhsForm::S8x8) => Code::S8,
+        (true, LhsForm::S8 | LhsForm::S8x8 | LhsForm::S8x16 | LhsForm::S8x32) => Code::S8,
         _ => input.code(),
     }
 }

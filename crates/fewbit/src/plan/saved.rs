@@ -2,9 +2,10 @@
 
 use super::checksum::xxh64;
 use super::packed::{Layout, Packed, size};
-use super::{Code, MemoryRange, Weights, forbid_overlap};
+use super::{MemoryRange, Weights, forbid_overlap};
 use crate::memory::{ALIGNMENT, Plain};
 use crate::{Error, Result, Status};
+use fewbit_scheme::IntFormat;
 use fewbit_simd::dot::LhsForm;
 
 /// The first bytes.
@@ -59,14 +60,30 @@ const fn form_id(form: LhsForm) -> u32 {
         LhsForm::S8 => 2,
         LhsForm::I16 => 3,
         LhsForm::S8x8 => 4,
+        LhsForm::S8x16 => 5,
+        LhsForm::S8x32 => 6,
+        LhsForm::Bits => 7,
     }
 }
 
-const fn code_id(code: Code) -> u32 {
-    match code {
-        Code::S8 => 0,
-        Code::U8 => 1,
-    }
+/// The formats of weights, each at its number.
+const FORMATS: [IntFormat; 7] = [
+    IntFormat::S8,
+    IntFormat::U8,
+    IntFormat::S4,
+    IntFormat::U4,
+    IntFormat::S2,
+    IntFormat::U1,
+    IntFormat::B1,
+];
+
+/// The format of the weights in a buffer, as far as it says one; [`Saved::open`] checks the buffer.
+pub(crate) fn saved_format(bytes: &[u8]) -> IntFormat {
+    format_of(word(bytes, at::CODE)).unwrap_or(IntFormat::S8)
+}
+
+fn format_of(id: u32) -> Option<IntFormat> {
+    FORMATS.get(usize::try_from(id).ok()?).copied()
 }
 
 /// Where the sections are, and where they end.
@@ -137,7 +154,7 @@ pub(crate) fn save(packed: &Packed<'_>, kind: Kind, buffer: &mut [u8]) -> Result
         (at::FORM, form_id(packed.form)),
         (at::NR, packed.nr as u32),
         (at::KR, packed.form.kr() as u32),
-        (at::CODE, code_id(packed.code)),
+        (at::CODE, FORMATS.iter().position(|&of| of == packed.format).unwrap_or(0) as u32),
     ] {
         put(at, &word.to_ne_bytes());
     }
@@ -170,7 +187,7 @@ pub(crate) fn save(packed: &Packed<'_>, kind: Kind, buffer: &mut [u8]) -> Result
 /// Packed weights in a buffer, checked.
 #[derive(Clone, Copy)]
 pub(crate) struct Saved<'w> {
-    code: Code,
+    format: IntFormat,
     pub codes: &'w [i8],
     scales: &'w [f32],
     zero_points: &'w [i32],
@@ -269,17 +286,13 @@ impl<'w> Saved<'w> {
             }
         }
         let sections = sections(layout.codes, layout.channels)?;
-        let code = match word(bytes, at::CODE) {
-            code if code == code_id(Code::S8) => Some(Code::S8),
-            code if code == code_id(Code::U8) => Some(Code::U8),
-            _ => None,
-        };
-        let Some(code) = code.filter(|_| sections.end == written) else {
+        let format = format_of(word(bytes, at::CODE));
+        let Some(format) = format.filter(|_| sections.end == written) else {
             return Err(refused(Status::InvalidArgument, "contradicts itself"));
         };
         let channels = layout.channels;
         Ok(Saved {
-            code,
+            format,
             codes: section(bytes, sections.codes, layout.codes)?,
             scales: section(bytes, sections.scales, channels)?,
             zero_points: section(bytes, sections.zero_points, channels)?,
@@ -290,7 +303,7 @@ impl<'w> Saved<'w> {
 
     /// The weights without their codes; the caller's integer multipliers, which are of the output, from `given`.
     pub(crate) fn weights(&self, given: Weights<'w>) -> Weights<'w> {
-        let (code, scales, zero_points) = (self.code, self.scales, self.zero_points);
-        Weights { code, codes: &[], scales, zero_points, block: 0, ..given }
+        let (format, scales, zero_points) = (self.format, self.scales, self.zero_points);
+        Weights { format, codes: &[], scales, zero_points, block: 0, ..given }
     }
 }

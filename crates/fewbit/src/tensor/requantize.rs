@@ -109,9 +109,9 @@ pub unsafe fn requantize(
         return Err(Error::new(Status::Overlap, "q_shape", "puts two elements in one place"));
     }
     let walk = how.granularity.walk([acc_layout, q_layout]).map_err(refused)?;
-    let (float, fixed) = match how.code {
-        Code::S8 => (requantize::S32_S8, requantize::S32_S8_FIXED),
-        Code::U8 => (requantize::S32_U8, requantize::S32_U8_FIXED),
+    let (float, fixed) = match how.code.is_unsigned() {
+        true => (requantize::S32_U8, requantize::S32_U8_FIXED),
+        false => (requantize::S32_S8, requantize::S32_S8_FIXED),
     };
     let work = Requantizing {
         acc,

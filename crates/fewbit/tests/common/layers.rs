@@ -130,7 +130,7 @@ pub const GOOD: LinearDesc<'static> = LinearDesc {
     in_features: 32,
     out_features: 2,
     weights: Weights {
-        code: Code::S8,
+        format: Code::S8.format(),
         codes: &[1; 64],
         scales: &[0.5],
         zero_points: &[],

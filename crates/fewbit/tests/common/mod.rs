@@ -216,7 +216,7 @@ impl Operands {
 
     pub fn weights(&self) -> Weights<'_> {
         Weights {
-            code: self.weight_code,
+            format: self.weight_code.format(),
             codes: &self.weights,
             scales: &self.scales,
             zero_points: &self.zero_points,

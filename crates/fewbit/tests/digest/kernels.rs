@@ -10,7 +10,7 @@ use fewbit::kernels::convert::{self, ConvertArgs, ConvertFn};
 use fewbit::kernels::depthwise::{self, DepthwiseArgs, DepthwiseFn};
 use fewbit::kernels::dequantize::{self, DequantizeArgs, DequantizeFn};
 use fewbit::kernels::gather::{self, GatherArgs, GatherFn, Run};
-use fewbit::kernels::gemm::{TILES, TileArgs, pack_lhs, pack_rhs, sum_lhs};
+use fewbit::kernels::gemm::{RhsForm, TileArgs, pack_lhs, pack_rhs, sum_lhs};
 use fewbit::kernels::lookup::{LOOKUP, LookupArgs, LookupFn};
 use fewbit::kernels::pack::{self, PackFn};
 use fewbit::kernels::quantize::{self, QuantizeArgs, QuantizeFn};
@@ -703,7 +703,7 @@ fn digest_depthwise(run: DepthwiseFn, digest: &mut Digest) {
 /// tile's shape.
 fn digest_tiles(book: &mut Book) {
     const COLUMNS: usize = 40;
-    for tile in TILES {
+    for tile in RhsForm::ALL.into_iter().flat_map(RhsForm::tiles) {
         let Some(bound) = bind(&tile.row, limited()) else {
             missing(tile.row.name, tile.row.required);
             continue;
@@ -736,10 +736,17 @@ fn digest_tiles(book: &mut Book) {
                     unsafe { pack_lhs(row, block_size, k, true, tile.lhs, block.as_mut_ptr()) };
                     for first in (0..COLUMNS).step_by(tile.nr) {
                         let columns = (COLUMNS - first).min(tile.nr);
-                        let mut panel = vec![0i8; groups * tile.nr * kr];
+                        let mut panel = vec![0i8; groups * tile.nr * tile.rhs_bytes()];
                         let mut fold = vec![0; tile.nr];
-                        let code = |c: usize, i: usize| i32::from(rhs[(first + c) * k + i] as i8);
-                        pack_rhs(code, columns, k, tile.nr, tile.lhs, &mut panel, &mut fold);
+                        let code = |c: usize, i: usize| {
+                            let byte = i32::from(rhs[(first + c) * k + i]);
+                            match tile.rhs {
+                                RhsForm::S8 => byte as i8 as i32,
+                                RhsForm::B1 => byte & 2,
+                                few => byte & ((1 << few.bits()) - 1),
+                            }
+                        };
+                        pack_rhs(code, columns, k, tile, &mut panel, &mut fold);
                         let (mut column_zero, mut column_bias) =
                             (vec![0; tile.nr], vec![0; tile.nr]);
                         for c in 0..columns {
@@ -776,6 +783,6 @@ fn digest_tiles(book: &mut Book) {
                 digest.i32s(&dst);
             }
         }
-        book.enter("gemm_s8s32", tile.row.required, digest);
+        book.enter(tile.rhs.op(), tile.row.required, digest);
     }
 }

@@ -140,7 +140,7 @@ impl Layer {
 
     fn weights(&self) -> Weights<'_> {
         Weights {
-            code: self.weight_code,
+            format: self.weight_code.format(),
             codes: &self.weights,
             scales: &self.scales,
             zero_points: &self.zero_points,

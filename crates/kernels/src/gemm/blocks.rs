@@ -80,7 +80,7 @@ pub(super) unsafe fn add_blocks<
                 }
             }
             block.lhs = block.lhs.wrapping_add(block.k_groups * block.lhs_group_stride);
-            block.rhs = block.rhs.wrapping_add(block.k_groups * nr * D::LHS.kr());
+            block.rhs = block.rhs.wrapping_add(block.k_groups * nr * D::RHS_BYTES);
             block.start = block.start.wrapping_add(nr);
             block.rhs_fold = block.rhs_fold.wrapping_add(nr);
             block.lhs_sum = block.lhs_sum.wrapping_add(args.sum_stride);

@@ -1,5 +1,6 @@
 //! Packing of both operands; see the module's head for the layouts.
 
+use super::tile::{RhsForm, Tile};
 use fewbit_simd::dot::LhsForm;
 use fewbit_simd::{
     flip_bytes, interleave_bytes, interleave_bytes_of_2, interleave_widened,
@@ -10,14 +11,20 @@ use fewbit_simd::{
 pub const fn code_shift_lhs(unsigned: bool, form: LhsForm) -> i32 {
     match (form, unsigned) {
         (LhsForm::U8, false) => 128,
-        (LhsForm::S8 | LhsForm::S8x8, true) => -128,
+        // -1 and +1 are 0 and 2.
+        (LhsForm::Bits, false) => 1,
+        (LhsForm::S8 | LhsForm::S8x8 | LhsForm::S8x16 | LhsForm::S8x32, true) => -128,
         _ => 0,
     }
 }
 
-/// What is added to rhs codes, and so to their zero point, when they are packed.
-pub const fn code_shift_rhs(unsigned: bool) -> i32 {
-    if unsigned { -128 } else { 0 }
+/// What is added to rhs codes from `qmin` on, and so to their zero point, when they are packed: bytes become signed, fewer
+/// bits unsigned.
+pub const fn code_shift_rhs(rhs: RhsForm, qmin: i32) -> i32 {
+    match rhs {
+        RhsForm::S8 => -128 - qmin,
+        _ => -qmin,
+    }
 }
 
 /// What flips the codes' top bit where they are moved by 128.
@@ -27,11 +34,15 @@ const fn mask(unsigned: bool, form: LhsForm) -> u8 {
 
 /// Whether a tile can read codes where they are: they are bytes of the signedness that it wants.
 pub const fn is_packed_form(unsigned: bool, form: LhsForm) -> bool {
-    !matches!(form, LhsForm::I16) && code_shift_lhs(unsigned, form) == 0
+    match form {
+        LhsForm::I16 => false,
+        LhsForm::Bits => true,
+        _ => code_shift_lhs(unsigned, form) == 0,
+    }
 }
 
-/// Packs a lhs block of `rows` rows of `k` contiguous codes each. The rest of the last group is filled
-/// with zeros.
+/// Packs a lhs block of `rows` rows of `k` contiguous codes each: bytes, or, of [`LhsForm::Bits`], bits. The rest of the last
+/// group is filled with zeros; of bits, that of the last byte is what it was.
 ///
 /// # Safety
 /// `k` codes can be read at `row(r)` for `r < rows`, all at once; `block` written for
@@ -46,17 +57,20 @@ pub unsafe fn pack_lhs(
     block: *mut u8,
 ) {
     let mask = mask(unsigned, form);
-    // SAFETY: by this function's contract.
+    // SAFETY: by this function's contract; bits are bytes of eight codes, four a group, which are moved by none.
     unsafe {
         match form {
             LhsForm::I16 => pack_groups::<2>(&row, (rows, k), unsigned, mask, block),
             LhsForm::U8 | LhsForm::S8 => pack_groups::<4>(&row, (rows, k), unsigned, mask, block),
             LhsForm::S8x8 => pack_groups::<8>(&row, (rows, k), unsigned, mask, block),
+            LhsForm::S8x16 => pack_groups::<16>(&row, (rows, k), unsigned, mask, block),
+            LhsForm::S8x32 => pack_groups::<32>(&row, (rows, k), unsigned, mask, block),
+            LhsForm::Bits => pack_groups::<4>(&row, (rows, k.div_ceil(8)), unsigned, 0, block),
         }
     }
 }
 
-/// [`pack_lhs`] of groups of two codes, widened; or of four or eight bytes, exclusive-or `mask`. A function for each, so that
+/// [`pack_lhs`] of groups of two codes, widened; or of four bytes or more, exclusive-or `mask`. A function for each, so that
 /// small blocks do not spend their time on what is known beforehand.
 ///
 /// # Safety
@@ -69,13 +83,13 @@ unsafe fn pack_groups<const KR: usize>(
     mask: u8,
     block: *mut u8,
 ) {
-    let group_bytes = if KR == 8 { 8 } else { 4 };
+    let group_bytes = if KR > 4 { KR } else { 4 };
     let widen = |code: u8| if unsigned { code as i16 } else { code as i8 as i16 };
     // Whole groups of four rows, four at a time, ...
     let packed = match KR {
-        8 => 0,
         // SAFETY: by this function's contract.
-        _ => unsafe { pack_quads::<KR>(row, (rows, k), unsigned, mask, block) },
+        2 | 4 => unsafe { pack_quads::<KR>(row, (rows, k), unsigned, mask, block) },
+        _ => 0,
     };
     // ... then what is left.
     if packed * KR == k {
@@ -88,10 +102,12 @@ unsafe fn pack_groups<const KR: usize>(
             // SAFETY: `group < k / KR`: a whole group of codes, and its place in the block.
             unsafe {
                 let from = from.add(group * KR);
-                if KR == 8 {
-                    let codes = from.cast::<u64>().read_unaligned();
+                if KR >= 8 {
                     let mask = u64::from_ne_bytes([mask; 8]);
-                    at(group).cast::<u64>().write_unaligned(codes ^ mask);
+                    for eight in (0..KR).step_by(8) {
+                        let codes = from.add(eight).cast::<u64>().read_unaligned();
+                        at(group).add(eight).cast::<u64>().write_unaligned(codes ^ mask);
+                    }
                 } else if KR == 4 {
                     let codes = from.cast::<u32>().read_unaligned();
                     let mask = u32::from_ne_bytes([mask; 4]);
@@ -191,8 +207,13 @@ unsafe fn pack_quads<const KR: usize>(
 /// Σ_k of a row's codes in the packed form.
 ///
 /// # Safety
-/// `codes` can be read for `k` bytes.
+/// `codes` can be read for `k` bytes, or of [`LhsForm::Bits`] for `k` bits.
 pub unsafe fn sum_lhs(codes: *const u8, k: usize, unsigned: bool, form: LhsForm) -> i32 {
+    if form == LhsForm::Bits {
+        // SAFETY: by this function's contract.
+        let ones = unsafe { count_bits(codes, k) };
+        return if unsigned { ones } else { ones.wrapping_mul(2) };
+    }
     // SAFETY: k codes, by this function's contract; without any, the pointer may be anything.
     let codes = if k == 0 { &[] } else { unsafe { core::slice::from_raw_parts(codes, k) } };
     // Σ of the codes read as unsigned after a flip that keeps their order, then moved to what the
@@ -201,8 +222,9 @@ pub unsafe fn sum_lhs(codes: *const u8, k: usize, unsigned: bool, form: LhsForm)
     let sum = codes.iter().fold(0u32, |sum, &code| sum.wrapping_add((code ^ order) as u32)) as i32;
     let packed_zero = match form {
         LhsForm::U8 => 0,
-        LhsForm::S8 | LhsForm::S8x8 => -128,
+        LhsForm::S8 | LhsForm::S8x8 | LhsForm::S8x16 | LhsForm::S8x32 => -128,
         LhsForm::I16 => -(order as i32),
+        LhsForm::Bits => 0,
     };
     sum.wrapping_add(packed_zero.wrapping_mul(k as i32))
 }
@@ -210,15 +232,15 @@ pub unsafe fn sum_lhs(codes: *const u8, k: usize, unsigned: bool, form: LhsForm)
 /// Σ_k of a row's packed codes, which lie one behind the other.
 ///
 /// # Safety
-/// `row` can be read for `k` codes in the packed form: i16 if the form is, else bytes.
+/// `row` can be read for `k` codes in the packed form: i16 if the form is, else bytes; not bits.
 pub unsafe fn sum_packed(row: *const u8, k: usize, form: LhsForm) -> i32 {
     let add = |sum: i32, i: usize| {
         // SAFETY: one of the k codes.
         let code = unsafe {
             match form {
                 LhsForm::U8 => row.add(i).read() as i32,
-                LhsForm::S8 | LhsForm::S8x8 => row.add(i).read() as i8 as i32,
                 LhsForm::I16 => row.cast::<i16>().add(i).read_unaligned() as i32,
+                _ => row.add(i).read() as i8 as i32,
             }
         };
         sum.wrapping_add(code)
@@ -226,32 +248,61 @@ pub unsafe fn sum_packed(row: *const u8, k: usize, form: LhsForm) -> i32 {
     (0..k).fold(0, add)
 }
 
-/// Packs one rhs panel from a reader of codes (`code(column, k)`, already moved to signed bytes) and
-/// gives each column's Σ. Columns from `columns` on, and the rest of the last group, are zeros.
+/// Bits set among the first `k`.
 ///
-/// `panel` holds `k.div_ceil(kr) * nr * kr` bytes and `sums` nr values; anything beyond is left
+/// # Safety
+/// `bits` can be read for `k` bits.
+unsafe fn count_bits(bits: *const u8, k: usize) -> i32 {
+    // SAFETY: whole bytes of them, by this function's contract; without any, the pointer may be anything.
+    let bytes = if k < 8 { &[] } else { unsafe { core::slice::from_raw_parts(bits, k / 8) } };
+    let whole = bytes.iter().fold(0, |sum: u32, byte| sum.wrapping_add(byte.count_ones()));
+    let rest = match k % 8 {
+        0 => 0,
+        // SAFETY: the byte that the last bits are in.
+        rest => unsafe { bits.add(k / 8).read() & ((1 << rest) - 1) },
+    };
+    whole.wrapping_add(rest.count_ones()) as i32
+}
+
+/// Packs one rhs panel of a tile from a reader of codes (`code(column, k)`, already moved by
+/// [`code_shift_rhs`]) and gives each column's Σ. Columns from `columns` on, and the rest of the last group, are zeros.
+///
+/// `panel` holds `k.div_ceil(kr) * nr * rhs_bytes` bytes and `sums` nr values; anything beyond is left
 /// alone.
 pub fn pack_rhs(
     code: impl Fn(usize, usize) -> i32,
     columns: usize,
     k: usize,
-    nr: usize,
-    form: LhsForm,
+    tile: &Tile,
     panel: &mut [i8],
     sums: &mut [i32],
 ) {
-    let kr = form.kr();
+    let (nr, kr, bits, bytes) = (tile.nr, tile.lhs.kr(), tile.rhs.bits(), tile.rhs_bytes());
     sums.iter_mut().take(nr).for_each(|sum| *sum = 0);
-    let groups = panel.chunks_exact_mut((nr * kr).max(1)).take(k.div_ceil(kr.max(1)));
-    for (group, bytes) in groups.enumerate() {
-        for (column, values) in bytes.chunks_exact_mut(kr).enumerate() {
+    let groups = panel.chunks_exact_mut((nr * bytes).max(1)).take(k.div_ceil(kr.max(1)));
+    for (group, panel) in groups.enumerate() {
+        for (column, values) in panel.chunks_exact_mut(bytes.max(1)).enumerate() {
+            let mut sum = 0i32;
             for (j, byte) in values.iter_mut().enumerate() {
-                let i = group * kr + j;
-                let v = if column < columns && i < k { code(column, i) } else { 0 };
-                *byte = v as i8;
-                if let Some(sum) = sums.get_mut(column) {
-                    *sum = sum.wrapping_add(v);
+                // A byte has one code of each part of the group, the first part's in its lowest bits; or, by bits, eight
+                // neighbours.
+                *byte = 0;
+                for part in 0..8 / bits.max(1) {
+                    let within =
+                        if tile.lhs == LhsForm::Bits { 8 * j + part } else { part * bytes + j };
+                    let i = group * kr + within;
+                    let v = if column < columns && i < k { code(column, i) } else { 0 };
+                    let stored = match tile.rhs {
+                        RhsForm::B1 => v >> 1,
+                        RhsForm::BitsBy2 | RhsForm::BitsBy4 => i32::from(v != 0),
+                        _ => v,
+                    };
+                    *byte |= (stored << (part * bits)) as i8;
+                    sum = sum.wrapping_add(v);
                 }
+            }
+            if let Some(total) = sums.get_mut(column) {
+                *total = total.wrapping_add(sum);
             }
         }
     }

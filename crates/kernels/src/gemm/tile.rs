@@ -24,7 +24,8 @@
 
 use super::blocks::{BlockSums, BlocksArgs, BlocksFn, add_blocks};
 use crate::registry::Row;
-use fewbit_simd::dot::{Dot, LhsForm, Steps};
+use core::mem::MaybeUninit;
+use fewbit_simd::dot::{Dot, LhsForm, MAX_GROUP, Steps};
 use fewbit_simd::{Isa, IsaSet, opaque, prefetch};
 
 /// The largest mr of any tile.
@@ -78,14 +79,56 @@ pub type TileFn = unsafe fn(&TileArgs);
 pub struct Tile {
     /// Name, requirements, function.
     pub row: Row<TileFn>,
-    /// The same for blocks along k.
-    pub blocks: Row<BlocksFn>,
+    /// The same for blocks along k; not of bits by bits.
+    pub blocks: Option<Row<BlocksFn>>,
     /// Most rows.
     pub mr: usize,
     /// Columns.
     pub nr: usize,
     /// How lhs codes are packed.
     pub lhs: LhsForm,
+    /// How rhs codes are packed.
+    pub rhs: RhsForm,
+}
+
+/// How rhs codes are packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RhsForm {
+    /// Signed bytes.
+    S8,
+    /// Codes 0 to 15, two in a byte, as [`Few`](fewbit_simd::dot::Few) orders them.
+    U4,
+    /// Codes 0 to 3, four in a byte.
+    U2,
+    /// Codes 0 and 1, eight in a byte.
+    U1,
+    /// Codes 0 and 2, for -1 and +1, eight in a byte: a bit for each 2.
+    B1,
+    /// Codes 0 and 1, a bit each, for a lhs of codes 0 and 1 in bits.
+    BitsBy1,
+    /// The same, or codes 0 and 2, for a lhs of the other kind: each product of bits counts 2.
+    BitsBy2,
+    /// Codes 0 and 2, for a lhs of codes 0 and 2 in bits: each product counts 4.
+    BitsBy4,
+}
+
+impl RhsForm {
+    /// Bits of a code.
+    pub const fn bits(self) -> usize {
+        match self {
+            RhsForm::S8 => 8,
+            RhsForm::U4 => 4,
+            RhsForm::U2 => 2,
+            _ => 1,
+        }
+    }
+}
+
+impl Tile {
+    /// Bytes of a column's rhs group.
+    pub const fn rhs_bytes(&self) -> usize {
+        self.lhs.kr() * self.rhs.bits() / 8
+    }
 }
 
 /// How far ahead a panel's bytes are asked for: enough to cover a trip to memory.
@@ -125,7 +168,7 @@ unsafe fn step<D: Dot, const ROWS: usize, const NV: usize>(
     unsafe {
         let mut columns = [D::load_rhs(rhs); NV];
         for (v, column) in columns.iter_mut().enumerate().skip(1) {
-            *column = D::load_rhs(rhs.add(v * D::LANES * D::LHS.kr()));
+            *column = D::load_rhs(rhs.add(v * D::LANES * D::RHS_BYTES));
         }
         for (r, row) in acc.iter_mut().enumerate() {
             let group = D::load_lhs(group(r));
@@ -145,7 +188,7 @@ unsafe fn add_up<D: Dot, const ROWS: usize, const NV: usize, const STEPS: usize>
     args: &TileArgs,
 ) -> [[D::Acc; NV]; ROWS] {
     let nr = NV * D::LANES;
-    let panel_group = nr * D::LHS.kr();
+    let panel_group = nr * D::RHS_BYTES;
     // SAFETY: the rows' groups and the panel's are read where the contract says they are. Column arrays are as
     // long as documented.
     unsafe {
@@ -194,15 +237,16 @@ unsafe fn add_up<D: Dot, const ROWS: usize, const NV: usize, const STEPS: usize>
         }
         // Widened codes are always packed.
         if !matches!(D::LHS, LhsForm::I16) && args.k_rest > 0 {
-            let mut rest = [[0u8; 4]; ROWS];
+            let mut rest = [MaybeUninit::<[u8; MAX_GROUP]>::uninit(); ROWS];
             // An address of which nothing is known: loops, not a copy of the body for each byte and rest.
             let to = opaque(rest.as_mut_ptr().cast()).cast_mut();
             for r in 0..ROWS {
-                for j in 0..args.k_rest {
-                    to.add(4 * r + j).write(lhs.row(r).add(j).read());
+                for j in 0..D::LHS.group_bytes() {
+                    let code = if j < args.k_rest { lhs.row(r).add(j).read() } else { 0 };
+                    to.add(MAX_GROUP * r + j).write(code);
                 }
             }
-            step::<D, ROWS, NV>(&mut acc[0], |r| to.add(4 * r).cast_const(), rhs);
+            step::<D, ROWS, NV>(&mut acc[0], |r| to.add(MAX_GROUP * r).cast_const(), rhs);
         }
         let mut sums = acc[0];
         for more in &acc[1..] {
@@ -292,7 +336,7 @@ unsafe fn add_up_chained<D: Dot, const ROWS: usize, const NV: usize>(
 /// # Safety
 /// As [`TileFn`], with `rows == ROWS`, within an entry compiled for `D`.
 #[inline(always)]
-unsafe fn tile_of<D: Dot, const ROWS: usize, const NV: usize>(args: &TileArgs) {
+pub(super) unsafe fn tile_of<D: Dot, const ROWS: usize, const NV: usize>(args: &TileArgs) {
     // SAFETY: by this function's contract.
     unsafe { finish::<D, ROWS, NV>(args, add_up_chained::<D, ROWS, NV>(args), ROWS) }
 }
@@ -302,7 +346,7 @@ unsafe fn tile_of<D: Dot, const ROWS: usize, const NV: usize>(args: &TileArgs) {
 /// # Safety
 /// As [`BlocksFn`], with `rows == ROWS`, within an entry compiled for `D`.
 #[inline(always)]
-unsafe fn blocks_of<D: Dot, const ROWS: usize, const NV: usize>(args: &BlocksArgs) {
+pub(super) unsafe fn blocks_of<D: Dot, const ROWS: usize, const NV: usize>(args: &BlocksArgs) {
     // SAFETY: by this function's contract.
     unsafe { add_blocks::<D, Chained, ROWS, NV>(args, ROWS) }
 }
@@ -328,33 +372,48 @@ macro_rules! by_rows {
     };
 }
 
-/// One entry and its row.
+/// One entry and its row, of rhs codes that are bytes or in another form.
 macro_rules! tile_row {
-    ($shape:literal, $backend:ty, $mr:literal, $nv:literal, $required:expr $(, $features:literal)?) => {{
+    ($shape:expr, $backend:ty, $mr:tt, $nv:tt, $required:expr $(, $features:literal)?) => {
+        tile_row!(S8 "s8s32" "s8f32": $shape, $backend, $mr, $nv, $required $(, $features)?)
+    };
+    ($rhs:ident $sums:literal $($real:literal)?: $shape:expr, $backend:ty, $mr:tt, $nv:tt, $required:expr
+        $(, $features:literal)?) => {{
         $(#[target_feature(enable = $features)])?
         unsafe fn entry(args: &TileArgs) {
             // SAFETY: compiled for the backend; the rest is this function's contract.
             unsafe { by_rows!(args.rows, $mr, tile_of::<$backend, $nv>(args), 1 2 3 4 5 6 7 8 9 10 11) }
-        }
-        $(#[target_feature(enable = $features)])?
-        unsafe fn blocks_entry(args: &BlocksArgs) {
-            // SAFETY: as above.
-            unsafe { by_rows!(args.tile.rows, $mr, blocks_of::<$backend, $nv>(args), 1 2 3 4 5 6 7 8 9 10 11) }
         }
         const {
             assert!($mr <= MAX_MR && $nv * <$backend as Dot>::LANES <= MAX_NR);
         }
         Tile {
             // SAFETY: the features required are those that the entry was compiled with.
-            row: unsafe { Row::new(concat!("gemm_s8s32_", $shape), $required, entry) },
-            // SAFETY: as above.
-            blocks: unsafe { Row::new(concat!("gemm_s8f32_", $shape), $required, blocks_entry) },
+            row: unsafe { Row::new(concat!("gemm_", $sums, "_", $shape), $required, entry) },
+            blocks: blocks_row!($($real,)? $shape, $backend, $mr, $nv, $required $(, $features)?),
             mr: $mr,
             nr: $nv * <$backend as Dot>::LANES,
             lhs: <$backend as Dot>::LHS,
+            rhs: RhsForm::$rhs,
         }
     }};
 }
+
+/// The entry of blocks and its row, where the op has a name for them.
+macro_rules! blocks_row {
+    ($real:literal, $shape:expr, $backend:ty, $mr:tt, $nv:tt, $required:expr $(, $features:literal)?) => {{
+        $(#[target_feature(enable = $features)])?
+        unsafe fn entry(args: &BlocksArgs) {
+            // SAFETY: compiled for the backend; the rest is this function's contract.
+            unsafe { by_rows!(args.tile.rows, $mr, blocks_of::<$backend, $nv>(args), 1 2 3 4 5 6 7 8 9 10 11) }
+        }
+        // SAFETY: the features required are those that the entry was compiled with.
+        Some(unsafe { Row::new(concat!("gemm_", $real, "_", $shape), $required, entry) })
+    }};
+    ($shape:expr, $backend:ty, $mr:tt, $nv:tt, $required:expr $(, $features:literal)?) => { None };
+}
+pub(super) use tile_row;
+pub(super) use {blocks_row, by_rows};
 
 /// Every tile on this architecture, best first, scalar last.
 pub static TILES: &[Tile] = &[
@@ -403,16 +462,17 @@ pub static TILES: &[Tile] = &[
             Row::new("gemm_s8s32_8x8x8_neon_i8mm", Isa::NeonI8mm.closure(), super::mmla::entry)
         },
         // SAFETY: as above.
-        blocks: unsafe {
+        blocks: Some(unsafe {
             Row::new(
                 "gemm_s8f32_8x8x8_neon_i8mm",
                 Isa::NeonI8mm.closure(),
                 super::mmla::blocks_entry,
             )
-        },
+        }),
         mr: super::mmla::MR,
         nr: super::mmla::NR,
         lhs: LhsForm::S8x8,
+        rhs: RhsForm::S8,
     },
     #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
     tile_row!(

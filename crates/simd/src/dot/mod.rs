@@ -5,6 +5,84 @@
 //! lane's int32. All sums are modulo 2^32 and no backend saturates, so the order of additions does
 //! not matter and every backend gives the same int32.
 
+/// The methods of [`Dot`] that know sums and results only, as the backend `$backend` has them.
+macro_rules! sums_of {
+    ($backend:ident) => {
+        type Acc = $backend::Acc;
+        type Real = $backend::Real;
+        const LANES: usize = $backend::LANES;
+        const CHAINS: usize = $backend::CHAINS;
+
+        #[inline(always)]
+        unsafe fn zero() -> Self::Acc {
+            // SAFETY: by this trait's contract, here and below.
+            unsafe { $backend::zero() }
+        }
+
+        #[inline(always)]
+        unsafe fn splat(v: i32) -> Self::Acc {
+            // SAFETY: as above.
+            unsafe { $backend::splat(v) }
+        }
+
+        #[inline(always)]
+        unsafe fn load(from: *const i32) -> Self::Acc {
+            // SAFETY: as above.
+            unsafe { $backend::load(from) }
+        }
+
+        #[inline(always)]
+        unsafe fn add(a: Self::Acc, b: Self::Acc) -> Self::Acc {
+            // SAFETY: as above.
+            unsafe { $backend::add(a, b) }
+        }
+
+        #[inline(always)]
+        unsafe fn mul(a: Self::Acc, b: Self::Acc) -> Self::Acc {
+            // SAFETY: as above.
+            unsafe { $backend::mul(a, b) }
+        }
+
+        #[inline(always)]
+        unsafe fn store(to: *mut i32, acc: Self::Acc) {
+            // SAFETY: as above.
+            unsafe { $backend::store(to, acc) }
+        }
+
+        #[inline(always)]
+        unsafe fn splat_real(v: f32) -> Self::Real {
+            // SAFETY: as above.
+            unsafe { $backend::splat_real(v) }
+        }
+
+        #[inline(always)]
+        unsafe fn load_real(from: *const f32) -> Self::Real {
+            // SAFETY: as above.
+            unsafe { $backend::load_real(from) }
+        }
+
+        #[inline(always)]
+        unsafe fn mul_real(a: Self::Real, b: Self::Real) -> Self::Real {
+            // SAFETY: as above.
+            unsafe { $backend::mul_real(a, b) }
+        }
+
+        #[inline(always)]
+        unsafe fn add_scaled(sums: Self::Acc, factor: Self::Real, y: Self::Real) -> Self::Real {
+            // SAFETY: as above.
+            unsafe { $backend::add_scaled(sums, factor, y) }
+        }
+
+        #[inline(always)]
+        unsafe fn store_real(to: *mut f32, v: Self::Real) {
+            // SAFETY: as above.
+            unsafe { $backend::store_real(to, v) }
+        }
+    };
+}
+
+mod bits;
+mod few;
 mod scalar;
 
 #[cfg(target_arch = "aarch64")]
@@ -14,11 +92,13 @@ mod pairs;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+pub use bits::{Bits, Count};
+pub use few::{Bytes, Few};
 #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
 pub use neon::{NeonPair, NeonSdot, smmla};
 pub use scalar::ScalarDot;
 #[cfg(target_arch = "x86_64")]
-pub use x86::{Avx2Pair, Avx512Pair, Avx512Vnni, Avx512VnniYmm, AvxVnni};
+pub use x86::{Avx2Pair, Avx512Pair, Avx512Popcnt, Avx512Vnni, Avx512VnniYmm, AvxVnni};
 
 /// How a backend wants lhs codes. Codes of the other signedness are moved by 128, their zero point
 /// with them, when they are packed; `(a + 128) - (z + 128)` is `a - z`, so nothing else changes.
@@ -30,9 +110,18 @@ pub enum LhsForm {
     S8,
     /// Eight signed bytes a group.
     S8x8,
+    /// Sixteen signed bytes a group.
+    S8x16,
+    /// Thirty-two signed bytes a group.
+    S8x32,
+    /// Thirty-two bits a group, the lowest first.
+    Bits,
     /// Two i16 a group; holds s8 and u8 codes as they are.
     I16,
 }
+
+/// Bytes of the longest group.
+pub const MAX_GROUP: usize = 32;
 
 impl LhsForm {
     /// k-values in a group.
@@ -40,6 +129,8 @@ impl LhsForm {
         match self {
             LhsForm::U8 | LhsForm::S8 => 4,
             LhsForm::S8x8 => 8,
+            LhsForm::S8x16 => 16,
+            LhsForm::S8x32 | LhsForm::Bits => 32,
             LhsForm::I16 => 2,
         }
     }
@@ -62,8 +153,8 @@ impl LhsForm {
     /// Bytes of a row's group.
     pub const fn group_bytes(self) -> usize {
         match self {
-            LhsForm::U8 | LhsForm::S8 | LhsForm::I16 => 4,
-            LhsForm::S8x8 => 8,
+            LhsForm::I16 | LhsForm::Bits => 4,
+            _ => self.kr(),
         }
     }
 }
@@ -105,6 +196,8 @@ pub unsafe trait Dot: Copy + 'static {
     const LANES: usize;
     /// What lhs groups hold; `KR` is `LHS.kr()`.
     const LHS: LhsForm;
+    /// Bytes of a column's rhs group: one for each k-value, or fewer where codes are packed.
+    const RHS_BYTES: usize = Self::LHS.kr();
     /// Accumulators that hide the latency of [`dot`](Dot::dot), as far as there are registers.
     const CHAINS: usize;
 
@@ -118,9 +211,10 @@ pub unsafe trait Dot: Copy + 'static {
     unsafe fn add(a: Self::Acc, b: Self::Acc) -> Self::Acc;
     /// `a * b` modulo 2^32.
     unsafe fn mul(a: Self::Acc, b: Self::Acc) -> Self::Acc;
-    /// Reads 4 bytes at `from`.
+    /// The group at `from`; until it was multiplied, its bytes stay there.
     unsafe fn load_lhs(from: *const u8) -> Self::Lhs;
-    /// Reads `LANES * KR` signed bytes at `from`: column by column, `KR` of each.
+    /// Reads `LANES * RHS_BYTES` bytes at `from`, column by column: `KR` signed codes of each, or what
+    /// [`Few`] packs.
     unsafe fn load_rhs(from: *const i8) -> Self::Rhs;
     /// `acc + Σ lhs * rhs` over the group, modulo 2^32.
     unsafe fn dot(acc: Self::Acc, lhs: Self::Lhs, rhs: Self::Rhs) -> Self::Acc;

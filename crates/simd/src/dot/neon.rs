@@ -219,7 +219,7 @@ unsafe impl Dot for NeonSdot {
 /// The CPU has the dot product.
 #[inline]
 #[target_feature(enable = "neon,dotprod")]
-unsafe fn sdot(mut acc: int32x4_t, lhs: int8x16_t, rhs: int8x16_t) -> int32x4_t {
+pub(super) unsafe fn sdot(mut acc: int32x4_t, lhs: int8x16_t, rhs: int8x16_t) -> int32x4_t {
     // SAFETY: only the named registers are read and written; the instruction exists by this
     // function's contract.
     unsafe {

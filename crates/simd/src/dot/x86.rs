@@ -151,6 +151,15 @@ dot_backend! {
 }
 
 dot_backend! {
+    /// As [`Avx512Pair`], on a CPU that counts bits (`vpopcntd`): for [`Bits`](super::Bits).
+    Avx512Popcnt, __m512i, Avx512, 16, LhsForm::I16, 1,
+    [_mm512_setzero_si512, _mm512_set1_epi32, _mm512_loadu_si512, _mm512_add_epi32, _mm512_mullo_epi32],
+    |from| _mm512_cvtepi8_epi16(_mm256_loadu_si256(from.cast())),
+    |acc, a, b| _mm512_add_epi32(acc, _mm512_madd_epi16(a, b)),
+    _mm512_storeu_si512
+}
+
+dot_backend! {
     /// AVX-512 VNNI: groups of four bytes, 16 columns.
     Avx512Vnni, __m512i, Avx512, 16, LhsForm::U8, 16,
     [_mm512_setzero_si512, _mm512_set1_epi32, _mm512_loadu_si512, _mm512_add_epi32, _mm512_mullo_epi32],

@@ -1,0 +1,71 @@
+//! Tiles of bits by bits: the same body, with the backends of [`fewbit_simd::dot::Bits`].
+//!
+//! Register budget: mr * nr / lanes accumulators, nr / lanes vectors of words, one lhs word, and what counts bits.
+//!
+//! | backend | mr x nr | accumulators + rhs + lhs + constants | registers |
+//! |---|---|---|---|
+//! | avx512_vpopcntdq | 12 x 32 | 24 + 2 + 1 | 32 |
+//! | avx512 | 6 x 32 | 12 + 2 + 1 + 4 | 32 |
+//! | avx2 | 6 x 8 | 6 + 1 + 1 + 4 | 16 |
+//! | neon | 4 x 16 | 16 + 4 + 1 | 32 |
+
+use super::tile::{MAX_MR, MAX_NR, RhsForm, Tile, TileArgs};
+use super::tile::{blocks_row, by_rows, tile_of, tile_row};
+use crate::registry::Row;
+use fewbit_simd::dot::{Bits, Dot, ScalarDot};
+use fewbit_simd::{Isa, IsaSet};
+
+/// The table of one kind of codes: its name, and by how much a common bit counts.
+macro_rules! tiles {
+    ($rhs:ident, $op:literal, $shift:literal) => {
+        &[
+            #[cfg(target_arch = "x86_64")]
+            tile_row!(
+                $rhs $op: "12x32x32_avx512_vpopcntdq",
+                Bits<fewbit_simd::dot::Avx512Popcnt, $shift>,
+                12,
+                2,
+                Isa::Avx512Vpopcntdq.closure(),
+                "avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq,avx2,fma"
+            ),
+            #[cfg(target_arch = "x86_64")]
+            tile_row!(
+                $rhs $op: "6x32x32_avx512",
+                Bits<fewbit_simd::dot::Avx512Pair, $shift>,
+                6,
+                2,
+                Isa::Avx512.closure(),
+                "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma"
+            ),
+            #[cfg(target_arch = "x86_64")]
+            tile_row!(
+                $rhs $op: "6x8x32_avx2",
+                Bits<fewbit_simd::dot::Avx2Pair, $shift>,
+                6,
+                1,
+                Isa::Avx2.closure(),
+                "avx2,fma"
+            ),
+            #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+            tile_row!(
+                $rhs $op: "4x16x32_neon",
+                Bits<fewbit_simd::dot::NeonPair, $shift>,
+                4,
+                4,
+                Isa::Neon.closure(),
+                "neon"
+            ),
+            tile_row!(
+                $rhs $op: "2x8x32_scalar",
+                Bits<ScalarDot, $shift>,
+                2,
+                2,
+                IsaSet::SCALAR
+            ),
+        ]
+    };
+}
+
+pub(super) static TILES_BY_1: &[Tile] = tiles!(BitsBy1, "u1u1s32", 0);
+pub(super) static TILES_BY_2: &[Tile] = tiles!(BitsBy2, "u1b1s32", 1);
+pub(super) static TILES_BY_4: &[Tile] = tiles!(BitsBy4, "b1b1s32", 2);

@@ -1,0 +1,329 @@
+//! Dot products of signed bytes with codes of four, two or one bit.
+//!
+//! A group is `4 * PARTS` neighbouring k-values, `PARTS = 8 / bits`: each column has four bytes of it, and part `p`
+//! of byte `j`, the bits from `p * bits` on, is the code of k-value `4 p + j`. So one load gives `PARTS` vectors of
+//! bytes, by a shift and a mask each, and part `p` meets the four lhs bytes from `4 p` on:
+//!
+//! ```text
+//! packed, a column (4 bits):   [ k4 k0 | k5 k1 | k6 k2 | k7 k3 ]     high nibble, low nibble of bytes 0 to 3
+//! part 0:  [ k0 k1 k2 k3 ] * lhs[0..4]        part 1:  [ k4 k5 k6 k7 ] * lhs[4..8]
+//! ```
+//!
+//! Codes are unsigned here (0 to 15, 0 to 3, 0 and 1, or 0 and 2 for -1 and +1); signed ones are moved there with their
+//! zero points when they are packed. **Exact**: `vpmaddubsw` takes them as its unsigned operand, and cannot saturate: two
+//! products are at most `2 * 15 * 128 = 3840`, and the sum of all parts at most 7680. The other instructions add in int32.
+
+use super::{Dot, LhsForm};
+use core::marker::PhantomData;
+
+/// A backend's vectors of bytes.
+///
+/// # Safety
+/// As [`Dot`].
+#[allow(
+    clippy::missing_safety_doc,
+    reason = "the contract is the same for all methods and stated once, on the trait"
+)]
+pub unsafe trait Bytes: Dot {
+    /// `4 * LANES` unsigned bytes.
+    type Vector: Copy;
+
+    /// Reads `4 * LANES` bytes at `from`.
+    unsafe fn load_bytes(from: *const u8) -> Self::Vector;
+    /// Each byte moved right by `shift` bits (left by -`shift`), and masked.
+    unsafe fn part(bytes: Self::Vector, shift: i32, mask: u8) -> Self::Vector;
+    /// `acc` plus, for each part `p` and lane, the four products of its bytes, each at most 15, with the signed bytes
+    /// from `lhs + 4 p` on, modulo 2^32. Reads `4 * PARTS` bytes at `lhs`.
+    unsafe fn dot_parts<const PARTS: usize>(
+        acc: Self::Acc,
+        lhs: *const u8,
+        parts: [Self::Vector; PARTS],
+    ) -> Self::Acc;
+}
+
+/// [`Dot`] of codes packed `PARTS` to a byte; `MASK` is the largest, or 2 for codes whose bit stands for 0 or 2.
+#[derive(Clone, Copy, Debug)]
+pub struct Few<B, const PARTS: usize, const MASK: u8>(PhantomData<B>);
+
+// SAFETY: sums are the backend's own; `load_rhs` reads four bytes a lane, `RHS_BYTES` of them, and `dot` as many lhs
+// bytes as a group has.
+unsafe impl<B: Bytes, const PARTS: usize, const MASK: u8> Dot for Few<B, PARTS, MASK> {
+    sums_of!(B);
+
+    /// Where the group is: its bytes are repeated in the lanes when they are multiplied.
+    type Lhs = *const u8;
+    type Rhs = [B::Vector; PARTS];
+    const LHS: LhsForm = match PARTS {
+        2 => LhsForm::S8x8,
+        4 => LhsForm::S8x16,
+        _ => LhsForm::S8x32,
+    };
+    const RHS_BYTES: usize = 4;
+
+    #[inline(always)]
+    unsafe fn load_lhs(from: *const u8) -> *const u8 {
+        from
+    }
+
+    #[inline(always)]
+    unsafe fn load_rhs(from: *const i8) -> [B::Vector; PARTS] {
+        // SAFETY: as above.
+        unsafe {
+            let bytes = B::load_bytes(from.cast());
+            let mut parts = [bytes; PARTS];
+            let bits = const { 8 / PARTS as i32 };
+            // A bit that stands for 2 is moved to where a 2 is.
+            let place = if PARTS == 8 && MASK == 2 { 1 } else { 0 };
+            let mut shift = -place;
+            for part in &mut parts {
+                *part = B::part(bytes, shift, MASK);
+                shift += bits;
+            }
+            parts
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn dot(acc: B::Acc, lhs: *const u8, rhs: [B::Vector; PARTS]) -> B::Acc {
+        // SAFETY: as above.
+        unsafe { B::dot_parts(acc, lhs, rhs) }
+    }
+}
+
+// SAFETY: plain arithmetic on exactly the bytes documented.
+unsafe impl Bytes for super::ScalarDot {
+    type Vector = [[u8; 4]; 4];
+
+    #[inline(always)]
+    unsafe fn load_bytes(from: *const u8) -> [[u8; 4]; 4] {
+        // SAFETY: 16 bytes, by the trait's contract; any alignment.
+        unsafe { from.cast::<[[u8; 4]; 4]>().read_unaligned() }
+    }
+
+    #[inline(always)]
+    unsafe fn part(mut bytes: [[u8; 4]; 4], shift: i32, mask: u8) -> [[u8; 4]; 4] {
+        for byte in bytes.as_flattened_mut() {
+            *byte = if shift < 0 { *byte << -shift } else { *byte >> shift } & mask;
+        }
+        bytes
+    }
+
+    #[inline(always)]
+    unsafe fn dot_parts<const PARTS: usize>(
+        mut acc: [i32; 4],
+        lhs: *const u8,
+        parts: [[[u8; 4]; 4]; PARTS],
+    ) -> [i32; 4] {
+        for (p, part) in parts.into_iter().enumerate() {
+            // SAFETY: four of the group's bytes, by the trait's contract.
+            let lhs = unsafe { lhs.add(4 * p).cast::<[i8; 4]>().read_unaligned() };
+            for (sum, column) in acc.iter_mut().zip(part) {
+                for (a, w) in lhs.into_iter().zip(column) {
+                    *sum = sum.wrapping_add(a as i32 * w as i32);
+                }
+            }
+        }
+        acc
+    }
+}
+
+/// Implements [`Bytes`] of an x86-64 backend from its intrinsics.
+#[cfg(target_arch = "x86_64")]
+macro_rules! bytes_backend {
+    (
+        $backend:ty, $vector:ty,
+        [$load:ident, $set8:ident, $and:ident, $add8:ident, $shift:ident, $set32:ident],
+        |$acc:ident, $parts:ident, $group:ident| $dot:expr
+    ) => {
+        // SAFETY: the intrinsics compute what the trait documents; loads touch exactly the bytes stated, at any
+        // alignment.
+        unsafe impl Bytes for $backend {
+            type Vector = $vector;
+
+            #[inline(always)]
+            unsafe fn load_bytes(from: *const u8) -> $vector {
+                // SAFETY: the caller is compiled for this instruction set; the bytes by the trait's contract.
+                unsafe { $load(from.cast()) }
+            }
+
+            #[inline(always)]
+            unsafe fn part(bytes: $vector, shift: i32, mask: u8) -> $vector {
+                // SAFETY: as above.
+                unsafe {
+                    let moved = match shift {
+                        0 => bytes,
+                        // Once to the left: what is doubled beyond a byte is masked.
+                        ..0 => $add8(bytes, bytes),
+                        // Words are moved: bits of a neighbour come in at the top, and are masked.
+                        _ => $shift(bytes, _mm_cvtsi32_si128(shift)),
+                    };
+                    $and(moved, $set8(mask as i8))
+                }
+            }
+
+            #[inline(always)]
+            unsafe fn dot_parts<const PARTS: usize>(
+                $acc: $vector,
+                lhs: *const u8,
+                $parts: [$vector; PARTS],
+            ) -> $vector {
+                // SAFETY: as above; the group's bytes by the trait's contract.
+                unsafe {
+                    let $group = |p: usize| $set32(lhs.add(4 * p).cast::<i32>().read_unaligned());
+                    $dot
+                }
+            }
+        }
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::super::{Avx2Pair, Avx512Pair, Avx512Vnni, AvxVnni};
+    use super::Bytes;
+    use core::arch::x86_64::*;
+
+    bytes_backend! {
+        Avx2Pair, __m256i,
+        [_mm256_loadu_si256, _mm256_set1_epi8, _mm256_and_si256, _mm256_add_epi8, _mm256_srl_epi16, _mm256_set1_epi32],
+        |acc, parts, group| {
+            let mut sums = _mm256_setzero_si256();
+            for (p, part) in parts.into_iter().enumerate() {
+                let products = _mm256_maddubs_epi16(part, group(p));
+                sums = if p == 0 { products } else { _mm256_add_epi16(sums, products) };
+            }
+            _mm256_add_epi32(acc, _mm256_madd_epi16(sums, _mm256_set1_epi16(1)))
+        }
+    }
+
+    bytes_backend! {
+        Avx512Pair, __m512i,
+        [_mm512_loadu_si512, _mm512_set1_epi8, _mm512_and_si512, _mm512_add_epi8, _mm512_srl_epi16, _mm512_set1_epi32],
+        |acc, parts, group| {
+            let mut sums = _mm512_setzero_si512();
+            for (p, part) in parts.into_iter().enumerate() {
+                let products = _mm512_maddubs_epi16(part, group(p));
+                sums = if p == 0 { products } else { _mm512_add_epi16(sums, products) };
+            }
+            _mm512_add_epi32(acc, _mm512_madd_epi16(sums, _mm512_set1_epi16(1)))
+        }
+    }
+
+    bytes_backend! {
+        Avx512Vnni, __m512i,
+        [_mm512_loadu_si512, _mm512_set1_epi8, _mm512_and_si512, _mm512_add_epi8, _mm512_srl_epi16, _mm512_set1_epi32],
+        |acc, parts, group| {
+            let mut sums = acc;
+            for (p, part) in parts.into_iter().enumerate() {
+                sums = _mm512_dpbusd_epi32(sums, part, group(p));
+            }
+            sums
+        }
+    }
+
+    bytes_backend! {
+        AvxVnni, __m256i,
+        [_mm256_loadu_si256, _mm256_set1_epi8, _mm256_and_si256, _mm256_add_epi8, _mm256_srl_epi16, _mm256_set1_epi32],
+        |acc, parts, group| {
+            let mut sums = acc;
+            for (p, part) in parts.into_iter().enumerate() {
+                sums = _mm256_dpbusd_avx_epi32(sums, part, group(p));
+            }
+            sums
+        }
+    }
+}
+
+#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+mod neon {
+    use super::super::neon::sdot;
+    use super::super::{NeonPair, NeonSdot};
+    use super::Bytes;
+    use core::arch::aarch64::*;
+
+    /// # Safety
+    /// As [`Bytes::part`].
+    #[inline(always)]
+    unsafe fn part(bytes: uint8x16_t, shift: i32, mask: u8) -> uint8x16_t {
+        // SAFETY: the caller is compiled for this instruction set.
+        unsafe { vandq_u8(vshlq_u8(bytes, vdupq_n_s8(-shift as i8)), vdupq_n_u8(mask)) }
+    }
+
+    /// # Safety
+    /// Four bytes can be read at `lhs + 4 p`.
+    #[inline(always)]
+    unsafe fn group(lhs: *const u8, p: usize) -> int8x16_t {
+        // SAFETY: by this function's contract.
+        unsafe {
+            let four = lhs.add(4 * p).cast::<i32>().read_unaligned();
+            vreinterpretq_s8_s32(vdupq_n_s32(four))
+        }
+    }
+
+    // SAFETY: products of a code up to 15 and a signed byte, and their sums over the parts, fit int16; loads touch
+    // exactly 16 bytes, at any alignment.
+    unsafe impl Bytes for NeonPair {
+        type Vector = uint8x16_t;
+
+        #[inline(always)]
+        unsafe fn load_bytes(from: *const u8) -> uint8x16_t {
+            // SAFETY: by the trait's contract, here and below.
+            unsafe { vld1q_u8(from) }
+        }
+
+        #[inline(always)]
+        unsafe fn part(bytes: uint8x16_t, shift: i32, mask: u8) -> uint8x16_t {
+            // SAFETY: as above.
+            unsafe { part(bytes, shift, mask) }
+        }
+
+        #[inline(always)]
+        unsafe fn dot_parts<const PARTS: usize>(
+            acc: int32x4_t,
+            lhs: *const u8,
+            parts: [uint8x16_t; PARTS],
+        ) -> int32x4_t {
+            // SAFETY: as above.
+            unsafe {
+                let (mut low, mut high) = (vdupq_n_s16(0), vdupq_n_s16(0));
+                for (p, part) in parts.into_iter().enumerate() {
+                    let (codes, group) = (vreinterpretq_s8_u8(part), group(lhs, p));
+                    low = vmlal_s8(low, vget_low_s8(codes), vget_low_s8(group));
+                    high = vmlal_high_s8(high, codes, group);
+                }
+                vaddq_s32(acc, vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high)))
+            }
+        }
+    }
+
+    // SAFETY: as above; `sdot` adds in int32.
+    unsafe impl Bytes for NeonSdot {
+        type Vector = uint8x16_t;
+
+        #[inline(always)]
+        unsafe fn load_bytes(from: *const u8) -> uint8x16_t {
+            // SAFETY: by the trait's contract, here and below.
+            unsafe { vld1q_u8(from) }
+        }
+
+        #[inline(always)]
+        unsafe fn part(bytes: uint8x16_t, shift: i32, mask: u8) -> uint8x16_t {
+            // SAFETY: as above.
+            unsafe { part(bytes, shift, mask) }
+        }
+
+        #[inline(always)]
+        unsafe fn dot_parts<const PARTS: usize>(
+            acc: int32x4_t,
+            lhs: *const u8,
+            parts: [uint8x16_t; PARTS],
+        ) -> int32x4_t {
+            let mut sums = acc;
+            for (p, part) in parts.into_iter().enumerate() {
+                // SAFETY: as above.
+                unsafe { sums = sdot(sums, group(lhs, p), vreinterpretq_s8_u8(part)) };
+            }
+            sums
+        }
+    }
+}
