@@ -241,10 +241,7 @@ impl<'w> Conv<'w> {
         let columns = out_channels.checked_div(groups).unwrap_or(0);
         let fused = fusion(groups, columns, tile_columns(usize::MAX, supported)?);
         // Where the kernel of depthwise layers multiplies, each channel is a column of one product.
-        let by_channel = desc.layout == ImageLayout::Nhwc
-            && groups > 1
-            && in_channels == groups
-            && out_channels == groups;
+        let by_channel = groups > 1 && in_channels == groups;
         let fused_channels = size(&[group_channels, fused])?;
         let at = |channel: usize, i: usize| {
             if by_channel {
@@ -394,7 +391,7 @@ impl<'w> Conv<'w> {
         let blocks = size(&[block, most_blocks, workers]).map_err(|_| overflow)?;
         let packed = &self.engine.packed;
         let rows = match &self.depthwise {
-            Some(depthwise) => size(&[depthwise.memory()?, workers]),
+            Some(depthwise) => size(&[depthwise.memory(&self.taps)?, workers]),
             None => size(&[packed.k, packed.mr, workers]),
         };
         let rows = rows.map_err(|_| overflow)?;

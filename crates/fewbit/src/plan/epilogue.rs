@@ -237,6 +237,18 @@ impl Epilogue {
         self.output == Output::S32 && !self.relu
     }
 
+    /// Whether sums become results one by one, by factors that the plan has: in tiles of any size.
+    pub(crate) fn is_one_step(&self) -> bool {
+        match (&self.codes, self.output) {
+            (Some(codes), _) => {
+                let whole = !codes.multipliers.is_empty() || codes.fixed.is_some();
+                codes.one_step && whole && codes.table.is_empty()
+            }
+            (None, Output::Real(RealFormat::F32)) => self.is_whole && self.is_only_scale(),
+            (None, output) => output == Output::S32,
+        }
+    }
+
     /// Turns sums into outputs.
     ///
     /// # Safety
@@ -264,6 +276,17 @@ impl Epilogue {
     /// # Safety
     /// As [`store`](Epilogue::store).
     unsafe fn store_sums(&self, sums: &Sums<'_>, dst: &Destination) {
+        if dst.column_stride == 1 && !self.relu {
+            for row in 0..sums.rows {
+                // SAFETY: by this function's contract.
+                unsafe {
+                    let from = sums.at.add(row * sums.row_stride).cast::<u8>();
+                    let to = dst.base.add(row * dst.row_stride * size_of::<i32>());
+                    core::ptr::copy_nonoverlapping(from, to, sums.n * size_of::<i32>());
+                }
+            }
+            return;
+        }
         for (r, i) in (0..sums.rows).flat_map(|r| (0..sums.n).map(move |i| (r, i))) {
             // SAFETY: by this function's contract.
             unsafe {

@@ -1,34 +1,68 @@
 //! Depthwise convolution of neighbouring pixels: each channel's taps times that channel's weights, summed exactly.
 //!
-//! Vectors go across channels, two taps a step. Four pixels share the weights that a step loads: with them, the sums
-//! of four pixels fill the registers of the smallest register file. Taps are found by their addresses, so that any kernel
-//! size, dilation and padding is the same loop; a loop's own cost is nothing beside four pixels' work.
+//! Codes come widened to i16 ([`WIDEN_S8`], [`WIDEN_U8`]), a line of them for each row of taps, so that signedness,
+//! padding and odd numbers of channels are over before the products begin. Taps go two to a product. Two lines make pairs of
+//! taps one above the other: under stride 1 a pair made once is multiplied for each pixel that has a tap
+//! there. The last of an odd number of lines makes pairs of neighbours.
+//!
+//! A tile is a few pixels, whose sums stay in registers through all lines. For rows of 3, 5 and 7 taps, at the strides that
+//! networks have, everything within a line is unrolled; other shapes take each pair of taps in turn and are, a multiplication,
+//! an addition and a pairing each, not far behind.
+
+mod tile;
 
 use crate::elementwise::rows;
 use crate::infos;
 use crate::registry::RowInfo;
 use fewbit_simd::Pairs;
+use tile::Shape;
 
-/// Channels that weights and start values are padded to a multiple of.
+/// Channels that lines, weights, start values and sums are padded to a multiple of.
 pub const CHANNELS: usize = fewbit_simd::MAX_PAIR_CHANNELS;
 
-/// Pixels at a time.
-pub const PIXELS: usize = 4;
+/// Codes to widen: some pixels of a line.
+#[derive(Clone, Copy, Debug)]
+pub struct WidenArgs {
+    /// The first pixel's codes, contiguous bytes.
+    pub src: *const u8,
+    /// Bytes between neighbouring pixels' codes.
+    pub src_stride: usize,
+    /// The number of pixels.
+    pub pixels: usize,
+    /// Codes of a pixel.
+    pub channels: usize,
+    /// The first pixel's place in a line.
+    pub dst: *mut i16,
+    /// Elements between neighbouring pixels of the line.
+    pub dst_stride: usize,
+}
+
+/// A kernel of this op.
+///
+/// # Safety
+/// All bytes from the first pixel's first to the last pixel's last code can be read; for every pixel, `channels` rounded
+/// up to a multiple of [`CHANNELS`] elements can be written, and overlap nothing else.
+pub type WidenFn = unsafe fn(&WidenArgs);
 
 /// Some pixels of a row, some channels.
 #[derive(Clone, Copy, Debug)]
 pub struct DepthwiseArgs {
-    /// `2 * pairs` addresses, one a tap: less `offset`, where the first pixel's codes begin, contiguous bytes.
-    pub taps: *const *const u8,
-    /// Bytes from there to the first pixel's codes.
+    /// `lines` addresses, one a row of taps: less `offset`, the codes under the first pixel's first tap, widened by the
+    /// same instruction set.
+    pub taps: *const *const i16,
+    /// Elements from there to the first pixel's codes.
     pub offset: usize,
-    /// Pairs of taps. With an odd number of taps the last one's partner has weights 0.
-    pub pairs: usize,
-    /// The number of pixels.
-    pub pixels: usize,
-    /// Bytes between neighbouring pixels' codes under the same tap.
+    /// Rows of taps, at least 1.
+    pub lines: usize,
+    /// Taps of a row, at least 1.
+    pub width: usize,
+    /// Elements between neighbouring taps.
+    pub tap_stride: usize,
+    /// Elements between the same tap of neighbouring pixels.
     pub pixel_stride: usize,
-    /// The first channel's weights, less their zero point: `[pairs][weight_channels][2]`.
+    /// The number of pixels, at least 1.
+    pub pixels: usize,
+    /// The first channel's weights, less their zero point: `[pairs(lines, width)][weight_channels][2]`.
     pub weights: *const i16,
     /// Channels of a pair of taps.
     pub weight_channels: usize,
@@ -45,100 +79,114 @@ pub struct DepthwiseArgs {
 /// A kernel of this op.
 ///
 /// # Safety
-/// For every tap and pixel, `channels` codes can be read at `taps[tap] + offset + pixel * pixel_stride`; start values,
-/// and weights of every pair, for `channels` rounded up to a multiple of [`CHANNELS`], of whatever content
-/// beyond them; `channels` sums of every pixel can be written, and overlap nothing else. Addresses are aligned,
-/// nothing else need be.
+/// With `n` the channels rounded up to a multiple of [`CHANNELS`], whose content beyond the channels does not matter:
+/// `n` codes can be read at each tap of [`computed`]`(pixels)` pixels, and at one further tap of each row; `n` start values,
+/// and weights of every pair; `n` sums of each computed pixel can be written, and overlap nothing else. Addresses are
+/// aligned, nothing else need be.
 pub type DepthwiseFn = unsafe fn(&DepthwiseArgs);
 
 rows! {
-    /// s8 codes to sums.
-    DEPTHWISE_S8: DepthwiseFn = "depthwise_s8s32", |args: &DepthwiseArgs|, depthwise::<V, true>(args)
+    /// Widened codes to sums.
+    DEPTHWISE: DepthwiseFn = "depthwise_s16s32", |args: &DepthwiseArgs|, depthwise::<V>(args)
 }
 
 rows! {
-    /// u8 codes to sums.
-    DEPTHWISE_U8: DepthwiseFn = "depthwise_u8s32", |args: &DepthwiseArgs|, depthwise::<V, false>(args)
+    /// s8 codes to a line.
+    WIDEN_S8: WidenFn = "depthwise_widen_s8s16", |args: &WidenArgs|, widen::<V, true>(args)
+}
+
+rows! {
+    /// u8 codes to a line.
+    WIDEN_U8: WidenFn = "depthwise_widen_u8s16", |args: &WidenArgs|, widen::<V, false>(args)
 }
 
 /// The rows of these tables.
 pub fn rows() -> impl Iterator<Item = RowInfo> {
-    infos(DEPTHWISE_S8).chain(infos(DEPTHWISE_U8))
+    infos(DEPTHWISE).chain(infos(WIDEN_S8)).chain(infos(WIDEN_U8))
+}
+
+/// Pairs of taps: of two lines each, then of an odd line, whose last pair has one tap or two.
+pub const fn pairs(lines: usize, width: usize) -> usize {
+    lines / 2 * width + if lines % 2 == 1 { width.div_ceil(2) } else { 0 }
+}
+
+/// The taps of a pair, each `(line, tap of the line)`, and no second one in the last pair of an odd number.
+pub const fn taps_of_pair(
+    lines: usize,
+    width: usize,
+    pair: usize,
+) -> ((usize, usize), Option<(usize, usize)>) {
+    // (Nothing is divided by 0: a row has a tap.)
+    let width = if width == 0 { 1 } else { width };
+    let (above, tap) = (pair / width * 2, pair % width);
+    if above + 1 < lines {
+        return ((above, tap), Some((above + 1, tap)));
+    }
+    let first = 2 * tap;
+    ((above, first), if first + 1 < width { Some((above, first + 1)) } else { None })
+}
+
+/// Pixels whose sums are computed when so many are asked for: whole tiles, up to three more.
+pub const fn computed(pixels: usize) -> usize {
+    let (mut left, mut computed) = (pixels, 0);
+    while left > 0 {
+        let tile = tile_of(left);
+        computed += tile;
+        left = left.saturating_sub(tile);
+    }
+    computed
+}
+
+/// Pixels of the larger tile, and of the smaller.
+const LARGE: usize = 7;
+const SMALL: usize = 4;
+
+/// Pixels of the next tile where so many are left. The sides of networks' images are multiples of 7, or of 4 and 5.
+const fn tile_of(left: usize) -> usize {
+    if left <= SMALL || left == 2 * SMALL { SMALL } else { LARGE }
+}
+
+/// # Safety
+/// As [`WidenFn`], within an entry compiled for `V`.
+#[inline(always)]
+unsafe fn widen<V: Pairs, const SIGNED: bool>(args: &WidenArgs) {
+    let WidenArgs { src, src_stride, pixels, channels, dst, dst_stride } = *args;
+    let block = 2 * V::CHANNELS;
+    let end = pixels.saturating_sub(1) * src_stride + channels;
+    for pixel in 0..pixels {
+        let mut first = 0;
+        while first < channels {
+            let at = pixel * src_stride + first;
+            // SAFETY: by this function's contract; what of a whole block belongs to other channels is not used, and a block that
+            // would end behind the last pixel's codes is not whole. `dst` has room for whole blocks.
+            unsafe {
+                let to = dst.add(pixel * dst_stride + first);
+                if end - at >= block {
+                    V::widen::<SIGNED>(src.add(at), to, block);
+                } else {
+                    V::widen::<SIGNED>(src.add(at), to, channels - first);
+                }
+            }
+            first += block;
+        }
+    }
 }
 
 /// # Safety
 /// As [`DepthwiseFn`], within an entry compiled for `V`.
 #[inline(always)]
-unsafe fn depthwise<V: Pairs, const SIGNED: bool>(args: &DepthwiseArgs) {
-    const { assert!(CHANNELS.is_multiple_of(V::CHANNELS)) };
-    let channels = args.channels;
+unsafe fn depthwise<V: Pairs>(args: &DepthwiseArgs) {
+    const { assert!(CHANNELS.is_multiple_of(2 * V::CHANNELS)) };
+    let shape = Shape::of::<V>(args);
     let mut first = 0;
-    while first < channels {
-        // The last vector begins where it ends with the channels: some are computed twice, none is beyond.
-        let at = if channels >= V::CHANNELS { first.min(channels - V::CHANNELS) } else { 0 };
-        // SAFETY: by this function's contract; `at + n <= channels`, and all vectors lie in the padded ones.
+    while first < args.channels {
+        // SAFETY: by this function's contract; both vectors lie in the padded channels.
         unsafe {
-            if channels >= V::CHANNELS {
-                row::<V, SIGNED>(args, at, V::CHANNELS);
-            } else {
-                row::<V, SIGNED>(args, 0, channels);
+            tile::row::<V, false>(args, shape, first);
+            if first + V::CHANNELS < args.channels {
+                tile::row::<V, true>(args, shape, first);
             }
         }
-        first += V::CHANNELS;
-    }
-}
-
-/// All pixels of `n` channels from number `at` on.
-///
-/// # Safety
-/// As [`DepthwiseFn`], within an entry compiled for `V`; `n <= V::CHANNELS`, `at + n <= channels`.
-#[inline(always)]
-unsafe fn row<V: Pairs, const SIGNED: bool>(args: &DepthwiseArgs, at: usize, n: usize) {
-    let mut pixel = 0;
-    // SAFETY: by this function's contract; the pixels exist.
-    unsafe {
-        while args.pixels - pixel >= PIXELS {
-            pixels::<V, SIGNED, PIXELS>(args, pixel, at, n);
-            pixel += PIXELS;
-        }
-        while pixel < args.pixels {
-            pixels::<V, SIGNED, 1>(args, pixel, at, n);
-            pixel += 1;
-        }
-    }
-}
-
-/// `P` pixels.
-///
-/// # Safety
-/// As [`row`]; the pixels exist.
-#[inline(always)]
-unsafe fn pixels<V: Pairs, const SIGNED: bool, const P: usize>(
-    args: &DepthwiseArgs,
-    first: usize,
-    at: usize,
-    n: usize,
-) {
-    let stride = args.pixel_stride;
-    let offset = args.offset + first * stride + at;
-    // SAFETY: by this function's contract.
-    unsafe {
-        let mut sums = [V::sums(args.start.add(at)); P];
-        let mut weights = args.weights.add(2 * at);
-        let mut taps = args.taps.cast::<[*const u8; 2]>();
-        for _ in 0..args.pairs {
-            let [a, b] = taps.read().map(|tap| tap.wrapping_add(offset));
-            let w = V::weights(weights);
-            for (p, sums) in sums.iter_mut().enumerate() {
-                let (a, b) = (a.wrapping_add(p * stride), b.wrapping_add(p * stride));
-                *sums = V::add_products::<SIGNED>(*sums, V::codes(a, n), V::codes(b, n), w);
-            }
-            taps = taps.add(1);
-            // Not `add`: behind the last pair it may lie beyond the weights.
-            weights = weights.wrapping_add(2 * args.weight_channels);
-        }
-        for (p, sums) in sums.into_iter().enumerate() {
-            V::store(sums, args.dst.add((first + p) * args.dst_stride + at), n);
-        }
+        first += 2 * V::CHANNELS;
     }
 }
