@@ -6,6 +6,11 @@
 //! odd numbers of channels are anything special to the kernel. What differs between layouts ends there too: a line has
 //! the channels of a pixel side by side, and an input channel as often as it has outputs.
 //!
+//! Dilation ends there as well. With `g` the greatest common divisor of stride and dilation, output `x` has tap `k` at column
+//! `g * (x * s + k * d)`, where `s = stride / g` and `d = dilation / g` have no common divisor: columns between are never
+//! read, and those of the same remainder by `d` make a line in which taps are neighbours, of the outputs
+//! of the same remainder.
+//!
 //! Weights are kept less their zero points, so that a sum is `start + Σ a * (w - zw)`, with `start = bias - za * Σ (w - zw)` over
 //! all taps.
 
@@ -21,30 +26,30 @@ use fewbit_kernels::depthwise::{
 };
 use fewbit_kernels::registry::Bound;
 use fewbit_simd::Supported;
-use lines::{Lines, Memory};
+use lines::{LineShape, Lines, Memory};
 
 /// Bytes of a task's lines: most of a first cache.
 const LINES: usize = 24 << 10;
 
-/// Sums of a call of the kernel, which stay in the first cache until they are results.
-const SUMS: usize = 2 << 10;
+/// Pixels of a call of the kernel at most, whose sums stay in the first cache until they are results.
+const PIXELS: usize = 56;
 
 /// Channels of a task: at least a line of most caches, at most what makes the calls short.
 const FEWEST: usize = 64;
 const MOST: usize = 256;
 
 /// Pixels that the kernel likes at once, and that it may compute beyond those asked for.
-const PIXELS: usize = 7;
-const BEYOND: usize = 4;
+const TILE: usize = 7;
+const BEYOND: usize = 3;
 
 /// What the kernel wants of a layer.
 pub(super) struct Depthwise {
     kernel: Bound<DepthwiseFn>,
     widen: Bound<WidenFn>,
-    /// `[pairs][padded][2]`, each less its zero point.
+    /// `[blocks][pairs][CHANNELS][2]`, each less its zero point.
     weights: Buffer<i16>,
-    /// Output channels, rounded up.
-    padded: usize,
+    /// Weights of a block.
+    block: usize,
     /// Outputs of an input channel.
     multiplier: usize,
     /// Rows of taps.
@@ -53,13 +58,9 @@ pub(super) struct Depthwise {
     span: usize,
     /// Output pixels of a row that the lines reach over.
     chunk: usize,
-    /// Output pixels of a call of the kernel.
-    piece: usize,
-    /// Every so many pixels belong to a call: with dilation these have taps in common, as neighbours have without.
-    classes: usize,
-    /// Input pixels of a line that a chunk needs, and with those that are only read.
-    columns: usize,
-    line: usize,
+    /// `s` above.
+    stride: usize,
+    shape: LineShape,
 }
 
 impl Depthwise {
@@ -74,15 +75,17 @@ impl Depthwise {
         let [depth, height, width] = taps.axes;
         let lines = size(&[depth.kernel, height.kernel])?;
         let padded = packed.columns.next_multiple_of(CHANNELS);
-        let count = pairs(lines, width.kernel);
-        let len = size(&[count, padded, 2, size_of::<i16>()])? / size_of::<i16>();
+        let block = size(&[pairs(lines, width.kernel), CHANNELS, 2])?;
+        let len = size(&[padded / CHANNELS, block, size_of::<i16>()])? / size_of::<i16>();
         let mut weights = Buffer::zeroed(len, allocator, "desc.weights")?;
-        let pair_len = (padded * 2).max(1);
-        for (pair, to) in weights.as_mut_slice().chunks_exact_mut(pair_len).enumerate() {
-            let (first, second) = taps_of_pair(lines, width.kernel, pair);
-            for (channel, to) in to.chunks_exact_mut(2).enumerate().take(packed.columns) {
-                for ((line, tap), to) in [Some(first), second].into_iter().flatten().zip(to) {
-                    *to = packed.difference(channel, line * width.kernel + tap) as i16;
+        let blocks = weights.as_mut_slice().chunks_exact_mut(block.max(1));
+        for (first, to) in (0..packed.columns).step_by(CHANNELS).zip(blocks) {
+            for (pair, to) in to.chunks_exact_mut(CHANNELS * 2).enumerate() {
+                let (one, other) = taps_of_pair(lines, width.kernel, pair);
+                for (channel, to) in (first..packed.columns).zip(to.chunks_exact_mut(2)) {
+                    for ((line, tap), to) in [Some(one), other].into_iter().flatten().zip(to) {
+                        *to = packed.difference(channel, line * width.kernel + tap) as i16;
+                    }
                 }
             }
         }
@@ -91,48 +94,45 @@ impl Depthwise {
             kernel: find(DEPTHWISE, supported)?,
             widen: find(if unsigned { WIDEN_U8 } else { WIDEN_S8 }, supported)?,
             weights,
-            padded,
+            block,
             multiplier: packed.columns.checked_div(taps.in_channels).unwrap_or(1),
             lines,
             span: padded,
             chunk: 0,
-            piece: 0,
-            classes: 1,
-            columns: 0,
-            line: 0,
+            stride: 1,
+            shape: LineShape { classes: 1, step: 1, columns: 0, room: 0 },
         };
-        depthwise.cut(taps)?;
+        depthwise.cut(taps, padded)?;
         Ok(depthwise)
     }
 
     /// Chooses how much a task has at once.
-    fn cut(&mut self, taps: &Taps) -> Result<()> {
+    fn cut(&mut self, taps: &Taps, padded: usize) -> Result<()> {
         let [.., width] = taps.axes;
         let [.., pixels] = taps.out_dims;
-        let (stride, reach) = (width.stride.max(1), (width.kernel - 1) * width.dilation);
-        // No overflow: the taps fit the padded image, and a row of it is within memory.
-        let columns = |pixels: usize| (pixels.saturating_sub(1)) * stride + reach + 1;
-        let a_column = size(&[self.lines, size_of::<i16>()])?.max(1);
-        let fitting = LINES.checked_div(a_column.saturating_mul(columns(pixels))).unwrap_or(0);
+        let pixels = pixels.max(1);
+        let step = common_divisor(width.stride.max(1), width.dilation.max(1));
+        let stride = (width.stride / step).max(1);
+        let classes = (width.dilation / step).max(1);
+        // Columns of a class that so many outputs need. No overflow: they are pixels of the padded image.
+        let columns = |pixels: usize| pixels.saturating_sub(1) * stride / classes + width.kernel;
+        let column = size(&[self.lines, classes, size_of::<i16>()])?.max(1);
+        let fitting = LINES / column.saturating_mul(columns(pixels)).max(1);
         let most = (fitting / CHANNELS * CHANNELS).clamp(FEWEST, MOST);
-        let spans = self.padded.div_ceil(most).max(1);
-        self.span = self.padded.div_ceil(spans).next_multiple_of(CHANNELS);
+        let spans = padded.div_ceil(most).max(1);
+        self.span = padded.div_ceil(spans).next_multiple_of(CHANNELS);
         // As many pixels as fit, at least four tiles.
-        let fitting = LINES.checked_div(a_column.saturating_mul(self.span)).unwrap_or(0);
-        let fitting = fitting.saturating_sub(reach + 1) / stride + 1;
-        let chunks = pixels.div_ceil(fitting.max(4 * PIXELS)).max(1);
-        self.chunk = pixels.div_ceil(chunks).next_multiple_of(PIXELS).min(pixels.max(1));
-        // Few classes only: each is computed in whole tiles.
-        if width.dilation.is_multiple_of(stride) && width.dilation / stride <= BEYOND {
-            self.classes = (width.dilation / stride).max(1);
-        }
-        let tiles = PIXELS * self.classes;
-        let piece = SUMS.checked_div(self.span).unwrap_or(0);
-        self.piece = (piece.checked_div(tiles).unwrap_or(0).max(1) * tiles).min(self.chunk);
-        self.columns = columns(self.chunk);
-        let reach = size(&[width.kernel, width.dilation])?;
-        let line = size(&[self.chunk + BEYOND * self.classes, stride])?.saturating_add(reach);
-        self.line = size(&[line])?;
+        let fitting =
+            (LINES / column.saturating_mul(self.span).max(1)).saturating_sub(width.kernel);
+        let fitting = (fitting * classes / stride + 1).max(4 * TILE);
+        let chunks = pixels.div_ceil(fitting).max(1);
+        self.chunk = pixels.div_ceil(chunks).next_multiple_of(TILE).min(pixels);
+        self.stride = stride;
+        // Whole tiles, the classes' own beginnings, and the column that the last pair of an odd row may read beyond.
+        let most = self.chunk.div_ceil(classes) + BEYOND;
+        let room = size(&[most, stride])?.saturating_add(stride).saturating_add(width.kernel);
+        let room = size(&[room.saturating_add(1), classes, CHANNELS])? / CHANNELS / classes;
+        self.shape = LineShape { classes, step, columns: columns(self.chunk), room };
         self.memory(taps).map(|_| ())
     }
 
@@ -143,6 +143,12 @@ impl Depthwise {
     /// Bytes of a worker's memory.
     pub(super) fn memory(&self, taps: &Taps) -> Result<usize> {
         Ok(self.places(taps)?.end)
+    }
+
+    /// Elements of a line.
+    fn line(&self) -> usize {
+        // No overflow: its size in bytes is computed in `places` first, with checks.
+        self.span.wrapping_mul(self.shape.classes).wrapping_mul(self.shape.room)
     }
 
     /// Where its parts are.
@@ -156,9 +162,9 @@ impl Depthwise {
         let bytes = self.multiplier > 1 || taps.layout == ImageLayout::Nchw;
         Ok(Places {
             // The lines, and one of padding.
-            lines: take(&[self.lines + 1, self.line, self.span, size_of::<i16>()])?,
-            bytes: take(&[if bytes { self.columns } else { 0 }, self.span])?,
-            sums: take(&[self.piece + BEYOND * self.classes, self.span, size_of::<i32>()])?,
+            lines: take(&[self.lines + 1, self.line(), size_of::<i16>()])?,
+            bytes: take(&[if bytes { self.shape.columns } else { 0 }, self.span])?,
+            sums: take(&[PIXELS + BEYOND, CHANNELS, size_of::<i32>()])?,
             start: take(&[self.span, size_of::<i32>()])?,
             taps: take(&[self.lines, size_of::<*const i16>()])?,
             wanted: take(&[self.lines, size_of::<usize>()])?,
@@ -166,6 +172,15 @@ impl Depthwise {
             end,
         })
     }
+}
+
+/// The greatest number that divides both; neither is 0.
+fn common_divisor(a: usize, b: usize) -> usize {
+    let (mut a, mut b) = (a, b);
+    while let Some(rest) = a.checked_rem(b) {
+        (a, b) = (b, rest);
+    }
+    a
 }
 
 /// Offsets of the parts of a worker's memory.
@@ -228,7 +243,7 @@ impl Conv<'_> {
                 padding: zero_point as i16,
                 channels: (first, n),
                 multiplier: depthwise.multiplier,
-                line: depthwise.line * depthwise.span,
+                shape: depthwise.shape,
                 span: depthwise.span,
                 memory: Memory {
                     lines: memory.add(places.lines).cast(),
@@ -239,83 +254,103 @@ impl Conv<'_> {
                     count: depthwise.lines,
                 },
             };
-            lines.pad(depthwise.columns);
+            lines.pad();
             let mut x = 0;
             while x < width {
                 let end = width.min(x + depthwise.chunk.max(1));
                 lines.begin();
                 for row in (piece * rows..depth * height).take(rows) {
                     lines.reach((row / height.max(1), row % height.max(1)), x..end);
-                    let at = Row { image, row, x: x..end, channels: (first, n), scale };
-                    self.depthwise_row(depthwise, ends, &at, memory, &places);
+                    let chunk = Chunk { image, row, x: x..end, channels: (first, n), scale };
+                    self.depthwise_chunk(depthwise, ends, &chunk, (memory, &places));
                 }
                 x = end;
             }
         }
     }
 
-    /// Computes a chunk of a row whose lines are there.
+    /// Computes a chunk of a row whose lines are there: block by block of channels, and class by class of pixels.
     ///
     /// # Safety
     /// As [`depthwise_task`](Conv::depthwise_task).
-    unsafe fn depthwise_row(
+    unsafe fn depthwise_chunk(
         &self,
         depthwise: &Depthwise,
         ends: &Ends,
-        row: &Row,
-        memory: *mut u8,
-        places: &Places,
+        chunk: &Chunk,
+        (memory, places): (*mut u8, &Places),
     ) {
         let [.., axis] = self.taps.axes;
         let [.., width] = self.taps.out_dims;
-        let (first, n) = row.channels;
-        let (span, classes) = (depthwise.span, depthwise.classes.max(1));
+        let (first, n) = chunk.channels;
+        let (stride, shape) = (depthwise.stride, &depthwise.shape);
+        let classes = shape.classes.max(1);
+        let pixels = chunk.x.len();
+        for block in 0..n.div_ceil(CHANNELS) {
+            let channels = (n - block * CHANNELS).min(CHANNELS);
+            for class in 0..classes.min(pixels) {
+                let count = (pixels - class).div_ceil(classes);
+                for done in (0..count).step_by(PIXELS) {
+                    let pixels = (count - done).min(PIXELS);
+                    let columns = shape.class(block, class * stride % classes)
+                        + class * stride / classes
+                        + done * stride;
+                    // SAFETY: by this function's contract; blocks of the span, columns of the lines.
+                    unsafe {
+                        let sums = memory.add(places.sums).cast::<i32>();
+                        let weights = depthwise.weights.as_slice().as_ptr();
+                        let start = memory.add(places.start).cast::<i32>();
+                        (depthwise.kernel.run())(&DepthwiseArgs {
+                            taps: memory.add(places.taps).cast(),
+                            offset: columns * CHANNELS,
+                            lines: depthwise.lines,
+                            width: axis.kernel,
+                            stride,
+                            pixels,
+                            weights: weights.add((first / CHANNELS + block) * depthwise.block),
+                            start: start.add(block * CHANNELS),
+                            channels,
+                            dst: sums,
+                        });
+                        let x = chunk.x.start + class + done * classes;
+                        let channel = first + block * CHANNELS;
+                        let pixel = chunk.row * width + x;
+                        let to = self.destination(ends, (chunk.image, pixel, channel), classes);
+                        let place = (channel, chunk.scale);
+                        self.engine.store((sums, CHANNELS), (pixels, channels), place, &to);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Where results of a pixel, and of others some pixels apart, go from a channel on.
+    ///
+    /// # Safety
+    /// They exist.
+    unsafe fn destination(
+        &self,
+        ends: &Ends,
+        (image, pixel, channel): (usize, usize, usize),
+        apart: usize,
+    ) -> Destination {
         let element = self.output.of_sums().element_size();
-        let residual = self.residual.element_size();
-        let (pixel_stride, channel_stride) = match self.taps.layout {
+        let (pixel_stride, column_stride) = match self.taps.layout {
             ImageLayout::Nhwc => (self.out_channels, 1),
             ImageLayout::Nchw => (1, self.pixels),
         };
-        // SAFETY: by this function's contract.
-        unsafe {
-            let sums = memory.add(places.sums).cast::<i32>();
-            let taps = memory.add(places.taps).cast::<*const i16>();
-            let mut x = row.x.start;
-            while x < row.x.end {
-                let pixels = depthwise.piece.max(1).min(row.x.end - x);
-                for class in 0..classes.min(pixels) {
-                    // The lines' first pixels are those of the chunk's first.
-                    let offset = (x - row.x.start + class) * axis.stride * span;
-                    (depthwise.kernel.run())(&DepthwiseArgs {
-                        taps,
-                        offset,
-                        lines: depthwise.lines,
-                        width: axis.kernel,
-                        tap_stride: axis.dilation.wrapping_mul(span),
-                        pixel_stride: (axis.stride * classes).wrapping_mul(span),
-                        pixels: (pixels - class).div_ceil(classes),
-                        weights: depthwise.weights.as_slice().as_ptr().add(2 * first),
-                        weight_channels: depthwise.padded,
-                        start: memory.add(places.start).cast::<i32>(),
-                        channels: n,
-                        dst: sums.add(class * span),
-                        dst_stride: classes * span,
-                    });
-                }
-                let pixel = row.row * width + x;
-                let at = row.image * self.pixels * self.out_channels
-                    + pixel * pixel_stride
-                    + first * channel_stride;
-                let destination = Destination {
-                    base: ends.y.add(at * element),
-                    row_stride: pixel_stride,
-                    column_stride: channel_stride,
-                    residual: ends.residual.wrapping_add(at * residual),
-                    residual_row_stride: pixel_stride,
-                };
-                self.engine.store((sums, span), (pixels, n), (first, row.scale), &destination);
-                x += pixels;
-            }
+        let at = image * self.pixels * self.out_channels
+            + pixel * pixel_stride
+            + channel * column_stride;
+        // Where there is but one place, any stride is.
+        let row_stride = pixel_stride.wrapping_mul(apart);
+        Destination {
+            // SAFETY: by this function's contract.
+            base: unsafe { ends.y.add(at * element) },
+            row_stride,
+            column_stride,
+            residual: ends.residual.wrapping_add(at * self.residual.element_size()),
+            residual_row_stride: row_stride,
         }
     }
 
@@ -344,11 +379,10 @@ impl Conv<'_> {
 }
 
 /// A chunk of a row of output pixels.
-struct Row {
+struct Chunk {
     image: usize,
-    /// Its number among the image's rows.
+    /// The row's number among the image's.
     row: usize,
-    /// Its pixels.
     x: core::ops::Range<usize>,
     /// The first channel, and how many.
     channels: (usize, usize),

@@ -1,13 +1,13 @@
 //! Depthwise convolution of neighbouring pixels: each channel's taps times that channel's weights, summed exactly.
 //!
 //! Codes come widened to i16 ([`WIDEN_S8`], [`WIDEN_U8`]), a line of them for each row of taps, so that signedness,
-//! padding and odd numbers of channels are over before the products begin. Taps go two to a product. Two lines make pairs of
-//! taps one above the other: under stride 1 a pair made once is multiplied for each pixel that has a tap
-//! there. The last of an odd number of lines makes pairs of neighbours.
+//! padding, dilation and odd numbers of channels are over before the products begin. Everything lies in blocks of
+//! [`CHANNELS`] channels, so that distances are constants. Taps go two to a product. Two lines make pairs of taps one
+//! above the other: under stride 1 a pair made once is multiplied for each pixel that has a tap there. The last of an
+//! odd number of lines makes pairs of neighbours.
 //!
 //! A tile is a few pixels, whose sums stay in registers through all lines. For rows of 3, 5 and 7 taps, at the strides that
-//! networks have, everything within a line is unrolled; other shapes take each pair of taps in turn and are, a multiplication,
-//! an addition and a pairing each, not far behind.
+//! networks have, everything within a line is unrolled; other shapes take each pair of taps in turn, and make it anew.
 
 mod tile;
 
@@ -15,9 +15,9 @@ use crate::elementwise::rows;
 use crate::infos;
 use crate::registry::RowInfo;
 use fewbit_simd::Pairs;
-use tile::Shape;
+use tile::{Any, Rows, Shape};
 
-/// Channels that lines, weights, start values and sums are padded to a multiple of.
+/// Channels of a block.
 pub const CHANNELS: usize = fewbit_simd::MAX_PAIR_CHANNELS;
 
 /// Codes to widen: some pixels of a line.
@@ -31,24 +31,24 @@ pub struct WidenArgs {
     pub pixels: usize,
     /// Codes of a pixel.
     pub channels: usize,
-    /// The first pixel's place in a line.
+    /// The first pixel's first block of [`CHANNELS`]; those of neighbouring pixels follow each other.
     pub dst: *mut i16,
-    /// Elements between neighbouring pixels of the line.
+    /// Elements between a pixel's blocks.
     pub dst_stride: usize,
 }
 
 /// A kernel of this op.
 ///
 /// # Safety
-/// All bytes from the first pixel's first to the last pixel's last code can be read; for every pixel, `channels` rounded
-/// up to a multiple of [`CHANNELS`] elements can be written, and overlap nothing else.
+/// All bytes from the first pixel's first to the last pixel's last code can be read; all blocks of every pixel can be
+/// written, of which what lies beyond the channels may be, and they overlap nothing else.
 pub type WidenFn = unsafe fn(&WidenArgs);
 
-/// Some pixels of a row, some channels.
+/// Some pixels of a row, a block of channels.
 #[derive(Clone, Copy, Debug)]
 pub struct DepthwiseArgs {
-    /// `lines` addresses, one a row of taps: less `offset`, the codes under the first pixel's first tap, widened by the
-    /// same instruction set.
+    /// `lines` addresses, one a row of taps: less `offset`, the block of the first pixel's first tap, widened by the same
+    /// instruction set. Blocks of neighbouring taps follow each other.
     pub taps: *const *const i16,
     /// Elements from there to the first pixel's codes.
     pub offset: usize,
@@ -56,33 +56,26 @@ pub struct DepthwiseArgs {
     pub lines: usize,
     /// Taps of a row, at least 1.
     pub width: usize,
-    /// Elements between neighbouring taps.
-    pub tap_stride: usize,
-    /// Elements between the same tap of neighbouring pixels.
-    pub pixel_stride: usize,
+    /// Taps between neighbouring pixels, at least 1.
+    pub stride: usize,
     /// The number of pixels, at least 1.
     pub pixels: usize,
-    /// The first channel's weights, less their zero point: `[pairs(lines, width)][weight_channels][2]`.
+    /// The block's weights, less their zero points: `[pairs(lines, width)][CHANNELS][2]`.
     pub weights: *const i16,
-    /// Channels of a pair of taps.
-    pub weight_channels: usize,
     /// What the sums of each channel start with.
     pub start: *const i32,
-    /// The number of channels.
+    /// The number of channels, `1..=CHANNELS`.
     pub channels: usize,
-    /// The first pixel's sums, one a channel, contiguous.
+    /// The sums: `[computed(pixels)][CHANNELS]`.
     pub dst: *mut i32,
-    /// Sums between neighbouring pixels.
-    pub dst_stride: usize,
 }
 
 /// A kernel of this op.
 ///
 /// # Safety
-/// With `n` the channels rounded up to a multiple of [`CHANNELS`], whose content beyond the channels does not matter:
-/// `n` codes can be read at each tap of [`computed`]`(pixels)` pixels, and at one further tap of each row; `n` start values,
-/// and weights of every pair; `n` sums of each computed pixel can be written, and overlap nothing else. Addresses are
-/// aligned, nothing else need be.
+/// Whole blocks, whose content beyond the channels does not matter, can be read at each tap of [`computed`]`(pixels)`
+/// pixels, and at one further tap of each row; so can start values, and weights of every pair. Blocks of sums of each
+/// computed pixel can be written, and overlap nothing else. Addresses are aligned, nothing else need be.
 pub type DepthwiseFn = unsafe fn(&DepthwiseArgs);
 
 rows! {
@@ -151,24 +144,30 @@ const fn tile_of(left: usize) -> usize {
 #[inline(always)]
 unsafe fn widen<V: Pairs, const SIGNED: bool>(args: &WidenArgs) {
     let WidenArgs { src, src_stride, pixels, channels, dst, dst_stride } = *args;
-    let block = 2 * V::CHANNELS;
+    let vectors = 2 * V::CHANNELS;
     let end = pixels.saturating_sub(1) * src_stride + channels;
-    for pixel in 0..pixels {
-        let mut first = 0;
-        while first < channels {
-            let at = pixel * src_stride + first;
-            // SAFETY: by this function's contract; what of a whole block belongs to other channels is not used, and a block that
-            // would end behind the last pixel's codes is not whole. `dst` has room for whole blocks.
-            unsafe {
-                let to = dst.add(pixel * dst_stride + first);
-                if end - at >= block {
-                    V::widen::<SIGNED>(src.add(at), to, block);
-                } else {
-                    V::widen::<SIGNED>(src.add(at), to, channels - first);
-                }
-            }
-            first += block;
+    let mut first = 0;
+    while first < channels {
+        let n = vectors.min(channels - first);
+        // Pixels from which a whole block can be read: what of it belongs to other channels is not used. (A loop, as
+        // dividing would cost more.)
+        let mut whole = pixels;
+        while whole > 0 && (whole - 1) * src_stride + first + vectors > end {
+            whole -= 1;
         }
+        let to = dst.wrapping_add(first / CHANNELS * dst_stride + first % CHANNELS);
+        // SAFETY: by this function's contract, as just reckoned.
+        unsafe {
+            for pixel in 0..whole {
+                let from = src.add(pixel * src_stride + first);
+                V::widen::<SIGNED>(from, to.add(pixel * CHANNELS), vectors);
+            }
+            for pixel in whole..pixels {
+                let from = src.add(pixel * src_stride + first);
+                V::widen::<SIGNED>(from, to.add(pixel * CHANNELS), n);
+            }
+        }
+        first += vectors;
     }
 }
 
@@ -177,14 +176,35 @@ unsafe fn widen<V: Pairs, const SIGNED: bool>(args: &WidenArgs) {
 #[inline(always)]
 unsafe fn depthwise<V: Pairs>(args: &DepthwiseArgs) {
     const { assert!(CHANNELS.is_multiple_of(2 * V::CHANNELS)) };
-    let shape = Shape::of::<V>(args);
+    // SAFETY: by this function's contract; each shape is that of the arguments.
+    unsafe {
+        if V::TILES {
+            match (args.width, args.stride) {
+                (3, 1) => return block::<V, Rows<3, 2, 1>>(args),
+                (5, 1) => return block::<V, Rows<5, 3, 1>>(args),
+                (7, 1) => return block::<V, Rows<7, 4, 1>>(args),
+                (3, 2) => return block::<V, Rows<3, 2, 2>>(args),
+                (5, 2) => return block::<V, Rows<5, 3, 2>>(args),
+                _ => {}
+            }
+        }
+        block::<V, Any>(args);
+    }
+}
+
+/// All vectors of a block.
+///
+/// # Safety
+/// As [`depthwise`], with arguments of the shape.
+#[inline(always)]
+unsafe fn block<V: Pairs, S: Shape<V>>(args: &DepthwiseArgs) {
     let mut first = 0;
     while first < args.channels {
-        // SAFETY: by this function's contract; both vectors lie in the padded channels.
+        // SAFETY: by this function's contract; both vectors lie in the block.
         unsafe {
-            tile::row::<V, false>(args, shape, first);
+            tile::row::<V, S, false>(args, first);
             if first + V::CHANNELS < args.channels {
-                tile::row::<V, true>(args, shape, first);
+                tile::row::<V, S, true>(args, first);
             }
         }
         first += 2 * V::CHANNELS;

@@ -3,11 +3,30 @@
 use super::super::taps::tap;
 use super::super::{ImageLayout, Taps};
 use core::ops::Range;
-use fewbit_kernels::depthwise::{WidenArgs, WidenFn};
+use fewbit_kernels::depthwise::{CHANNELS, WidenArgs, WidenFn};
 use fewbit_kernels::registry::Bound;
 
 /// No row.
 const NONE: usize = usize::MAX;
+
+/// What a line is: `[blocks][classes][room][CHANNELS]`. Column `i` of class `c` is the input's column
+/// `step * (c + classes * i)`, from that of the first output's first tap on.
+#[derive(Clone, Copy)]
+pub(super) struct LineShape {
+    pub classes: usize,
+    pub step: usize,
+    /// Columns of a class that outputs need.
+    pub columns: usize,
+    /// With those that are only read.
+    pub room: usize,
+}
+
+impl LineShape {
+    /// Where a class of a block begins, in columns.
+    pub(super) fn class(&self, block: usize, class: usize) -> usize {
+        (block * self.classes + class) * self.room
+    }
+}
 
 /// A worker's memory for lines.
 pub(super) struct Memory {
@@ -36,8 +55,8 @@ pub(super) struct Lines<'a> {
     pub channels: (usize, usize),
     /// Outputs of an input channel.
     pub multiplier: usize,
-    /// Elements of a line, and of its pixels.
-    pub line: usize,
+    pub shape: LineShape,
+    /// Channels that a line has.
     pub span: usize,
     pub memory: Memory,
 }
@@ -46,10 +65,12 @@ impl Lines<'_> {
     /// Fills the line of padding.
     ///
     /// # Safety
-    /// The memory can be written; a line has as many columns.
-    pub(super) unsafe fn pad(&mut self, columns: usize) {
-        // SAFETY: by this function's contract.
-        unsafe { self.fill_padding(self.at(self.memory.count), 0..columns) }
+    /// The memory can be written.
+    pub(super) unsafe fn pad(&mut self) {
+        for class in 0..self.shape.classes {
+            // SAFETY: by this function's contract.
+            unsafe { self.fill_padding(self.at(self.memory.count), class, 0..self.shape.columns) }
+        }
     }
 
     /// Forgets all rows: another chunk begins.
@@ -109,15 +130,18 @@ impl Lines<'_> {
 
     /// The address of a line.
     fn at(&self, line: usize) -> *mut i16 {
-        self.memory.lines.wrapping_add(line * self.line)
+        self.memory.lines.wrapping_add(line * self.span * self.shape.classes * self.shape.room)
     }
 
     /// # Safety
-    /// The line and its columns exist.
-    unsafe fn fill_padding(&self, to: *mut i16, columns: Range<usize>) {
-        for i in columns.start * self.span..columns.end * self.span {
-            // SAFETY: by this function's contract.
-            unsafe { to.add(i).write(self.padding) }
+    /// The line, the class and its columns exist.
+    unsafe fn fill_padding(&self, line: *mut i16, class: usize, columns: Range<usize>) {
+        for block in 0..self.channels.1.div_ceil(CHANNELS) {
+            let at = self.shape.class(block, class);
+            for i in (at + columns.start) * CHANNELS..(at + columns.end) * CHANNELS {
+                // SAFETY: by this function's contract.
+                unsafe { line.add(i).write(self.padding) }
+            }
         }
     }
 
@@ -125,40 +149,42 @@ impl Lines<'_> {
     ///
     /// # Safety
     /// As [`reach`](Lines::reach); the row exists.
-    unsafe fn fill(&self, to: *mut i16, row: usize, pixels: &Range<usize>) {
+    unsafe fn fill(&self, line: *mut i16, row: usize, pixels: &Range<usize>) {
         let [.., width] = &self.taps.axes;
-        // Columns begin with the first tap of the first pixel, which may be padding.
-        let begin = pixels.start * width.stride;
-        let columns =
-            (pixels.len().saturating_sub(1)) * width.stride + (width.kernel - 1) * width.dilation + 1;
-        let first = width.pad_begin.saturating_sub(begin).min(columns);
-        let end = (width.pad_begin + width.size).saturating_sub(begin).clamp(first, columns);
-        // SAFETY: by this function's contract; the columns from `first` to `end` are pixels of the row.
-        unsafe {
-            self.fill_padding(to, 0..first);
-            self.fill_padding(to, end..columns);
-            if first == end {
-                return;
+        let LineShape { classes, step, columns, room } = self.shape;
+        for class in 0..classes {
+            // The class's first column, counted from the first column of padding; the next ones are `apart` further.
+            let (begin, apart) = (pixels.start * width.stride + class * step, classes * step);
+            let before = |column: usize| column.saturating_sub(begin).div_ceil(apart.max(1));
+            let first = before(width.pad_begin).min(columns);
+            let end = before(width.pad_begin + width.size).clamp(first, columns);
+            // SAFETY: by this function's contract; the columns from `first` to `end` are pixels of the row.
+            unsafe {
+                self.fill_padding(line, class, 0..first);
+                self.fill_padding(line, class, end..columns);
+                if first == end {
+                    continue;
+                }
+                let pixel = row * width.size + (begin + first * apart - width.pad_begin);
+                let (src, src_stride) = self.side_by_side(pixel, end - first, apart);
+                (self.widen.run())(&WidenArgs {
+                    src,
+                    src_stride,
+                    pixels: end - first,
+                    channels: self.channels.1,
+                    dst: line.add((self.shape.class(0, class) + first) * CHANNELS),
+                    dst_stride: classes * room * CHANNELS,
+                });
             }
-            let pixel = row * width.size + (begin + first - width.pad_begin);
-            let (src, src_stride) = self.side_by_side(pixel, end - first);
-            (self.widen.run())(&WidenArgs {
-                src,
-                src_stride,
-                pixels: end - first,
-                channels: self.channels.1,
-                dst: to.add(first * self.span),
-                dst_stride: self.span,
-            });
         }
     }
 
-    /// The codes of neighbouring pixels' channels, side by side: where, and how far the pixels are apart. Either the
+    /// The codes of pixels' channels, side by side: where, and how far the pixels are apart. Either the
     /// image's own, or copies.
     ///
     /// # Safety
-    /// As [`fill`](Lines::fill), with pixels of a row.
-    unsafe fn side_by_side(&self, pixel: usize, pixels: usize) -> (*const u8, usize) {
+    /// As [`fill`](Lines::fill), with pixels of a row, `apart` from each other.
+    unsafe fn side_by_side(&self, pixel: usize, pixels: usize, apart: usize) -> (*const u8, usize) {
         let (first, n) = self.channels;
         let (bytes, span, multiplier) = (self.memory.bytes, self.span, self.multiplier.max(1));
         let [depth, height, width] = &self.taps.axes;
@@ -166,16 +192,18 @@ impl Lines<'_> {
             ImageLayout::Nhwc => (self.taps.in_channels, 1),
             ImageLayout::Nchw => (1, depth.size * height.size * width.size),
         };
-        // SAFETY: by this function's contract; the bytes have room for a line's columns.
+        // Where there is but one place, any stride is.
+        let stride = pixel_stride.wrapping_mul(apart);
+        // SAFETY: by this function's contract; the bytes have room for a class's columns.
         unsafe {
             if multiplier == 1 && channel_stride == 1 {
-                return (self.codes.add(pixel * pixel_stride + first), pixel_stride);
+                return (self.codes.add(pixel * pixel_stride + first), stride);
             }
             let (mut channel, mut copy) = (first / multiplier, first % multiplier);
             for c in 0..n {
                 let from = self.codes.add(pixel * pixel_stride + channel * channel_stride);
                 for x in 0..pixels {
-                    bytes.add(x * span + c).write(from.add(x * pixel_stride).read());
+                    bytes.add(x * span + c).write(from.add(x * stride).read());
                 }
                 copy += 1;
                 if copy == multiplier {
