@@ -73,6 +73,7 @@ fn codes_are_widened_once_each() {
                     }
                 }
                 // Between blocks of pixels nothing is written.
+                let blocks = if pixels == 0 { 0 } else { blocks };
                 let between = (pixels * CHANNELS..dst_stride).flat_map(|i| {
                     (0..blocks.saturating_sub(1)).map(move |block| block * dst_stride + i)
                 });

@@ -144,10 +144,10 @@ mod avx2 {
                     true => _mm_loadu_si128(from.cast()),
                     false => _mm_loadu_si128(some(from, n).as_ptr().cast()),
                 };
+                // `unpack` takes half of each 128 bits: fours of the first vector there, of the second beside them.
+                let codes = _mm_shuffle_epi32::<0b11_01_10_00>(codes);
                 let wide =
                     if SIGNED { _mm256_cvtepi8_epi16(codes) } else { _mm256_cvtepu8_epi16(codes) };
-                // `unpack` takes half of each 128 bits: fours of the first vector there, of the second beside them.
-                let wide = _mm256_permute4x64_epi64::<0b11_01_10_00>(wide);
                 _mm256_storeu_si256(to.cast(), wide);
             }
         }
@@ -209,11 +209,12 @@ mod avx512 {
                     true => _mm256_loadu_si256(from.cast()),
                     false => _mm256_maskz_loadu_epi8((1 << n) - 1, from.cast()),
                 };
+                // `unpack` takes half of each 128 bits: fours of the first vector there, of the second beside them.
+                let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+                let codes = _mm256_permutevar8x32_epi32(codes, order);
                 let wide =
                     if SIGNED { _mm512_cvtepi8_epi16(codes) } else { _mm512_cvtepu8_epi16(codes) };
-                // `unpack` takes half of each 128 bits: fours of the first vector there, of the second beside them.
-                let order = _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7);
-                _mm512_storeu_si512(to.cast(), _mm512_permutexvar_epi64(order, wide));
+                _mm512_storeu_si512(to.cast(), wide);
             }
         }
 

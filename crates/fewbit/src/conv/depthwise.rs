@@ -14,11 +14,12 @@
 //! Weights are kept less their zero points, so that a sum is `start + Σ a * (w - zw)`, with `start = bias - za * Σ (w - zw)` over
 //! all taps.
 
+mod layout;
 mod lines;
 
 use super::{Conv, Ends, ImageLayout, Taps};
 use crate::memory::{ALIGNMENT, Allocator, Buffer};
-use crate::plan::{Destination, Engine, find, size};
+use crate::plan::{Destination, Engine, Residual, find, size};
 use crate::{Parallel, Result};
 use fewbit_kernels::depthwise::{
     CHANNELS, DEPTHWISE, DepthwiseArgs, DepthwiseFn, WIDEN_S8, WIDEN_U8, WidenFn, pairs,
@@ -26,6 +27,7 @@ use fewbit_kernels::depthwise::{
 };
 use fewbit_kernels::registry::Bound;
 use fewbit_simd::Supported;
+use layout::transpose;
 use lines::{LineShape, Lines, Memory};
 
 /// Bytes of a task's lines: most of a first cache.
@@ -159,12 +161,14 @@ impl Depthwise {
             end = size(&[size(factors)?.div_ceil(ALIGNMENT) + end / ALIGNMENT, ALIGNMENT])?;
             Ok(at)
         };
-        let bytes = self.multiplier > 1 || taps.layout == ImageLayout::Nchw;
+        let nchw = taps.layout == ImageLayout::Nchw;
+        let bytes = nchw || self.multiplier > 1;
         Ok(Places {
             // The lines, and one of padding.
             lines: take(&[self.lines + 1, self.line(), size_of::<i16>()])?,
             bytes: take(&[if bytes { self.shape.columns } else { 0 }, self.span])?,
             sums: take(&[PIXELS + BEYOND, CHANNELS, size_of::<i32>()])?,
+            results: take(&[if nchw { PIXELS * CHANNELS } else { 0 }, size_of::<i32>()])?,
             start: take(&[self.span, size_of::<i32>()])?,
             taps: take(&[self.lines, size_of::<*const i16>()])?,
             wanted: take(&[self.lines, size_of::<usize>()])?,
@@ -188,6 +192,7 @@ struct Places {
     lines: usize,
     bytes: usize,
     sums: usize,
+    results: usize,
     start: usize,
     taps: usize,
     wanted: usize,
@@ -228,6 +233,10 @@ impl Conv<'_> {
         let (image, first) = (rest / spans, rest % spans * depthwise.span);
         let n = self.out_channels.saturating_sub(first).min(depthwise.span);
         let Ok(places) = depthwise.places(&self.taps) else { return };
+        let (from, to) = (piece * rows, (depth * height).min(piece * rows + rows));
+        let [_, vertical, _] = self.taps.axes;
+        let common = common_divisor(vertical.stride.max(1), vertical.dilation.max(1));
+        let apart = vertical.dilation.checked_div(common).unwrap_or(1).max(1);
         // SAFETY: places within the workspace's parts and the images, as sized in `carve` and checked in `run_raw`.
         unsafe {
             let memory = ends.rows.add(slot * places.end);
@@ -259,10 +268,13 @@ impl Conv<'_> {
             while x < width {
                 let end = width.min(x + depthwise.chunk.max(1));
                 lines.begin();
-                for row in (piece * rows..depth * height).take(rows) {
-                    lines.reach((row / height.max(1), row % height.max(1)), x..end);
-                    let chunk = Chunk { image, row, x: x..end, channels: (first, n), scale };
-                    self.depthwise_chunk(depthwise, ends, &chunk, (memory, &places));
+                // With dilation, rows that share lines are as far apart.
+                for class in 0..apart {
+                    for row in (from + class..to).step_by(apart) {
+                        lines.reach((row / height.max(1), row % height.max(1)), x..end);
+                        let chunk = Chunk { image, row, x: x..end, channels: (first, n), scale };
+                        self.depthwise_chunk(depthwise, ends, &chunk, (memory, &places));
+                    }
                 }
                 x = end;
             }
@@ -316,10 +328,45 @@ impl Conv<'_> {
                         let channel = first + block * CHANNELS;
                         let pixel = chunk.row * width + x;
                         let to = self.destination(ends, (chunk.image, pixel, channel), classes);
-                        let place = (channel, chunk.scale);
-                        self.engine.store((sums, CHANNELS), (pixels, channels), place, &to);
+                        let results = memory.add(places.results);
+                        self.store_depthwise(
+                            (sums, results),
+                            (pixels, channels),
+                            (channel, chunk.scale),
+                            &to,
+                        );
                     }
                 }
+            }
+        }
+    }
+
+    /// Makes results of a call's sums. Those of neighbouring pixels, where they lie side by side, are made in order of the
+    /// sums, by vectors of channels, and then turned.
+    ///
+    /// # Safety
+    /// As [`depthwise_task`](Conv::depthwise_task); the results' own memory has room for them.
+    unsafe fn store_depthwise(
+        &self,
+        (sums, results): (*const i32, *mut u8),
+        (pixels, channels): (usize, usize),
+        place: (usize, f32),
+        to: &Destination,
+    ) {
+        let turned = to.row_stride == 1 && to.column_stride != 1;
+        // SAFETY: by this function's contract.
+        unsafe {
+            if !turned || self.residual != Residual::None {
+                return self.engine.store((sums, CHANNELS), (pixels, channels), place, to);
+            }
+            let beside =
+                Destination { base: results, row_stride: CHANNELS, column_stride: 1, ..*to };
+            self.engine.store((sums, CHANNELS), (pixels, channels), place, &beside);
+            let (base, stride, size) = (to.base, to.column_stride, (pixels, channels));
+            match self.output.of_sums().element_size() {
+                1 => transpose((results.cast_const(), CHANNELS), (base, stride), size),
+                2 => transpose::<u16>((results.cast(), CHANNELS), (base.cast(), stride), size),
+                _ => transpose::<u32>((results.cast(), CHANNELS), (base.cast(), stride), size),
             }
         }
     }

@@ -276,24 +276,23 @@ impl Epilogue {
     /// # Safety
     /// As [`store`](Epilogue::store).
     unsafe fn store_sums(&self, sums: &Sums<'_>, dst: &Destination) {
-        if dst.column_stride == 1 && !self.relu {
-            for row in 0..sums.rows {
-                // SAFETY: by this function's contract.
-                unsafe {
-                    let from = sums.at.add(row * sums.row_stride).cast::<u8>();
-                    let to = dst.base.add(row * dst.row_stride * size_of::<i32>());
-                    core::ptr::copy_nonoverlapping(from, to, sums.n * size_of::<i32>());
-                }
-            }
-            return;
-        }
-        for (r, i) in (0..sums.rows).flat_map(|r| (0..sums.n).map(move |i| (r, i))) {
+        let least = if self.relu { 0 } else { i32::MIN };
+        for row in 0..sums.rows {
             // SAFETY: by this function's contract.
             unsafe {
-                let sum = sums.at.add(r * sums.row_stride + i).read();
-                let sum = if self.relu { sum.max(0) } else { sum };
-                let to = dst.base.cast::<i32>();
-                to.add(r * dst.row_stride + i * dst.column_stride).write_unaligned(sum);
+                let from = sums.at.add(row * sums.row_stride);
+                let to = dst.base.cast::<i32>().add(row * dst.row_stride);
+                // A loop of its own, of which compilers make vectors.
+                if dst.column_stride == 1 {
+                    for i in 0..sums.n {
+                        to.add(i).write_unaligned(from.add(i).read().max(least));
+                    }
+                } else {
+                    for i in 0..sums.n {
+                        let sum = from.add(i).read().max(least);
+                        to.add(i * dst.column_stride).write_unaligned(sum);
+                    }
+                }
             }
         }
     }

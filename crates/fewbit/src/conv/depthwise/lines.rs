@@ -2,6 +2,7 @@
 
 use super::super::taps::tap;
 use super::super::{ImageLayout, Taps};
+use super::layout::{repeat, transpose};
 use core::ops::Range;
 use fewbit_kernels::depthwise::{CHANNELS, WidenArgs, WidenFn};
 use fewbit_kernels::registry::Bound;
@@ -199,15 +200,20 @@ impl Lines<'_> {
             if multiplier == 1 && channel_stride == 1 {
                 return (self.codes.add(pixel * pixel_stride + first), stride);
             }
-            let (mut channel, mut copy) = (first / multiplier, first % multiplier);
-            for c in 0..n {
-                let from = self.codes.add(pixel * pixel_stride + channel * channel_stride);
+            let (channel, skip) = (first / multiplier, first % multiplier);
+            let from = self.codes.add(pixel * pixel_stride + channel * channel_stride);
+            if channel_stride == 1 {
                 for x in 0..pixels {
-                    bytes.add(x * span + c).write(from.add(x * stride).read());
+                    repeat(from.add(x * stride), bytes.add(x * span), n, multiplier, skip);
                 }
-                copy += 1;
-                if copy == multiplier {
-                    (channel, copy) = (channel + 1, 0);
+            } else if stride == 1 && multiplier == 1 {
+                transpose((from, channel_stride), (bytes, span), (n, pixels));
+            } else {
+                for c in 0..n {
+                    let from = from.add((skip + c) / multiplier * channel_stride);
+                    for x in 0..pixels {
+                        bytes.add(x * span + c).write(from.add(x * stride).read());
+                    }
                 }
             }
         }
