@@ -187,8 +187,8 @@ struct Arenas {
 
 impl Arenas {
     fn new() -> Arenas {
-        let [x, residual, y, workspace] = [(); 4].map(|()| Memory::new(1 << 20));
-        Arenas { x, residual, y, workspace, fill: vec![0x77; 1 << 20] }
+        let [x, residual, y, workspace] = [(); 4].map(|()| Memory::new(1 << 21));
+        Arenas { x, residual, y, workspace, fill: vec![0x77; 1 << 21] }
     }
 }
 
@@ -256,12 +256,23 @@ fn every_tile_equals_the_definition() {
 /// A random depthwise layer, or none if the taps do not fit.
 fn random_depthwise(rng: &mut Rng) -> Option<Layer> {
     let most = rng.pick(&[70, 70, 70, 250]);
-    let groups = 2 + rng.below(most);
+    let multiplier = rng.pick(&[1, 1, 1, 2, 3, 4]);
+    let groups = 2 + rng.below(most) / multiplier;
     let mut layer = random_layer(rng)?;
+    (layer.groups, layer.inputs, layer.outputs) = (groups, 1, multiplier);
+    if rng.below(8) == 0 {
+        // Several chunks of a row, and of the kernel's calls.
+        let [depth, height, width] = &mut layer.axes;
+        *depth = ConvAxis::NONE;
+        height.size = height.size.min(3);
+        width.size = 60 + rng.below(180);
+        layer.images = layer.images.min(1);
+        layer.groups = groups.min(40 / multiplier);
+        layer.axes.iter().try_for_each(|axis| axis.output().map(|_| ()))?;
+    }
     let taps: usize = layer.axes.iter().map(|axis| axis.kernel).product();
-    (layer.groups, layer.inputs, layer.outputs) = (groups, 1, 1);
-    layer.layout = ImageLayout::Nhwc;
-    layer.operands = Operands::any(rng, groups, groups * taps);
+    let outputs = layer.groups * multiplier;
+    layer.operands = Operands::any(rng, outputs, outputs * taps);
     Some(layer)
 }
 
