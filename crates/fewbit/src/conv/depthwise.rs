@@ -133,7 +133,9 @@ impl Depthwise {
         // Whole tiles, the classes' own beginnings, and the column that the last pair of an odd row may read beyond.
         let most = self.chunk.div_ceil(classes) + BEYOND;
         let room = size(&[most, stride])?.saturating_add(stride).saturating_add(width.kernel);
-        let room = size(&[room.saturating_add(1), classes, CHANNELS])? / CHANNELS / classes;
+        // An odd number of lines of a cache: the same column of several lines is then not in the same set.
+        let room = room.saturating_add(1) | 1;
+        let room = size(&[room, classes, CHANNELS])? / CHANNELS / classes;
         self.shape = LineShape { classes, step, columns: columns(self.chunk), room };
         self.memory(taps).map(|_| ())
     }

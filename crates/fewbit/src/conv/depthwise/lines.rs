@@ -139,9 +139,12 @@ impl Lines<'_> {
     unsafe fn fill_padding(&self, line: *mut i16, class: usize, columns: Range<usize>) {
         for block in 0..self.channels.1.div_ceil(CHANNELS) {
             let at = self.shape.class(block, class);
-            for i in (at + columns.start) * CHANNELS..(at + columns.end) * CHANNELS {
+            for column in at + columns.start..at + columns.end {
                 // SAFETY: by this function's contract.
-                unsafe { line.add(i).write(self.padding) }
+                unsafe {
+                    let to = line.add(column * CHANNELS).cast::<[i16; CHANNELS]>();
+                    to.write([self.padding; CHANNELS]);
+                }
             }
         }
     }
