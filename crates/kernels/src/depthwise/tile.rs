@@ -205,7 +205,7 @@ const fn is_used<const P: usize, const N: usize, const STRIDE: usize, const SPAC
 
 /// The pixel of a tile that has a tap, `tap` columns from its first, in a column; `P` if none has.
 const fn pixel_of<const P: usize, const STRIDE: usize>(column: usize, tap: usize) -> usize {
-    if column < tap || (column - tap) % STRIDE != 0 || (column - tap) / STRIDE >= P {
+    if column < tap || !(column - tap).is_multiple_of(STRIDE) || (column - tap) / STRIDE >= P {
         return P;
     }
     (column - tap) / STRIDE
