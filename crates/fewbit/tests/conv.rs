@@ -303,6 +303,36 @@ fn depthwise_layers_equal_the_definition() {
 }
 
 #[test]
+fn what_cannot_be_seen_of_a_depthwise_layer_costs_nothing() {
+    // The dilation of a single tap and the stride of a single pixel, as large as can be.
+    let mut rng = Rng::new(seed() + 3);
+    let mut arenas = Arenas::new();
+    let far = 1 << 60;
+    let single =
+        ConvAxis { kernel: 1, stride: 1, dilation: far, pad_begin: 0, pad_end: 0, size: 5 };
+    let whole = ConvAxis { kernel: 5, stride: far, dilation: 1, pad_begin: 0, pad_end: 0, size: 5 };
+    for axes in [[single, single, single], [whole, whole, whole], [single, whole, single]] {
+        let taps: usize = axes.iter().map(|axis| axis.kernel).product();
+        let layer = Layer {
+            images: 2,
+            groups: 3,
+            inputs: 1,
+            outputs: 1,
+            axes,
+            layout: ImageLayout::Nhwc,
+            filter_layout: FilterLayout::Ohwi,
+            operands: Operands::any(&mut rng, 3, 3 * taps),
+        };
+        let x = layer.operands.any_data(&mut rng, layer.images, layer.images * layer.image());
+        let residual = layer.any_residual(&mut rng);
+        let expected = layer.definition(&x, &residual);
+        let plan = layer.create(limited());
+        let got = layer.run(&plan, (&x, &residual), &Serial, &mut arenas);
+        assert_eq!(got, expected, "{layer:?}");
+    }
+}
+
+#[test]
 fn threads_change_nothing() {
     let mut rng = Rng::new(seed() + 1);
     let mut arenas = Arenas::new();

@@ -113,9 +113,12 @@ impl Depthwise {
         let [.., width] = taps.axes;
         let [.., pixels] = taps.out_dims;
         let pixels = pixels.max(1);
-        let step = common_divisor(width.stride.max(1), width.dilation.max(1));
-        let stride = (width.stride / step).max(1);
-        let classes = (width.dilation / step).max(1);
+        // One pixel has no stride, and one tap no dilation, however large.
+        let stride = if pixels > 1 { width.stride.max(1) } else { 1 };
+        let dilation = if width.kernel > 1 { width.dilation.max(1) } else { 1 };
+        let step = common_divisor(stride, dilation);
+        let stride = stride.checked_div(step).unwrap_or(1).max(1);
+        let classes = dilation.checked_div(step).unwrap_or(1).max(1);
         // Columns of a class that so many outputs need. No overflow: they are pixels of the padded image.
         let columns = |pixels: usize| pixels.saturating_sub(1) * stride / classes + width.kernel;
         let column = size(&[self.lines, classes, size_of::<i16>()])?.max(1);
@@ -238,7 +241,8 @@ impl Conv<'_> {
         let (from, to) = (piece * rows, (depth * height).min(piece * rows + rows));
         let [_, vertical, _] = self.taps.axes;
         let common = common_divisor(vertical.stride.max(1), vertical.dilation.max(1));
-        let apart = vertical.dilation.checked_div(common).unwrap_or(1).max(1);
+        let apart = vertical.dilation.checked_div(common).unwrap_or(1);
+        let apart = apart.min(to.saturating_sub(from)).max(1);
         // SAFETY: places within the workspace's parts and the images, as sized in `carve` and checked in `run_raw`.
         unsafe {
             let memory = ends.rows.add(slot * places.end);

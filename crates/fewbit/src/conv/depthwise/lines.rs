@@ -161,7 +161,7 @@ impl Lines<'_> {
             let (begin, apart) = (pixels.start * width.stride + class * step, classes * step);
             let before = |column: usize| column.saturating_sub(begin).div_ceil(apart.max(1));
             let first = before(width.pad_begin).min(columns);
-            let end = before(width.pad_begin + width.size).clamp(first, columns);
+            let end = before(width.pad_begin + width.size).min(columns).max(first);
             // SAFETY: by this function's contract; the columns from `first` to `end` are pixels of the row.
             unsafe {
                 self.fill_padding(line, class, 0..first);
