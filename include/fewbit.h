@@ -2957,12 +2957,11 @@ fewbit_status fewbit_conv_save_packed(const struct fewbit_conv *conv,
 
 /**
  * As fewbit_conv_create, with weights that fewbit_conv_save_packed wrote, read where they lie; see
- * fewbit_linear_create_packed. (The weights of depthwise layers in NHWC are copied, into int16: a few a channel.)
+ * fewbit_linear_create_packed. (The weights of depthwise layers are copied, into int16: a few a channel.)
  *
  * @param[in] desc  The convolution. Of `weights` only the multipliers, shifts and their count are used; `filter_layout` is
  *                  not; image sizes, strides, dilations, padding,
- *                  input, bias, residual and output need not be those of the plan that wrote the weights. The image layout must
- *                  be, if the convolution is depthwise.
+ *                  image layout, input, bias, residual and output need not be those of the plan that wrote the weights.
  * @param[in] packed, packed_size  As for fewbit_linear_create_packed; used until the plan is destroyed.
  * @param[out] conv  The plan; destroy it with fewbit_conv_destroy. Untouched on error.
  * @param[out] error  May be NULL.

@@ -30,7 +30,7 @@ impl Plan {
         let codes =
             unsafe { std::slice::from_raw_parts(case.weights.as_ptr().cast(), case.weights.len()) };
         let weights = Weights {
-            code: Code::S8,
+            format: Code::S8.format(),
             codes,
             scales: &case.scales,
             zero_points: &[],

@@ -225,11 +225,7 @@ impl<'w> Conv<'w> {
         }
         let fused = fusion(groups, columns, tile_columns(format, usize::MAX, supported)?);
         // Where the kernel of depthwise layers multiplies, each channel is a column of one product.
-        let by_channel = desc.layout == ImageLayout::Nhwc
-            && output_padding.is_none()
-            && groups > 1
-            && in_channels == groups
-            && out_channels == groups;
+        let by_channel = output_padding.is_none() && groups > 1 && in_channels == groups;
         let fused_channels = size(&[group_channels, fused])?;
         // A transposed one is `phases` side by side; see transposed.rs.
         let transposed = match output_padding {

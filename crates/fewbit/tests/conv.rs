@@ -213,7 +213,7 @@ struct Arenas {
 impl Arenas {
     fn new() -> Arenas {
         let [x, residual, y, workspace] = [(); 4].map(|()| Memory::new(1 << 23));
-        Arenas { x, residual, y, workspace, fill: vec![0x77; 1 << 20] }
+        Arenas { x, residual, y, workspace, fill: vec![0x77; 1 << 21] }
     }
 }
 
@@ -300,16 +300,26 @@ fn every_tile_equals_the_definition() {
 /// A random depthwise layer, or none if the taps do not fit.
 fn random_depthwise(rng: &mut Rng) -> Option<Layer> {
     let most = rng.pick(&[70, 70, 70, 250]);
-    let groups = 2 + rng.below(most);
+    let multiplier = rng.pick(&[1, 1, 1, 2, 3, 4]);
+    let groups = 2 + rng.below(most) / multiplier;
     let mut layer = random_layer(rng)?;
+    layer.transposed = None;
+    (layer.groups, layer.inputs, layer.outputs) = (groups, 1, multiplier);
+    if rng.below(8) == 0 {
+        // Several chunks of a row, and of the kernel's calls.
+        let [depth, height, width] = &mut layer.axes;
+        *depth = ConvAxis::NONE;
+        height.size = height.size.min(3);
+        width.size = 60 + rng.below(180);
+        layer.images = layer.images.min(1);
+        layer.groups = groups.min(40 / multiplier);
+    }
     if layer.axes.iter().any(|axis| axis.output().is_none()) {
         return None;
     }
     let taps: usize = layer.axes.iter().map(|axis| axis.kernel).product();
-    (layer.groups, layer.inputs, layer.outputs) = (groups, 1, 1);
-    layer.transposed = None;
-    layer.layout = ImageLayout::Nhwc;
-    layer.operands = Operands::any(rng, groups, groups * taps);
+    let outputs = layer.groups * multiplier;
+    layer.operands = Operands::any(rng, outputs, outputs * taps);
     Some(layer)
 }
 
@@ -337,6 +347,36 @@ fn depthwise_layers_equal_the_definition() {
         }
     }
     report();
+}
+
+#[test]
+fn what_cannot_be_seen_of_a_depthwise_layer_costs_nothing() {
+    // The dilation of a single tap and the stride of a single pixel, as large as can be.
+    let mut rng = Rng::new(seed() + 3);
+    let mut arenas = Arenas::new();
+    let far = 1 << 60;
+    let single =
+        ConvAxis { kernel: 1, stride: 1, dilation: far, pad_begin: 0, pad_end: 0, size: 5 };
+    let whole = ConvAxis { kernel: 5, stride: far, dilation: 1, pad_begin: 0, pad_end: 0, size: 5 };
+    for axes in [[single, single, single], [whole, whole, whole], [single, whole, single]] {
+        let taps: usize = axes.iter().map(|axis| axis.kernel).product();
+        let layer = Layer {
+            images: 2,
+            groups: 3,
+            inputs: 1,
+            outputs: 1,
+            axes,
+            layout: ImageLayout::Nhwc,
+            filter_layout: FilterLayout::Ohwi,
+            operands: Operands::any(&mut rng, 3, 3 * taps),
+        };
+        let x = layer.operands.any_data(&mut rng, layer.images, layer.images * layer.image());
+        let residual = layer.any_residual(&mut rng);
+        let expected = layer.definition(&x, &residual);
+        let plan = layer.create(limited());
+        let got = layer.run(&plan, (&x, &residual), &Serial, &mut arenas);
+        assert_eq!(got, expected, "{layer:?}");
+    }
 }
 
 #[test]

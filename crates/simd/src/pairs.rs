@@ -1,6 +1,7 @@
 //! Products of two taps at a time, channel by channel: what a depthwise convolution is made of.
 //!
-//! Codes are widened to i16, so that every product and the sum of two of them is exact whatever the codes are.
+//! Codes are i16, so that every product and the sum of two of them is exact whatever the codes are. They are widened
+//! once, by blocks of two vectors of channels, in the order in which an instruction pairs them.
 
 use crate::Scalar;
 use crate::lanes::partial;
@@ -12,57 +13,80 @@ use crate::lanes::partial;
 /// instruction set, and access no memory but what they document.
 ///
 /// The methods' shared contract: the caller is compiled for the instruction set and the CPU has it;
-/// pointers are valid for what is accessed, at any alignment. `n`, where a method takes it, is the number of
-/// elements in memory, `1..=CHANNELS`.
+/// pointers are valid for what is accessed, at any alignment.
 #[allow(
     clippy::missing_safety_doc,
     reason = "the contract is the same for all methods and stated once, on the trait"
 )]
 pub unsafe trait Pairs: 'static {
-    /// Bytes, one a channel.
+    /// Two 16-bit codes a channel.
     type Codes: Copy;
     /// Two 16-bit weights a channel.
     type Weights: Copy;
     /// A 32-bit sum a channel.
     type Sums: Copy;
-    /// Channels at once, at most [`MAX_PAIR_CHANNELS`].
+    /// Channels of a vector; a block has two vectors, at most [`MAX_PAIR_CHANNELS`] channels.
     const CHANNELS: usize;
+    /// Whether registers hold a tile of some pixels' sums, so that code for special shapes pays.
+    const TILES: bool;
 
-    /// `n` bytes; other channels are 0.
-    unsafe fn codes(from: *const u8, n: usize) -> Self::Codes;
+    /// Widens a block: the first `n` codes, `1..=2 * CHANNELS`, are at `from`, as s8 or, not `SIGNED`, u8; others are 0.
+    /// All of the block is written.
+    unsafe fn widen<const SIGNED: bool>(from: *const u8, to: *mut i16, n: usize);
+    /// The codes of two taps, each of a widened block: its first vector or, if `HIGH`, its second.
+    unsafe fn pair<const HIGH: bool>(a: *const i16, b: *const i16) -> Self::Codes;
     /// `[CHANNELS][2]` weights.
     unsafe fn weights(from: *const i16) -> Self::Weights;
     /// [`CHANNELS`](Pairs::CHANNELS) sums.
     unsafe fn sums(from: *const i32) -> Self::Sums;
-    /// `sum + a * w[0] + b * w[1]` modulo 2^32, for each channel; `a` and `b` are s8 or, not `SIGNED`, u8.
-    unsafe fn add_products<const SIGNED: bool>(
+    /// `sum + a * w[0] + b * w[1]` modulo 2^32, for each channel of a pair of codes.
+    unsafe fn add_products(
         sums: Self::Sums,
-        a: Self::Codes,
-        b: Self::Codes,
+        codes: Self::Codes,
         weights: Self::Weights,
     ) -> Self::Sums;
-    /// Stores the first `n` sums.
-    unsafe fn store(sums: Self::Sums, to: *mut i32, n: usize);
+    /// Stores [`CHANNELS`](Pairs::CHANNELS) sums.
+    unsafe fn store(sums: Self::Sums, to: *mut i32);
 }
 
-/// The most channels that a backend takes at once.
+/// The most channels of a block; those of every backend divide it.
 pub const MAX_PAIR_CHANNELS: usize = 32;
+
+/// Up to 15 codes, and zeros.
+///
+/// # Safety
+/// `n` codes can be read.
+#[inline(always)]
+unsafe fn some(from: *const u8, n: usize) -> [u8; 16] {
+    // SAFETY: by this function's contract.
+    unsafe { partial::load(from, n).to_le_bytes() }
+}
 
 // SAFETY: portable code, which accesses what the trait documents.
 unsafe impl Pairs for Scalar {
-    type Codes = [u8; 8];
+    type Codes = [[i16; 8]; 2];
     type Weights = [[i16; 2]; 8];
     type Sums = [i32; 8];
     const CHANNELS: usize = 8;
+    const TILES: bool = false;
 
     #[inline(always)]
-    unsafe fn codes(from: *const u8, n: usize) -> [u8; 8] {
-        // SAFETY: `n` bytes by the contract of `Pairs`.
+    unsafe fn widen<const SIGNED: bool>(from: *const u8, to: *mut i16, n: usize) {
+        // SAFETY: `n` codes and 16 places by the contract of `Pairs`.
         unsafe {
-            if n == 8 {
-                return from.cast::<[u8; 8]>().read_unaligned();
-            }
-            (partial::load(from, n) as u64).to_le_bytes()
+            let codes =
+                if n == 16 { from.cast::<[u8; 16]>().read_unaligned() } else { some(from, n) };
+            let wide = |code: u8| if SIGNED { i16::from(code as i8) } else { i16::from(code) };
+            to.cast::<[i16; 16]>().write_unaligned(codes.map(wide));
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn pair<const HIGH: bool>(a: *const i16, b: *const i16) -> [[i16; 8]; 2] {
+        let at = if HIGH { 8 } else { 0 };
+        // SAFETY: blocks of 16 by the contract of `Pairs`.
+        unsafe {
+            [a.add(at).cast::<[i16; 8]>(), b.add(at).cast()].map(|codes| codes.read_unaligned())
         }
     }
 
@@ -79,93 +103,86 @@ unsafe impl Pairs for Scalar {
     }
 
     #[inline(always)]
-    unsafe fn add_products<const SIGNED: bool>(
+    unsafe fn add_products(
         mut sums: [i32; 8],
-        a: [u8; 8],
-        b: [u8; 8],
+        [a, b]: [[i16; 8]; 2],
         weights: Self::Weights,
     ) -> [i32; 8] {
-        let wide = |code: u8| if SIGNED { code as i8 as i32 } else { code as i32 };
         for (((sum, a), b), [v, w]) in sums.iter_mut().zip(a).zip(b).zip(weights) {
-            let pair = (wide(a) * v as i32).wrapping_add(wide(b) * w as i32);
+            let pair = (i32::from(a) * i32::from(v)).wrapping_add(i32::from(b) * i32::from(w));
             *sum = sum.wrapping_add(pair);
         }
         sums
     }
 
     #[inline(always)]
-    unsafe fn store(sums: [i32; 8], to: *mut i32, n: usize) {
-        for (i, sum) in sums.into_iter().enumerate().take(n) {
-            // SAFETY: `n` sums by the contract of `Pairs`.
-            unsafe { to.add(i).write_unaligned(sum) }
-        }
+    unsafe fn store(sums: [i32; 8], to: *mut i32) {
+        // SAFETY: 8 sums by the contract of `Pairs`.
+        unsafe { to.cast::<[i32; 8]>().write_unaligned(sums) }
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 mod avx2 {
-    use super::{Pairs, partial};
-    use crate::{Avx2, Lanes};
+    use super::{Pairs, some};
+    use crate::Avx2;
     use core::arch::x86_64::*;
 
-    // SAFETY: 16 channels are loaded and stored, or `n` of them.
+    // SAFETY: blocks of 16 and vectors of 8 channels are loaded and stored, or `n` codes.
     unsafe impl Pairs for Avx2 {
-        type Codes = __m128i;
-        type Weights = [__m256i; 2];
-        type Sums = [__m256i; 2];
-        const CHANNELS: usize = 16;
+        type Codes = __m256i;
+        type Weights = __m256i;
+        type Sums = __m256i;
+        const CHANNELS: usize = 8;
+        const TILES: bool = true;
 
         #[inline(always)]
-        unsafe fn codes(from: *const u8, n: usize) -> __m128i {
-            // SAFETY: features and `n` bytes by the contract of `Pairs`.
+        unsafe fn widen<const SIGNED: bool>(from: *const u8, to: *mut i16, n: usize) {
+            // SAFETY: features, `n` codes and 16 places by the contract of `Pairs`.
             unsafe {
-                if n == 16 {
-                    return _mm_loadu_si128(from.cast());
-                }
-                let bytes = partial::load(from, n);
-                _mm_set_epi64x((bytes >> 64) as i64, bytes as i64)
-            }
-        }
-
-        #[inline(always)]
-        unsafe fn weights(from: *const i16) -> [__m256i; 2] {
-            // SAFETY: features and 32 weights by the contract of `Pairs`.
-            unsafe { [_mm256_loadu_si256(from.cast()), _mm256_loadu_si256(from.add(16).cast())] }
-        }
-
-        #[inline(always)]
-        unsafe fn sums(from: *const i32) -> [__m256i; 2] {
-            // SAFETY: features and 16 sums by the contract of `Pairs`.
-            unsafe { [_mm256_loadu_si256(from.cast()), _mm256_loadu_si256(from.add(8).cast())] }
-        }
-
-        #[inline(always)]
-        unsafe fn add_products<const SIGNED: bool>(
-            [low, high]: [__m256i; 2],
-            a: __m128i,
-            b: __m128i,
-            [w_low, w_high]: [__m256i; 2],
-        ) -> [__m256i; 2] {
-            // SAFETY: features by the contract of `Pairs`.
-            unsafe {
-                let widen = |v: __m128i| {
-                    if SIGNED { _mm256_cvtepi8_epi16(v) } else { _mm256_cvtepu8_epi16(v) }
+                let codes = match n == 16 {
+                    true => _mm_loadu_si128(from.cast()),
+                    false => _mm_loadu_si128(some(from, n).as_ptr().cast()),
                 };
-                let first = _mm256_madd_epi16(widen(_mm_unpacklo_epi8(a, b)), w_low);
-                let second = _mm256_madd_epi16(widen(_mm_unpackhi_epi8(a, b)), w_high);
-                [_mm256_add_epi32(low, first), _mm256_add_epi32(high, second)]
+                // `unpack` takes half of each 128 bits: fours of the first vector there, of the second beside them.
+                let codes = _mm_shuffle_epi32::<0b11_01_10_00>(codes);
+                let wide =
+                    if SIGNED { _mm256_cvtepi8_epi16(codes) } else { _mm256_cvtepu8_epi16(codes) };
+                _mm256_storeu_si256(to.cast(), wide);
             }
         }
 
         #[inline(always)]
-        unsafe fn store([low, high]: [__m256i; 2], to: *mut i32, n: usize) {
-            // SAFETY: features and `n` sums by the contract of `Pairs`.
+        unsafe fn pair<const HIGH: bool>(a: *const i16, b: *const i16) -> __m256i {
+            // SAFETY: features and blocks of 16 by the contract of `Pairs`.
             unsafe {
-                Avx2::store_i32(to, low, n.min(8));
-                if n > 8 {
-                    Avx2::store_i32(to.add(8), high, n - 8);
-                }
+                let (a, b) = (_mm256_loadu_si256(a.cast()), _mm256_loadu_si256(b.cast()));
+                if HIGH { _mm256_unpackhi_epi16(a, b) } else { _mm256_unpacklo_epi16(a, b) }
             }
+        }
+
+        #[inline(always)]
+        unsafe fn weights(from: *const i16) -> __m256i {
+            // SAFETY: features and 16 weights by the contract of `Pairs`.
+            unsafe { _mm256_loadu_si256(from.cast()) }
+        }
+
+        #[inline(always)]
+        unsafe fn sums(from: *const i32) -> __m256i {
+            // SAFETY: features and 8 sums by the contract of `Pairs`.
+            unsafe { _mm256_loadu_si256(from.cast()) }
+        }
+
+        #[inline(always)]
+        unsafe fn add_products(sums: __m256i, codes: __m256i, weights: __m256i) -> __m256i {
+            // SAFETY: features by the contract of `Pairs`.
+            unsafe { _mm256_add_epi32(sums, _mm256_madd_epi16(codes, weights)) }
+        }
+
+        #[inline(always)]
+        unsafe fn store(sums: __m256i, to: *mut i32) {
+            // SAFETY: features and 8 sums by the contract of `Pairs`.
+            unsafe { _mm256_storeu_si256(to.cast(), sums) }
         }
     }
 }
@@ -173,122 +190,108 @@ mod avx2 {
 #[cfg(target_arch = "x86_64")]
 mod avx512 {
     use super::Pairs;
-    use crate::{Avx512, Lanes};
+    use crate::Avx512;
     use core::arch::x86_64::*;
 
-    /// Channels as `unpack` orders them: each 128 bits of a result has a half of those of its operands.
-    #[inline(always)]
-    unsafe fn halves() -> (__m512i, __m512i) {
-        // SAFETY: called where the features are.
-        unsafe {
-            (
-                _mm512_setr_epi32(0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27),
-                _mm512_setr_epi32(4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31),
-            )
-        }
-    }
-
-    /// Two vectors in the order of channels, to that of `unpack`.
-    #[inline(always)]
-    unsafe fn split(from: *const i32) -> [__m512i; 2] {
-        // SAFETY: called where the features are, with 32 words.
-        unsafe {
-            let (low, high) = halves();
-            let (a, b) = (_mm512_loadu_si512(from.cast()), _mm512_loadu_si512(from.add(16).cast()));
-            [_mm512_permutex2var_epi32(a, low, b), _mm512_permutex2var_epi32(a, high, b)]
-        }
-    }
-
-    // SAFETY: 32 channels are loaded and stored, or `n` of them.
+    // SAFETY: blocks of 32 and vectors of 16 channels are loaded and stored, or `n` codes.
     unsafe impl Pairs for Avx512 {
-        type Codes = __m256i;
-        type Weights = [__m512i; 2];
-        type Sums = [__m512i; 2];
-        const CHANNELS: usize = 32;
+        type Codes = __m512i;
+        type Weights = __m512i;
+        type Sums = __m512i;
+        const CHANNELS: usize = 16;
+        const TILES: bool = true;
 
         #[inline(always)]
-        unsafe fn codes(from: *const u8, n: usize) -> __m256i {
-            // SAFETY: features and `n` bytes by the contract of `Pairs`; a masked load touches no others.
+        unsafe fn widen<const SIGNED: bool>(from: *const u8, to: *mut i16, n: usize) {
+            // SAFETY: features, `n` codes and 32 places by the contract of `Pairs`; a masked load touches no others.
             unsafe {
-                if n == 32 {
-                    return _mm256_loadu_si256(from.cast());
-                }
-                _mm256_maskz_loadu_epi8((1 << n) - 1, from.cast())
-            }
-        }
-
-        #[inline(always)]
-        unsafe fn weights(from: *const i16) -> [__m512i; 2] {
-            // SAFETY: features and 64 weights by the contract of `Pairs`.
-            unsafe { split(from.cast()) }
-        }
-
-        #[inline(always)]
-        unsafe fn sums(from: *const i32) -> [__m512i; 2] {
-            // SAFETY: features and 32 sums by the contract of `Pairs`.
-            unsafe { split(from) }
-        }
-
-        #[inline(always)]
-        unsafe fn add_products<const SIGNED: bool>(
-            [low, high]: [__m512i; 2],
-            a: __m256i,
-            b: __m256i,
-            [w_low, w_high]: [__m512i; 2],
-        ) -> [__m512i; 2] {
-            // SAFETY: features by the contract of `Pairs`.
-            unsafe {
-                let widen = |v: __m256i| {
-                    if SIGNED { _mm512_cvtepi8_epi16(v) } else { _mm512_cvtepu8_epi16(v) }
+                let codes = match n == 32 {
+                    true => _mm256_loadu_si256(from.cast()),
+                    false => _mm256_maskz_loadu_epi8((1 << n) - 1, from.cast()),
                 };
-                let (a, b) = (widen(a), widen(b));
-                let first = _mm512_madd_epi16(_mm512_unpacklo_epi16(a, b), w_low);
-                let second = _mm512_madd_epi16(_mm512_unpackhi_epi16(a, b), w_high);
-                [_mm512_add_epi32(low, first), _mm512_add_epi32(high, second)]
+                // `unpack` takes half of each 128 bits: fours of the first vector there, of the second beside them.
+                let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+                let codes = _mm256_permutevar8x32_epi32(codes, order);
+                let wide =
+                    if SIGNED { _mm512_cvtepi8_epi16(codes) } else { _mm512_cvtepu8_epi16(codes) };
+                _mm512_storeu_si512(to.cast(), wide);
             }
         }
 
         #[inline(always)]
-        unsafe fn store([low, high]: [__m512i; 2], to: *mut i32, n: usize) {
-            // SAFETY: features and `n` sums by the contract of `Pairs`.
+        unsafe fn pair<const HIGH: bool>(a: *const i16, b: *const i16) -> __m512i {
+            // SAFETY: features and blocks of 32 by the contract of `Pairs`.
             unsafe {
-                // Where each of 32 channels in order lies in the two vectors.
-                let first =
-                    _mm512_setr_epi32(0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23);
-                let second =
-                    _mm512_setr_epi32(8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30, 31);
-                Avx512::store_i32(to, _mm512_permutex2var_epi32(low, first, high), n.min(16));
-                if n > 16 {
-                    let behind = _mm512_permutex2var_epi32(low, second, high);
-                    Avx512::store_i32(to.add(16), behind, n - 16);
-                }
+                let (a, b) = (_mm512_loadu_si512(a.cast()), _mm512_loadu_si512(b.cast()));
+                if HIGH { _mm512_unpackhi_epi16(a, b) } else { _mm512_unpacklo_epi16(a, b) }
             }
+        }
+
+        #[inline(always)]
+        unsafe fn weights(from: *const i16) -> __m512i {
+            // SAFETY: features and 32 weights by the contract of `Pairs`.
+            unsafe { _mm512_loadu_si512(from.cast()) }
+        }
+
+        #[inline(always)]
+        unsafe fn sums(from: *const i32) -> __m512i {
+            // SAFETY: features and 16 sums by the contract of `Pairs`.
+            unsafe { _mm512_loadu_si512(from.cast()) }
+        }
+
+        #[inline(always)]
+        unsafe fn add_products(sums: __m512i, codes: __m512i, weights: __m512i) -> __m512i {
+            // SAFETY: features by the contract of `Pairs`.
+            unsafe { _mm512_add_epi32(sums, _mm512_madd_epi16(codes, weights)) }
+        }
+
+        #[inline(always)]
+        unsafe fn store(sums: __m512i, to: *mut i32) {
+            // SAFETY: features and 16 sums by the contract of `Pairs`.
+            unsafe { _mm512_storeu_si512(to.cast(), sums) }
         }
     }
 }
 
 #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
 mod neon {
-    use super::{Pairs, partial};
-    use crate::{Lanes, Neon};
+    use super::{Pairs, some};
+    use crate::Neon;
     use core::arch::aarch64::*;
 
-    // SAFETY: 8 channels are loaded and stored, or `n` of them.
+    // SAFETY: blocks of 16 and vectors of 8 channels are loaded and stored, or `n` codes.
     unsafe impl Pairs for Neon {
-        type Codes = uint8x8_t;
+        type Codes = [int16x8_t; 2];
         type Weights = int16x8x2_t;
         type Sums = [int32x4_t; 2];
         const CHANNELS: usize = 8;
+        const TILES: bool = true;
 
         #[inline(always)]
-        unsafe fn codes(from: *const u8, n: usize) -> uint8x8_t {
-            // SAFETY: features and `n` bytes by the contract of `Pairs`.
+        unsafe fn widen<const SIGNED: bool>(from: *const u8, to: *mut i16, n: usize) {
+            // SAFETY: features, `n` codes and 16 places by the contract of `Pairs`.
             unsafe {
-                if n == 8 {
-                    return vld1_u8(from);
-                }
-                vcreate_u8(partial::load(from, n) as u64)
+                let codes = match n == 16 {
+                    true => vld1q_u8(from),
+                    false => vld1q_u8(some(from, n).as_ptr()),
+                };
+                let [low, high] = if SIGNED {
+                    let codes = vreinterpretq_s8_u8(codes);
+                    [vmovl_s8(vget_low_s8(codes)), vmovl_high_s8(codes)]
+                } else {
+                    [vmovl_u8(vget_low_u8(codes)), vmovl_high_u8(codes)]
+                        .map(|wide| vreinterpretq_s16_u16(wide))
+                };
+                vst1q_s16(to, low);
+                vst1q_s16(to.add(8), high);
             }
+        }
+
+        #[inline(always)]
+        unsafe fn pair<const HIGH: bool>(a: *const i16, b: *const i16) -> [int16x8_t; 2] {
+            let at = if HIGH { 8 } else { 0 };
+            // SAFETY: features and blocks of 16 by the contract of `Pairs`.
+            unsafe { [vld1q_s16(a.add(at)), vld1q_s16(b.add(at))] }
         }
 
         #[inline(always)]
@@ -304,22 +307,13 @@ mod neon {
         }
 
         #[inline(always)]
-        unsafe fn add_products<const SIGNED: bool>(
+        unsafe fn add_products(
             [low, high]: [int32x4_t; 2],
-            a: uint8x8_t,
-            b: uint8x8_t,
+            [a, b]: [int16x8_t; 2],
             int16x8x2_t(v, w): int16x8x2_t,
         ) -> [int32x4_t; 2] {
             // SAFETY: features by the contract of `Pairs`.
             unsafe {
-                let widen = |codes: uint8x8_t| {
-                    if SIGNED {
-                        vmovl_s8(vreinterpret_s8_u8(codes))
-                    } else {
-                        vreinterpretq_s16_u16(vmovl_u8(codes))
-                    }
-                };
-                let (a, b) = (widen(a), widen(b));
                 let low = vmlal_s16(low, vget_low_s16(a), vget_low_s16(v));
                 let high = vmlal_high_s16(high, a, v);
                 [vmlal_s16(low, vget_low_s16(b), vget_low_s16(w)), vmlal_high_s16(high, b, w)]
@@ -327,13 +321,11 @@ mod neon {
         }
 
         #[inline(always)]
-        unsafe fn store([low, high]: [int32x4_t; 2], to: *mut i32, n: usize) {
-            // SAFETY: features and `n` sums by the contract of `Pairs`.
+        unsafe fn store([low, high]: [int32x4_t; 2], to: *mut i32) {
+            // SAFETY: features and 8 sums by the contract of `Pairs`.
             unsafe {
-                Neon::store_i32(to, low, n.min(4));
-                if n > 4 {
-                    Neon::store_i32(to.add(4), high, n - 4);
-                }
+                vst1q_s32(to, low);
+                vst1q_s32(to.add(4), high);
             }
         }
     }

@@ -1,39 +1,72 @@
-//! Depthwise layers of channels-last images, by a kernel of their own: no gathering, and no products with the zeros that
-//! fill a panel's other channels.
+//! Depthwise layers, by a kernel of their own: no gathering, and no products with the zeros that fill a panel's other
+//! channels.
 //!
-//! Padding is the zero point, as everywhere: a tap on it reads a few codes beside the addresses. Weights are kept less their
-//! zero points, so that a sum is `start + Σ a * (w - zw)`, with `start = bias - za * Σ (w - zw)` over all taps.
+//! A task takes some output channels, as many as lines of them fit the first cache. It widens input rows into lines of its own,
+//! each once while neighbouring output rows need it, with the zero point where there is padding: so neither borders nor
+//! odd numbers of channels are anything special to the kernel. What differs between layouts ends there too: a line has
+//! the channels of a pixel side by side, and an input channel as often as it has outputs.
+//!
+//! Dilation ends there as well. With `g` the greatest common divisor of stride and dilation, output `x` has tap `k` at column
+//! `g * (x * s + k * d)`, where `s = stride / g` and `d = dilation / g` have no common divisor: columns between are never
+//! read, and those of the same remainder by `d` make a line in which taps are neighbours, of the outputs
+//! of the same remainder.
+//!
+//! Weights are kept less their zero points, so that a sum is `start + Σ a * (w - zw)`, with `start = bias - za * Σ (w - zw)` over
+//! all taps.
 
-use super::{Conv, Ends, Taps};
+mod layout;
+mod lines;
+
+use super::{Conv, Ends, ImageLayout, Taps};
 use crate::memory::{ALIGNMENT, Allocator, Buffer};
-use crate::plan::{Destination, Engine, find, size};
+use crate::plan::{Destination, Engine, Residual, find, size};
 use crate::{Parallel, Result};
-use core::mem::MaybeUninit;
-use core::ops::Range;
 use fewbit_kernels::depthwise::{
-    CHANNELS, DEPTHWISE_S8, DEPTHWISE_U8, DepthwiseArgs, DepthwiseFn, PIXELS,
+    CHANNELS, DEPTHWISE, DepthwiseArgs, DepthwiseFn, WIDEN_S8, WIDEN_U8, WidenFn, pairs,
+    taps_of_pair,
 };
 use fewbit_kernels::registry::Bound;
 use fewbit_simd::Supported;
+use layout::transpose;
+use lines::{LineShape, Lines, Memory};
 
-/// Channels of a task, and sums of a few pixels of them.
-const SPAN: usize = 3 * CHANNELS;
-const SUMS: usize = SPAN * PIXELS;
+/// Bytes of a task's lines: most of a first cache.
+const LINES: usize = 24 << 10;
 
-/// What the kernel wants of the weights.
+/// Pixels of a call of the kernel at most, whose sums stay in the first cache until they are results.
+const PIXELS: usize = 56;
+
+/// Channels of a task: at least a line of most caches, at most what makes the calls short.
+const FEWEST: usize = 64;
+const MOST: usize = 256;
+
+/// Pixels that the kernel likes at once, and that it may compute beyond those asked for.
+const TILE: usize = 7;
+const BEYOND: usize = 3;
+
+/// What the kernel wants of a layer.
 pub(super) struct Depthwise {
     kernel: Bound<DepthwiseFn>,
-    /// `[pairs][padded][2]`, each less its zero point.
+    widen: Bound<WidenFn>,
+    /// `[blocks][pairs][CHANNELS][2]`, each less its zero point.
     weights: Buffer<i16>,
-    pairs: usize,
-    /// Channels, rounded up.
-    padded: usize,
-    /// Output pixels along the last axis with all taps inside it.
-    inside: Range<usize>,
+    /// Weights of a block.
+    block: usize,
+    /// Outputs of an input channel.
+    multiplier: usize,
+    /// Rows of taps.
+    lines: usize,
+    /// Output channels of a task.
+    span: usize,
+    /// Output pixels of a row that the lines reach over.
+    chunk: usize,
+    /// `s` above.
+    stride: usize,
+    shape: LineShape,
 }
 
 impl Depthwise {
-    /// From an engine of one group with a column a channel.
+    /// From an engine of one group with a column an output channel.
     pub(super) fn new(
         engine: &Engine<'_>,
         taps: &Taps,
@@ -41,154 +74,336 @@ impl Depthwise {
         allocator: &Allocator,
     ) -> Result<Depthwise> {
         let packed = &engine.packed;
-        let (pairs, padded) = (packed.k.div_ceil(2), packed.columns.next_multiple_of(CHANNELS));
-        let len = size(&[pairs, padded, 2, size_of::<i16>()])? / size_of::<i16>();
+        let [depth, height, width] = taps.axes;
+        let lines = size(&[depth.kernel, height.kernel])?;
+        let padded = packed.columns.next_multiple_of(CHANNELS);
+        let block = size(&[pairs(lines, width.kernel), CHANNELS, 2])?;
+        let len = size(&[padded / CHANNELS, block, size_of::<i16>()])? / size_of::<i16>();
         let mut weights = Buffer::zeroed(len, allocator, "desc.weights")?;
-        let pair_len = (padded * 2).max(1);
-        for (pair, to) in weights.as_mut_slice().chunks_exact_mut(pair_len).enumerate() {
-            for (channel, to) in to.chunks_exact_mut(2).enumerate().take(packed.columns) {
-                for (tap, to) in (2 * pair..packed.k).zip(to) {
-                    *to = packed.difference(channel, tap) as i16;
+        let blocks = weights.as_mut_slice().chunks_exact_mut(block.max(1));
+        for (first, to) in (0..packed.columns).step_by(CHANNELS).zip(blocks) {
+            for (pair, to) in to.chunks_exact_mut(CHANNELS * 2).enumerate() {
+                let (one, other) = taps_of_pair(lines, width.kernel, pair);
+                for (channel, to) in (first..packed.columns).zip(to.chunks_exact_mut(2)) {
+                    for ((line, tap), to) in [Some(one), other].into_iter().flatten().zip(to) {
+                        *to = packed.difference(channel, line * width.kernel + tap) as i16;
+                    }
                 }
             }
         }
-        let rows = if engine.is_unsigned() { DEPTHWISE_U8 } else { DEPTHWISE_S8 };
+        let unsigned = engine.is_unsigned();
+        let mut depthwise = Depthwise {
+            kernel: find(DEPTHWISE, supported)?,
+            widen: find(if unsigned { WIDEN_U8 } else { WIDEN_S8 }, supported)?,
+            weights,
+            block,
+            multiplier: packed.columns.checked_div(taps.in_channels).unwrap_or(1),
+            lines,
+            span: padded,
+            chunk: 0,
+            stride: 1,
+            shape: LineShape { classes: 1, step: 1, columns: 0, room: 0 },
+        };
+        depthwise.cut(taps, padded)?;
+        Ok(depthwise)
+    }
+
+    /// Chooses how much a task has at once.
+    fn cut(&mut self, taps: &Taps, padded: usize) -> Result<()> {
         let [.., width] = taps.axes;
-        let [.., out] = taps.out_dims;
-        let reach = (width.kernel - 1) * width.dilation;
-        let end = (width.pad_begin + width.size)
-            .checked_sub(reach + 1)
-            .and_then(|last| last.checked_div(width.stride))
-            .map_or(0, |last| (last + 1).min(out));
-        let inside = width.pad_begin.div_ceil(width.stride.max(1))..end;
-        Ok(Depthwise { kernel: find(rows, supported)?, weights, pairs, padded, inside })
+        let [.., pixels] = taps.out_dims;
+        let pixels = pixels.max(1);
+        // One pixel has no stride, and one tap no dilation, however large.
+        let stride = if pixels > 1 { width.stride.max(1) } else { 1 };
+        let dilation = if width.kernel > 1 { width.dilation.max(1) } else { 1 };
+        let step = common_divisor(stride, dilation);
+        let stride = stride.checked_div(step).unwrap_or(1).max(1);
+        let classes = dilation.checked_div(step).unwrap_or(1).max(1);
+        // Columns of a class that so many outputs need. No overflow: they are pixels of the padded image.
+        let columns = |pixels: usize| pixels.saturating_sub(1) * stride / classes + width.kernel;
+        let column = size(&[self.lines, classes, size_of::<i16>()])?.max(1);
+        let fitting = LINES / column.saturating_mul(columns(pixels)).max(1);
+        let most = (fitting / CHANNELS * CHANNELS).clamp(FEWEST, MOST);
+        let spans = padded.div_ceil(most).max(1);
+        self.span = padded.div_ceil(spans).next_multiple_of(CHANNELS);
+        // As many pixels as fit, at least four tiles.
+        let fitting =
+            (LINES / column.saturating_mul(self.span).max(1)).saturating_sub(width.kernel);
+        let fitting = (fitting * classes / stride + 1).max(4 * TILE);
+        let chunks = pixels.div_ceil(fitting).max(1);
+        self.chunk = pixels.div_ceil(chunks).next_multiple_of(TILE).min(pixels);
+        self.stride = stride;
+        // Whole tiles, the classes' own beginnings, and the column that the last pair of an odd row may read beyond.
+        let most = self.chunk.div_ceil(classes) + BEYOND;
+        let room = size(&[most, stride])?.saturating_add(stride).saturating_add(width.kernel);
+        // An odd number of lines of a cache: the same column of several lines is then not in the same set.
+        let room = room.saturating_add(1) | 1;
+        let room = size(&[room, classes, CHANNELS])? / CHANNELS / classes;
+        self.shape = LineShape { classes, step, columns: columns(self.chunk), room };
+        self.memory(taps).map(|_| ())
     }
 
     pub(super) fn name(&self) -> &'static str {
         self.kernel.name()
     }
 
-    /// Bytes of a worker's memory: addresses, start values and padding.
-    pub(super) fn memory(&self) -> Result<usize> {
-        let rest = (SPAN * size_of::<i32>() + SPAN).next_multiple_of(ALIGNMENT);
-        Ok(self.addresses()? + rest)
+    /// Bytes of a worker's memory.
+    pub(super) fn memory(&self, taps: &Taps) -> Result<usize> {
+        Ok(self.places(taps)?.end)
     }
 
-    /// Bytes of the addresses.
-    fn addresses(&self) -> Result<usize> {
-        Ok(size(&[self.pairs, 2 * size_of::<*const u8>()])?.next_multiple_of(ALIGNMENT))
+    /// Elements of a line.
+    fn line(&self) -> usize {
+        // No overflow: its size in bytes is computed in `places` first, with checks.
+        self.span.wrapping_mul(self.shape.classes).wrapping_mul(self.shape.room)
+    }
+
+    /// Where its parts are.
+    fn places(&self, taps: &Taps) -> Result<Places> {
+        let mut end = 0usize;
+        let mut take = |factors: &[usize]| -> Result<usize> {
+            let at = end;
+            end = size(&[size(factors)?.div_ceil(ALIGNMENT) + end / ALIGNMENT, ALIGNMENT])?;
+            Ok(at)
+        };
+        let nchw = taps.layout == ImageLayout::Nchw;
+        let bytes = nchw || self.multiplier > 1;
+        Ok(Places {
+            // The lines, and one of padding.
+            lines: take(&[self.lines + 1, self.line(), size_of::<i16>()])?,
+            bytes: take(&[if bytes { self.shape.columns } else { 0 }, self.span])?,
+            sums: take(&[PIXELS + BEYOND, CHANNELS, size_of::<i32>()])?,
+            results: take(&[if nchw { PIXELS * CHANNELS } else { 0 }, size_of::<i32>()])?,
+            start: take(&[self.span, size_of::<i32>()])?,
+            taps: take(&[self.lines, size_of::<*const i16>()])?,
+            wanted: take(&[self.lines, size_of::<usize>()])?,
+            held: take(&[self.lines, size_of::<usize>()])?,
+            end,
+        })
     }
 }
 
+/// The greatest number that divides both; neither is 0.
+fn common_divisor(a: usize, b: usize) -> usize {
+    let (mut a, mut b) = (a, b);
+    while let Some(rest) = a.checked_rem(b) {
+        (a, b) = (b, rest);
+    }
+    a
+}
+
+/// Offsets of the parts of a worker's memory.
+struct Places {
+    lines: usize,
+    bytes: usize,
+    sums: usize,
+    results: usize,
+    start: usize,
+    taps: usize,
+    wanted: usize,
+    held: usize,
+    end: usize,
+}
+
 impl Conv<'_> {
-    /// Rows of pixels of a task, and channels.
-    fn depthwise_cut(&self, images: usize, workers: usize) -> (usize, usize) {
+    /// Rows of pixels of a task, and spans of channels.
+    fn depthwise_cut(
+        &self,
+        depthwise: &Depthwise,
+        images: usize,
+        workers: usize,
+    ) -> (usize, usize) {
         let [depth, height, _] = self.taps.out_dims;
-        let spans = self.out_channels.div_ceil(SPAN);
+        let spans = self.out_channels.div_ceil(depthwise.span.max(1));
         let wanted = if workers > 1 { workers.saturating_mul(4) } else { 1 };
         let pieces = wanted.div_ceil(images.saturating_mul(spans).max(1));
         ((depth * height).div_ceil(pieces.max(1)).max(1), spans)
     }
 
-    /// The number of tasks of a run.
-    pub(super) fn depthwise_tasks(&self, images: usize, workers: usize) -> Result<usize> {
-        let [depth, height, _] = self.taps.out_dims;
-        let (rows, spans) = self.depthwise_cut(images, workers);
-        size(&[images, spans, (depth * height).div_ceil(rows.max(1))])
-    }
-
     /// Computes some rows of pixels of some channels of an image.
     ///
     /// # Safety
-    /// As [`Conv::task`](super::Conv::task), with a task of [`depthwise_tasks`](Conv::depthwise_tasks).
-    pub(super) unsafe fn depthwise_task(
+    /// As [`Conv::task`](super::Conv::task), with a task of those that [`run_depthwise`](Conv::run_depthwise) counts.
+    unsafe fn depthwise_task(
         &self,
         depthwise: &Depthwise,
         ends: &Ends,
         (images, task, slot): (usize, usize, usize),
     ) {
         let [depth, height, width] = self.taps.out_dims;
-        let (rows, spans) = self.depthwise_cut(images, ends.workers);
+        let (rows, spans) = self.depthwise_cut(depthwise, images, ends.workers);
         let (rows, spans) = (rows.max(1), spans.max(1));
         let pieces = (depth * height).div_ceil(rows).max(1);
         let (rest, piece) = (task / pieces, task % pieces);
-        let (image, first) = (rest / spans, rest % spans * SPAN);
-        let n = self.out_channels.saturating_sub(first).min(SPAN);
-        let channels = self.out_channels;
-        let packed = &self.engine.packed;
-        let element = self.output.of_sums().element_size();
-        let (Ok(memory), Ok(addresses)) = (depthwise.memory(), depthwise.addresses()) else {
-            return;
-        };
-        let [.., axis] = self.taps.axes;
-        // Where there is but one place, any stride is.
-        let step = axis.stride.wrapping_mul(channels);
-        let mut sums = MaybeUninit::<[i32; SUMS]>::uninit();
-        let sums = sums.as_mut_ptr().cast::<i32>();
-        // SAFETY: places within the workspace's parts and the images, as sized in `carve` and checked in `run_raw`;
-        // the addresses are those of taps inside the image, or of the padding.
+        let (image, first) = (rest / spans, rest % spans * depthwise.span);
+        let n = self.out_channels.saturating_sub(first).min(depthwise.span);
+        let Ok(places) = depthwise.places(&self.taps) else { return };
+        let (from, to) = (piece * rows, (depth * height).min(piece * rows + rows));
+        let [_, vertical, _] = self.taps.axes;
+        let common = common_divisor(vertical.stride.max(1), vertical.dilation.max(1));
+        let apart = vertical.dilation.checked_div(common).unwrap_or(1);
+        let apart = apart.min(to.saturating_sub(from)).max(1);
+        // SAFETY: places within the workspace's parts and the images, as sized in `carve` and checked in `run_raw`.
         unsafe {
-            let memory = ends.rows.add(slot * memory);
-            let taps = memory.cast::<*const u8>();
-            let start = memory.add(addresses).cast::<i32>();
-            let padding = start.add(SPAN).cast::<u8>();
-            let codes = ends.codes.add(image * self.image + first);
+            let memory = ends.rows.add(slot * places.end);
             let (scale, zero_point) = self.quantizer.row(ends.scales, ends.zero_points, image);
+            let start = memory.add(places.start).cast::<i32>();
             for c in 0..n {
-                start.add(c).write(packed.start(first + c, zero_point));
+                start.add(c).write(self.engine.packed.start(first + c, zero_point));
             }
-            padding.write_bytes(zero_point as u8, n);
-            for row in (piece * rows..depth * height).take(rows) {
-                let (at_d, at_h) = (row / height.max(1), row % height.max(1));
-                let whole = self.taps.has_all(at_d, at_h);
-                // The pixel that the addresses are of, if others of the row may use them.
-                let mut listed = None;
-                let mut x = 0;
-                while x < width {
-                    let pixels = PIXELS.min(width - x);
-                    let mut done = 0;
-                    while done < pixels {
-                        let at = x + done;
-                        let shared = whole && depthwise.inside.contains(&at);
-                        let run = match shared {
-                            true => (depthwise.inside.end - at).min(pixels - done),
-                            false => 1,
-                        };
-                        let from = match listed {
-                            Some(from) if shared => from,
-                            _ => {
-                                self.taps.addresses(codes, [at_d, at_h, at], padding, taps);
-                                listed = shared.then_some(at);
-                                at
-                            }
-                        };
-                        (depthwise.kernel.run())(&DepthwiseArgs {
-                            taps: taps.cast_const(),
-                            offset: (at - from) * step,
-                            pairs: depthwise.pairs,
-                            pixels: run,
-                            pixel_stride: step,
-                            weights: depthwise.weights.as_slice().as_ptr().add(2 * first),
-                            weight_channels: depthwise.padded,
-                            start,
-                            channels: n,
-                            dst: sums.add(done * n),
-                            dst_stride: n,
-                        });
-                        done += run;
+            let mut lines = Lines {
+                taps: &self.taps,
+                widen: depthwise.widen,
+                codes: ends.codes.add(image * self.image),
+                padding: zero_point as i16,
+                channels: (first, n),
+                multiplier: depthwise.multiplier,
+                shape: depthwise.shape,
+                span: depthwise.span,
+                memory: Memory {
+                    lines: memory.add(places.lines).cast(),
+                    bytes: memory.add(places.bytes),
+                    taps: memory.add(places.taps).cast(),
+                    wanted: memory.add(places.wanted).cast(),
+                    held: memory.add(places.held).cast(),
+                    count: depthwise.lines,
+                },
+            };
+            lines.pad();
+            let mut x = 0;
+            while x < width {
+                let end = width.min(x + depthwise.chunk.max(1));
+                lines.begin();
+                // With dilation, rows that share lines are as far apart.
+                for class in 0..apart {
+                    for row in (from + class..to).step_by(apart) {
+                        lines.reach((row / height.max(1), row % height.max(1)), x..end);
+                        let chunk = Chunk { image, row, x: x..end, channels: (first, n), scale };
+                        self.depthwise_chunk(depthwise, ends, &chunk, (memory, &places));
                     }
-                    let at = (image * self.pixels + row * width + x) * channels + first;
-                    let destination = Destination {
-                        base: ends.y.add(at * element),
-                        row_stride: channels,
-                        column_stride: 1,
-                        residual: ends.residual.wrapping_add(at * self.residual.element_size()),
-                        residual_row_stride: channels,
-                    };
-                    self.engine.store(sums, (pixels, n), (first, scale), &destination);
-                    x += pixels;
+                }
+                x = end;
+            }
+        }
+    }
+
+    /// Computes a chunk of a row whose lines are there: block by block of channels, and class by class of pixels.
+    ///
+    /// # Safety
+    /// As [`depthwise_task`](Conv::depthwise_task).
+    unsafe fn depthwise_chunk(
+        &self,
+        depthwise: &Depthwise,
+        ends: &Ends,
+        chunk: &Chunk,
+        (memory, places): (*mut u8, &Places),
+    ) {
+        let [.., axis] = self.taps.axes;
+        let [.., width] = self.taps.out_dims;
+        let (first, n) = chunk.channels;
+        let (stride, shape) = (depthwise.stride, &depthwise.shape);
+        let classes = shape.classes.max(1);
+        let pixels = chunk.x.len();
+        for block in 0..n.div_ceil(CHANNELS) {
+            let channels = (n - block * CHANNELS).min(CHANNELS);
+            for class in 0..classes.min(pixels) {
+                let count = (pixels - class).div_ceil(classes);
+                for done in (0..count).step_by(PIXELS) {
+                    let pixels = (count - done).min(PIXELS);
+                    let columns = shape.class(block, class * stride % classes)
+                        + class * stride / classes
+                        + done * stride;
+                    // SAFETY: by this function's contract; blocks of the span, columns of the lines.
+                    unsafe {
+                        let sums = memory.add(places.sums).cast::<i32>();
+                        let weights = depthwise.weights.as_slice().as_ptr();
+                        let start = memory.add(places.start).cast::<i32>();
+                        (depthwise.kernel.run())(&DepthwiseArgs {
+                            taps: memory.add(places.taps).cast(),
+                            offset: columns * CHANNELS,
+                            lines: depthwise.lines,
+                            width: axis.kernel,
+                            stride,
+                            pixels,
+                            weights: weights.add((first / CHANNELS + block) * depthwise.block),
+                            start: start.add(block * CHANNELS),
+                            channels,
+                            dst: sums,
+                        });
+                        let x = chunk.x.start + class + done * classes;
+                        let channel = first + block * CHANNELS;
+                        let pixel = chunk.row * width + x;
+                        let to = self.destination(ends, (chunk.image, pixel, channel), classes);
+                        let results = memory.add(places.results);
+                        self.store_depthwise(
+                            (sums, results),
+                            (pixels, channels),
+                            (channel, chunk.scale),
+                            &to,
+                        );
+                    }
                 }
             }
+        }
+    }
+
+    /// Makes results of a call's sums. Those of neighbouring pixels, where they lie side by side, are made in order of the
+    /// sums, by vectors of channels, and then turned.
+    ///
+    /// # Safety
+    /// As [`depthwise_task`](Conv::depthwise_task); the results' own memory has room for them.
+    unsafe fn store_depthwise(
+        &self,
+        (sums, results): (*const i32, *mut u8),
+        (pixels, channels): (usize, usize),
+        place: (usize, f32),
+        to: &Destination,
+    ) {
+        let turned = to.row_stride == 1 && to.column_stride != 1;
+        // SAFETY: by this function's contract.
+        unsafe {
+            if !turned || self.residual != Residual::None {
+                return self.engine.store((sums, CHANNELS), (pixels, channels), place, to);
+            }
+            let beside =
+                Destination { base: results, row_stride: CHANNELS, column_stride: 1, ..*to };
+            self.engine.store((sums, CHANNELS), (pixels, channels), place, &beside);
+            let (base, stride, size) = (to.base, to.column_stride, (pixels, channels));
+            match self.output.of_sums().element_size() {
+                1 => transpose((results.cast_const(), CHANNELS), (base, stride), size),
+                2 => transpose::<u16>((results.cast(), CHANNELS), (base.cast(), stride), size),
+                _ => transpose::<u32>((results.cast(), CHANNELS), (base.cast(), stride), size),
+            }
+        }
+    }
+
+    /// Where results of a pixel, and of others some pixels apart, go from a channel on.
+    ///
+    /// # Safety
+    /// They exist.
+    unsafe fn destination(
+        &self,
+        ends: &Ends,
+        (image, pixel, channel): (usize, usize, usize),
+        apart: usize,
+    ) -> Destination {
+        let element = self.output.of_sums().element_size();
+        let (pixel_stride, column_stride) = match self.taps.layout {
+            ImageLayout::Nhwc => (self.out_channels, 1),
+            ImageLayout::Nchw => (1, self.pixels),
+        };
+        let at = image * self.pixels * self.out_channels
+            + pixel * pixel_stride
+            + channel * column_stride;
+        // Where there is but one place, any stride is.
+        let row_stride = pixel_stride.wrapping_mul(apart);
+        Destination {
+            // SAFETY: by this function's contract.
+            base: unsafe { ends.y.add(at * element) },
+            row_stride,
+            column_stride,
+            residual: ends.residual.wrapping_add(at * self.residual.element_size()),
+            residual_row_stride: row_stride,
         }
     }
 
@@ -205,11 +420,25 @@ impl Conv<'_> {
     ) -> Result<()> {
         // SAFETY: the flags are a part of the workspace of their own.
         let slots = unsafe { crate::plan::Slots::new(ends.busy, ends.workers) };
-        let tasks = self.depthwise_tasks(images, ends.workers)?;
+        let [depth, height, _] = self.taps.out_dims;
+        let (rows, spans) = self.depthwise_cut(depthwise, images, ends.workers);
+        let tasks = size(&[images, spans, (depth * height).div_ceil(rows.max(1))])?;
         crate::plan::each_with_slot(parallel, tasks, &slots, |task, slot| {
             // SAFETY: the task exists; the slot's memory is its alone; no two tasks share an output.
             unsafe { self.depthwise_task(depthwise, ends, (images, task, slot)) }
         });
         Ok(())
     }
+}
+
+/// A chunk of a row of output pixels.
+struct Chunk {
+    image: usize,
+    /// The row's number among the image's.
+    row: usize,
+    x: core::ops::Range<usize>,
+    /// The first channel, and how many.
+    channels: (usize, usize),
+    /// The input's scale.
+    scale: f32,
 }

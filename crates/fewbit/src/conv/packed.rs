@@ -8,9 +8,8 @@ use fewbit_simd::Supported;
 
 impl<'w> Conv<'w> {
     /// As [`create`](Conv::create), with weights that [`save_packed`](Conv::save_packed) wrote, read where they lie.
-    /// `desc` has everything but them: its `weights` and `filter_layout` are not used. Image sizes, strides,
-    /// dilations, padding, input, bias, output and activation need not be those of the plan that wrote them; the image
-    /// layout must be, if the layer is depthwise.
+    /// `desc` has everything but them: its `weights` and `filter_layout` are not used. Image sizes and layout, strides,
+    /// dilations, padding, input, bias, output and activation need not be those of the plan that wrote them.
     ///
     /// # Errors
     /// As [`Linear::create_packed`](crate::Linear::create_packed).

@@ -63,7 +63,7 @@ impl Conv<'_> {
         let workers = workers.max(1);
         let blocks = size(&[block, most_blocks, workers]).map_err(|_| overflow)?;
         let rows = match &self.depthwise {
-            Some(depthwise) => size(&[depthwise.memory()?, workers]),
+            Some(depthwise) => size(&[depthwise.memory(&self.taps)?, workers]),
             None => self.memory_bytes(most_blocks).and_then(|bytes| size(&[bytes, workers])),
         };
         let rows = rows.map_err(|_| overflow)?;

@@ -172,22 +172,41 @@ impl<'w> Engine<'w> {
         self.lhs_unsigned
     }
 
-    /// Stores sums of the only group that were made without a tile: `rows` of `n`, at most [`MAX_MR`] and in all the
-    /// largest tile's, without gaps, of the columns from `first` on, all of inputs with the same scale.
+    /// Stores sums of the only group that were made without a tile: `rows`, `row_stride` apart, of `n` from column
+    /// `first` on, all of inputs with the same scale.
     ///
     /// # Safety
     /// The sums can be read, results of these rows and columns be written and residuals, if any, read.
     pub(crate) unsafe fn store(
         &self,
-        sums: *const i32,
+        (sums, row_stride): (*const i32, usize),
         (rows, n): (usize, usize),
         (first, scale): (usize, f32),
         dst: &Destination,
     ) {
         let row_scales = &[scale; MAX_MR];
-        let sums = Sums { at: sums, row_stride: n, rows, n, slot: first, row_scales };
-        // SAFETY: by this function's contract.
-        unsafe { self.epilogue.store(&sums, dst) }
+        // What takes one step needs no memory for others, and knows no end of rows.
+        let (most_rows, most) = match self.epilogue.is_one_step() {
+            true => (rows.max(1), n.max(1)),
+            false => (MAX_MR, MAX_NR),
+        };
+        for row in (0..rows).step_by(most_rows) {
+            for column in (0..n).step_by(most) {
+                let to = dst.at(row, column, self.output.element_size(), self.residual);
+                // SAFETY: by this function's contract.
+                unsafe {
+                    let sums = Sums {
+                        at: sums.add(row * row_stride + column),
+                        row_stride,
+                        rows: (rows - row).min(most_rows),
+                        n: (n - column).min(most),
+                        slot: first + column,
+                        row_scales,
+                    };
+                    self.epilogue.store(&sums, &to);
+                }
+            }
+        }
     }
 
     /// Whether weights have a scale a block.

@@ -247,6 +247,18 @@ impl Epilogue {
         self.output == Output::S32 && !self.relu
     }
 
+    /// Whether sums become results one by one, by factors that the plan has: in tiles of any size.
+    pub(crate) fn is_one_step(&self) -> bool {
+        match (&self.codes, self.output) {
+            (Some(codes), _) => {
+                let whole = !codes.multipliers.is_empty() || codes.fixed.is_some();
+                codes.one_step && whole && codes.table.is_empty()
+            }
+            (None, Output::Real(RealFormat::F32)) => self.is_whole && self.is_only_scale(),
+            (None, output) => output == Output::S32,
+        }
+    }
+
     /// Turns sums into outputs.
     ///
     /// # Safety
@@ -274,19 +286,22 @@ impl Epilogue {
     /// # Safety
     /// As [`store`](Epilogue::store).
     unsafe fn store_sums(&self, sums: &Sums<'_>, dst: &Destination) {
-        for r in 0..sums.rows {
-            let from = sums.at.wrapping_add(r * sums.row_stride);
-            let to = dst.base.cast::<i32>().wrapping_add(r * dst.row_stride);
+        let least = if self.relu { 0 } else { i32::MIN };
+        for row in 0..sums.rows {
             // SAFETY: by this function's contract.
             unsafe {
-                if dst.column_stride == 1 && !self.relu {
-                    core::ptr::copy_nonoverlapping(from.cast::<u8>(), to.cast(), sums.n * 4);
-                    continue;
-                }
-                for i in 0..sums.n {
-                    let sum = from.add(i).read();
-                    let sum = if self.relu { sum.max(0) } else { sum };
-                    to.add(i * dst.column_stride).write_unaligned(sum);
+                let from = sums.at.add(row * sums.row_stride);
+                let to = dst.base.cast::<i32>().add(row * dst.row_stride);
+                // A loop of its own, of which compilers make vectors.
+                if dst.column_stride == 1 {
+                    for i in 0..sums.n {
+                        to.add(i).write_unaligned(from.add(i).read().max(least));
+                    }
+                } else {
+                    for i in 0..sums.n {
+                        let sum = from.add(i).read().max(least);
+                        to.add(i * dst.column_stride).write_unaligned(sum);
+                    }
                 }
             }
         }

@@ -7,7 +7,9 @@ use fewbit::kernels::activate::{self, ActivateArgs, ActivateFn};
 use fewbit::kernels::add::{ADD, AddArgs, AddFn};
 use fewbit::kernels::block;
 use fewbit::kernels::convert::{self, ConvertArgs, ConvertFn};
-use fewbit::kernels::depthwise::{self, DepthwiseArgs, DepthwiseFn};
+use fewbit::kernels::depthwise::{
+    self, CHANNELS, DepthwiseArgs, DepthwiseFn, WidenArgs, WidenFn, computed, pairs,
+};
 use fewbit::kernels::dequantize::{self, DequantizeArgs, DequantizeFn};
 use fewbit::kernels::gather::{self, GatherArgs, GatherFn, Run};
 use fewbit::kernels::gemm::{RhsForm, TileArgs, pack_lhs, pack_rhs, sum_lhs};
@@ -181,8 +183,9 @@ pub(crate) fn enter(book: &mut Book) {
         each(book, table, |run, digest| digest_activation(run, function, digest));
     }
     digest_blocks(book);
-    for table in [depthwise::DEPTHWISE_S8, depthwise::DEPTHWISE_U8] {
-        each(book, table, digest_depthwise);
+    each(book, depthwise::DEPTHWISE, digest_depthwise);
+    for table in [depthwise::WIDEN_S8, depthwise::WIDEN_U8] {
+        each(book, table, digest_widen);
     }
     for table in [gather::GATHER_U8, gather::GATHER_S8_S16, gather::GATHER_U8_S16] {
         each(book, table, digest_gather);
@@ -665,37 +668,71 @@ fn digest_gather(run: GatherFn, digest: &mut Digest) {
     }
 }
 
-/// Seven pixels of 1 to 70 channels.
+/// Eleven pixels of a block and more, of codes of both kinds: the order of widened codes, which no other kernel reads, is
+/// each instruction set's own.
 fn digest_depthwise(run: DepthwiseFn, digest: &mut Digest) {
-    const PIXELS: usize = 7;
+    const PIXELS: usize = 11;
+    // What has the same value everywhere has no order.
     let mut rng = Rng::new(9);
-    for channels in [1_usize, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 40, 63, 64, 65, 70] {
-        for taps in [1, 2, 9, 25] {
-            let (pairs, padded) = (taps / 2 + taps % 2, channels.next_multiple_of(32));
-            let codes = rng.bytes((PIXELS + taps) * channels);
-            let weights: Vec<i16> =
-                (0..pairs * padded * 2).map(|_| rng.below(511) as i16 - 255).collect();
-            let start: Vec<i32> = (0..padded).map(|_| rng.next_u32() as i32).collect();
-            let addresses: Vec<*const u8> =
-                (0..2 * pairs).map(|tap| codes[tap.min(taps - 1) * channels..].as_ptr()).collect();
-            let mut dst = vec![0i32; PIXELS * channels];
+    for channels in [1_usize, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32] {
+        for (lines, width, stride) in
+            [(1, 1, 1), (3, 3, 1), (3, 3, 2), (5, 5, 1), (5, 5, 2), (7, 7, 1), (2, 4, 3)]
+        {
+            let columns = (computed(PIXELS) - 1) * stride + width + 1;
+            let mut codes = vec![0i16; lines * columns * CHANNELS];
+            for block in codes.chunks_exact_mut(CHANNELS) {
+                block.fill(rng.below(384) as i16 - 128);
+            }
+            let weights: Vec<i16> = (0..pairs(lines, width) * CHANNELS * 2)
+                .map(|_| rng.below(511) as i16 - 255)
+                .collect();
+            let start: Vec<i32> = (0..CHANNELS).map(|_| rng.next_u32() as i32).collect();
+            let taps: Vec<*const i16> =
+                (0..lines).map(|line| codes[line * columns * CHANNELS..].as_ptr()).collect();
+            let mut dst = vec![0i32; computed(PIXELS) * CHANNELS];
             let args = DepthwiseArgs {
-                taps: addresses.as_ptr(),
+                taps: taps.as_ptr(),
                 offset: 0,
-                pairs,
+                lines,
+                width,
+                stride,
                 pixels: PIXELS,
-                pixel_stride: channels,
                 weights: weights.as_ptr(),
-                weight_channels: padded,
                 start: start.as_ptr(),
                 channels,
                 dst: dst.as_mut_ptr(),
-                dst_stride: channels,
             };
             // SAFETY: taps and pixels within the codes; the rest is as long as the arguments say.
             unsafe { run(&args) };
-            digest.i32s(&dst);
+            for pixel in dst.chunks_exact(CHANNELS).take(PIXELS) {
+                digest.i32s(&pixel[..channels]);
+            }
         }
+    }
+}
+
+/// Codes of 1 to 70 channels, as one pixel's channel by channel: what is in a block, whatever its order.
+fn digest_widen(run: WidenFn, digest: &mut Digest) {
+    let mut rng = Rng::new(10);
+    for channels in 1..=70 {
+        let codes = rng.bytes(channels);
+        let blocks = channels.div_ceil(CHANNELS);
+        let mut line = vec![0i16; blocks * CHANNELS];
+        let args = WidenArgs {
+            src: codes.as_ptr(),
+            src_stride: channels,
+            pixels: 1,
+            channels,
+            dst: line.as_mut_ptr(),
+            dst_stride: CHANNELS,
+        };
+        // SAFETY: one pixel's codes, and its blocks.
+        unsafe { run(&args) };
+        // Zeros, or nothing, are beside the codes.
+        for block in line.chunks_exact_mut(CHANNELS) {
+            block.sort_unstable();
+        }
+        digest.i32s(&line.iter().map(|&code| i32::from(code)).collect::<Vec<_>>());
     }
 }
 

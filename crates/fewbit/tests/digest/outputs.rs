@@ -63,7 +63,7 @@ fn digest_layer(seed: u64, kind: Kind, supported: Supported, digest: &mut Digest
         in_features: k,
         out_features: n,
         weights: Weights {
-            code: rng.pick(&[Code::S8, Code::U8]),
+            format: rng.pick(&[Code::S8, Code::U8]).format(),
             codes: &codes,
             scales: &scales,
             zero_points: &zero_points,

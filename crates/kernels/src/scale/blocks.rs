@@ -38,6 +38,7 @@ rows! {
 impl<V: Lanes> Results<V, f32> for ScaleBlockArgs {
     /// Factors and bias.
     type Columns = (V::F32, V::F32);
+    const FOURS: bool = false;
 
     #[inline(always)]
     unsafe fn columns(&self, first: usize, n: usize) -> (V::F32, V::F32) {

@@ -86,11 +86,11 @@ rows! {
 }
 rows! {
     /// s32 to s8.
-    S32_S8: ScaleCodesFn = "scale_s32s8", |args: &ScaleCodesArgs|, tile::<V, u8, _>(&args.tile, args)
+    S32_S8: ScaleCodesFn = "scale_s32s8", |args: &ScaleCodesArgs|, tile::<V, u8, _>(&args.tile, &Codes::<true>(args))
 }
 rows! {
     /// s32 to u8.
-    S32_U8: ScaleCodesFn = "scale_s32u8", |args: &ScaleCodesArgs|, tile::<V, u8, _>(&args.tile, args)
+    S32_U8: ScaleCodesFn = "scale_s32u8", |args: &ScaleCodesArgs|, tile::<V, u8, _>(&args.tile, &Codes::<false>(args))
 }
 
 /// The rows of this op's tables.
@@ -102,6 +102,8 @@ pub fn rows() -> impl Iterator<Item = RowInfo> {
 trait Results<V: Lanes, T> {
     /// What a vector of columns has in common.
     type Columns: Copy;
+    /// Whether four vectors at once cost less than one by one.
+    const FOURS: bool;
 
     /// The columns from `first` on, `n` of a vector.
     ///
@@ -121,6 +123,25 @@ trait Results<V: Lanes, T> {
         dst: *mut T,
         n: usize,
     );
+
+    /// Four vectors of a row's results, one behind the other.
+    ///
+    /// # Safety
+    /// As [`store`](Results::store), for `4 * V::LANES` elements.
+    #[inline(always)]
+    unsafe fn store_4(
+        &self,
+        columns: [Self::Columns; 4],
+        row: usize,
+        src: *const i32,
+        dst: *mut T,
+    ) {
+        for (i, columns) in columns.into_iter().enumerate() {
+            let at = i * V::LANES;
+            // SAFETY: by this function's contract.
+            unsafe { self.store(columns, row, src.add(at), dst.add(at), V::LANES) }
+        }
+    }
 }
 
 /// # Safety
@@ -135,6 +156,20 @@ unsafe fn tile<V: Lanes, T: Copy, R: Results<V, T>>(tile: &Tile<T>, results: &R)
     unsafe {
         if dst_stride == 1 {
             let mut first = 0;
+            while R::FOURS && n - first >= 4 * V::LANES {
+                let columns = [
+                    results.columns(first, V::LANES),
+                    results.columns(first + V::LANES, V::LANES),
+                    results.columns(first + 2 * V::LANES, V::LANES),
+                    results.columns(first + 3 * V::LANES, V::LANES),
+                ];
+                for row in 0..rows {
+                    let src = src.add(row * src_row_stride + first);
+                    let dst = dst.add(row * dst_row_stride + first);
+                    results.store_4(columns, row, src, dst);
+                }
+                first += 4 * V::LANES;
+            }
             while n - first >= V::LANES {
                 let columns = results.columns(first, V::LANES);
                 for row in 0..rows {
@@ -184,6 +219,7 @@ impl<V: Lanes, T: Copy, R: Results<V, T>> Step for OfRow<'_, V, T, R> {
 impl<V: Lanes> Results<V, f32> for ScaleArgs {
     /// Factors and bias.
     type Columns = (V::F32, V::F32);
+    const FOURS: bool = false;
 
     #[inline(always)]
     unsafe fn columns(&self, first: usize, n: usize) -> (V::F32, V::F32) {
@@ -229,40 +265,85 @@ impl<V: Lanes> Results<V, f32> for ScaleArgs {
     }
 }
 
-impl<V: Lanes> Results<V, u8> for ScaleCodesArgs {
-    type Columns = V::F32;
+/// Results as codes of one signedness.
+struct Codes<'a, const SIGNED: bool>(&'a ScaleCodesArgs);
 
+impl<const SIGNED: bool> Codes<'_, SIGNED> {
+    /// A vector of a row's codes, less the zero point.
+    ///
+    /// # Safety
+    /// As [`Results::store`].
     #[inline(always)]
-    unsafe fn columns(&self, first: usize, n: usize) -> V::F32 {
-        // SAFETY: by this function's contract.
-        unsafe { V::load_f32(self.tile.factors.add(first), n) }
-    }
-
-    #[inline(always)]
-    unsafe fn store(
+    unsafe fn steps<V: Lanes>(
         &self,
         mut multiplier: V::F32,
         row: usize,
         src: *const i32,
-        dst: *mut u8,
         n: usize,
-    ) {
-        let bound = |code: i32| code.wrapping_sub(self.zero_point) as f32;
+    ) -> V::I32 {
+        let args = self.0;
+        let bound = |code: i32| code.wrapping_sub(args.zero_point) as f32;
         // SAFETY: by this function's contract.
         unsafe {
-            if !self.tile.row_factors.is_null() {
-                let factor = self.tile.row_factors.add(row).read_unaligned();
+            if !args.tile.row_factors.is_null() {
+                let factor = args.tile.row_factors.add(row).read_unaligned();
                 multiplier = V::mul(V::splat_f32(factor), multiplier);
-                multiplier = V::div(multiplier, V::splat_f32(self.step));
+                multiplier = V::div(multiplier, V::splat_f32(args.step));
             }
             // Not infinity, which times 0 is no number, where the contract takes it for the zero point. All
             // else is clamped with either.
             let multiplier = V::min(multiplier, V::splat_f32(f32::MAX));
             let t = V::mul(V::f32_from_i32(V::load_i32(src, n)), multiplier);
             // Rounding is monotone and keeps integers, so clamping the code is clamping here.
-            let (low, high) = (bound(self.clamp.0), bound(self.clamp.1));
-            let t = V::min(V::max(t, V::splat_f32(low)), V::splat_f32(high));
-            V::store_u8(dst, V::add_i32(V::nearest_i32(t), V::splat_i32(self.zero_point)), n);
+            let (low, high) = (bound(args.clamp.0), bound(args.clamp.1));
+            V::nearest_i32(V::min(V::max(t, V::splat_f32(low)), V::splat_f32(high)))
+        }
+    }
+}
+
+impl<V: Lanes, const SIGNED: bool> Results<V, u8> for Codes<'_, SIGNED> {
+    type Columns = V::F32;
+    const FOURS: bool = true;
+
+    #[inline(always)]
+    unsafe fn columns(&self, first: usize, n: usize) -> V::F32 {
+        // SAFETY: by this function's contract.
+        unsafe { V::load_f32(self.0.tile.factors.add(first), n) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(
+        &self,
+        multiplier: V::F32,
+        row: usize,
+        src: *const i32,
+        dst: *mut u8,
+        n: usize,
+    ) {
+        // SAFETY: by this function's contract.
+        unsafe {
+            let steps = self.steps::<V>(multiplier, row, src, n);
+            V::store_u8(dst, V::add_i32(steps, V::splat_i32(self.0.zero_point)), n);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_4(&self, [a, b, c, d]: [V::F32; 4], row: usize, src: *const i32, dst: *mut u8) {
+        let n = V::LANES;
+        // SAFETY: by this function's contract; clamped codes differ from the zero point by 255 at most.
+        unsafe {
+            let steps = [
+                self.steps::<V>(a, row, src, n),
+                self.steps::<V>(b, row, src.add(n), n),
+                self.steps::<V>(c, row, src.add(2 * n), n),
+                self.steps::<V>(d, row, src.add(3 * n), n),
+            ];
+            let zero_point = V::splat_i32(self.0.zero_point);
+            if SIGNED {
+                V::store_s8_sums_of_4::<false>(dst.cast(), steps, zero_point);
+            } else {
+                V::store_u8_sums_of_4::<false>(dst, steps, zero_point);
+            }
         }
     }
 }

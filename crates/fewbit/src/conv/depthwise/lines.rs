@@ -1,0 +1,225 @@
+//! Lines: input rows, widened, as the kernel reads them.
+
+use super::super::taps::tap;
+use super::super::{ImageLayout, Taps};
+use super::layout::{repeat, transpose};
+use core::ops::Range;
+use fewbit_kernels::depthwise::{CHANNELS, WidenArgs, WidenFn};
+use fewbit_kernels::registry::Bound;
+
+/// No row.
+const NONE: usize = usize::MAX;
+
+/// What a line is: `[blocks][classes][room][CHANNELS]`. Column `i` of class `c` is the input's column
+/// `step * (c + classes * i)`, from that of the first output's first tap on.
+#[derive(Clone, Copy)]
+pub(super) struct LineShape {
+    pub classes: usize,
+    pub step: usize,
+    /// Columns of a class that outputs need.
+    pub columns: usize,
+    /// With those that are only read.
+    pub room: usize,
+}
+
+impl LineShape {
+    /// Where a class of a block begins, in columns.
+    pub(super) fn class(&self, block: usize, class: usize) -> usize {
+        (block * self.classes + class) * self.room
+    }
+}
+
+/// A worker's memory for lines.
+pub(super) struct Memory {
+    /// `count` lines, and one of padding.
+    pub lines: *mut i16,
+    /// The codes of a line by channel, where the image has them otherwise.
+    pub bytes: *mut u8,
+    /// For each row of taps its line's address.
+    pub taps: *mut *const i16,
+    /// For each row of taps the input row under it, or [`NONE`].
+    pub wanted: *mut usize,
+    /// For each line the row that it has, or [`NONE`].
+    pub held: *mut usize,
+    pub count: usize,
+}
+
+/// The lines of some channels of an image.
+pub(super) struct Lines<'a> {
+    pub taps: &'a Taps,
+    pub widen: Bound<WidenFn>,
+    /// The image.
+    pub codes: *const u8,
+    /// The code of real 0.
+    pub padding: i16,
+    /// The first output channel, and how many.
+    pub channels: (usize, usize),
+    /// Outputs of an input channel.
+    pub multiplier: usize,
+    pub shape: LineShape,
+    /// Channels that a line has.
+    pub span: usize,
+    pub memory: Memory,
+}
+
+impl Lines<'_> {
+    /// Fills the line of padding.
+    ///
+    /// # Safety
+    /// The memory can be written.
+    pub(super) unsafe fn pad(&mut self) {
+        for class in 0..self.shape.classes {
+            // SAFETY: by this function's contract.
+            unsafe { self.fill_padding(self.at(self.memory.count), class, 0..self.shape.columns) }
+        }
+    }
+
+    /// Forgets all rows: another chunk begins.
+    ///
+    /// # Safety
+    /// The memory can be written.
+    pub(super) unsafe fn begin(&mut self) {
+        for line in 0..self.memory.count {
+            // SAFETY: by this function's contract.
+            unsafe { self.memory.held.add(line).write(NONE) }
+        }
+    }
+
+    /// Makes the lines of a row of output pixels, those that are not there yet, and lists their addresses.
+    ///
+    /// # Safety
+    /// The memory can be written and the image read; row and pixels exist, and are of the chunk that begun.
+    pub(super) unsafe fn reach(&mut self, (at_d, at_h): (usize, usize), pixels: Range<usize>) {
+        let [depth, height, _] = &self.taps.axes;
+        let Memory { taps, wanted, held, count, .. } = self.memory;
+        // SAFETY: by this function's contract; all numbers of lines are below `count`, which is also the number of
+        // rows of taps.
+        unsafe {
+            let mut number = 0;
+            for kd in 0..depth.kernel {
+                for kh in 0..height.kernel {
+                    let row = match (tap(depth, at_d, kd), tap(height, at_h, kh)) {
+                        (Some(d), Some(h)) => d * height.size + h,
+                        _ => NONE,
+                    };
+                    wanted.add(number).write(row);
+                    number += 1;
+                }
+            }
+            let is = |list: *mut usize, row: usize| (0..count).find(|&i| list.add(i).read() == row);
+            // The first line that may be free: those before have wanted rows.
+            let mut free = 0;
+            for number in 0..count {
+                let row = wanted.add(number).read();
+                let line = if row == NONE {
+                    count
+                } else if let Some(line) = is(held, row) {
+                    line
+                } else {
+                    let has_wanted = |row: usize| row != NONE && is(wanted, row).is_some();
+                    while free + 1 < count && has_wanted(held.add(free).read()) {
+                        free += 1;
+                    }
+                    self.fill(self.at(free), row, &pixels);
+                    held.add(free).write(row);
+                    free
+                };
+                taps.add(number).write(self.at(line));
+            }
+        }
+    }
+
+    /// The address of a line.
+    fn at(&self, line: usize) -> *mut i16 {
+        self.memory.lines.wrapping_add(line * self.span * self.shape.classes * self.shape.room)
+    }
+
+    /// # Safety
+    /// The line, the class and its columns exist.
+    unsafe fn fill_padding(&self, line: *mut i16, class: usize, columns: Range<usize>) {
+        for block in 0..self.channels.1.div_ceil(CHANNELS) {
+            let at = self.shape.class(block, class);
+            for column in at + columns.start..at + columns.end {
+                // SAFETY: by this function's contract.
+                unsafe {
+                    let to = line.add(column * CHANNELS).cast::<[i16; CHANNELS]>();
+                    to.write([self.padding; CHANNELS]);
+                }
+            }
+        }
+    }
+
+    /// Writes an input row, as far as the output pixels need it, to a line.
+    ///
+    /// # Safety
+    /// As [`reach`](Lines::reach); the row exists.
+    unsafe fn fill(&self, line: *mut i16, row: usize, pixels: &Range<usize>) {
+        let [.., width] = &self.taps.axes;
+        let LineShape { classes, step, columns, room } = self.shape;
+        for class in 0..classes {
+            // The class's first column, counted from the first column of padding; the next ones are `apart` further.
+            let (begin, apart) = (pixels.start * width.stride + class * step, classes * step);
+            let before = |column: usize| column.saturating_sub(begin).div_ceil(apart.max(1));
+            let first = before(width.pad_begin).min(columns);
+            let end = before(width.pad_begin + width.size).min(columns).max(first);
+            // SAFETY: by this function's contract; the columns from `first` to `end` are pixels of the row.
+            unsafe {
+                self.fill_padding(line, class, 0..first);
+                self.fill_padding(line, class, end..columns);
+                if first == end {
+                    continue;
+                }
+                let pixel = row * width.size + (begin + first * apart - width.pad_begin);
+                let (src, src_stride) = self.side_by_side(pixel, end - first, apart);
+                (self.widen.run())(&WidenArgs {
+                    src,
+                    src_stride,
+                    pixels: end - first,
+                    channels: self.channels.1,
+                    dst: line.add((self.shape.class(0, class) + first) * CHANNELS),
+                    dst_stride: classes * room * CHANNELS,
+                });
+            }
+        }
+    }
+
+    /// The codes of pixels' channels, side by side: where, and how far the pixels are apart. Either the
+    /// image's own, or copies.
+    ///
+    /// # Safety
+    /// As [`fill`](Lines::fill), with pixels of a row, `apart` from each other.
+    unsafe fn side_by_side(&self, pixel: usize, pixels: usize, apart: usize) -> (*const u8, usize) {
+        let (first, n) = self.channels;
+        let (bytes, span, multiplier) = (self.memory.bytes, self.span, self.multiplier.max(1));
+        let [depth, height, width] = &self.taps.axes;
+        let (pixel_stride, channel_stride) = match self.taps.layout {
+            ImageLayout::Nhwc => (self.taps.in_channels, 1),
+            ImageLayout::Nchw => (1, depth.size * height.size * width.size),
+        };
+        // Where there is but one place, any stride is.
+        let stride = pixel_stride.wrapping_mul(apart);
+        // SAFETY: by this function's contract; the bytes have room for a class's columns.
+        unsafe {
+            if multiplier == 1 && channel_stride == 1 {
+                return (self.codes.add(pixel * pixel_stride + first), stride);
+            }
+            let (channel, skip) = (first / multiplier, first % multiplier);
+            let from = self.codes.add(pixel * pixel_stride + channel * channel_stride);
+            if channel_stride == 1 {
+                for x in 0..pixels {
+                    repeat(from.add(x * stride), bytes.add(x * span), n, multiplier, skip);
+                }
+            } else if stride == 1 && multiplier == 1 {
+                transpose((from, channel_stride), (bytes, span), (n, pixels));
+            } else {
+                for c in 0..n {
+                    let from = from.add((skip + c) / multiplier * channel_stride);
+                    for x in 0..pixels {
+                        bytes.add(x * span + c).write(from.add(x * stride).read());
+                    }
+                }
+            }
+        }
+        (bytes, span)
+    }
+}
