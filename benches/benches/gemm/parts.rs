@@ -5,7 +5,7 @@
 
 use crate::tiles::Product;
 use criterion::{Criterion, Throughput};
-use fewbit::kernels::gemm::{pack_lhs, select};
+use fewbit::kernels::gemm::{RhsForm, pack_lhs, select};
 use fewbit::kernels::registry::best;
 use fewbit::kernels::scale::{S32_F32, S32_U8, ScaleArgs, ScaleCodesArgs, Tile};
 use fewbit::scheme::{IntFormat, requantize, scale};
@@ -14,7 +14,7 @@ use fewbit_testkit::limited;
 
 pub fn bench(c: &mut Criterion, shape: &Shape) {
     let Layer::Linear { m, n, k } = shape.layer else { return };
-    let tile = select(limited().set(), n).expect("a kernel");
+    let tile = select(RhsForm::S8, limited().set(), n).expect("a kernel");
     let mut part = |types: &str, name: &str, work: Throughput, run: &mut dyn FnMut()| {
         let name = name.trim_start_matches("gemm_s8s32_");
         let mut group = c.benchmark_group(format!("linear_part/{types}/{name}"));

@@ -2,7 +2,9 @@
 //! product. What knows a tile's arguments is here and in `parts.rs`.
 
 use criterion::{Criterion, Throughput};
-use fewbit::kernels::gemm::{TILES, Tile, TileArgs, code_shift_lhs, pack_lhs, pack_rhs, select};
+use fewbit::kernels::gemm::{
+    RhsForm, TILES, Tile, TileArgs, code_shift_lhs, pack_lhs, pack_rhs, select,
+};
 use fewbit::kernels::registry::bind;
 use fewbit_benches::{Effort, Runner, choice::Choice, clock, codes, id, in_turns};
 use fewbit_testkit::limited;
@@ -92,7 +94,7 @@ pub fn choice_name([m, n, k]: [usize; 3]) -> String {
 /// CPU; with one instruction set it is those of other widths.
 pub fn choice(shape: [usize; 3], effort: Effort) -> Choice {
     let [m, n, k] = shape;
-    let chosen = select(limited().set(), n).expect("a kernel").row.name;
+    let chosen = select(RhsForm::S8, limited().set(), n).expect("a kernel").row.name;
     let bound = TILES.iter().filter(|tile| limited().has(tile.row.required));
     let mut products: Vec<Product> = bound.map(|tile| Product::new(tile, shape)).collect();
     let mut runners: Vec<Option<&mut dyn Runner>> =
