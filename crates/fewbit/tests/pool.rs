@@ -139,7 +139,7 @@ fn any_desc(rng: &mut Rng, round: usize) -> PoolDesc {
         _ => 13,
     };
     axes[2] = any_axis(rng, largest);
-    if round % 4 > 0 {
+    if !round.is_multiple_of(4) {
         axes[1] = any_axis(rng, 11);
     }
     if round % 4 == 3 {

@@ -226,7 +226,7 @@ impl<'a, P: Pooling> Lines<'a, P> {
             // The taps along the width lie side by side, and if they are all of a line, those of the lines do too.
             let whole = w.inside == width.size && height.dilation == 1;
             let (lines, n) = if whole { (1, h.inside * w.inside) } else { (h.inside, w.inside) };
-            let each = n.min(ACROSS).max(1);
+            let each = n.clamp(1, ACROSS);
             let (times, rest) = (n / each, n % each);
             let strides = [windows.strides[0], windows.strides[1], each];
             let counts = [d.inside, lines, times];
