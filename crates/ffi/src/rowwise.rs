@@ -13,7 +13,7 @@ use fewbit::granularity::Layout;
 use fewbit::rowwise::{Element, Norm, RowOp, rowwise};
 use fewbit::scheme::QuantParams;
 use fewbit::simd::Supported;
-use fewbit::{Code, Error, Result, Status};
+use fewbit::{Code, Result};
 
 /// A tensor as a function takes it.
 struct Tensor {
