@@ -88,6 +88,7 @@ const ODD: [f64; 9] = {
 
 /// The natural logarithm of a finite number that is not less than 1, within 0.51 units in the last place: in f64, `x = 2^k
 /// m` with `m` about 1, and `ln m = 2 artanh((m - 1) / (m + 1))` by its series, which ends where terms are below 2^-48.
+#[inline]
 pub fn ln(x: f32) -> f32 {
     let bits = (x as f64).to_bits();
     // m within sqrt(1/2)..sqrt(2): what is above is halved.
@@ -98,6 +99,9 @@ pub fn ln(x: f32) -> f32 {
     );
     let t = (m - 1.0) / (m + 1.0);
     let square = t * t;
-    let series = ODD.iter().rev().fold(0.0, |sum, odd| (sum + odd) * square);
+    let mut series = 0.0;
+    for odd in ODD.into_iter().rev() {
+        series = (series + odd) * square;
+    }
     (k as f64 * core::f64::consts::LN_2 + 2.0 * (t + t * series)) as f32
 }
