@@ -366,6 +366,7 @@ fn what_cannot_be_seen_of_a_depthwise_layer_costs_nothing() {
             inputs: 1,
             outputs: 1,
             axes,
+            transposed: None,
             layout: ImageLayout::Nhwc,
             filter_layout: FilterLayout::Ohwi,
             operands: Operands::any(&mut rng, 3, 3 * taps),
