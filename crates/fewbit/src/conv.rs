@@ -8,11 +8,11 @@
 use crate::memory::Allocator;
 use crate::plan::{
     ActivationMode, Bias, Engine, Input, Kind, Layout, Operands, Output, Quantizer, Residual,
-    Saved, Weights, check_operands, saved_format, size, tile_columns,
+    Saved, Weights, check_operands, size, tile_columns,
 };
 use crate::{Error, Result, Status};
 use depthwise::Depthwise;
-use fewbit_scheme::Activation;
+use fewbit_scheme::{Activation, IntFormat};
 use fewbit_simd::Supported;
 use run::Ends;
 use taps::Taps;
@@ -218,7 +218,8 @@ impl<'w> Conv<'w> {
         // group's outputs meet another group's inputs: as many products a panel as before, but many
         // groups at once. (A depthwise convolution would otherwise use one column of each panel.)
         let columns = out_channels.checked_div(groups).unwrap_or(0);
-        let format = packed.map_or(desc.weights.format, saved_format);
+        // Packed weights are checked below, against the layout of bytes.
+        let format = packed.map_or(desc.weights.format, |_| IntFormat::S8);
         if format.bits() < 8 {
             let text = "has codes of fewer than 8 bits, which only linear layers take";
             return Err(Error::new(Status::Unsupported, "desc.weights", text));

@@ -381,6 +381,44 @@ fn what_cannot_be_seen_of_a_depthwise_layer_costs_nothing() {
 }
 
 #[test]
+fn what_cannot_be_seen_of_any_layer_is_not_computed_with() {
+    let mut rng = Rng::new(seed() + 4);
+    let mut arenas = Arenas::new();
+    let near = ConvAxis { kernel: 3, stride: 1, dilation: 1, pad_begin: 0, pad_end: 0, size: 5 };
+    // Lines at a distance that is 0 modulo 2^64 in bytes, and one that is not.
+    let [far, farther] =
+        [1 << 62, usize::MAX].map(|dilation| ConvAxis { kernel: 1, dilation, ..near });
+    // Only the second tap is inside, the first one a long way before the line.
+    let far_before = ConvAxis { size: 1, kernel: 2, dilation: 1 << 60, pad_begin: 1 << 60, ..near };
+    let axes =
+        [[ConvAxis::NONE, far, near], [farther, farther, near], [ConvAxis::NONE, near, far_before]];
+    for axes in axes {
+        for layout in [ImageLayout::Nhwc, ImageLayout::Nchw] {
+            let taps: usize = axes.iter().map(|axis| axis.kernel).product();
+            let layer = Layer {
+                images: 1,
+                groups: 1,
+                inputs: 16,
+                outputs: 5,
+                axes,
+                transposed: None,
+                layout,
+                filter_layout: FilterLayout::Ohwi,
+                operands: Operands::any(&mut rng, 5, 5 * 16 * taps),
+            };
+            let x = layer.operands.any_data(&mut rng, layer.images, layer.images * layer.image());
+            let residual = layer.any_residual(&mut rng);
+            let expected = layer.definition(&x, &residual);
+            for set in supported_sets() {
+                let plan = layer.create(set);
+                let got = layer.run(&plan, (&x, &residual), &Serial, &mut arenas);
+                assert_eq!(got, expected, "{} {layer:?}", plan.kernel_name());
+            }
+        }
+    }
+}
+
+#[test]
 fn threads_change_nothing() {
     let mut rng = Rng::new(seed() + 1);
     let mut arenas = Arenas::new();

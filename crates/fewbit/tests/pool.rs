@@ -326,6 +326,17 @@ fn what_is_wrong_is_refused() {
     }
     run(&huge, None, 1, &x, &mut y, &Serial, limited()).unwrap();
     assert!(y.iter().any(|&code| code != 7));
+    // Distances that no tap is at, and more taps on padding than a usize counts.
+    let far = ConvAxis { kernel: 1, dilation: usize::MAX, pad_begin: 2, ..axis };
+    let (x, mut y) = (vec![3; 192], vec![7; 3 * 10 * 10]);
+    run(&bad(far), None, 1, &x, &mut y, &Serial, limited()).unwrap();
+    assert!(y[2 * 10 * 3..].iter().any(|&code| code == 3));
+    let taps = 1 << 22;
+    let wide = ConvAxis { size: 1, kernel: taps, pad_begin: taps, pad_end: 0, ..axis };
+    let wide = PoolDesc { axes: [wide; 3], channels: 1, ..good };
+    let mut y = vec![7; 8];
+    run(&wide, None, 1, &[3], &mut y, &Serial, limited()).unwrap();
+    assert_eq!(y[7], 3);
     let mut both = [1; 192];
     let (from, to) = (both.as_ptr(), both.as_mut_ptr().wrapping_add(191));
     // SAFETY: refused before anything is touched.

@@ -211,13 +211,17 @@ pub unsafe extern "C" fn fewbit_gemm_create(
 
 /// An error about weights, as one about the rhs.
 pub(crate) fn named(error: Error) -> Error {
-    const NAMES: [(&str, &str); 6] = [
+    const NAMES: [(&str, &str); 10] = [
         ("desc.weights.data", "desc.rhs.data"),
         ("desc.weights.dtype", "desc.rhs.dtype"),
         ("desc.weights.reserved", "desc.rhs.reserved"),
         ("desc.weights.scales", "desc.rhs.scales"),
         ("desc.weights.zero_points", "desc.rhs.zero_points"),
         ("desc.weights.zero_point_count", "desc.rhs.zero_point_count"),
+        ("desc.weights.block", "desc.rhs.block"),
+        ("desc.weights.multipliers", "desc.rhs.multipliers"),
+        ("desc.weights.shifts", "desc.rhs.shifts"),
+        ("desc.weights.multiplier_count", "desc.rhs.multiplier_count"),
     ];
     match NAMES.iter().find(|(weights, _)| *weights == error.argument) {
         Some(&(_, argument)) => Error { argument, ..error },

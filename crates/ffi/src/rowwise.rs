@@ -235,7 +235,7 @@ pub unsafe extern "C" fn fewbit_layer_norm(
 }
 
 /// Normalization by the root mean square, along the last axis: y = x / sqrt(mean of x^2 + epsilon) * gamma + beta of each
-/// row. Otherwise as fewbit_layer_norm.
+/// row. Otherwise as fewbit_layer_norm, but that a row with an infinity is NaN there, and elsewhere 0 before beta.
 ///
 /// # Safety
 /// As documented.

@@ -77,7 +77,7 @@ const GATHER: usize = 64;
 /// # Safety
 /// Within an entry compiled for the step's instruction set; for every `i < n`, `src + i *
 /// src_stride` can be read and `dst + i * dst_stride` written (alignment is not required), the two
-/// do not overlap, and the op's parameters are valid for `0..n`. With `stream`, the entry ends with a fence.
+/// do not overlap, or are the same where each step reads its operands before it writes, and the op's parameters are valid for `0..n`. With `stream`, the entry ends with a fence.
 #[inline(always)]
 pub(crate) unsafe fn run<S: Step>(
     op: &S,

@@ -7,8 +7,9 @@
 //! rms     mean = 0,           variance = sum(x^2) / n,           likewise
 //! ```
 //!
-//! The variance is that of the population, by a second pass over the row. A NaN or an infinity in a row, and numbers whose sum
-//! is beyond f32, make all of it NaN; squares whose sum is beyond f32 (from about 10^18 on) make `y` a 0 before gamma. Without
+//! The variance is that of the population, by a second pass over the row. A NaN in a row makes all of it NaN; so do, of
+//! layer normalization, an infinity, and numbers whose sum is beyond f32. RMS normalization of a row with an infinity is NaN
+//! there and 0 elsewhere, before gamma and beta; squares whose sum is beyond f32 (from about 10^18 on) make `y` a 0 before gamma. Without
 //! an epsilon, a row without variance is NaN. NaN is the canonical one.
 
 use crate::real::{canonical, sqrt};

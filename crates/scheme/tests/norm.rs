@@ -96,6 +96,10 @@ fn what_is_not_finite() {
     // No variance and no epsilon.
     nan(&[3.0, 3.0], 0.0);
     nan(&[3.0], 0.0);
+    // The mean square is infinite, and so its inverse 0.
+    let mut y = [1.0; 3];
+    rms_norm(&[f32::INFINITY, 1.0, -2.0], None, Some(&[0.5; 3]), 1e-5, &mut y);
+    assert_eq!((y[0].to_bits(), &y[1..]), (0x7FC0_0000, &[0.5; 2][..]));
     let mut y = [1.0; 2];
     layer_norm(&[1e30, -1e30], None, None, 1e-5, &mut y);
     assert_eq!(y, [0.0, -0.0]);

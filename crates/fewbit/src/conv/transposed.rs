@@ -63,9 +63,11 @@ pub(super) fn output_dims(axes: &[ConvAxis; 3], output_padding: [usize; 3]) -> R
     Ok(dims)
 }
 
+/// The most phases of a transposed convolution: strides of 64 along two axes.
+const MOST_PHASES: usize = 4096;
+
 /// The phases along each axis.
 pub(super) struct Phases {
-    kernels: [usize; 3],
     axes: [ConvAxis; 3],
     /// How many.
     pub count: usize,
@@ -75,22 +77,26 @@ pub(super) struct Phases {
 
 impl Phases {
     pub(super) fn new(axes: &[ConvAxis; 3]) -> Result<Phases> {
+        let count = size(&axes.map(|axis| axis.stride))?;
+        // Each has weights of its own; nobody needs so many, and making them would take long.
+        if count > MOST_PHASES {
+            let text =
+                "have strides whose product is {}, more than the {} of a transposed convolution";
+            let error = Error::new(Status::LimitExceeded, "desc.axes", text);
+            return Err(error.with(count).with(MOST_PHASES));
+        }
         let most = axes.map(|axis| {
             let taps = |phase| Phase::of(axis.kernel, axis.stride, axis.dilation, phase).taps;
             (0..axis.stride).map(taps).max().unwrap_or(0)
         });
-        Ok(Phases {
-            kernels: axes.map(|axis| axis.kernel),
-            axes: *axes,
-            count: size(&axes.map(|axis| axis.stride))?,
-            most_taps: size(&most)?,
-        })
+        Ok(Phases { axes: *axes, count, most_taps: size(&most)? })
     }
 
     /// The number of the tap that is packed as number `index` of a phase; `None` if the phase has fewer.
     pub(super) fn tap(&self, phase: usize, index: usize) -> Option<usize> {
         let (mut phase, mut index, mut tap, mut weight) = (phase, index, 0, 1);
-        for (axis, kernel) in self.axes.iter().zip(self.kernels).rev() {
+        for axis in self.axes.iter().rev() {
+            let kernel = axis.kernel;
             let stride = axis.stride.max(1);
             let taps = Phase::of(kernel, stride, axis.dilation, phase % stride);
             phase /= stride;

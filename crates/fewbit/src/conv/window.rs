@@ -300,7 +300,8 @@ impl Window {
         let bytes = runs.bytes;
         let (taps, line) = (width.taps, width.taps * channels);
         let outside = d_begin == d_end || h_begin == h_end || w_begin == w_end;
-        let between = height.dilation * width.size * pixel_stride;
+        // Not 0, which is padding's. Where it wraps, one line is inside, and it has no part.
+        let between = height.dilation.wrapping_mul(width.size * pixel_stride).max(1);
         for kd in 0..depth.taps {
             let to = to + kd * height.taps * line * bytes;
             let clip = |kh: usize| {
@@ -334,8 +335,10 @@ impl Window {
             let d = d + (kd * depth.dilation) as isize;
             let h = h + (h_begin * height.dilation) as isize;
             let pixel = (d * height.size as isize + h) * width.size as isize + w;
-            let first = source.codes.wrapping_offset(pixel * pixel_stride as isize);
-            let at = |kw: usize| first.wrapping_add(kw * width.dilation * pixel_stride);
+            let first = source.codes.wrapping_offset(pixel.wrapping_mul(pixel_stride as isize));
+            // The first tap may be far before the line: products wrap, and their sum is right.
+            let apart = width.dilation.wrapping_mul(pixel_stride);
+            let at = |kw: usize| first.wrapping_add(kw.wrapping_mul(apart));
             add(runs, inside, (0, w_begin), padding, 0);
             if side_by_side {
                 add(runs, inside, (w_begin, w_end), at(w_begin), between);

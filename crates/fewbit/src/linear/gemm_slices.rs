@@ -115,7 +115,7 @@ impl Gemm<'_> {
     ///         k: 3,
     ///         lhs: Code::U8,
     ///         rhs: Weights {
-    ///             code: Code::U8,
+    ///             format: Code::U8.format(),
     ///             codes: &rhs,
     ///             scales: &[],
     ///             zero_points: &[3],

@@ -178,7 +178,7 @@ impl Linear<'_> {
     ///         in_features: 3,
     ///         out_features: 2,
     ///         weights: Weights {
-    ///             code: Code::S8,
+    ///             format: Code::S8.format(),
     ///             codes: &weights,
     ///             scales: &[0.5],
     ///             zero_points: &[],

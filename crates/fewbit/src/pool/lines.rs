@@ -73,7 +73,7 @@ unsafe impl<P: Sync> Sync for Lines<'_, P> {}
 /// Taps of an output pixel along an axis.
 #[derive(Clone, Copy)]
 struct Span {
-    /// The pixel under the first tap inside.
+    /// The pixel under the first tap inside; without any, 0.
     first: usize,
     /// Taps inside.
     inside: usize,
@@ -90,12 +90,18 @@ impl Span {
         // Taps before a place.
         let before = |place: usize| place.saturating_sub(begin).div_ceil(dilation).min(axis.kernel);
         let (outside, until) = (before(axis.pad_begin), before(end));
-        Span {
-            first: (begin + outside * dilation).saturating_sub(axis.pad_begin),
-            inside: until.saturating_sub(outside),
-            counted: before(end + axis.pad_end),
-        }
+        let inside = until.saturating_sub(outside);
+        let first = match inside {
+            0 => 0,
+            _ => (begin + outside * dilation).saturating_sub(axis.pad_begin),
+        };
+        Span { first, inside, counted: before(end + axis.pad_end) }
     }
+}
+
+/// Taps of a window that count. Averages are checked to have few; a maximum does not look.
+fn counted(taps: [usize; 3]) -> usize {
+    taps.iter().fold(1, |product: usize, &taps| product.saturating_mul(taps))
 }
 
 impl<'a, P: Pooling> Lines<'a, P> {
@@ -182,7 +188,7 @@ impl<'a, P: Pooling> Lines<'a, P> {
         let (unit, pixels) = (self.unit, end - start);
         let src = x.wrapping_add((start * width.stride - width.pad_begin) * unit);
         let windows = self.windows(src, [d.inside, h.inside, width.kernel]);
-        let counted = d.counted * h.counted * width.kernel;
+        let counted = counted([d.counted, h.counted, width.kernel]);
         let step = width.stride * unit;
         // SAFETY: by this function's contract.
         unsafe {
@@ -212,7 +218,7 @@ impl<'a, P: Pooling> Lines<'a, P> {
     /// As [`alike`](Lines::alike), but along the width there may be no tap.
     unsafe fn single(&self, x: *const u8, [d, h, w]: [Span; 3], y: *mut u8) {
         let [_, height, width] = &self.axes;
-        let counted = d.counted * h.counted * w.counted;
+        let counted = counted([d.counted, h.counted, w.counted]);
         // SAFETY: by this function's contract.
         unsafe {
             if w.inside == 0 {

@@ -202,7 +202,7 @@ unsafe fn add_up<D: Dot, const ROWS: usize, const NV: usize, const STEPS: usize>
         let mut rhs = args.rhs;
         let mut lhs = Cursor { at: [args.lhs; MAX_MR / 3], row_stride };
         for (third, at) in lhs.at.iter_mut().enumerate() {
-            *at = opaque(at.wrapping_add(3 * third * row_stride));
+            *at = opaque(at.wrapping_add(row_stride.wrapping_mul(3 * third)));
         }
         let whole = Steps {
             lhs: args.lhs,
