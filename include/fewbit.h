@@ -2140,7 +2140,7 @@ fewbit_status fewbit_layer_norm(const void *x,
 
 /**
  * Normalization by the root mean square, along the last axis: y = x / sqrt(mean of x^2 + epsilon) * gamma + beta of each
- * row. Otherwise as fewbit_layer_norm.
+ * row. Otherwise as fewbit_layer_norm, but that a row with an infinity is NaN there, and elsewhere 0 before beta.
  */
 fewbit_status fewbit_rms_norm(const void *x,
                               const struct fewbit_shape *x_shape,
