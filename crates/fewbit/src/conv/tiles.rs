@@ -327,8 +327,17 @@ impl Conv<'_> {
                 });
                 *place = window.place(pixel + rows);
             } else {
+                // Runs of the row before, if its neighbour's are the same ones, a step further.
+                let mut shared = 0;
                 for r in 0..rows {
-                    window.row(source, *place, &lines, r * row_stride, runs);
+                    let inside = window.lines[2].is_inside(place[2]);
+                    if inside && shared > 0 && place[2] > 0 {
+                        runs.again(shared, window.step(source), row_stride);
+                    } else {
+                        let before = runs.count;
+                        window.row(source, *place, &lines, r * row_stride, runs);
+                        shared = if inside { runs.count - before } else { 0 };
+                    }
                     *place = window.next(*place);
                 }
             }

@@ -49,6 +49,12 @@ impl Line {
         (at, before, end.max(before))
     }
 
+    /// Whether all taps of an output pixel lie within the input.
+    pub(super) fn is_inside(&self, out: usize) -> bool {
+        let (_, begin, end) = self.inside(out);
+        end - begin == self.taps
+    }
+
     /// The first and the last input pixel under some taps of the output pixels `from..=to`, if any is.
     fn span(&self, from: usize, to: usize) -> Option<(usize, usize)> {
         let reach = (self.taps.checked_sub(1)? * self.dilation) as isize;
@@ -127,6 +133,24 @@ impl Runs {
             self.count += 1;
         }
     }
+
+    /// Adds the last `count` runs once more, `step` codes further, into places `to` bytes further. Those of padding, which
+    /// take the same codes again and again, do not move.
+    ///
+    /// # Safety
+    /// There are as many, and room for as many more.
+    pub(super) unsafe fn again(&mut self, count: usize, step: usize, to: usize) {
+        for _ in 0..count {
+            // SAFETY: by this function's contract.
+            unsafe {
+                let run = self.list.add(self.count - count).read();
+                let step = if run.from_stride == 0 { 0 } else { step };
+                let from = run.from.wrapping_add(step);
+                self.list.add(self.count).write(Run { from, to: run.to + to, ..run });
+            }
+            self.count += 1;
+        }
+    }
 }
 
 /// Output pixels that meet the same taps.
@@ -151,6 +175,11 @@ impl Window {
         let [depth, height, width] = &self.lines;
         let height = if height.taps > 0 { 2 } else { 0 };
         depth.taps * (height + width.taps + 2)
+    }
+
+    /// Codes from what is under an output pixel to what is under its neighbour in the line.
+    pub(super) fn step(&self, source: &Source) -> usize {
+        self.lines[2].stride * source.pixel_stride
     }
 
     /// An output pixel's place along the axes of the window.
