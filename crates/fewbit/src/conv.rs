@@ -236,7 +236,14 @@ impl<'w> Conv<'w> {
         let packed_taps = transposed.as_ref().map_or(taps, |phases| phases.most_taps);
         let at = |channel: usize, i: usize| {
             if by_channel {
-                return Some(channel * k + i);
+                // One input channel a group: only the order of taps and of its outputs is left.
+                return Some(match desc.filter_layout {
+                    FilterLayout::Ihwo => {
+                        let group = channel.checked_div(columns)?;
+                        (group * k + i) * columns + (channel - group * columns)
+                    }
+                    _ => channel * k + i,
+                });
             }
             let tap = i.checked_div(fused_channels)?;
             let within = i - tap * fused_channels;

@@ -228,7 +228,8 @@ fn fixed_point_of_convolutions_equals_integers() {
             let sums = Conv::create(&conv(&summed, layout), set, &Allocator::DEFAULT).unwrap();
             let (inputs, outputs) = plan.image_elements();
             let data = case.operands.any_data(&mut rng, images, images * inputs);
-            let mut memory = workspace(plan.workspace(images, 1).unwrap().size);
+            let sizes = [&plan, &sums].map(|plan| plan.workspace(images, 1).unwrap().size);
+            let mut memory = workspace(sizes[0].max(sizes[1]));
             let (mut acc, mut y) = (vec![0i32; images * outputs], vec![0u8; images * outputs]);
             if case.operands.input_element() == 1 {
                 sums.run(images, &data, &mut memory, &Serial, &mut acc).unwrap();

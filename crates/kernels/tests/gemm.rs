@@ -72,7 +72,7 @@ impl Format {
         let order = if self.qmin < 0 { byte ^ 0x80 } else { byte };
         match self.is_binary() {
             true => i32::from(order >> 7) * 2 - 1,
-            false => self.qmin + (i32::from(order) * (self.qmax - self.qmin + 1) >> 8),
+            false => self.qmin + ((i32::from(order) * (self.qmax - self.qmin + 1)) >> 8),
         }
     }
 
