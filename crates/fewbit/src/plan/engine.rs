@@ -237,31 +237,13 @@ impl<'w> Engine<'w> {
         self.k_groups() * self.packed.mr * self.packed.form.group_bytes() + sums * 4
     }
 
-    /// A block of `1..=mr` rows: `row(r)` gives the address of its k codes, `parameters(r)` its zero point
-    /// and its scale. The codes are packed at `memory`, or left where they are if there is none.
+    /// In place of an empty block, one of `1..=mr` rows: `row(r)` gives the address of its k codes, `parameters(r)` its zero
+    /// point and its scale. The codes are packed at `memory`, or left where they are if there is none.
     ///
     /// # Safety
     /// The codes can be read, and `memory`, if it is not NULL, written for
     /// [`block_size`](Engine::block_size) bytes. Without it the codes are
     /// [`is_direct`](Engine::is_direct), the rows are equally far apart, and they outlive the block.
-    #[inline]
-    pub(crate) unsafe fn block(
-        &self,
-        memory: *mut u8,
-        rows: usize,
-        row: impl Fn(usize) -> *const u8,
-        parameters: impl Fn(usize) -> (i32, f32),
-    ) -> Block {
-        let mut block = Block::EMPTY;
-        // SAFETY: by this function's contract.
-        unsafe { self.fill(&mut block, memory, rows, row, parameters) };
-        block
-    }
-
-    /// As [`block`](Engine::block), in place of an empty block.
-    ///
-    /// # Safety
-    /// As there.
     #[inline]
     pub(crate) unsafe fn fill(
         &self,
@@ -313,38 +295,35 @@ impl<'w> Engine<'w> {
         }
     }
 
-    /// A block of `1..=mr` rows of which the codes of `k` lie in the packed form at `lhs`, the last group filled; rows and
-    /// groups are as far apart as the strides say. What is not in `k`, which begins with a group, takes no part: there all
-    /// codes of these rows are 0 in the packed form, or all weights their zero points. `sum` tells the sum of a row's
-    /// codes, in the packed form.
-    pub(crate) fn placed(
+    /// In place of an empty block, one of `1..=mr` rows of which the codes of `k` lie in the packed form at `lhs`, the last
+    /// group filled; rows and groups are as far apart as the strides say. What is not in `k`, which begins with a group, takes
+    /// no part: there all codes of these rows are 0 in the packed form, or all weights their zero points. `sum` tells the sum
+    /// of a row's codes, in the packed form.
+    #[inline]
+    pub(crate) fn place(
         &self,
+        block: &mut Block,
         lhs: *const u8,
         (row_stride, group_stride): (usize, usize),
         (rows, k): (usize, Range<usize>),
         (zero_point, scale): (i32, f32),
         sum: impl Fn(usize) -> i32,
-    ) -> Block {
+    ) {
         let packed = &self.packed;
         let zero = zero_point + code_shift_lhs(self.lhs_unsigned, packed.form) - packed.shared_zero;
-        let mut block = Block {
-            lhs,
-            row_stride,
-            group_stride,
-            k_first: k.start / packed.form.kr().max(1),
-            k_groups: k.len().div_ceil(packed.form.kr().max(1)),
-            rows,
-            has_zero: zero != 0,
-            zero: [zero; MAX_MR],
-            scale: [scale; MAX_MR],
-            ..Block::EMPTY
-        };
+        block.lhs = lhs;
+        (block.row_stride, block.group_stride) = (row_stride, group_stride);
+        block.k_first = k.start / packed.form.kr().max(1);
+        block.k_groups = k.len().div_ceil(packed.form.kr().max(1));
+        block.rows = rows;
+        block.has_zero = zero != 0;
+        block.zero = [zero; MAX_MR];
+        block.scale = [scale; MAX_MR];
         if packed.has_zero {
             for (r, slot) in block.sum.iter_mut().enumerate().take(rows) {
                 *slot = sum(r);
             }
         }
-        block
     }
 
     /// Whether rows can be multiplied where they are: the tile reads such codes.
