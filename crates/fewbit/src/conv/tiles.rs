@@ -215,7 +215,7 @@ impl Conv<'_> {
                 && cut.panels <= DIRECT_PANELS
                 && window.is_pointwise()
                 && k == packed.k;
-            let mut runs = Runs { list: own.cast(), count: 0, bytes: self.gather.bytes };
+            let mut runs = Runs::new(own.cast(), self.gather.bytes);
             // Rows that follow each other, in the image and in all blocks: copied at once.
             let rows = ends.blocks.add(slot * ends.most_blocks * ends.block);
             let at_once = !direct && packed.form != LhsForm::S8x8 && window.is_pointwise();
@@ -252,7 +252,6 @@ impl Conv<'_> {
                     continue;
                 }
                 let to = rows.add(b * ends.block);
-                runs.count = 0;
                 let places = (&mut place, count);
                 let to = (to, own.add(memory.rows));
                 self.fill(block, (&window, &source), places, &mut runs, to, params);
@@ -332,6 +331,7 @@ impl Conv<'_> {
         // SAFETY: rows of `row_stride` bytes fit the block, or the rows before it; each run is a part of one.
         unsafe {
             if window.is_pointwise() {
+                runs.count = 0;
                 let [d, h, w] = *place;
                 let [_, height, width] = window.lines;
                 let pixel = (d * height.count + h) * width.count + w;
@@ -346,18 +346,26 @@ impl Conv<'_> {
                 *place = window.place(pixel + rows);
             } else {
                 // Runs of the row before, if its neighbour's are the same ones, a step further.
-                let mut shared = 0;
+                let step = window.step(source);
                 for r in 0..rows {
                     let inside = window.lines[2].is_inside(place[2]);
-                    if inside && shared > 0 && place[2] > 0 {
-                        runs.again(shared, window.step(source), row_stride);
+                    let shares = inside && runs.shared > 0 && place[2] > 0;
+                    if r == 0 && shares && runs.lines == lines {
+                        runs.keep_shared(step);
+                    } else if r > 0 && shares {
+                        runs.again(step, row_stride);
                     } else {
+                        if r == 0 {
+                            runs.count = 0;
+                        }
                         let before = runs.count;
                         window.row(source, *place, &lines, r * row_stride, runs);
-                        shared = if inside { runs.count - before } else { 0 };
+                        runs.shared = if inside { runs.count - before } else { 0 };
                     }
+                    runs.row = r * row_stride;
                     *place = window.next(*place);
                 }
+                runs.lines = lines;
             }
             if !interleaved {
                 self.gather(runs, rows, k, to);
