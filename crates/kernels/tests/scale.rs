@@ -173,8 +173,17 @@ fn scale_rows_to_codes() {
 }
 
 /// Rows and columns of a tile, and how far rows are apart beside them.
-const SHAPES: [(usize, usize, usize); 7] =
-    [(1, 1, 0), (2, 3, 5), (12, 32, 0), (12, 31, 7), (5, 257, 3), (0, 4, 0), (3, 0, 1)];
+const SHAPES: [(usize, usize, usize); 9] = [
+    (1, 1, 0),
+    (2, 3, 5),
+    (12, 32, 0),
+    (12, 31, 7),
+    (5, 257, 3),
+    (7, 24, 2),
+    (27, 63, 1),
+    (0, 4, 0),
+    (3, 0, 1),
+];
 
 /// Tiles to codes: as [`rows_of_a_tile`].
 #[test]
@@ -182,7 +191,9 @@ fn rows_of_a_tile_to_codes() {
     let mut rng = Rng::new(seed() ^ 12);
     for (table, format) in [(scale::S32_S8, IntFormat::S8), (scale::S32_U8, IntFormat::U8)] {
         for row in runnable(table) {
-            for (i, (rows, n, apart)) in SHAPES.into_iter().cycle().take(14).enumerate() {
+            for (i, (rows, n, apart)) in
+                SHAPES.into_iter().cycle().take(2 * SHAPES.len()).enumerate()
+            {
                 let whole = i >= SHAPES.len();
                 let (src_row_stride, dst_row_stride) = (n + apart, n + 2 * apart);
                 let acc: Vec<i32> = (0..rows * src_row_stride)
@@ -234,7 +245,7 @@ fn rows_of_a_tile_to_codes() {
 fn rows_of_a_tile() {
     let mut rng = Rng::new(seed() ^ 10);
     for row in runnable(scale::S32_F32) {
-        for (i, (rows, n, apart)) in SHAPES.into_iter().cycle().take(14).enumerate() {
+        for (i, (rows, n, apart)) in SHAPES.into_iter().cycle().take(2 * SHAPES.len()).enumerate() {
             // Without factors of the rows those of the columns are whole.
             let whole = i >= SHAPES.len();
             let (src_row_stride, dst_row_stride) = (n + apart, n + 2 * apart);

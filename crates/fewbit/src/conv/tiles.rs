@@ -215,28 +215,46 @@ impl Conv<'_> {
                 && cut.panels <= DIRECT_PANELS
                 && window.is_pointwise()
                 && k == packed.k;
+            let mut runs = Runs::new(own.cast(), self.gather.bytes);
+            // Rows that follow each other, in the image and in all blocks: copied at once.
+            let rows = ends.blocks.add(slot * ends.most_blocks * ends.block);
+            let at_once = !direct && packed.form != LhsForm::S8x8 && window.is_pointwise();
+            if at_once {
+                let row_stride = self.gather.row_stride;
+                let joined = source.pixel_stride == k && row_stride == k * self.gather.bytes;
+                let (len, count) = if joined { (pixels * k, 1) } else { (k, pixels) };
+                runs.push(Run {
+                    from: source.codes.wrapping_add(first_pixel * source.pixel_stride),
+                    len,
+                    to: 0,
+                    count,
+                    from_stride: source.pixel_stride,
+                    to_stride: row_stride,
+                });
+                self.gather(&runs, pixels, k, rows);
+            }
             let mut place = from;
             for (b, block) in blocks.iter_mut().enumerate().take(count) {
-                let rows = (pixels - b * mr).min(mr);
+                // In place: a block is some hundred bytes to move.
+                let block = block.write(Block::EMPTY);
+                let count = (pixels - b * mr).min(mr);
                 let params = (zero_point, scale);
                 if direct {
                     let first =
                         source.codes.wrapping_add((first_pixel + b * mr) * source.pixel_stride);
                     let row = |r: usize| first.wrapping_add(r * source.pixel_stride);
-                    block.write(self.engine.block(core::ptr::null_mut(), rows, row, |_| params));
+                    self.engine.fill(block, core::ptr::null_mut(), count, row, |_| params);
                     continue;
                 }
-                let to = ends.blocks.add((slot * ends.most_blocks + b) * ends.block);
-                let mut runs = Runs { list: own.cast(), count: 0, bytes: self.gather.bytes };
-                let places = (&mut place, rows);
-                block.write(self.fill(
-                    &window,
-                    &source,
-                    places,
-                    &mut runs,
-                    (to, own.add(memory.rows)),
-                    params,
-                ));
+                if at_once {
+                    let at = rows.cast_const().add(b * mr * self.gather.row_stride);
+                    self.gathered(block, at, count, 0..k, params);
+                    continue;
+                }
+                let to = rows.add(b * ends.block);
+                let places = (&mut place, count);
+                let to = (to, own.add(memory.rows));
+                self.fill(block, (&window, &source), places, &mut runs, to, params);
             }
             let blocks = blocks.get(..count).unwrap_or_default().assume_init_ref();
             let at = image * self.pixels * self.out_channels;
@@ -285,19 +303,19 @@ impl Conv<'_> {
         }
     }
 
-    /// A block of `rows` output pixels from a place on, which moves behind them.
+    /// In place of an empty block, one of `rows` output pixels from a place on, which moves behind them.
     ///
     /// # Safety
     /// The places exist; there is room for their runs, a block and, interleaved, rows before that.
     unsafe fn fill(
         &self,
-        window: &Window,
-        source: &Source,
+        block: &mut Block,
+        (window, source): (&Window, &Source),
         (place, rows): (&mut [usize; 3], usize),
         runs: &mut Runs,
         (to, copies): (*mut u8, *mut u8),
         params: (i32, f32),
-    ) -> Block {
+    ) {
         let (form, unsigned) = (self.engine.packed.form, self.engine.is_unsigned());
         let k = window.taps() * source.channels;
         // Where padding is 0, lines of taps that are on padding for all of the pixels need no multiplying.
@@ -310,10 +328,10 @@ impl Conv<'_> {
         let used = lines.start * line..lines.end * line;
         let interleaved = form == LhsForm::S8x8;
         let row_stride = if interleaved { k } else { self.gather.row_stride };
-        let target = if interleaved { copies } else { to };
         // SAFETY: rows of `row_stride` bytes fit the block, or the rows before it; each run is a part of one.
         unsafe {
             if window.is_pointwise() {
+                runs.count = 0;
                 let [d, h, w] = *place;
                 let [_, height, width] = window.lines;
                 let pixel = (d * height.count + h) * width.count + w;
@@ -328,43 +346,86 @@ impl Conv<'_> {
                 *place = window.place(pixel + rows);
             } else {
                 // Runs of the row before, if its neighbour's are the same ones, a step further.
-                let mut shared = 0;
+                let step = window.step(source);
                 for r in 0..rows {
                     let inside = window.lines[2].is_inside(place[2]);
-                    if inside && shared > 0 && place[2] > 0 {
-                        runs.again(shared, window.step(source), row_stride);
+                    let shares = inside && runs.shared > 0 && place[2] > 0;
+                    if r == 0 && shares && runs.lines == lines {
+                        runs.keep_shared(step);
+                    } else if r > 0 && shares {
+                        runs.again(step, row_stride);
                     } else {
+                        if r == 0 {
+                            runs.count = 0;
+                        }
                         let before = runs.count;
                         window.row(source, *place, &lines, r * row_stride, runs);
-                        shared = if inside { runs.count - before } else { 0 };
+                        runs.shared = if inside { runs.count - before } else { 0 };
                     }
+                    runs.row = r * row_stride;
                     *place = window.next(*place);
                 }
+                runs.lines = lines;
             }
-            let (kr, group) = (form.kr().max(1), form.group_bytes());
-            if !interleaved && !k.is_multiple_of(kr) {
+            if !interleaved {
+                self.gather(runs, rows, k, to);
+                return self.gathered(block, to, rows, used, params);
+            }
+            self.gather(runs, 0, k, copies);
+            let group = form.group_bytes();
+            let (begin, n) = (used.start, used.len());
+            let row = |r: usize| copies.cast_const().wrapping_add(r * k + begin);
+            pack_lhs(row, rows, n, unsigned, form, to);
+            let sum = |r: usize| sum_lhs(row(r), n, unsigned, form);
+            self.engine.place(block, to, (group, rows * group), (rows, used), params, sum);
+        }
+    }
+
+    /// Copies runs into `rows` rows of `k` codes from `to` on.
+    ///
+    /// # Safety
+    /// The runs are parts of them; there is room for the rows, whole groups each.
+    unsafe fn gather(&self, runs: &Runs, rows: usize, k: usize, to: *mut u8) {
+        let form = self.engine.packed.form;
+        let (kr, group) = (form.kr().max(1), form.group_bytes());
+        // SAFETY: by this function's contract.
+        unsafe {
+            if !k.is_multiple_of(kr) {
                 // The last group first, whose beginning the codes overwrite.
                 for r in 0..rows {
-                    target.add(r * row_stride + k / kr * group).cast::<u32>().write_unaligned(0);
+                    let last = r * self.gather.row_stride + k / kr * group;
+                    to.add(last).cast::<u32>().write_unaligned(0);
                 }
             }
             (self.gather.kernel.run())(&GatherArgs {
                 runs: runs.list.cast_const(),
                 count: runs.count,
-                to: target,
+                to,
                 mask: self.gather.mask,
             });
-            let begin = used.start * self.gather.bytes;
-            let row = |r: usize| target.cast_const().wrapping_add(r * row_stride + begin);
-            let n = used.len();
-            if interleaved {
-                pack_lhs(row, rows, n, unsigned, form, to);
-                let sum = |r: usize| sum_lhs(row(r), n, unsigned, form);
-                return self.engine.placed(to, (group, rows * group), (rows, used), params, sum);
-            }
-            let sum = |r: usize| sum_packed(row(r), n, form);
-            self.engine.placed(row(0), (row_stride, group), (rows, used), params, sum)
         }
+    }
+
+    /// In place of an empty block, one of rows that were gathered, of which the codes `used` are to be multiplied.
+    ///
+    /// # Safety
+    /// They lie at `rows`.
+    #[inline]
+    unsafe fn gathered(
+        &self,
+        block: &mut Block,
+        rows: *const u8,
+        count: usize,
+        used: Range<usize>,
+        params: (i32, f32),
+    ) {
+        let (form, row_stride) = (self.engine.packed.form, self.gather.row_stride);
+        let (begin, n) = (used.start * self.gather.bytes, used.len());
+        let row = |r: usize| rows.wrapping_add(r * row_stride + begin);
+        // SAFETY: by this function's contract.
+        let sum = |r: usize| unsafe { sum_packed(row(r), n, form) };
+        let strides = (row_stride, form.group_bytes());
+        self.engine.place(block, row(0), strides, (count, used), params, sum);
     }
 }
 

@@ -119,9 +119,37 @@ pub(super) struct Runs {
     pub count: usize,
     /// Bytes of what a code becomes.
     pub bytes: usize,
+    /// The last runs, those of a row whose neighbour's are the same, a step further; 0 if it has others.
+    pub shared: usize,
+    /// The place of that row, and the lines of taps that it has.
+    pub row: usize,
+    pub lines: Range<usize>,
 }
 
 impl Runs {
+    /// No runs, with room for those of a block.
+    pub(super) fn new(list: *mut Run, bytes: usize) -> Runs {
+        Runs { list, count: 0, bytes, shared: 0, row: 0, lines: 0..0 }
+    }
+
+    /// Of all runs keeps those that the last row shares with the first of the next block, `step` codes further.
+    ///
+    /// # Safety
+    /// The shared ones are the last of those that are there, of the row at `row`.
+    pub(super) unsafe fn keep_shared(&mut self, step: usize) {
+        let first = self.count - self.shared;
+        for i in 0..self.shared {
+            // SAFETY: by this function's contract.
+            unsafe {
+                let run = self.list.add(first + i).read();
+                let step = if run.from_stride == 0 { 0 } else { step };
+                let from = run.from.wrapping_add(step);
+                self.list.add(i).write(Run { from, to: run.to - self.row, ..run });
+            }
+        }
+        self.count = self.shared;
+    }
+
     /// Adds runs.
     ///
     /// # Safety
@@ -134,16 +162,16 @@ impl Runs {
         }
     }
 
-    /// Adds the last `count` runs once more, `step` codes further, into places `to` bytes further. Those of padding, which
-    /// take the same codes again and again, do not move.
+    /// Adds the shared runs once more, `step` codes further, into places `to` bytes further. Those of padding, which take the
+    /// same codes again and again, do not move.
     ///
     /// # Safety
-    /// There are as many, and room for as many more.
-    pub(super) unsafe fn again(&mut self, count: usize, step: usize, to: usize) {
-        for _ in 0..count {
+    /// There is room for as many more.
+    pub(super) unsafe fn again(&mut self, step: usize, to: usize) {
+        for _ in 0..self.shared {
             // SAFETY: by this function's contract.
             unsafe {
-                let run = self.list.add(self.count - count).read();
+                let run = self.list.add(self.count - self.shared).read();
                 let step = if run.from_stride == 0 { 0 } else { step };
                 let from = run.from.wrapping_add(step);
                 self.list.add(self.count).write(Run { from, to: run.to + to, ..run });

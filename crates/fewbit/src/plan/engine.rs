@@ -18,6 +18,10 @@ use fewbit_kernels::gemm::{
 use fewbit_simd::Supported;
 use fewbit_simd::dot::LhsForm;
 
+/// Sums of a panel before they become results: what few columns cost in calls is shared by many rows, and all of it stays in the
+/// first cache.
+const MOST_SUMS: usize = 4 * MAX_MR * MAX_NR;
+
 pub(crate) struct Engine<'w> {
     pub packed: Packed<'w>,
     /// Products of a sum; with blocks of all of them.
@@ -32,6 +36,8 @@ pub(crate) struct Engine<'w> {
     block_distance: usize,
     /// The most blocks that a task keeps.
     most_blocks: usize,
+    /// Blocks whose sums become results at once.
+    together: usize,
 }
 
 /// Lhs rows, packed or where they are, with their parameters.
@@ -139,9 +145,14 @@ impl<'w> Engine<'w> {
             packed,
             block_distance: 0,
             most_blocks: 0,
+            together: 1,
         };
         engine.block_distance = engine.block_size().next_multiple_of(ALIGNMENT);
         engine.most_blocks = most_blocks(usize::MAX, engine.block_distance);
+        if engine.epilogue.is_one_step() {
+            let tile = engine.packed.mr * engine.packed.nr;
+            engine.together = MOST_SUMS.checked_div(tile).unwrap_or(1).max(1);
+        }
         engine
     }
 
@@ -226,31 +237,13 @@ impl<'w> Engine<'w> {
         self.k_groups() * self.packed.mr * self.packed.form.group_bytes() + sums * 4
     }
 
-    /// A block of `1..=mr` rows: `row(r)` gives the address of its k codes, `parameters(r)` its zero point
-    /// and its scale. The codes are packed at `memory`, or left where they are if there is none.
+    /// In place of an empty block, one of `1..=mr` rows: `row(r)` gives the address of its k codes, `parameters(r)` its zero
+    /// point and its scale. The codes are packed at `memory`, or left where they are if there is none.
     ///
     /// # Safety
     /// The codes can be read, and `memory`, if it is not NULL, written for
     /// [`block_size`](Engine::block_size) bytes. Without it the codes are
     /// [`is_direct`](Engine::is_direct), the rows are equally far apart, and they outlive the block.
-    #[inline]
-    pub(crate) unsafe fn block(
-        &self,
-        memory: *mut u8,
-        rows: usize,
-        row: impl Fn(usize) -> *const u8,
-        parameters: impl Fn(usize) -> (i32, f32),
-    ) -> Block {
-        let mut block = Block::EMPTY;
-        // SAFETY: by this function's contract.
-        unsafe { self.fill(&mut block, memory, rows, row, parameters) };
-        block
-    }
-
-    /// As [`block`](Engine::block), in place of an empty block.
-    ///
-    /// # Safety
-    /// As there.
     #[inline]
     pub(crate) unsafe fn fill(
         &self,
@@ -302,38 +295,35 @@ impl<'w> Engine<'w> {
         }
     }
 
-    /// A block of `1..=mr` rows of which the codes of `k` lie in the packed form at `lhs`, the last group filled; rows and
-    /// groups are as far apart as the strides say. What is not in `k`, which begins with a group, takes no part: there all
-    /// codes of these rows are 0 in the packed form, or all weights their zero points. `sum` tells the sum of a row's
-    /// codes, in the packed form.
-    pub(crate) fn placed(
+    /// In place of an empty block, one of `1..=mr` rows of which the codes of `k` lie in the packed form at `lhs`, the last
+    /// group filled; rows and groups are as far apart as the strides say. What is not in `k`, which begins with a group, takes
+    /// no part: there all codes of these rows are 0 in the packed form, or all weights their zero points. `sum` tells the sum
+    /// of a row's codes, in the packed form.
+    #[inline]
+    pub(crate) fn place(
         &self,
+        block: &mut Block,
         lhs: *const u8,
         (row_stride, group_stride): (usize, usize),
         (rows, k): (usize, Range<usize>),
         (zero_point, scale): (i32, f32),
         sum: impl Fn(usize) -> i32,
-    ) -> Block {
+    ) {
         let packed = &self.packed;
         let zero = zero_point + code_shift_lhs(self.lhs_unsigned, packed.form) - packed.shared_zero;
-        let mut block = Block {
-            lhs,
-            row_stride,
-            group_stride,
-            k_first: k.start / packed.form.kr().max(1),
-            k_groups: k.len().div_ceil(packed.form.kr().max(1)),
-            rows,
-            has_zero: zero != 0,
-            zero: [zero; MAX_MR],
-            scale: [scale; MAX_MR],
-            ..Block::EMPTY
-        };
+        block.lhs = lhs;
+        (block.row_stride, block.group_stride) = (row_stride, group_stride);
+        block.k_first = k.start / packed.form.kr().max(1);
+        block.k_groups = k.len().div_ceil(packed.form.kr().max(1));
+        block.rows = rows;
+        block.has_zero = zero != 0;
+        block.zero = [zero; MAX_MR];
+        block.scale = [scale; MAX_MR];
         if packed.has_zero {
             for (r, slot) in block.sum.iter_mut().enumerate().take(rows) {
                 *slot = sum(r);
             }
         }
-        block
     }
 
     /// Whether rows can be multiplied where they are: the tile reads such codes.
@@ -365,7 +355,7 @@ impl<'w> Engine<'w> {
         let packed = &self.packed;
         let nr = packed.nr.max(1);
         let element = self.output.element_size();
-        let mut sums = MaybeUninit::<[i32; MAX_MR * MAX_NR]>::uninit();
+        let mut sums = MaybeUninit::<[i32; MOST_SUMS]>::uninit();
         let sums = sums.as_mut_ptr().cast::<i32>();
         let (mut column, mut panel) = (columns.start, columns.start / nr);
         while column < columns.end {
@@ -377,41 +367,52 @@ impl<'w> Engine<'w> {
             let rhs = packed.panel(group, panel);
             let group_bytes = packed.group_bytes();
             let mut first_row = 0;
-            for block in blocks {
-                // SAFETY: the block's rows are there; the panel exists, with nr
-                // columns; `sums` holds the largest tile, and `to` the results by this function's contract.
+            for blocks in blocks.chunks(self.together.max(1)) {
+                let to = dst.at(first_row, column, element, self.residual);
+                let mut rows = 0;
+                // SAFETY: the blocks' rows are there; the panel exists, with nr columns; `sums` holds so many of the largest
+                // tiles, and `to` the results by this function's contract.
                 unsafe {
-                    let to = dst.at(first_row, column, element, self.residual);
-                    let args = TileArgs {
-                        lhs: block.lhs,
-                        lhs_row_stride: block.row_stride,
-                        lhs_group_stride: block.group_stride,
-                        rhs: rhs.codes.wrapping_add(block.k_first * group_bytes),
-                        k_groups: block.k_groups,
-                        k_rest: block.k_rest,
-                        rows: block.rows,
-                        start: rhs.start,
-                        lhs_zero: if block.has_zero { block.zero.as_ptr() } else { null() },
-                        rhs_fold: rhs.fold,
-                        rhs_zero: rhs.zero,
-                        lhs_sum: block.sum.as_ptr(),
-                        dst: if direct { to.base.cast() } else { sums },
-                        dst_stride: if direct { dst.row_stride } else { nr },
-                    };
-                    packed.tile.run()(&args);
+                    for block in blocks {
+                        let (tile, tile_stride) = match direct {
+                            true => {
+                                (to.base.cast::<i32>().add(rows * dst.row_stride), dst.row_stride)
+                            }
+                            false => (sums.add(rows * nr), nr),
+                        };
+                        let args = TileArgs {
+                            lhs: block.lhs,
+                            lhs_row_stride: block.row_stride,
+                            lhs_group_stride: block.group_stride,
+                            rhs: rhs.codes.wrapping_add(block.k_first * group_bytes),
+                            k_groups: block.k_groups,
+                            k_rest: block.k_rest,
+                            rows: block.rows,
+                            start: rhs.start,
+                            lhs_zero: if block.has_zero { block.zero.as_ptr() } else { null() },
+                            rhs_fold: rhs.fold,
+                            rhs_zero: rhs.zero,
+                            lhs_sum: block.sum.as_ptr(),
+                            dst: tile,
+                            dst_stride: tile_stride,
+                        };
+                        packed.tile.run()(&args);
+                        rows += block.rows;
+                    }
                     if !direct {
                         let sums = Sums {
                             at: sums.cast_const().add(first),
                             row_stride: nr,
-                            rows: block.rows,
+                            rows,
                             n: end - column,
                             slot: packed.slot(group, panel) + first,
-                            row_scales: &block.scale,
+                            // Of one block, unless there is no need of them.
+                            row_scales: blocks.first().map_or(&[], |block| &block.scale),
                         };
                         self.epilogue.store(&sums, &to);
                     }
                 }
-                first_row += block.rows;
+                first_row += rows;
             }
             (column, panel) = (end, panel + 1);
         }

@@ -90,9 +90,10 @@ impl<V: Lanes> Form for Bytes<V> {
     unsafe fn copy<const N: usize>(self, from: *const u8, to: *mut u8) {
         // SAFETY: by the trait's contract.
         unsafe {
-            let mut codes = from.cast::<[u8; N]>().read_unaligned();
-            for code in &mut codes {
-                *code ^= self.0;
+            // Code by code, which becomes vectors; an array of few would be taken apart in a register.
+            let mut codes = [0; N];
+            for (i, code) in codes.iter_mut().enumerate() {
+                *code = from.add(i).read() ^ self.0;
             }
             to.cast::<[u8; N]>().write_unaligned(codes);
         }
@@ -110,9 +111,10 @@ impl<V: Lanes, const SIGNED: bool> Form for Wide<V, SIGNED> {
     unsafe fn copy<const N: usize>(self, from: *const u8, to: *mut u8) {
         // SAFETY: by the trait's contract.
         unsafe {
-            let codes = from.cast::<[u8; N]>().read_unaligned();
+            // Code by code: as above.
             let mut wide = [0i16; N];
-            for (wide, code) in wide.iter_mut().zip(codes) {
+            for (i, wide) in wide.iter_mut().enumerate() {
+                let code = from.add(i).read();
                 *wide = if SIGNED { code as i8 as i16 } else { code as i16 };
             }
             to.cast::<[i16; N]>().write_unaligned(wide);

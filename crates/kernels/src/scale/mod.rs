@@ -15,6 +15,8 @@ use crate::elementwise::{Step, rows, run};
 use crate::infos;
 use crate::registry::RowInfo;
 use core::marker::PhantomData;
+use core::mem::MaybeUninit;
+use core::ptr::copy_nonoverlapping;
 use fewbit_simd::Lanes;
 
 /// A tile of sums and where its results go; sums of a row are contiguous. Strides are in elements.
@@ -124,22 +126,27 @@ trait Results<V: Lanes, T> {
         n: usize,
     );
 
-    /// Four vectors of a row's results, one behind the other.
+    /// Four vectors of results: `PER` of them, one behind the other, of each of `4 / PER` rows.
     ///
     /// # Safety
-    /// As [`store`](Results::store), for `4 * V::LANES` elements.
+    /// As [`store`](Results::store), for `PER * V::LANES` elements of each row; rows of sums and of results are as far apart
+    /// as the tile says.
     #[inline(always)]
-    unsafe fn store_4(
+    unsafe fn store_4<const PER: usize>(
         &self,
-        columns: [Self::Columns; 4],
+        columns: [Self::Columns; PER],
         row: usize,
-        src: *const i32,
-        dst: *mut T,
+        (src, src_row_stride): (*const i32, usize),
+        (dst, dst_row_stride): (*mut T, usize),
     ) {
-        for (i, columns) in columns.into_iter().enumerate() {
-            let at = i * V::LANES;
-            // SAFETY: by this function's contract.
-            unsafe { self.store(columns, row, src.add(at), dst.add(at), V::LANES) }
+        for r in 0..const { 4 / PER } {
+            let (src, dst) =
+                (src.wrapping_add(r * src_row_stride), dst.wrapping_add(r * dst_row_stride));
+            for (v, columns) in columns.into_iter().enumerate() {
+                let at = v * V::LANES;
+                // SAFETY: by this function's contract.
+                unsafe { self.store(columns, row + r, src.add(at), dst.add(at), V::LANES) }
+            }
         }
     }
 }
@@ -156,19 +163,19 @@ unsafe fn tile<V: Lanes, T: Copy, R: Results<V, T>>(tile: &Tile<T>, results: &R)
     unsafe {
         if dst_stride == 1 {
             let mut first = 0;
-            while R::FOURS && n - first >= 4 * V::LANES {
-                let columns = [
-                    results.columns(first, V::LANES),
-                    results.columns(first + V::LANES, V::LANES),
-                    results.columns(first + 2 * V::LANES, V::LANES),
-                    results.columns(first + 3 * V::LANES, V::LANES),
-                ];
-                for row in 0..rows {
-                    let src = src.add(row * src_row_stride + first);
-                    let dst = dst.add(row * dst_row_stride + first);
-                    results.store_4(columns, row, src, dst);
+            if R::FOURS {
+                while n - first >= 4 * V::LANES {
+                    fours::<V, T, R, 4>(tile, results, first);
+                    first += 4 * V::LANES;
                 }
-                first += 4 * V::LANES;
+                if n - first >= 2 * V::LANES {
+                    fours::<V, T, R, 2>(tile, results, first);
+                    first += 2 * V::LANES;
+                }
+                if n - first >= V::LANES {
+                    fours::<V, T, R, 1>(tile, results, first);
+                    first += V::LANES;
+                }
             }
             while n - first >= V::LANES {
                 let columns = results.columns(first, V::LANES);
@@ -193,6 +200,42 @@ unsafe fn tile<V: Lanes, T: Copy, R: Results<V, T>>(tile: &Tile<T>, results: &R)
             let of_row = OfRow::<V, T, R> { results, row, of: PhantomData };
             let src = src.add(row * src_row_stride);
             run(&of_row, src, 1, dst.add(row * dst_row_stride), dst_stride, n, None);
+        }
+    }
+}
+
+/// `PER` vectors of columns of all rows, four vectors at a time: a panel is seldom four vectors wide.
+///
+/// # Safety
+/// As [`tile`]; the columns from `first` on exist, and results of a row are neighbours.
+#[inline(always)]
+unsafe fn fours<V: Lanes, T: Copy, R: Results<V, T>, const PER: usize>(
+    tile: &Tile<T>,
+    results: &R,
+    first: usize,
+) {
+    let Tile { src, dst, rows, src_row_stride, dst_row_stride, .. } = *tile;
+    // SAFETY: by this function's contract.
+    unsafe {
+        let mut columns = [results.columns(first, V::LANES); PER];
+        for (v, columns) in columns.iter_mut().enumerate().skip(1) {
+            *columns = results.columns(first + v * V::LANES, V::LANES);
+        }
+        let mut row = 0;
+        while rows - row >= const { 4 / PER } {
+            let src = src.add(row * src_row_stride + first);
+            let dst = dst.add(row * dst_row_stride + first);
+            results.store_4(columns, row, (src, src_row_stride), (dst, dst_row_stride));
+            row += const { 4 / PER };
+        }
+        while row < rows {
+            let src = src.add(row * src_row_stride + first);
+            let dst = dst.add(row * dst_row_stride + first);
+            for (v, columns) in columns.into_iter().enumerate() {
+                let at = v * V::LANES;
+                results.store(columns, row, src.add(at), dst.add(at), V::LANES);
+            }
+            row += 1;
         }
     }
 }
@@ -265,6 +308,9 @@ impl<V: Lanes> Results<V, f32> for ScaleArgs {
     }
 }
 
+/// Codes of four of the widest vectors.
+const MOST_CODES: usize = 64;
+
 /// Results as codes of one signedness.
 struct Codes<'a, const SIGNED: bool>(&'a ScaleCodesArgs);
 
@@ -328,21 +374,39 @@ impl<V: Lanes, const SIGNED: bool> Results<V, u8> for Codes<'_, SIGNED> {
     }
 
     #[inline(always)]
-    unsafe fn store_4(&self, [a, b, c, d]: [V::F32; 4], row: usize, src: *const i32, dst: *mut u8) {
-        let n = V::LANES;
+    unsafe fn store_4<const PER: usize>(
+        &self,
+        columns: [V::F32; PER],
+        row: usize,
+        (src, src_row_stride): (*const i32, usize),
+        (dst, dst_row_stride): (*mut u8, usize),
+    ) {
+        const { assert!(4 * V::LANES <= MOST_CODES) };
+        let mut codes = MaybeUninit::<[u8; MOST_CODES]>::uninit();
         // SAFETY: by this function's contract; clamped codes differ from the zero point by 255 at most.
         unsafe {
-            let steps = [
-                self.steps::<V>(a, row, src, n),
-                self.steps::<V>(b, row, src.add(n), n),
-                self.steps::<V>(c, row, src.add(2 * n), n),
-                self.steps::<V>(d, row, src.add(3 * n), n),
-            ];
             let zero_point = V::splat_i32(self.0.zero_point);
+            let mut steps = [zero_point; 4];
+            for (r, steps) in steps.chunks_exact_mut(PER).enumerate() {
+                let src = src.add(r * src_row_stride);
+                for (v, (steps, &multiplier)) in steps.iter_mut().zip(&columns).enumerate() {
+                    let src = src.add(v * V::LANES);
+                    *steps = self.steps::<V>(multiplier, row + r, src, V::LANES);
+                }
+            }
+            let to = if PER == 4 { dst } else { codes.as_mut_ptr().cast() };
             if SIGNED {
-                V::store_s8_sums_of_4::<false>(dst.cast(), steps, zero_point);
+                V::store_s8_sums_of_4::<false>(to.cast(), steps, zero_point);
             } else {
-                V::store_u8_sums_of_4::<false>(dst, steps, zero_point);
+                V::store_u8_sums_of_4::<false>(to, steps, zero_point);
+            }
+            if PER < 4 {
+                // Parts of a register by the time that this is compiled.
+                for r in 0..const { 4 / PER } {
+                    let to = dst.add(r * dst_row_stride);
+                    let from = codes.as_ptr().cast::<u8>().add(r * PER * V::LANES);
+                    copy_nonoverlapping(from, to, PER * V::LANES);
+                }
             }
         }
     }
