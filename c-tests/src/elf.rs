@@ -28,11 +28,14 @@ pub struct Elf {
     pub soname: Option<String>,
     /// Libraries that are loaded with this one.
     pub needed: Vec<String>,
+    /// Functions that run when the file is loaded.
+    pub constructors: usize,
 }
 
 const SYMBOL_TABLE: u64 = 2;
 const DYNAMIC: u64 = 6;
 const DYNAMIC_SYMBOLS: u64 = 11;
+const CONSTRUCTORS: u64 = 14;
 const NEEDED: u64 = 1;
 const SONAME: u64 = 14;
 
@@ -77,6 +80,7 @@ fn parse(file: &[u8]) -> Option<Elf> {
         match section.kind {
             SYMBOL_TABLE => elf.all = symbols(section.bytes, strings)?,
             DYNAMIC_SYMBOLS => elf.dynamic = symbols(section.bytes, strings)?,
+            CONSTRUCTORS => elf.constructors += section.bytes.len() / 8,
             DYNAMIC => {
                 for entry in section.bytes.chunks_exact(16) {
                     let text = |entry| text(strings, number(entry, 8, 8)? as usize);

@@ -30,8 +30,8 @@ pub fn text() -> Outcome<String> {
     Ok(std::fs::read_to_string(root().join("include/fewbit.h"))?)
 }
 
-/// Every function that the header's text declares.
-pub fn functions(text: &str) -> Vec<Function> {
+/// The header's text without comments, directives and the frame of `extern "C"`, on one line.
+pub fn code(text: &str) -> String {
     let mut code = String::new();
     let mut rest = text;
     while let Some((before, comment)) = rest.split_once("/*") {
@@ -48,8 +48,12 @@ pub fn functions(text: &str) -> Vec<Function> {
         .join(" ");
     // Braces hold structures, whose members may be function pointers; those of `extern "C"` are
     // behind conditions and open on a line of their own.
-    let code = code.replace("extern \"C\" {", "");
-    code.split(';').filter_map(declaration).collect()
+    code.replace("extern \"C\" {", "")
+}
+
+/// Every function that the header's text declares.
+pub fn functions(text: &str) -> Vec<Function> {
+    code(text).split(';').filter_map(declaration).collect()
 }
 
 fn declaration(statement: &str) -> Option<Function> {

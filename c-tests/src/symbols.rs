@@ -4,6 +4,9 @@ use crate::elf::Elf;
 use crate::header::Function;
 use std::collections::BTreeSet;
 
+/// The name that programs are linked with: its number changes with every incompatible change (docs/abi.md).
+pub const SONAME: &str = "libfewbit.so.0";
+
 /// What the shared library may take from outside: the C library, on aarch64 its list of CPU features,
 /// and the stack protector of toolchains whose own `core` was compiled with one (Debian's). `abort` is
 /// not here: only a panic would call it.
@@ -61,12 +64,17 @@ pub fn faults(elf: &Elf, declared: &[Function]) -> Vec<String> {
     for name in names(false).iter().filter(|name| !ALLOWED.contains(name)) {
         faults.push(format!("needs {name}, which is not on the list"));
     }
-    if elf.soname.as_deref() != Some("libfewbit.so.0") {
+    if elf.soname.as_deref() != Some(SONAME) {
         faults.push(format!("has the SONAME {:?}", elf.soname));
     }
     let is_libc = |name: &&String| name.starts_with("libc.so") || name.starts_with("ld-linux");
     for name in elf.needed.iter().filter(|name| !is_libc(name)) {
         faults.push(format!("needs the library {name}"));
+    }
+    // The C compiler's own start-up file has one, which finds nothing to do.
+    let known = usize::from(elf.all.iter().any(|symbol| symbol.name == "frame_dummy"));
+    if elf.constructors > known {
+        faults.push(format!("runs {} functions when it is loaded", elf.constructors - known));
     }
     if elf.all.is_empty() {
         faults.push("has no symbol table to find panic paths in".to_string());

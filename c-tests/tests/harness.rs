@@ -8,12 +8,14 @@ use fewbit_c_tests::{HOST, TARGET, header, output, program, root, symbols};
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Mutex, OnceLock};
 
 const SOURCES: &[&str] = &[
     "main.c",
     "second.c",
     "versions.c",
+    "layout.c",
     "arrays.c",
     "blocks.c",
     "tensors.c",
@@ -232,6 +234,47 @@ fn the_static_library_leaves_the_c_library_alone() {
     }
 }
 
+/// Another Rust library, which brings std and its own panic handler, in the same program, in either order.
+#[test]
+fn beside_another_rust_library() {
+    let (source, archive) = (place("other.rs"), place("libother.a"));
+    std::fs::write(
+        &source,
+        "#[unsafe(no_mangle)]\npub extern \"C\" fn other(n: u32) -> u32 {\n    \
+             (0..n).map(|i| i.to_string().len() as u32).sum()\n}\n",
+    )
+    .unwrap();
+    let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or("rustc".into()));
+    rustc.args(["--edition=2024", "--crate-type=staticlib", "-Copt-level=1", "--target", TARGET]);
+    output(rustc.arg("-o").arg(&archive).arg(&source)).unwrap_or_else(|error| panic!("{error}"));
+    let (archive, folder) = (archive.display(), archive.parent().unwrap().display());
+    let first = [&*format!("-L{folder}"), "-l:libother.a", "-lgcc_s"];
+    let last = ["-Wl,--undefined=other", &*archive.to_string(), "-lgcc_s"];
+    run(&linked(&c(), &["beside.c"], &first, Link::Static, "beside-first"));
+    run(&linked(&c(), &["beside.c"], &last, Link::Static, "beside-last"));
+}
+
+/// Compilers see a layout that is not what `layout.c` says.
+#[test]
+fn another_layout_is_refused() {
+    let text = std::fs::read_to_string(root().join("c-tests/c/layout.c")).unwrap();
+    let compiled = |text: &str, name: &str| {
+        let source = place(name);
+        std::fs::write(&source, text).unwrap();
+        output(c().command().arg("-fsyntax-only").arg(&source))
+    };
+    compiled(&text, "layout-right.c").unwrap_or_else(|error| panic!("{error}"));
+    for (right, wrong) in [
+        ("SIZE(fewbit_error, 256)", "SIZE(fewbit_error, 264)"),
+        ("AT(fewbit_error, message, 48, 208)", "AT(fewbit_error, message, 44, 208)"),
+        ("AT(fewbit_error, message, 48, 208)", "AT(fewbit_error, message, 48, 200)"),
+    ] {
+        let changed = text.replace(right, wrong);
+        assert_ne!(changed, text, "{right} is not there");
+        assert!(compiled(&changed, "layout-wrong.c").is_err(), "{wrong}");
+    }
+}
+
 /// Every name that the texts for users mention is in the header.
 #[test]
 fn texts_name_what_exists() {
@@ -255,7 +298,12 @@ fn texts_name_what_exists() {
                 let of_rust = std::path::Path::new(&root().join("crates"))
                     .join(name.trim_start_matches("fewbit_"))
                     .is_dir();
-                assert!(variable || of_rust || known.contains(name), "{}: {name}", path.display());
+                let of_cmake = name == "fewbit_static";
+                assert!(
+                    variable || of_rust || of_cmake || known.contains(name),
+                    "{}: {name}",
+                    path.display()
+                );
             }
         }
     }
@@ -269,7 +317,9 @@ fn a_planted_panic_is_found() {
     let elf = Elf::read(&build(Some("planted-panic")).shared()).unwrap();
     assert!(!symbols::panic_paths(&elf).is_empty());
     let faults = symbols::faults(&elf, &declared).join("\n");
-    for expected in ["exports fewbit_planted_panic", "needs abort", "holds a panic path"] {
+    let planted =
+        ["exports fewbit_planted_panic", "needs abort", "holds a panic path", "runs 1 functions"];
+    for expected in planted {
         assert!(faults.contains(expected), "{expected}: {faults}");
     }
     let fewer = &declared[1..];

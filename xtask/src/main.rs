@@ -1,10 +1,12 @@
 //! The workspace's own tasks: `cargo xtask <task>`. One module a task; none of them needs more than
 //! Rust and a C compiler unless its help says so.
 
+mod abi;
 mod bench_report;
 mod demo;
 mod digest;
 mod headers;
+mod install;
 mod isa_table;
 mod lib_build;
 mod nostd;
@@ -30,6 +32,8 @@ const TASKS: &[Task] = &[
     Task { name: "lib", help: lib_build::HELP, run: lib_build::run },
     Task { name: "demo", help: demo::HELP, run: demo::run },
     Task { name: "headers", help: headers::HELP, run: headers::run },
+    Task { name: "abi", help: abi::HELP, run: abi::run },
+    Task { name: "install", help: install::HELP, run: install::run },
     Task { name: "symbols", help: symbols::HELP, run: symbols::run },
     Task { name: "isa-table", help: isa_table::HELP, run: isa_table::run },
     Task { name: "digest", help: digest::HELP, run: digest::run },

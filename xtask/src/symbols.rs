@@ -1,5 +1,5 @@
 //! What `libfewbit.so` exports and needs, and the proofs that no panic path is left in it and that its kernels
-//! are whole: compiled for their instruction set, not calling code that is not.
+//! are whole: compiled for their instruction set, not calling code that is not. Its size.
 
 use crate::{Outcome, option, output, target_dir};
 use fewbit_c_tests::elf::Elf;
@@ -9,7 +9,12 @@ use std::path::Path;
 use std::process::Command;
 
 pub const HELP: &str = "[--target TRIPLE]: libfewbit.so exports what the header declares, needs the C \
-                        library alone, holds no panic path, and its kernels call nothing";
+                        library alone, runs nothing at load, holds no panic path, is small, and its \
+                        kernels call nothing";
+
+/// Bytes that the shared library should have when it is stripped, and those that it may have until it does.
+const GOAL: u64 = 2_000_000;
+const LARGEST: u64 = 3_500_000;
 
 pub fn run(arguments: &[String]) -> Outcome {
     let target = option(arguments, "--target");
@@ -24,8 +29,13 @@ pub fn run(arguments: &[String]) -> Outcome {
     let outside = elf.dynamic.iter().filter(|symbol| !symbol.defined && !symbol.weak);
     let outside: Vec<&str> = outside.map(|symbol| symbol.name.as_str()).collect();
     println!("needs {} of {}", outside.join(" "), elf.needed.join(" "));
-    println!("SONAME {}", elf.soname.unwrap_or_default());
+    println!("SONAME {}, no constructor", elf.soname.unwrap_or_default());
     if target.is_none() {
+        let size = stripped(&library)?;
+        println!("{size} bytes stripped; the goal is {GOAL}, the limit {LARGEST}");
+        if size > LARGEST {
+            return Err("it has grown too large".into());
+        }
         println!(
             "{} kernel entries call nothing but memcpy and memset",
             entries(&library.shared())?
@@ -41,6 +51,15 @@ pub fn run(arguments: &[String]) -> Outcome {
     }
     println!("no panic path in {} symbols; a planted one leaves {found}", elf.all.len());
     Ok(())
+}
+
+/// The shared library's size without symbols and debug information.
+fn stripped(library: &Library) -> Result<u64, Box<dyn std::error::Error>> {
+    let path = library.folder.join("stripped");
+    output(Command::new("strip").arg("-o").arg(&path).arg(library.shared()))?;
+    let size = std::fs::metadata(&path)?.len();
+    std::fs::remove_file(&path)?;
+    Ok(size)
 }
 
 /// Looks at the disassembly of every kernel entry, and gives their number. A method of a vector that was not

@@ -32,3 +32,12 @@ fn fewbit_internal_panic_reached() -> ! {
 pub extern "C" fn fewbit_planted_panic(index: usize) -> u8 {
     [1, 2, 3][index]
 }
+
+/// The negative control of the test that looks for work at load.
+#[cfg(feature = "planted-panic")]
+#[unsafe(link_section = ".init_array")]
+#[used]
+static PLANTED_CONSTRUCTOR: extern "C" fn() = {
+    extern "C" fn nothing() {}
+    nothing
+};
