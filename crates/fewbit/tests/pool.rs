@@ -330,7 +330,7 @@ fn what_is_wrong_is_refused() {
     let far = ConvAxis { kernel: 1, dilation: usize::MAX, pad_begin: 2, ..axis };
     let (x, mut y) = (vec![3; 192], vec![7; 3 * 10 * 10]);
     run(&bad(far), None, 1, &x, &mut y, &Serial, limited()).unwrap();
-    assert!(y[2 * 10 * 3..].iter().any(|&code| code == 3));
+    assert!(y[2 * 10 * 3..].contains(&3));
     let taps = 1 << 22;
     let wide = ConvAxis { size: 1, kernel: taps, pad_begin: taps, pad_end: 0, ..axis };
     let wide = PoolDesc { axes: [wide; 3], channels: 1, ..good };
