@@ -92,7 +92,7 @@ pub struct LinearRun {
     pub rows: usize,
     /// M rows of K elements.
     pub x: *const u8,
-    /// Distance of the rows of `x`, at least K.
+    /// Distance of the rows of `x`, at least K; of bits in codes, a multiple of 8.
     pub x_stride: usize,
     /// M rows of N elements, where the plan has a residual; may be `y`, element by element. Otherwise not
     /// used.
@@ -320,7 +320,7 @@ impl Linear<'_> {
         if row_range.is_empty() || columns.is_empty() {
             return Ok(());
         }
-        let x_bytes = matrix_bytes("x", x, rows, k, x_stride, self.input.element_size())?;
+        let x_bytes = self.x_bytes(x, rows, x_stride)?;
         let y_bytes = matrix_bytes("y", y, rows, n, y_stride, self.output.element_size())?;
         // The parts are cut first: their size is what the workspace is checked against.
         let mut carver = Carver::new(workspace);
@@ -408,6 +408,24 @@ impl Linear<'_> {
         Ok(())
     }
 
+    /// The bytes that `rows` rows of x cover, or why pointer or stride are wrong.
+    fn x_bytes(&self, x: *const u8, rows: usize, stride: usize) -> Result<usize> {
+        self.check_bytes("x_stride", stride)?;
+        let bytes =
+            matrix_bytes("x", x, rows, self.in_features, stride, self.input.element_size())?;
+        Ok(bytes.div_ceil(self.input.per_element()))
+    }
+
+    /// Refuses a distance of bits that is not one of bytes.
+    fn check_bytes(&self, name: &'static str, stride: usize) -> Result<()> {
+        let unit = self.input.per_element();
+        if stride.is_multiple_of(unit) {
+            return Ok(());
+        }
+        let text = "is {}, but rows start on a byte, of {} codes";
+        Err(Error::new(Status::InvalidArgument, name, text).with(stride).with(unit))
+    }
+
     /// Multiplies some rows, at most `most_blocks` blocks of them, with some columns.
     ///
     /// # Safety
@@ -431,13 +449,13 @@ impl Linear<'_> {
                 if self.input.is_real() {
                     parts.codes.wrapping_add((first + begin + r) * k).cast_const()
                 } else {
-                    run.x.wrapping_add((begin + r) * run.x_stride)
+                    run.x.wrapping_add((begin + r) * self.input.bytes(run.x_stride))
                 }
             };
             let parameters = |r: usize| {
                 let (scale, zero_point) = match self.input {
                     // SAFETY: the caller's parameters are valid for its rows.
-                    Input::CodesPerRow(_) => unsafe { given.row(begin + r) },
+                    Input::CodesPerRow(_) | Input::BitsPerRow(_) => unsafe { given.row(begin + r) },
                     // SAFETY: the row's parameters are ready, by this function's contract.
                     _ => unsafe {
                         self.quantizer.row(parts.scales, parts.zero_points, first + begin + r)

@@ -10,11 +10,13 @@ use crate::plans::{
     FEWBIT_INPUT_STATIC,
 };
 use crate::status::{fewbit_error, fewbit_status};
-use crate::tensors::{FEWBIT_BF16, FEWBIT_F16, FEWBIT_F32, FEWBIT_S8, FEWBIT_S32, FEWBIT_U8};
+use crate::tensors::{
+    FEWBIT_B1, FEWBIT_BF16, FEWBIT_F16, FEWBIT_F32, FEWBIT_S8, FEWBIT_S32, FEWBIT_U1, FEWBIT_U8,
+};
 use crate::version::write_name;
 use core::ffi::c_char;
 use core::mem::size_of;
-use fewbit::scheme::RealFormat;
+use fewbit::scheme::{IntFormat, RealFormat};
 use fewbit::{Code, Conv, Error, Gemm, Input, Linear, Output, Result, Status};
 
 /// The input is codes whose parameters come with the run: what fewbit_gemm_describe tells. No description takes it.
@@ -37,7 +39,7 @@ pub struct fewbit_plan_info {
     pub input_mode: i32,
     /// The type of x, as the caller passes it: codes, or numbers.
     pub input_dtype: i32,
-    /// The codes that are multiplied: FEWBIT_S8 or FEWBIT_U8.
+    /// The codes that are multiplied: FEWBIT_S8 or FEWBIT_U8, FEWBIT_U1 or FEWBIT_B1.
     pub code_dtype: i32,
     /// The type of y.
     pub output_dtype: i32,
@@ -56,6 +58,13 @@ const fn code_dtype(code: Code) -> i32 {
     }
 }
 
+const fn bits_dtype(format: IntFormat) -> i32 {
+    match format {
+        IntFormat::B1 => FEWBIT_B1,
+        _ => FEWBIT_U1,
+    }
+}
+
 const fn real_dtype(real: RealFormat) -> i32 {
     match real {
         RealFormat::F32 => FEWBIT_F32,
@@ -70,6 +79,10 @@ fn of_input(input: Input) -> [i32; 3] {
         Input::Codes(code, _) => [FEWBIT_INPUT_CODES, code_dtype(code), code_dtype(code)],
         Input::CodesPerRow(code) => {
             [FEWBIT_INPUT_CODES_PER_ROW, code_dtype(code), code_dtype(code)]
+        }
+        Input::Bits(format, _) => [FEWBIT_INPUT_CODES, bits_dtype(format), bits_dtype(format)],
+        Input::BitsPerRow(format) => {
+            [FEWBIT_INPUT_CODES_PER_ROW, bits_dtype(format), bits_dtype(format)]
         }
         Input::Static(real, code, _) => [FEWBIT_INPUT_STATIC, real_dtype(real), code_dtype(code)],
         Input::DynamicPerRow(spec) => {
@@ -138,7 +151,7 @@ impl Describe for Gemm<'static> {
         let (n, k) = self.shape();
         Said {
             features: [k, n, self.matrices()],
-            input: Input::CodesPerRow(self.lhs()),
+            input: self.input(),
             output: self.output(),
             bound: self.bound(),
             weight_bytes: self.rhs_bytes(),

@@ -4,8 +4,8 @@ use crate::arrays::fewbit_quant_params;
 use crate::boundary::{array, slice, unknown};
 use crate::requantize::fixed_rounding;
 use crate::tensors::{
-    FEWBIT_BF16, FEWBIT_F16, FEWBIT_F32, FEWBIT_S8, FEWBIT_S32, FEWBIT_U8, int_format, real,
-    scheme, symmetric_range,
+    FEWBIT_B1, FEWBIT_BF16, FEWBIT_F16, FEWBIT_F32, FEWBIT_S8, FEWBIT_S32, FEWBIT_U1, FEWBIT_U8,
+    int_format, real, scheme, symmetric_range,
 };
 use core::ffi::c_void;
 use fewbit::memory::Allocator;
@@ -109,7 +109,9 @@ pub struct fewbit_weights {
 pub struct fewbit_input {
     /// FEWBIT_INPUT_*.
     pub mode: i32,
-    /// The codes that are read, or that numbers are quantized to: FEWBIT_S8 or FEWBIT_U8.
+    /// The codes that are read, or that numbers are quantized to: FEWBIT_S8 or FEWBIT_U8. Of linear layers whose weights
+    /// are FEWBIT_U1 or FEWBIT_B1 also one of these, with FEWBIT_INPUT_CODES: packed bits, whose rows start on a byte, with
+    /// strides in codes that are multiples of 8.
     pub dtype: i32,
     /// The numbers that are read, in all modes but FEWBIT_INPUT_CODES: FEWBIT_F32, FEWBIT_F16 or FEWBIT_BF16.
     pub real: i32,
@@ -231,6 +233,15 @@ pub(crate) fn code(name: &'static str, dtype: i32) -> Result<Code> {
     }
 }
 
+/// Codes of a byte, or packed bits.
+pub(crate) fn lhs_format(name: &'static str, dtype: i32) -> Result<IntFormat> {
+    match dtype {
+        FEWBIT_U1 => Ok(IntFormat::U1),
+        FEWBIT_B1 => Ok(IntFormat::B1),
+        other => code(name, other).map(Code::format),
+    }
+}
+
 fn must_be_zero(name: &'static str, value: i32) -> Result<()> {
     if value != 0 {
         return Err(Error::new(Status::InvalidArgument, name, "is {}, but must be 0").with(value));
@@ -307,6 +318,14 @@ impl fewbit_weights {
 impl fewbit_input {
     pub(crate) fn read(&self) -> Result<Input> {
         must_be_zero("desc.input.reserved", self.reserved)?;
+        let format = lhs_format("desc.input.dtype", self.dtype)?;
+        if matches!(format, IntFormat::U1 | IntFormat::B1) {
+            if self.mode == FEWBIT_INPUT_CODES {
+                return Ok(Input::Bits(format, self.params.into()));
+            }
+            let text = "is of bits, which no run makes of numbers: call fewbit_quantize, and plan with FEWBIT_INPUT_CODES";
+            return Err(Error::new(Status::Unsupported, "desc.input.dtype", text));
+        }
         let code = code("desc.input.dtype", self.dtype)?;
         let real = || real("desc.input.real", self.real);
         let dynamic = || -> Result<DynamicSpec> {

@@ -3,7 +3,7 @@
 use super::{Linear, LinearDesc, LinearLayout};
 use crate::memory::Allocator;
 use crate::plan::{
-    Engine, Input, Kind, Layout, Operands, Quantizer, Saved, check_apart, check_operands, save,
+    Engine, Kind, Layout, Operands, Quantizer, Saved, check_apart, check_operands, rhs_form, save,
     saved_format, saved_size, size,
 };
 use crate::{Error, Result, Status};
@@ -59,7 +59,7 @@ impl<'w> Linear<'w> {
             }
         }
         let format = packed.map_or(desc.weights.format, saved_format);
-        let layout = Layout::new(format, (matrices, n, k), supported)?;
+        let layout = Layout::new(rhs_form(format, &desc.input)?, (matrices, n, k), supported)?;
         let saved = match packed {
             Some(bytes) => Some(Saved::open(bytes, Kind::Linear, &layout)?),
             None => None,
@@ -154,7 +154,7 @@ impl Linear<'_> {
 
 /// Refuses what only a plan of one matrix and inputs with parameters of its own can do.
 fn check_kind(desc: &LinearDesc<'_>, block: usize) -> Result<()> {
-    if desc.matrices == 1 && !matches!(desc.input, Input::CodesPerRow(_)) {
+    if desc.matrices == 1 && !desc.input.is_per_row() {
         return Ok(());
     }
     if block > 0 {
@@ -165,7 +165,7 @@ fn check_kind(desc: &LinearDesc<'_>, block: usize) -> Result<()> {
 }
 
 fn not_per_row(desc: &LinearDesc<'_>) -> Result<()> {
-    if matches!(desc.input, Input::CodesPerRow(_)) {
+    if desc.input.is_per_row() {
         let text = "has parameters that come with the run, which a Gemm takes";
         return Err(Error::new(Status::Unsupported, "desc.input", text));
     }

@@ -14,6 +14,7 @@ mod slices;
 pub(crate) mod tasks;
 mod workspace;
 
+pub(crate) use codes::rhs_form;
 pub(crate) use engine::{Block, Engine, block_count};
 pub(crate) use epilogue::{Destination, find};
 pub(crate) use packed::{Layout, size, tile_columns};
@@ -76,6 +77,11 @@ pub enum Input {
     Codes(Code, QuantParams),
     /// 8-bit codes whose parameters come with each run, for all rows or for each. Of a [`Gemm`](crate::Gemm) only.
     CodesPerRow(Code),
+    /// Codes of a bit, [`IntFormat::U1`] or [`IntFormat::B1`], packed (docs/packing.md), with parameters known beforehand. Rows
+    /// start on a byte: their strides are in codes and multiples of 8. The weights are of U1 or B1 too. Linear layers only.
+    Bits(IntFormat, QuantParams),
+    /// The same with parameters that come with each run. Of a [`Gemm`](crate::Gemm) only.
+    BitsPerRow(IntFormat),
     /// Numbers, quantized in the run with parameters known beforehand (round half to even, division).
     Static(RealFormat, Code, QuantParams),
     /// Numbers, quantized in the run with parameters chosen from each row's range (linear) or each
@@ -97,17 +103,55 @@ pub struct DynamicSpec {
 }
 
 impl Input {
+    /// The codes as bytes; of bits the signedness that they have.
     pub(crate) const fn code(&self) -> Code {
         match *self {
+            Input::Bits(format, _) | Input::BitsPerRow(format) => match format {
+                IntFormat::B1 => Code::S8,
+                _ => Code::U8,
+            },
             Input::Codes(code, _) | Input::CodesPerRow(code) | Input::Static(_, code, _) => code,
             Input::DynamicPerRow(spec) | Input::DynamicPerTensor(spec) => spec.code,
+        }
+    }
+
+    /// The format of the codes.
+    pub(crate) const fn format(&self) -> IntFormat {
+        match *self {
+            Input::Bits(format, _) | Input::BitsPerRow(format) => format,
+            _ => self.code().format(),
+        }
+    }
+
+    /// Whether codes of a bit are read.
+    pub(crate) const fn is_bits(&self) -> bool {
+        matches!(self, Input::Bits(..) | Input::BitsPerRow(_))
+    }
+
+    /// Whether the rows' parameters come with the run.
+    pub(crate) const fn is_per_row(&self) -> bool {
+        matches!(self, Input::CodesPerRow(_) | Input::BitsPerRow(_))
+    }
+
+    /// Codes or numbers in an element that the caller passes: 8 bits in a byte, otherwise 1.
+    pub(crate) const fn per_element(&self) -> usize {
+        if self.is_bits() { 8 } else { 1 }
+    }
+
+    /// The bytes of a distance in codes or numbers, a multiple of [`per_element`](Input::per_element).
+    pub(crate) const fn bytes(&self, distance: usize) -> usize {
+        match self.is_bits() {
+            true => distance / 8,
+            false => distance.wrapping_mul(self.element_size()),
         }
     }
 
     /// The parameters, where they are known beforehand.
     pub(crate) const fn fixed_params(&self) -> Option<QuantParams> {
         match *self {
-            Input::Codes(_, params) | Input::Static(_, _, params) => Some(params),
+            Input::Codes(_, params) | Input::Bits(_, params) | Input::Static(_, _, params) => {
+                Some(params)
+            }
             _ => None,
         }
     }
@@ -116,6 +160,7 @@ impl Input {
     pub(crate) const fn real(&self) -> Option<RealFormat> {
         match *self {
             Input::Codes(..) | Input::CodesPerRow(_) => None,
+            Input::Bits(..) | Input::BitsPerRow(_) => None,
             Input::Static(real, ..) => Some(real),
             Input::DynamicPerRow(spec) | Input::DynamicPerTensor(spec) => Some(spec.real),
         }
@@ -323,12 +368,12 @@ pub(crate) struct Operands<'a> {
 /// and of the products of each.
 pub(crate) fn check_operands(operands: &Operands<'_>, channels: usize, k: usize) -> Result<()> {
     let Operands { weights, input, bias, output, .. } = operands;
-    codes::rhs_form(weights.format)?;
+    codes::rhs_form(weights.format, input)?;
     check_activation(operands)?;
     check_residual(operands)?;
     check_fixed(operands, channels)?;
     if let Some(params) = input.fixed_params() {
-        check_params(params, input.code().format(), "desc.input")?;
+        check_params(params, input.format(), "desc.input")?;
     }
     if let Input::DynamicPerRow(dynamic) | Input::DynamicPerTensor(dynamic) = input {
         // A zero point of another format could be beyond the codes, and sums beyond their bound.
@@ -477,8 +522,12 @@ fn check_fixed(operands: &Operands<'_>, channels: usize) -> Result<()> {
 /// Weights with a scale a block: their results are real numbers.
 fn check_blocks(operands: &Operands<'_>, channels: usize, k: usize) -> Result<()> {
     const NAME: &str = "desc.weights.block";
-    let Operands { weights, bias, output, mode, .. } = *operands;
+    let Operands { weights, input, bias, output, mode, .. } = *operands;
     let block = weights.block;
+    if input.is_bits() {
+        let text = "is {}, but bits by bits take a scale a channel: a block's products are too few to count at once";
+        return Err(Error::new(Status::Unsupported, NAME, text).with(block));
+    }
     // Whole groups of k for every tile.
     let step = blocks::STEP.max(4 * weights.format.codes_per_byte());
     if !block.is_multiple_of(step) {

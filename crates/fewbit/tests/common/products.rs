@@ -106,7 +106,7 @@ impl Model {
         GemmDesc {
             n: self.n,
             k: self.k,
-            lhs: self.lhs_code,
+            lhs: self.lhs_code.format(),
             rhs: Weights {
                 block: 0,
                 multipliers: &[],
