@@ -142,7 +142,7 @@ fn sums<'a>(codes: &'a [u8], of_w: IntFormat, input: Input, k: usize) -> LinearD
 /// The largest sums, and the bound that is proven from the weights, are K; of bits with zero points too.
 #[test]
 fn sums_reach_their_bound() {
-    let k = 100_003;
+    let k = 100_003usize;
     let bytes = k.div_ceil(8);
     for (of_x, of_w) in PAIRS {
         for set in supported_sets() {
@@ -152,7 +152,7 @@ fn sums_reach_their_bound() {
             let plan = Linear::create(&desc, set, &Allocator::DEFAULT).unwrap();
             assert_eq!(plan.bound(), k as i64);
             let mut memory = workspace(plan.workspace(2, 1).unwrap().size);
-            let (mut x, mut y) = (vec![0xFF; 2 * bytes], [0i32; 4]);
+            let (mut x, mut y) = (vec![0xFFu8; 2 * bytes], [0i32; 4]);
             x[bytes..].fill(0);
             plan.run(2, &x, &mut memory, &Serial, &mut y).unwrap();
             let k = k as i32;
@@ -167,7 +167,7 @@ fn sums_reach_their_bound() {
 #[test]
 fn the_two_kinds_of_bits_are_related_as_documented() {
     let mut rng = Rng::new(seed() ^ 0xB2);
-    let (k, m) = (77, 3);
+    let (k, m) = (77usize, 3);
     let params = QuantParams { scale: 1.0, zero_point: 0 };
     let (x, w) = (rng.bytes(m * k.div_ceil(8)), rng.bytes(2 * k.div_ceil(8)));
     let [of_u1, of_b1] = BITS.map(|format| {

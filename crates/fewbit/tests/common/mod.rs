@@ -254,12 +254,14 @@ impl Operands {
         match self.input {
             Input::Codes(code, _) | Input::CodesPerRow(code) | Input::Static(_, code, _) => code,
             Input::DynamicPerRow(spec) | Input::DynamicPerTensor(spec) => spec.code,
+            Input::Bits(..) | Input::BitsPerRow(_) => unreachable!("bits.rs has its own"),
         }
     }
 
     pub fn real(&self) -> Option<RealFormat> {
         match self.input {
             Input::Codes(..) | Input::CodesPerRow(_) => None,
+            Input::Bits(..) | Input::BitsPerRow(_) => None,
             Input::Static(real, ..) => Some(real),
             Input::DynamicPerRow(spec) | Input::DynamicPerTensor(spec) => Some(spec.real),
         }
@@ -328,6 +330,7 @@ impl Operands {
                         return (codes, *params);
                     }
                     Input::CodesPerRow(_) => unreachable!("of a Gemm only"),
+                    Input::Bits(..) | Input::BitsPerRow(_) => unreachable!("bits.rs has its own"),
                     Input::Static(_, _, params) => *params,
                     Input::DynamicPerRow(dynamic) => chosen(&real(data_of_group), &dynamic.spec),
                     Input::DynamicPerTensor(dynamic) => chosen(&real(data), &dynamic.spec),

@@ -241,7 +241,7 @@ pub fn desc<'a>(codes: &'a [u8], k: usize, lhs: Code) -> GemmDesc<'a> {
     GemmDesc {
         n: 1,
         k,
-        lhs,
+        lhs: lhs.format(),
         rhs: Weights {
             block: 0,
             multipliers: &[],
