@@ -402,6 +402,16 @@
 #define FEWBIT_FILTER_OIHW 1
 
 /**
+ * Weights [in_channel][kernel...][out_channel / groups].
+ */
+#define FEWBIT_FILTER_IHWO 2
+
+/**
+ * Weights [in_channel][out_channel / groups][kernel...]: the usual one of transposed convolutions.
+ */
+#define FEWBIT_FILTER_IOHW 3
+
+/**
  * Averages of numbers: the sum of the codes less x_params.zero_point, times x_params.scale / (count *
  * y_params.scale).
  */
@@ -412,14 +422,6 @@
  * parameters, which are not used; padding does not count.
  */
 #define FEWBIT_AVERAGE_CODES 1
- * Weights [in_channel][kernel...][out_channel / groups].
- */
-#define FEWBIT_FILTER_IHWO 2
-
-/**
- * Weights [in_channel][out_channel / groups][kernel...]: the usual one of transposed convolutions.
- */
-#define FEWBIT_FILTER_IOHW 3
 
 /**
  * The input is codes whose parameters come with the run: what fewbit_gemm_describe tells. No description takes it.
@@ -671,16 +673,19 @@ typedef struct fewbit_quality {
  */
 typedef struct fewbit_weights {
   /**
-   * The codes, a byte each; their layout is the plan's.
+   * The codes, a byte each; or packed, each row of the weights from a byte on, as fewbit_quantize writes them. Their
+   * layout is the plan's.
    */
   const void *data;
   /**
-   * FEWBIT_S8 or FEWBIT_U8.
+   * FEWBIT_S8 or FEWBIT_U8; for linear layers and products also FEWBIT_S4, FEWBIT_U4, FEWBIT_S2 (ternary weights are its
+   * -1, 0 and 1), FEWBIT_U1 (0 and 1) and FEWBIT_B1 (-1 and +1; no zero points). Strides are in codes, and multiples of
+   * those of a byte.
    */
   int32_t dtype;
   /**
-   * 0; or, for linear layers, how many neighbouring weights of a channel, along K, share a scale: a multiple of 16,
-   * the last block of a channel may be shorter. Then results are real: no s32 bias or output, no fixed point, no table.
+   * 0; or, for linear layers, how many neighbouring weights of a channel, along K, share a scale: a multiple of 16, of
+   * FEWBIT_U1 and FEWBIT_B1 of 32; the last block of a channel may be shorter. Then results are real: no s32 bias or output, no fixed point, no table.
    */
   int32_t block;
   /**
@@ -723,7 +728,9 @@ typedef struct fewbit_input {
    */
   int32_t mode;
   /**
-   * The codes that are read, or that numbers are quantized to: FEWBIT_S8 or FEWBIT_U8.
+   * The codes that are read, or that numbers are quantized to: FEWBIT_S8 or FEWBIT_U8. Of linear layers whose weights
+   * are FEWBIT_U1 or FEWBIT_B1 also one of these, with FEWBIT_INPUT_CODES: packed bits, whose rows start on a byte, with
+   * strides in codes that are multiples of 8.
    */
   int32_t dtype;
   /**
@@ -1049,7 +1056,8 @@ typedef struct fewbit_gemm_desc {
    */
   int32_t rhs_layout;
   /**
-   * The codes of the lhs: FEWBIT_S8 or FEWBIT_U8. Its scales and zero points come with each run.
+   * The codes of the lhs: FEWBIT_S8 or FEWBIT_U8; or, with an rhs of FEWBIT_U1 or FEWBIT_B1, one of these: packed bits, whose
+   * rows start on a byte, with strides in codes that are multiples of 8. Its scales and zero points come with each run.
    */
   int32_t lhs_dtype;
   /**
@@ -1440,7 +1448,7 @@ typedef struct fewbit_plan_info {
    */
   int32_t input_dtype;
   /**
-   * The codes that are multiplied: FEWBIT_S8 or FEWBIT_U8.
+   * The codes that are multiplied: FEWBIT_S8 or FEWBIT_U8, FEWBIT_U1 or FEWBIT_B1.
    */
   int32_t code_dtype;
   /**
@@ -1813,6 +1821,32 @@ fewbit_status fewbit_gguf_quantize(int32_t format, const float *x, size_t n, voi
  * @return As fewbit_gguf_quantize.
  */
 fewbit_status fewbit_gguf_dequantize(int32_t format, const void *blocks, size_t n, float *x);
+
+/**
+ * Takes GGUF blocks apart into weights of a linear layer with a scale a block (fewbit_weights, block 32), exactly: each
+ * number is scale * (code - zero point). Rows of K weights, a multiple of 32, one behind the other (FEWBIT_LAYOUT_NK) become
+ * rows of codes, and scales and zero points [N][K / 32], as such a layer reads them.
+ *
+ * A scale is positive, but the d of a block may not be: where it is negative, codes are complemented (-1 - c) and the zero
+ * point is -1; where it is 0, codes are 0 and the scale is 1. Q4_1 and Q5_1 have a real minimum, which no zero point
+ * is: dequantize them, and make a layer of real weights, or quantize them anew.
+ *
+ * @param[in] format  FEWBIT_GGUF_Q4_0, FEWBIT_GGUF_Q5_0 or FEWBIT_GGUF_Q8_0.
+ * @param[in] blocks  fewbit_gguf_size bytes, at any address, as they are in a file.
+ * @param[in] n  A multiple of 32.
+ * @param[out] codes  Q4_0: n / 2 bytes of FEWBIT_S4; else n bytes of FEWBIT_S8.
+ * @param[out] scales  n / 32 scales.
+ * @param[out] zero_points  n / 32 zero points, 0 or -1. Outputs must not overlap each other or blocks.
+ * @return FEWBIT_ERROR_NULL_POINTER (may be NULL if n is 0), FEWBIT_ERROR_INVALID_ARGUMENT (format, n, blocks: a d that is not
+ *         finite), FEWBIT_ERROR_UNSUPPORTED (Q4_1, Q5_1), FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP,
+ *         FEWBIT_ERROR_ISA. Nothing is written then.
+ */
+fewbit_status fewbit_gguf_unpack(int32_t format,
+                                 const void *blocks,
+                                 size_t n,
+                                 void *codes,
+                                 float *scales,
+                                 int32_t *zero_points);
 
 /**
  * The bytes of an OCP MX format: a scale for each 32 numbers, the last of which may be fewer, and the elements.
