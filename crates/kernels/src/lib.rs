@@ -18,6 +18,7 @@ pub mod pack;
 mod params;
 pub mod quantize;
 mod real;
+pub mod real_gemm;
 pub mod reduce;
 pub mod registry;
 pub mod requantize;
@@ -45,6 +46,7 @@ pub fn rows() -> impl Iterator<Item = RowInfo> {
         .chain(add::rows())
         .chain(depthwise::rows())
         .chain(gemm::rows())
+        .chain(real_gemm::rows())
 }
 
 /// A table's rows without their functions. The last row's name is the op and `_scalar`.

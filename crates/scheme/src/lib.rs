@@ -16,6 +16,7 @@ mod format;
 pub mod fp8;
 pub mod pack;
 mod params;
+mod product;
 mod quantize;
 pub mod real;
 pub mod reduce;
@@ -24,6 +25,7 @@ mod requantize;
 pub use activation::Activation;
 pub use format::{IntFormat, RealFormat};
 pub use params::{ParamError, ParamSpec, QuantParams, Scheme, SymmetricRange, params_from_range};
+pub use product::{dot, dot_with_bias};
 pub use quantize::{
     QuantizeMode, Quotient, Rounding, dequantize, dequantize_bf16, dequantize_f16, fake_quantize,
     quantize,
