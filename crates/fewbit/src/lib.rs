@@ -31,12 +31,12 @@ pub use conv::{Conv, ConvAxis, ConvDesc, ConvRun, FilterLayout, ImageLayout};
 pub use error::{Error, Result, Status, Value};
 pub use linear::{
     Gemm, GemmDesc, GemmRun, Linear, LinearBatch, LinearDesc, LinearLayout, LinearProblem,
-    LinearRun,
+    LinearRun, RealLinearDesc,
 };
 pub use parallel::{Parallel, Serial};
 pub use plan::{
-    ActivationMode, Bias, Code, DynamicSpec, Input, Output, OutputParams, Residual, Weights,
-    Workspace, check_params,
+    ActivationMode, Bias, Code, DynamicSpec, Input, Output, OutputParams, RealWeights, Residual,
+    Weights, Workspace, check_params,
 };
 #[cfg(feature = "rayon")]
 pub use rayon_pool::RayonPool;

@@ -1,8 +1,8 @@
 //! Linear layers: `y[m][n] = Σ_k x[m][k] w[n][k] + bias[n]` with int8 weights packed once.
 
 use crate::plan::{
-    ActivationMode, Bias, Block, Carver, Codes, Destination, Engine, Input, MAX_BLOCKS,
-    MemoryRange, Output, OutputParams, Quantizer, Residual, Slots, Weights, Workspace, block_count,
+    ActivationMode, Bias, Block, Carver, Codes, Destination, Input, MAX_BLOCKS, MemoryRange,
+    Output, OutputParams, Quantizer, Residual, Slots, Weights, Workspace, block_count,
     check_residual_range, check_workspace, cut, each_with_slot, forbid_overlap, most_blocks, size,
 };
 use crate::{Error, Parallel, Result, Status};
@@ -14,10 +14,15 @@ use fewbit_scheme::Activation;
 
 mod batch;
 mod create;
+mod engine;
 mod gemm;
+mod real;
 
 pub use batch::{LinearBatch, LinearProblem};
 pub use gemm::{Gemm, GemmDesc, GemmRun};
+pub use real::RealLinearDesc;
+
+use engine::LinearEngine;
 
 mod slices;
 
@@ -67,7 +72,7 @@ pub struct LinearDesc<'a> {
 /// A planned linear layer: packed weights and the kernels chosen. Immutable; threads may share it. `'w` is how long
 /// packed weights live that the plan does not own; a plan made by [`create`](Linear::create) owns them.
 pub struct Linear<'w> {
-    engine: Engine<'w>,
+    engine: LinearEngine<'w>,
     quantizer: Quantizer,
     /// What quantizes the results, where their parameters are chosen in the run.
     of_results: Option<Quantizer>,
@@ -154,17 +159,17 @@ impl RowParams {
 impl Linear<'_> {
     /// The tile kernel's name.
     pub fn kernel_name(&self) -> &'static str {
-        self.engine.packed.tile.name()
+        self.engine.kernel_name()
     }
 
-    /// The largest |int32 sum| that any input can give, proven from the weights.
+    /// The largest |int32 sum| that any input can give, proven from the weights; of real weights 0.
     pub fn bound(&self) -> i64 {
-        self.engine.packed.bound
+        self.engine.bound()
     }
 
     /// Bytes of packed weights.
     pub fn weight_bytes(&self) -> usize {
-        self.engine.packed.weight_bytes()
+        self.engine.weight_bytes()
     }
 
     /// Weight matrices.
@@ -210,7 +215,7 @@ impl Linear<'_> {
         let codes = if real { rows.checked_mul(self.in_features).ok_or(overflow)? } else { 0 };
         let dynamic = if self.quantizer.is_dynamic() { rows } else { 0 };
         let block = self.engine.block_size().next_multiple_of(crate::memory::ALIGNMENT);
-        let most_blocks = most_blocks(block_count(rows, self.engine.packed.mr), block);
+        let most_blocks = most_blocks(block_count(rows, self.engine.shape().0), block);
         let workers = workers.max(1);
         let blocks = size(&[block, most_blocks, workers]).map_err(|_| overflow)?;
         let results = match self.of_results {
@@ -366,7 +371,8 @@ impl Linear<'_> {
         }
         // SAFETY: the flags are a part of the workspace of their own.
         let slots = unsafe { Slots::new(parts.busy, parts.workers) };
-        let (mr, nr) = (self.engine.packed.mr, self.engine.packed.nr.max(1));
+        let (mr, nr, _) = self.engine.shape();
+        let nr = nr.max(1);
         // Column tasks start on whole panels, so that no panel is multiplied twice.
         let first_panel = columns.start / nr;
         let panels = columns.end.div_ceil(nr) - first_panel;
@@ -409,8 +415,16 @@ impl Linear<'_> {
         direct: bool,
         slot: usize,
     ) {
+        let engine = match &self.engine {
+            LinearEngine::Codes(engine) => engine,
+            LinearEngine::Real(engine) => {
+                let part = (rows, columns);
+                // SAFETY: by this function's contract.
+                return unsafe { self.real_task(engine, product, parts, part, (direct, slot)) };
+            }
+        };
         let Product { run, matrix, first, given } = product;
-        let (k, mr) = (self.in_features, self.engine.packed.mr);
+        let (k, mr) = (self.in_features, engine.packed.mr);
         let mut blocks = [const { MaybeUninit::<Block>::uninit() }; MAX_BLOCKS];
         let count = block_count(rows.len(), mr);
         for (b, block) in blocks.iter_mut().enumerate().take(count) {
@@ -429,7 +443,7 @@ impl Linear<'_> {
                     true => core::ptr::null_mut(),
                     false => parts.blocks.add((slot * parts.most_blocks + b) * parts.block),
                 };
-                self.engine.block(memory, (rows.end - begin).min(mr), row, |r| {
+                engine.block(memory, (rows.end - begin).min(mr), row, |r| {
                     let (scale, zero_point) = match self.input {
                         Input::CodesPerRow(_) => given.row(begin + r),
                         _ => {
@@ -453,7 +467,7 @@ impl Linear<'_> {
                 residual_row_stride: run.residual_stride,
             };
             let destination = whole.at(rows.start, 0, element, self.residual.element_size());
-            self.engine.multiply(
+            engine.multiply(
                 blocks.get(..count).unwrap_or_default().assume_init_ref(),
                 *matrix,
                 columns,

@@ -1,7 +1,9 @@
 //! Every tile for real numbers of every instruction set against the contract's chain: all row counts and numbers of
-//! panels, k around the loop's edges, any bits on both sides, cuts along k, between guard pages.
+//! panels, k around the loop's edges, any bits on both sides, between guard pages.
 
-use fewbit_kernels::real_gemm::{MAX_PANELS, RealTile, RealTileArgs, RealTileFn, select, tiles};
+use fewbit_kernels::real_gemm::{
+    MAX_PANELS, RealTile, RealTileArgs, RealTileFn, pack_rhs, select, tiles,
+};
 use fewbit_kernels::registry::bind;
 use fewbit_scheme::{RealFormat, dot, dot_with_bias, float16, real};
 use fewbit_simd::{Isa, IsaSet, with_default_env};
@@ -106,8 +108,8 @@ impl Arenas {
         Arenas([1, 2, 3, 4].map(|_| GuardedBuf::new(1 << 18)))
     }
 
-    /// Runs the tile in one piece or in several along k; all memory ends at a guard page.
-    fn run(&mut self, tile: &RealTile, run: RealTileFn, case: &Case, cuts: &[usize]) -> Vec<u32> {
+    /// Runs the tile; all memory ends at a guard page.
+    fn run(&mut self, tile: &RealTile, run: RealTileFn, case: &Case) -> Vec<u32> {
         let [lhs, rhs, bias, dst] = &mut self.0;
         let (k, rows, columns) = (case.k, case.rows, case.panels * tile.nr);
         let distance = k + rows % 3;
@@ -116,9 +118,7 @@ impl Arenas {
             apart[r * distance..][..k].copy_from_slice(&case.lhs[r * k..][..k]);
         }
         let lhs = lhs.at_end(&apart).cast_const();
-        let size = case.format.size();
-        let bytes: Vec<u8> =
-            case.rhs.iter().flat_map(|bits| bits.to_ne_bytes()[..size].to_vec()).collect();
+        let bytes = packed(case, tile);
         let rhs = rhs.at_end(&bytes).cast_const();
         let bias = case.bias.as_ref().map_or(null(), |values| bias.at_end(values).cast_const());
         const FILL: u32 = 0x7F81_2345;
@@ -126,27 +126,21 @@ impl Arenas {
         let extent = (rows - 1) * stride + columns;
         dst.as_mut_slice().fill(0x77);
         let to = dst.at_end(&vec![FILL; extent]);
-        let mut begin = 0;
-        for &end in cuts.iter().chain([&k]) {
-            let args = RealTileArgs {
-                lhs: lhs.wrapping_add(begin),
-                lhs_row_stride: distance,
-                rhs: rhs.wrapping_add(begin * tile.nr * size),
-                rhs_panel_stride: k * tile.nr * size,
-                panels: case.panels,
-                k: end - begin,
-                rows,
-                first: begin == 0,
-                last: end == k,
-                bias,
-                relu: case.relu,
-                dst: to.cast(),
-                dst_stride: stride,
-            };
-            // SAFETY: every pointer is valid for the extent that the arguments state, and not a byte more.
-            with_default_env(|| unsafe { run(&args) });
-            begin = end;
-        }
+        let args = RealTileArgs {
+            lhs,
+            lhs_row_stride: distance,
+            rhs,
+            rhs_panel_stride: bytes.len() / case.panels,
+            panels: case.panels,
+            k,
+            rows,
+            bias,
+            relu: case.relu,
+            dst: to.cast(),
+            dst_stride: stride,
+        };
+        // SAFETY: every pointer is valid for the extent that the arguments state, and not a byte more.
+        with_default_env(|| unsafe { run(&args) });
         let len = dst.len();
         let before = &dst.as_mut_slice()[..len - extent * 4];
         assert!(before.iter().all(|&b| b == 0x77), "{}: wrote before dst", tile.row.name);
@@ -159,29 +153,40 @@ impl Arenas {
 
     fn check(&mut self, tile: &RealTile, run: RealTileFn, case: &Case, label: &str) {
         let want = case.want(tile.nr);
-        let k = case.k;
-        for cuts in [&[][..], &[k / 2], &[1.min(k), k / 3 + 1]] {
-            if cuts.iter().any(|&cut| cut == 0 || cut >= k) || cuts.windows(2).any(|c| c[0] >= c[1])
-            {
-                continue;
-            }
-            let got = self.run(tile, run, case, cuts);
-            for (i, (got, want)) in got.iter().zip(&want).enumerate() {
-                assert_eq!(
-                    got,
-                    want,
-                    "{} at {i}, {label}: rows {} panels {} k {k} bias {} relu {} cuts {cuts:?}: {} {}",
-                    tile.row.name,
-                    case.rows,
-                    case.panels,
-                    case.bias.is_some(),
-                    case.relu,
-                    f32::from_bits(*got),
-                    f32::from_bits(*want),
-                );
-            }
+        for (i, (got, want)) in self.run(tile, run, case).iter().zip(&want).enumerate() {
+            assert_eq!(
+                got,
+                want,
+                "{} at {i}, {label}: rows {} panels {} k {} bias {} relu {}: {} {}",
+                tile.row.name,
+                case.rows,
+                case.panels,
+                case.k,
+                case.bias.is_some(),
+                case.relu,
+                f32::from_bits(*got),
+                f32::from_bits(*want),
+            );
         }
     }
+}
+
+/// The panels, packed. What follows an odd k is NaN: it must not be multiplied.
+fn packed(case: &Case, tile: &RealTile) -> Vec<u8> {
+    let (k, nr, kr) = (case.k, tile.nr, tile.kr);
+    let mut bytes = Vec::new();
+    for panel in case.rhs.chunks(k * nr) {
+        let mut to = vec![0x5555_5555; k.next_multiple_of(kr) * nr];
+        pack_rhs(|c, i| panel[i * nr + c], (nr, k), (nr, kr), &mut to);
+        if k % kr != 0 {
+            let rest = to.len() - nr * kr;
+            assert!(to[rest..].iter().skip(1).step_by(kr).all(|&bits| bits == 0));
+            to[rest..].iter_mut().skip(1).step_by(kr).for_each(|bits| *bits = 0x7FFF);
+        }
+        let size = case.format.size();
+        bytes.extend(to.iter().flat_map(|bits| bits.to_ne_bytes()[..size].to_vec()));
+    }
+    bytes
 }
 
 fn case(
@@ -270,7 +275,7 @@ fn every_16_bit_number() {
                     bias: None,
                     relu: false,
                 };
-                let got = arenas.run(tile, bound.run(), &case, &[]);
+                let got = arenas.run(tile, bound.run(), &case);
                 for (bits, got) in case.rhs.iter().zip(got) {
                     let x = value(*bits, format);
                     // +0 + -0 is +0.

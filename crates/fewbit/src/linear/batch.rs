@@ -372,8 +372,7 @@ impl Linear<'_> {
     ) -> Result<()> {
         let (parts, task_firsts, row_firsts, whole) =
             self.carve_many(&mut Carver::new(workspace), count, rows, workers)?;
-        let packed = &self.engine.packed;
-        let (mr, nr, panels) = (packed.mr, packed.nr, packed.panels);
+        let (mr, nr, panels) = self.engine.shape();
         let blocks_of = |index: usize| block_count(product(index).run.rows, mr);
         let (largest, blocks) =
             (0..count).map(blocks_of).fold((0, 0), |(largest, all): (usize, usize), blocks| {
@@ -408,7 +407,7 @@ impl Linear<'_> {
             let begin = task / column_tasks.max(1) * cut.blocks * mr;
             let rows = begin..product.run.rows.min(begin + cut.blocks * mr);
             let start = task % column_tasks.max(1) * cut.panels * nr;
-            let columns = start..packed.columns.min(start + cut.panels * nr);
+            let columns = start..self.out_features.min(start + cut.panels * nr);
             let direct =
                 self.engine.is_direct() && (product.run.rows == 1 || cut.panels <= DIRECT_PANELS);
             // SAFETY: rows and columns of the product, which no other task has; the slot is this task's.

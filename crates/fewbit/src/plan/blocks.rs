@@ -92,7 +92,7 @@ pub(crate) fn pack<'w>(
     if packed.nr != nr {
         return Err(Error::new(Status::Internal, "plan", "found a tile of another width"));
     }
-    let epilogue = Epilogue::new(&columns, &packed, groups, supported, allocator)?;
+    let epilogue = Epilogue::new(&columns, packed.map(), supported, allocator)?;
     let given = match operands.bias {
         Bias::F32(bias) => bias,
         _ => &[],

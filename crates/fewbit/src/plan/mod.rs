@@ -3,11 +3,13 @@
 
 mod blocks;
 mod checksum;
+mod columns;
 mod engine;
 mod epilogue;
 mod fixed;
 mod packed;
 mod quantizer;
+mod real;
 mod saved;
 pub(crate) mod tasks;
 mod workspace;
@@ -16,7 +18,13 @@ pub(crate) use engine::{Block, Engine, block_count};
 pub(crate) use epilogue::{Destination, find};
 pub(crate) use packed::{Layout, size, tile_columns};
 pub(crate) use quantizer::{Codes, Quantizer};
-pub(crate) use saved::{Kind, Saved, check_apart, save, saved_size};
+pub use real::RealWeights;
+pub(crate) use real::{
+    NO_WEIGHTS, RealBlock, RealEngine, RealLayout, check_real_operands, saved_format,
+};
+pub(crate) use saved::{
+    Kind, Opened, Saved, check_apart, save, save_real, saved_bytes, saved_size,
+};
 pub(crate) use tasks::{Cut, MAX_BLOCKS, Slots, cut, each, each_with_slot, most_blocks};
 pub(crate) use workspace::{
     Carver, MemoryRange, check_residual_range, check_workspace, forbid_overlap,
@@ -82,6 +90,8 @@ pub enum Input {
     DynamicPerRow(DynamicSpec),
     /// Numbers, quantized in the run with parameters chosen from the whole input's range.
     DynamicPerTensor(DynamicSpec),
+    /// Numbers, multiplied as they are. Of plans with real weights only.
+    Real(RealFormat),
 }
 
 /// How a run chooses parameters for its input.
@@ -96,8 +106,10 @@ pub struct DynamicSpec {
 }
 
 impl Input {
+    /// The codes to multiply; of numbers none, S8.
     pub(crate) const fn code(&self) -> Code {
         match *self {
+            Input::Real(_) => Code::S8,
             Input::Codes(code, _) | Input::CodesPerRow(code) | Input::Static(_, code, _) => code,
             Input::DynamicPerRow(spec) | Input::DynamicPerTensor(spec) => spec.code,
         }
@@ -115,13 +127,14 @@ impl Input {
     pub(crate) const fn real(&self) -> Option<RealFormat> {
         match *self {
             Input::Codes(..) | Input::CodesPerRow(_) => None,
-            Input::Static(real, ..) => Some(real),
+            Input::Static(real, ..) | Input::Real(real) => Some(real),
             Input::DynamicPerRow(spec) | Input::DynamicPerTensor(spec) => Some(spec.real),
         }
     }
 
+    /// Whether numbers are read that the run quantizes.
     pub(crate) const fn is_real(&self) -> bool {
-        self.real().is_some()
+        self.real().is_some() && !matches!(self, Input::Real(_))
     }
 
     /// Bytes of an element as the caller passes it.
@@ -322,6 +335,10 @@ pub(crate) struct Operands<'a> {
 /// and of the products of each.
 pub(crate) fn check_operands(operands: &Operands<'_>, channels: usize, k: usize) -> Result<()> {
     let Operands { weights, input, bias, output, .. } = operands;
+    if let Input::Real(_) = input {
+        let text = "is numbers that are multiplied as they are, but the weights are codes";
+        return Err(Error::new(Status::Unsupported, "desc.input", text));
+    }
     check_activation(operands)?;
     check_residual(operands)?;
     check_fixed(operands, channels)?;
@@ -338,16 +355,7 @@ pub(crate) fn check_operands(operands: &Operands<'_>, channels: usize, k: usize)
             ));
         }
     }
-    match *output {
-        Output::Codes(code, params) | Output::FixedPoint(code, params, _) => {
-            check_params(params, code.format(), "desc.output")?;
-        }
-        Output::DynamicPerRow(code, spec) if spec.format != code.format() => {
-            let text = "chooses parameters for another format than that of its codes";
-            return Err(Error::new(Status::InvalidArgument, "desc.output", text));
-        }
-        _ => {}
-    }
+    check_output(*output)?;
     let none = !weights.multipliers.is_empty();
     if weights.block == 0 {
         check_count("desc.weights.scales", weights.scales.len(), channels, none)?;
@@ -405,6 +413,20 @@ pub(crate) fn check_operands(operands: &Operands<'_>, channels: usize, k: usize)
         ));
     }
     Ok(())
+}
+
+/// The parameters of codes.
+fn check_output(output: Output) -> Result<()> {
+    match output {
+        Output::Codes(code, params) | Output::FixedPoint(code, params, _) => {
+            check_params(params, code.format(), "desc.output")
+        }
+        Output::DynamicPerRow(code, spec) if spec.format != code.format() => {
+            let text = "chooses parameters for another format than that of its codes";
+            Err(Error::new(Status::InvalidArgument, "desc.output", text))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn check_residual(operands: &Operands<'_>) -> Result<()> {

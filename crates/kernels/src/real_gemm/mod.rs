@@ -2,19 +2,22 @@
 //!
 //! # The contract
 //! Each output is one chain of f32 fused multiply-adds in the order of k, from +0 ([`fewbit_scheme::dot`]). Vectors run
-//! across the columns, so that neither their width nor the tile's shape can show; a product may be cut along k, as the
-//! chain goes on from what the one before left. Numbers of 16 bits are widened on the way, which is exact. (A NaN's bits
+//! across the columns, so that neither their width nor the tile's shape can show. Numbers of 16 bits are widened on the way, which is exact. (A NaN's bits
 //! do depend on the order of a product's factors: the end of the chain replaces it by the canonical NaN.)
 //!
 //! # Packing
 //! ```text
-//! rhs: panels of nr columns;  a panel: [k] x [nr columns]     numbers as they are stored
+//! rhs: panels of nr columns;  a panel: [k] x [nr columns]                 f32 and f16, as they are stored
+//!                                      [ceil(k / 2)] x [nr columns] x [2] bf16
 //! lhs: rows of f32, any distance apart
 //! ```
-//! Columns past the last are zeros; their sums are not stored by those who call.
+//! Columns past the last are zeros, and their results are nobody's; so is the second bf16 of the last pair of an odd k,
+//! which is not multiplied.
 
+mod pack;
 mod tile;
 
+pub use pack::pack_rhs;
 pub use tile::{MAX_MR, MAX_NR, MAX_PANELS, RealTile, RealTileArgs, RealTileFn};
 
 use crate::registry::RowInfo;

@@ -1,5 +1,5 @@
-//! The tile: up to mr rows of an f32 lhs times a packed rhs panel of nr columns, or a few panels, over all of k or a part of
-//! it, into f32 sums or results.
+//! The tile: up to mr rows of an f32 lhs times a packed rhs panel of nr columns, or a few panels, over all of k, into
+//! f32 results.
 //!
 //! | backend | mr x nr | sums + rhs + lhs | registers |
 //! |---|---|---|---|
@@ -13,18 +13,18 @@
 //! these do not use.
 //!
 //! A column's chain must stay one, so there are no partial sums to hide an instruction's latency with: few rows take
-//! several panels at a time instead, until there are eight chains or more. They read each byte of the rhs for little
-//! arithmetic and wait for memory: they ask for the panels' lines some steps before they need them.
+//! several panels at a time instead. (More of them would be slower: each is a stream from memory of its own. The CPU
+//! fetches these ahead by itself, and asking for them is slower than not.)
 
 use crate::registry::Row;
-use fewbit_simd::{HalfLanes, Isa, IsaSet, Lanes, Scalar, opaque, prefetch};
+use fewbit_simd::{HalfLanes, Isa, IsaSet, Lanes, Scalar, opaque};
 
 /// The largest mr of any tile.
 pub const MAX_MR: usize = 12;
 /// The largest nr of any tile.
 pub const MAX_NR: usize = 32;
 /// The most panels that any tile takes at a time.
-pub const MAX_PANELS: usize = 4;
+pub const MAX_PANELS: usize = 3;
 
 /// One tile's work. Numbers need no alignment but for `lhs`, `bias` and `dst`, which are aligned to f32.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +33,7 @@ pub struct RealTileArgs {
     pub lhs: *const f32,
     /// Numbers between the rows' first ones.
     pub lhs_row_stride: usize,
-    /// Packed rhs panels: `k` times nr numbers, from here on.
+    /// Packed rhs panels, one here.
     pub rhs: *const u8,
     /// Bytes between panels.
     pub rhs_panel_stride: usize,
@@ -43,17 +43,13 @@ pub struct RealTileArgs {
     pub k: usize,
     /// Rows to compute, `1..=mr`.
     pub rows: usize,
-    /// Whether sums start with +0; otherwise with what is at `dst`.
-    pub first: bool,
-    /// Whether the sums are complete: the bias is added, NaN becomes canonical, and ReLU is applied.
-    pub last: bool,
-    /// A bias for each column of the panels, with `last`. NULL: none.
+    /// A bias for each column of the panels. NULL: none.
     pub bias: *const f32,
-    /// Whether negative results become 0, with `last`. (A NaN stays.)
+    /// Whether negative results become 0. (A NaN stays.)
     pub relu: bool,
-    /// `rows` rows of the panels' columns, panel behind panel.
+    /// `rows` rows of the panels' columns, panel behind panel: results.
     pub dst: *mut f32,
-    /// Distance of the rows' first sums.
+    /// Distance of the rows' first results.
     pub dst_stride: usize,
 }
 
@@ -72,43 +68,45 @@ pub struct RealTile {
     pub mr: usize,
     /// Columns of a panel.
     pub nr: usize,
-    /// Vectors of a panel's row.
+    /// Numbers of a column that lie together: a panel is `[ceil(k / kr)] x [nr] x [kr]` numbers.
+    pub kr: usize,
+    /// Vectors of nr columns, and vector registers.
     vectors: usize,
+    registers: usize,
 }
 
 impl RealTile {
     /// The most panels that it takes at a time for so many rows.
     pub fn panels(&self, rows: usize) -> usize {
-        panels(rows, self.vectors)
+        panels(rows, self.vectors, self.registers)
     }
 }
 
-/// Panels at a time, for as many chains as hide the latency of a multiply-add on two ports.
-const fn panels(rows: usize, vectors: usize) -> usize {
-    match rows * vectors {
-        0 | 1 | 2 => 4,
-        3..=7 => 2,
-        _ => 1,
+/// Panels at a time, for as many chains as hide the latency of a multiply-add, four cycles on two ports, if registers
+/// hold their sums beside a vector of each panel.
+const fn panels(rows: usize, vectors: usize, registers: usize) -> usize {
+    let mut panels = 1;
+    while panels < MAX_PANELS
+        && rows * vectors * panels < 8
+        && (rows + 1) * vectors * (panels + 1) < registers
+    {
+        panels += 1;
     }
+    panels
 }
-
-/// How far ahead few rows ask for a panel's bytes: enough to cover a trip to memory.
-const AHEAD: usize = 2048;
-/// With more rows than this, the arithmetic covers the trip.
-const FEW_ROWS: usize = 4;
-/// Steps of k in a turn of the loop: a line of 16-bit numbers on AVX2.
-const STEPS: usize = 2;
 
 /// What an rhs holds.
 trait Number<V: Lanes> {
     /// Bytes of a number.
     const SIZE: usize;
+    /// Numbers of a column that lie together, 1 or 2.
+    const KR: usize;
 
-    /// A vector of them, widened.
+    /// Vector `v` of the first or the second of two steps of k, widened, of nr columns from `from` on.
     ///
     /// # Safety
-    /// As [`Lanes::load_f32`], for a whole vector.
-    unsafe fn load(from: *const u8) -> V::F32;
+    /// The step's numbers are there (the first one's whole groups of [`KR`](Number::KR)); compiled for `V`.
+    unsafe fn load<const SECOND: bool>(from: *const u8, nr: usize, v: usize) -> V::F32;
 }
 
 struct OfF32;
@@ -117,32 +115,44 @@ struct OfBf16;
 
 impl<V: Lanes> Number<V> for OfF32 {
     const SIZE: usize = 4;
+    const KR: usize = 1;
 
     #[inline(always)]
-    unsafe fn load(from: *const u8) -> V::F32 {
+    unsafe fn load<const SECOND: bool>(from: *const u8, nr: usize, v: usize) -> V::F32 {
+        let at = v * V::LANES + if SECOND { nr } else { 0 };
         // SAFETY: by this function's contract.
-        unsafe { V::load_f32(from.cast(), V::LANES) }
+        unsafe { V::load_f32(from.wrapping_add(4 * at).cast(), V::LANES) }
     }
 }
 
 impl<V: HalfLanes> Number<V> for OfF16 {
     const SIZE: usize = 2;
+    const KR: usize = 1;
 
     #[inline(always)]
-    unsafe fn load(from: *const u8) -> V::F32 {
+    unsafe fn load<const SECOND: bool>(from: *const u8, nr: usize, v: usize) -> V::F32 {
+        let at = v * V::LANES + if SECOND { nr } else { 0 };
         // SAFETY: by this function's contract.
-        unsafe { V::f16_to_f32(V::load_u16(from.cast(), V::LANES)) }
+        unsafe { V::f16_to_f32(V::load_u16(from.wrapping_add(2 * at).cast(), V::LANES)) }
     }
 }
 
-impl<V: HalfLanes> Number<V> for OfBf16 {
+/// The numbers of two steps are the halves of 32-bit lanes, so that one instruction widens them: a shift, or a mask. A
+/// signalling NaN stays one, and its product is NaN all the same.
+impl<V: Lanes> Number<V> for OfBf16 {
     const SIZE: usize = 2;
+    const KR: usize = 2;
 
-    /// The upper half of an f32. A signalling NaN stays one, and its product is NaN all the same.
     #[inline(always)]
-    unsafe fn load(from: *const u8) -> V::F32 {
+    unsafe fn load<const SECOND: bool>(from: *const u8, _nr: usize, v: usize) -> V::F32 {
         // SAFETY: by this function's contract.
-        unsafe { V::from_bits(V::high_u16(V::load_u16(from.cast(), V::LANES))) }
+        unsafe {
+            let both = V::load_i32(from.wrapping_add(4 * v * V::LANES).cast(), V::LANES);
+            V::from_bits(match SECOND {
+                false => V::shl::<16>(both),
+                true => V::and_i32(both, V::splat_i32(-1 << 16)),
+            })
+        }
     }
 }
 
@@ -177,22 +187,13 @@ unsafe fn tile<V: Lanes, W: Number<V>, const ROWS: usize, const NV: usize, const
     args: &RealTileArgs,
 ) {
     let nr = NV * V::LANES;
-    let step_bytes = nr * W::SIZE;
+    let two_steps = 2 * nr * W::SIZE;
     // SAFETY: rows and panels are read for k numbers of each; `dst` holds ROWS rows of the panels' columns.
     unsafe {
         let place = |r: usize, p: usize, v: usize| {
             args.dst.add(r * args.dst_stride + p * nr + v * V::LANES)
         };
         let mut sums: Sums<V, ROWS, PANELS, NV> = [[[V::splat_f32(0.0); NV]; PANELS]; ROWS];
-        if !args.first {
-            for (r, row) in sums.iter_mut().enumerate() {
-                for (p, panel) in row.iter_mut().enumerate() {
-                    for (v, sum) in panel.iter_mut().enumerate() {
-                        *sum = V::load_f32(place(r, p, v), V::LANES);
-                    }
-                }
-            }
-        }
         let row_stride = 4 * args.lhs_row_stride;
         let mut lhs = Cursor { at: [args.lhs.cast(); MAX_MR / 3], row_stride };
         for (third, at) in lhs.at.iter_mut().enumerate() {
@@ -202,32 +203,18 @@ unsafe fn tile<V: Lanes, W: Number<V>, const ROWS: usize, const NV: usize, const
         for (p, rhs) in rhs.iter_mut().enumerate() {
             *rhs = rhs.wrapping_add(p * args.rhs_panel_stride);
         }
-        let mut left = args.k;
-        while left >= STEPS {
-            if ROWS <= FEW_ROWS {
-                for rhs in rhs {
-                    let mut line = 0;
-                    while line < STEPS * step_bytes {
-                        prefetch(rhs.wrapping_add(AHEAD + line));
-                        line += 64;
-                    }
-                }
-            }
-            for i in 0..STEPS {
-                step::<V, W, ROWS, NV, PANELS>(&mut sums, &lhs, i, rhs, i * step_bytes);
-            }
-            lhs.advance(STEPS);
-            rhs.iter_mut().for_each(|rhs| *rhs = rhs.wrapping_add(STEPS * step_bytes));
-            left -= STEPS;
+        for _ in 0..args.k / 2 {
+            step::<V, W, ROWS, NV, PANELS, false>(&mut sums, &lhs, rhs);
+            // What two steps share is loaded again: kept, it would need registers that sums have.
+            let again = if W::KR == 2 { rhs.map(opaque) } else { rhs };
+            step::<V, W, ROWS, NV, PANELS, true>(&mut sums, &lhs, again);
+            lhs.advance(2);
+            rhs.iter_mut().for_each(|rhs| *rhs = rhs.wrapping_add(two_steps));
         }
-        for _ in 0..left {
-            step::<V, W, ROWS, NV, PANELS>(&mut sums, &lhs, 0, rhs, 0);
-            lhs.advance(1);
-            rhs.iter_mut().for_each(|rhs| *rhs = rhs.wrapping_add(step_bytes));
+        if args.k % 2 == 1 {
+            step::<V, W, ROWS, NV, PANELS, false>(&mut sums, &lhs, rhs);
         }
-        if args.last {
-            finish::<V, ROWS, NV, PANELS>(args, &mut sums);
-        }
+        finish::<V, ROWS, NV, PANELS>(args, &mut sums);
         for (r, row) in sums.iter().enumerate() {
             for (p, panel) in row.iter().enumerate() {
                 for (v, &sum) in panel.iter().enumerate() {
@@ -238,28 +225,33 @@ unsafe fn tile<V: Lanes, W: Number<V>, const ROWS: usize, const NV: usize, const
     }
 }
 
-/// Adds one step of k to the sums: number `number` of each row, the panels' from `bytes` on.
+/// Adds the first or the second of two steps of k to the sums.
 ///
 /// # Safety
-/// They exist; compiled for `V`.
+/// The rows' and the panels' numbers exist; compiled for `V`.
 #[inline(always)]
-unsafe fn step<V: Lanes, W: Number<V>, const ROWS: usize, const NV: usize, const PANELS: usize>(
+unsafe fn step<
+    V: Lanes,
+    W: Number<V>,
+    const ROWS: usize,
+    const NV: usize,
+    const PANELS: usize,
+    const SECOND: bool,
+>(
     sums: &mut Sums<V, ROWS, PANELS, NV>,
     lhs: &Cursor,
-    number: usize,
     rhs: [*const u8; PANELS],
-    bytes: usize,
 ) {
     // SAFETY: by this function's contract.
     unsafe {
         let mut columns = [[V::splat_f32(0.0); NV]; PANELS];
         for (panel, rhs) in columns.iter_mut().zip(rhs) {
             for (v, column) in panel.iter_mut().enumerate() {
-                *column = W::load(rhs.wrapping_add(bytes + v * V::LANES * W::SIZE));
+                *column = W::load::<SECOND>(rhs, NV * V::LANES, v);
             }
         }
         for (r, row) in sums.iter_mut().enumerate() {
-            let x = V::splat_f32(lhs.row(r).wrapping_add(number).read());
+            let x = V::splat_f32(lhs.row(r).wrapping_add(usize::from(SECOND)).read());
             for (panel, columns) in row.iter_mut().zip(columns) {
                 for (sum, column) in panel.iter_mut().zip(columns) {
                     *sum = V::fma(x, column, *sum);
@@ -304,12 +296,15 @@ unsafe fn finish<V: Lanes, const ROWS: usize, const NV: usize, const PANELS: usi
 /// # Safety
 /// As [`RealTileFn`], with `rows == ROWS`, within an entry compiled for `V`.
 #[inline(always)]
-unsafe fn tile_of<V: Lanes, W: Number<V>, const ROWS: usize, const NV: usize>(args: &RealTileArgs) {
+unsafe fn tile_of<V: Lanes, W: Number<V>, const ROWS: usize, const NV: usize, const REGS: usize>(
+    args: &RealTileArgs,
+) {
     // SAFETY: by this function's contract.
     unsafe {
-        match const { panels(ROWS, NV) } {
-            4 if args.panels == 4 => return tile::<V, W, ROWS, NV, 4>(args),
+        match const { panels(ROWS, NV, REGS) } {
             2 if args.panels == 2 => return tile::<V, W, ROWS, NV, 2>(args),
+            3 if args.panels == 2 => return tile::<V, W, ROWS, NV, 2>(args),
+            3 if args.panels == 3 => return tile::<V, W, ROWS, NV, 3>(args),
             _ => {}
         }
         let mut one = *args;
@@ -327,13 +322,15 @@ unsafe fn tile_of<V: Lanes, W: Number<V>, const ROWS: usize, const NV: usize>(ar
 /// # Safety
 /// As [`RealTileFn`], within an entry compiled for `V`.
 #[inline(always)]
-unsafe fn any_rows<V: Lanes, W: Number<V>, const MR: usize, const NV: usize>(args: &RealTileArgs) {
+unsafe fn any_rows<V: Lanes, W: Number<V>, const MR: usize, const NV: usize, const REGS: usize>(
+    args: &RealTileArgs,
+) {
     /// The tile of each number of rows up to MR; without the test for MR all would be compiled.
     macro_rules! by_rows {
         ($($rows:literal)*) => {
             match args.rows {
-                $($rows if $rows < MR => tile_of::<V, W, $rows, NV>(args),)*
-                _ => tile_of::<V, W, MR, NV>(args),
+                $($rows if $rows < MR => tile_of::<V, W, $rows, NV, REGS>(args),)*
+                _ => tile_of::<V, W, MR, NV, REGS>(args),
             }
         };
     }
@@ -344,13 +341,13 @@ unsafe fn any_rows<V: Lanes, W: Number<V>, const MR: usize, const NV: usize>(arg
 /// One entry and its row.
 macro_rules! tile_row {
     (
-        $name:expr, $number:ty, $backend:ty, $mr:literal, $nv:literal, $required:expr
+        $name:expr, $number:ty, $backend:ty, $mr:literal, $nv:literal, $registers:literal, $required:expr
         $(, $features:literal)?
     ) => {{
         $(#[target_feature(enable = $features)])?
         unsafe fn entry(args: &RealTileArgs) {
             // SAFETY: compiled for the backend; the rest is this function's contract.
-            unsafe { any_rows::<$backend, $number, $mr, $nv>(args) }
+            unsafe { any_rows::<$backend, $number, $mr, $nv, $registers>(args) }
         }
         const {
             assert!($mr <= MAX_MR && $nv * <$backend as Lanes>::LANES <= MAX_NR);
@@ -360,7 +357,9 @@ macro_rules! tile_row {
             row: unsafe { Row::new($name, $required, entry) },
             mr: $mr,
             nr: $nv * <$backend as Lanes>::LANES,
+            kr: <$number as Number<$backend>>::KR,
             vectors: $nv,
+            registers: $registers,
         }
     }};
 }
@@ -377,6 +376,7 @@ macro_rules! table {
                 fewbit_simd::Avx512,
                 12,
                 2,
+                32,
                 Isa::Avx512.closure(),
                 "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c"
             ),
@@ -387,6 +387,7 @@ macro_rules! table {
                 fewbit_simd::Avx2,
                 6,
                 2,
+                16,
                 Isa::Avx2.closure(),
                 "avx2,fma,f16c"
             ),
@@ -397,10 +398,11 @@ macro_rules! table {
                 fewbit_simd::Neon,
                 6,
                 4,
+                32,
                 Isa::Neon.closure(),
                 "neon"
             ),
-            tile_row!(concat!($name, "_2x8_scalar"), $number, Scalar, 2, 8, IsaSet::SCALAR),
+            tile_row!(concat!($name, "_2x8_scalar"), $number, Scalar, 2, 8, 16, IsaSet::SCALAR),
         ];
     };
 }
