@@ -69,6 +69,7 @@ void test_packed(void);
 void test_gemm(void);
 void test_batches(void);
 void test_plan_info(void);
+void test_half(void);
 void test_bad_arrays(void);
 void test_bad_tensors(void);
 void test_bad_plans(void);

@@ -100,7 +100,7 @@ static const struct part parts[] = {
     {"packed", test_packed},           {"gemm", test_gemm},               {"batches", test_batches},
     {"plan-info", test_plan_info},     {"bad-arrays", test_bad_arrays},   {"bad-tensors", test_bad_tensors},
     {"bad-plans", test_bad_plans},     {"sentences", test_sentences},     {"allocators", test_allocators},
-    {"environment", test_environment}, {"threads", test_threads},
+    {"environment", test_environment}, {"threads", test_threads},         {"half", test_half},
 };
 
 int main(int argc, char **argv) {

@@ -22,6 +22,7 @@ const SOURCES: &[&str] = &[
     "outputs.c",
     "packed.c",
     "products.c",
+    "half.c",
     "bad_arrays.c",
     "bad_tensors.c",
     "bad_plans.c",

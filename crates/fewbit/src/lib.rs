@@ -18,6 +18,7 @@ extern crate std;
 mod conv;
 pub mod dispatch;
 mod error;
+pub mod half;
 mod linear;
 pub mod memory;
 pub mod observe;

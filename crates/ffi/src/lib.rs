@@ -22,11 +22,13 @@ mod conv;
 mod convert;
 mod describe;
 mod gemm;
+mod half;
 mod linear;
 mod observe;
 mod pack;
 mod packed;
 mod plans;
+mod real;
 mod reduce;
 mod requantize;
 mod status;
@@ -45,14 +47,16 @@ pub use gemm::{
     fewbit_gemm, fewbit_gemm_args, fewbit_gemm_create, fewbit_gemm_desc, fewbit_gemm_destroy,
     fewbit_gemm_run, fewbit_gemm_workspace,
 };
+pub use half::*;
 pub use linear::*;
 pub use observe::*;
 pub use pack::*;
 pub use packed::*;
 pub use plans::{
     FEWBIT_ACTIVATION_NONE, FEWBIT_ACTIVATION_RELU, FEWBIT_INPUT_CODES,
-    FEWBIT_INPUT_DYNAMIC_PER_ROW, FEWBIT_INPUT_DYNAMIC_PER_TENSOR, FEWBIT_INPUT_STATIC,
-    fewbit_allocator, fewbit_bias, fewbit_input, fewbit_output, fewbit_weights,
+    FEWBIT_INPUT_DYNAMIC_PER_ROW, FEWBIT_INPUT_DYNAMIC_PER_TENSOR, FEWBIT_INPUT_REAL,
+    FEWBIT_INPUT_STATIC, fewbit_allocator, fewbit_bias, fewbit_input, fewbit_output,
+    fewbit_weights,
 };
 pub use reduce::*;
 pub use requantize::*;

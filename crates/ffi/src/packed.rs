@@ -6,8 +6,8 @@ use crate::linear::{self, fewbit_linear, fewbit_linear_desc};
 use crate::plans::allocator;
 use crate::status::{fewbit_error, fewbit_status};
 use core::ffi::c_void;
+use fewbit::Conv;
 use fewbit::memory::into_handle;
-use fewbit::{Conv, Linear};
 
 /// The bytes of a plan's packed weights with all that fewbit_linear_create_packed needs to know of them.
 ///
@@ -73,7 +73,8 @@ pub unsafe extern "C" fn fewbit_linear_save_packed(
 ///
 /// @param[in] desc  The layer. Of `weights` only the multipliers, shifts and their count are used; `weight_layout`,
 ///                  `weight_stride` and `matrix_stride` are not; input, bias, residual and output need not be those of the
-///                  plan that wrote the weights. (Weights that had multipliers instead of scales have the scale 1.)
+///                  plan that wrote the weights. (Weights that had multipliers instead of scales have the scale 1.) For
+///                  weights that are numbers the input is FEWBIT_INPUT_REAL.
 /// @param[in] packed  The written bytes, aligned to 64, as pages of a mapped file are.
 /// @param[in] packed_size  Bytes of packed; may be more than were written.
 /// @param[out] linear  The plan; destroy it with fewbit_linear_destroy. Untouched on error.
@@ -102,7 +103,7 @@ pub unsafe extern "C" fn fewbit_linear_create_packed(
             array("linear", linear, 1)?;
             let allocator = allocator(desc.allocator)?;
             let packed = slice(packed.cast(), packed_size);
-            let plan = Linear::create_packed(&desc.read(false)?, packed, supported, &allocator)?;
+            let plan = desc.create(Some(packed), supported, &allocator)?;
             let handle = into_handle(fewbit_linear { plan, allocator }, &allocator, "linear")?;
             linear.write(handle.as_ptr());
             Ok(())

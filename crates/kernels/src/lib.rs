@@ -8,6 +8,7 @@
 pub mod activate;
 pub mod add;
 pub mod block;
+pub mod census;
 pub mod convert;
 pub mod depthwise;
 pub mod dequantize;
@@ -47,6 +48,7 @@ pub fn rows() -> impl Iterator<Item = RowInfo> {
         .chain(depthwise::rows())
         .chain(gemm::rows())
         .chain(real_gemm::rows())
+        .chain(census::rows())
 }
 
 /// A table's rows without their functions. The last row's name is the op and `_scalar`.

@@ -14,6 +14,7 @@ pub mod block;
 pub mod float16;
 mod format;
 pub mod fp8;
+pub mod hazards;
 pub mod pack;
 mod params;
 mod product;

@@ -12,6 +12,7 @@ mod lanes;
 mod lookup;
 mod pairs;
 
+pub use detect::HalfSupport;
 pub use fpenv::{FpEnv, with_default_env};
 pub use interleave::{interleave_bytes, interleave_widened, opaque, prefetch};
 pub use isa::{Isa, IsaError, IsaSet, Supported};

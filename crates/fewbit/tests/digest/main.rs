@@ -9,6 +9,7 @@ mod observers;
 mod outputs;
 mod plans;
 mod products;
+mod reals;
 mod tensors;
 mod values;
 
@@ -75,6 +76,7 @@ fn digest() {
     plans::enter(&mut book);
     outputs::enter(&mut book);
     products::enter(&mut book);
+    reals::enter(&mut book);
     tensors::enter(&mut book);
     for row in fewbit::kernels::rows() {
         assert!(book.0.contains_key(row.op), "{} is in no digest: add it to kernels.rs", row.op);

@@ -8,8 +8,8 @@ pub fn pack_rhs<T: Copy + Default>(
     (nr, kr): (usize, usize),
     panel: &mut [T],
 ) {
-    let (nr, kr) = (nr.max(1), kr.max(1));
-    for (group, to) in panel.chunks_mut(nr * kr).enumerate() {
+    let kr = kr.max(1);
+    for (group, to) in panel.chunks_mut((nr * kr).max(1)).enumerate() {
         for (c, to) in to.chunks_mut(kr).enumerate() {
             for (i, to) in to.iter_mut().enumerate() {
                 let i = group * kr + i;

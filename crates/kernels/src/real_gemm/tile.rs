@@ -24,7 +24,7 @@ pub const MAX_MR: usize = 12;
 /// The largest nr of any tile.
 pub const MAX_NR: usize = 32;
 /// The most panels that any tile takes at a time.
-pub const MAX_PANELS: usize = 3;
+pub const MAX_PANELS: usize = 2;
 
 /// One tile's work. Numbers need no alignment but for `lhs`, `bias` and `dst`, which are aligned to f32.
 #[derive(Clone, Copy, Debug)]
@@ -303,8 +303,6 @@ unsafe fn tile_of<V: Lanes, W: Number<V>, const ROWS: usize, const NV: usize, co
     unsafe {
         match const { panels(ROWS, NV, REGS) } {
             2 if args.panels == 2 => return tile::<V, W, ROWS, NV, 2>(args),
-            3 if args.panels == 2 => return tile::<V, W, ROWS, NV, 2>(args),
-            3 if args.panels == 3 => return tile::<V, W, ROWS, NV, 3>(args),
             _ => {}
         }
         let mut one = *args;
