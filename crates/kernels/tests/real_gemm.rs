@@ -104,8 +104,8 @@ impl Case {
 struct Arenas([GuardedBuf; 4]);
 
 impl Arenas {
-    fn new() -> Arenas {
-        Arenas([1, 2, 3, 4].map(|_| GuardedBuf::new(1 << 18)))
+    fn new(bytes: usize) -> Arenas {
+        Arenas([1, 2, 3, 4].map(|_| GuardedBuf::new(bytes)))
     }
 
     /// Runs the tile; all memory ends at a guard page.
@@ -218,7 +218,7 @@ fn case(
 #[test]
 fn every_tile_at_every_edge() {
     let mut rng = Rng::new(seed() ^ 51);
-    let mut arenas = Arenas::new();
+    let mut arenas = Arenas::new(1 << 16);
     for format in FORMATS {
         for tile in tiles(format) {
             let Some(bound) = bind(&tile.row, limited()) else {
@@ -260,7 +260,7 @@ fn op(format: RealFormat) -> &'static str {
 /// Every f16 and bf16 is widened to its own value: each meets 1 alone.
 #[test]
 fn every_16_bit_number() {
-    let mut arenas = Arenas::new();
+    let mut arenas = Arenas::new(1 << 12);
     for format in [RealFormat::F16, RealFormat::Bf16] {
         for tile in tiles(format) {
             let Some(bound) = bind(&tile.row, limited()) else { continue };
