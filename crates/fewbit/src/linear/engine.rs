@@ -6,6 +6,7 @@ use crate::plan::{
 use crate::{Error, Result, Status};
 
 /// A plan's engine.
+#[allow(clippy::large_enum_variant, reason = "one a plan; a box would be an allocation of its own")]
 pub(super) enum LinearEngine<'w> {
     /// Of int8 codes.
     Codes(Engine<'w>),
