@@ -422,6 +422,16 @@
 #define FEWBIT_FILTER_OIHW 1
 
 /**
+ * Weights [in_channel][kernel...][out_channel / groups].
+ */
+#define FEWBIT_FILTER_IHWO 2
+
+/**
+ * Weights [in_channel][out_channel / groups][kernel...]: the usual one of transposed convolutions.
+ */
+#define FEWBIT_FILTER_IOHW 3
+
+/**
  * Averages of numbers: the sum of the codes less x_params.zero_point, times x_params.scale / (count *
  * y_params.scale).
  */
@@ -432,14 +442,6 @@
  * parameters, which are not used; padding does not count.
  */
 #define FEWBIT_AVERAGE_CODES 1
- * Weights [in_channel][kernel...][out_channel / groups].
- */
-#define FEWBIT_FILTER_IHWO 2
-
-/**
- * Weights [in_channel][out_channel / groups][kernel...]: the usual one of transposed convolutions.
- */
-#define FEWBIT_FILTER_IOHW 3
 
 /**
  * The input is codes whose parameters come with the run: what fewbit_gemm_describe tells. No description takes it.
@@ -756,17 +758,20 @@ typedef struct fewbit_quality {
  */
 typedef struct fewbit_weights {
   /**
-   * The codes, a byte each, or the numbers; their layout is the plan's.
+   * The codes, a byte each; or packed, each row of the weights from a byte on, as fewbit_quantize writes them; or the
+   * numbers. Their layout is the plan's.
    */
   const void *data;
   /**
-   * FEWBIT_S8 or FEWBIT_U8; for linear layers with FEWBIT_INPUT_REAL the numbers' type, FEWBIT_F32, FEWBIT_F16 or
-   * FEWBIT_BF16, and all below is then 0 or NULL.
+   * FEWBIT_S8 or FEWBIT_U8; for linear layers and products also FEWBIT_S4, FEWBIT_U4, FEWBIT_S2 (ternary weights are its
+   * -1, 0 and 1), FEWBIT_U1 (0 and 1) and FEWBIT_B1 (-1 and +1; no zero points). Strides are in codes, and multiples of
+   * those of a byte. For linear layers with FEWBIT_INPUT_REAL the numbers' type, FEWBIT_F32, FEWBIT_F16 or FEWBIT_BF16,
+   * and all below is then 0 or NULL.
    */
   int32_t dtype;
   /**
-   * 0; or, for linear layers, how many neighbouring weights of a channel, along K, share a scale: a multiple of 16,
-   * the last block of a channel may be shorter. Then results are real: no s32 bias or output, no fixed point, no table.
+   * 0; or, for linear layers, how many neighbouring weights of a channel, along K, share a scale: a multiple of 16, of
+   * FEWBIT_U1 and FEWBIT_B1 of 32; the last block of a channel may be shorter. Then results are real: no s32 bias or output, no fixed point, no table.
    */
   int32_t block;
   /**
