@@ -7,7 +7,7 @@ use crate::handle::{Handle, plan};
 use crate::linear::fewbit_linear;
 use crate::plans::{
     FEWBIT_INPUT_CODES, FEWBIT_INPUT_DYNAMIC_PER_ROW, FEWBIT_INPUT_DYNAMIC_PER_TENSOR,
-    FEWBIT_INPUT_STATIC,
+    FEWBIT_INPUT_REAL, FEWBIT_INPUT_STATIC,
 };
 use crate::status::{fewbit_error, fewbit_status};
 use crate::tensors::{
@@ -39,11 +39,12 @@ pub struct fewbit_plan_info {
     pub input_mode: i32,
     /// The type of x, as the caller passes it: codes, or numbers.
     pub input_dtype: i32,
-    /// The codes that are multiplied: FEWBIT_S8 or FEWBIT_U8, FEWBIT_U1 or FEWBIT_B1.
+    /// The codes that are multiplied, FEWBIT_S8, FEWBIT_U8, FEWBIT_U1 or FEWBIT_B1; with FEWBIT_INPUT_REAL FEWBIT_F32, as which
+    /// numbers are.
     pub code_dtype: i32,
     /// The type of y.
     pub output_dtype: i32,
-    /// The largest absolute int32 sum that any input can give, proven from the weights.
+    /// The largest absolute int32 sum that any input can give, proven from the weights; 0 for weights that are numbers.
     pub bound: i64,
     /// Bytes of packed weights.
     pub weight_bytes: usize,
@@ -88,6 +89,7 @@ fn of_input(input: Input) -> [i32; 3] {
         Input::DynamicPerRow(spec) => {
             [FEWBIT_INPUT_DYNAMIC_PER_ROW, real_dtype(spec.real), code_dtype(spec.code)]
         }
+        Input::Real(real) => [FEWBIT_INPUT_REAL, real_dtype(real), FEWBIT_F32],
         Input::DynamicPerTensor(spec) => {
             [FEWBIT_INPUT_DYNAMIC_PER_TENSOR, real_dtype(spec.real), code_dtype(spec.code)]
         }

@@ -23,6 +23,8 @@ pub const FEWBIT_INPUT_STATIC: i32 = 1;
 pub const FEWBIT_INPUT_DYNAMIC_PER_ROW: i32 = 2;
 /// The input is numbers, quantized in the run with parameters from the whole input's range.
 pub const FEWBIT_INPUT_DYNAMIC_PER_TENSOR: i32 = 3;
+/// The input is numbers, multiplied as they are: of linear layers whose weights are numbers too.
+pub const FEWBIT_INPUT_REAL: i32 = 5;
 /// No activation.
 pub const FEWBIT_ACTIVATION_NONE: i32 = 0;
 /// max(0, y).
@@ -75,17 +77,18 @@ pub struct fewbit_allocator {
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct fewbit_weights {
-    /// The codes, a byte each; or packed, each row of the weights from a byte on, as fewbit_quantize writes them. Their
-    /// layout is the plan's.
+    /// The codes, a byte each; or packed, each row of the weights from a byte on, as fewbit_quantize writes them; or the
+    /// numbers. Their layout is the plan's.
     pub data: *const c_void,
     /// FEWBIT_S8 or FEWBIT_U8; for linear layers and products also FEWBIT_S4, FEWBIT_U4, FEWBIT_S2 (ternary weights are its
     /// -1, 0 and 1), FEWBIT_U1 (0 and 1) and FEWBIT_B1 (-1 and +1; no zero points). Strides are in codes, and multiples of
-    /// those of a byte.
+    /// those of a byte. For linear layers with FEWBIT_INPUT_REAL the numbers' type, FEWBIT_F32, FEWBIT_F16 or FEWBIT_BF16,
+    /// and all below is then 0 or NULL.
     pub dtype: i32,
     /// 0; or, for linear layers, how many neighbouring weights of a channel, along K, share a scale: a multiple of 16, of
     /// FEWBIT_U1 and FEWBIT_B1 of 32; the last block of a channel may be shorter. Then results are real: no s32 bias or output, no fixed point, no table.
     pub block: i32,
-    /// Scales, finite and greater than 0. May be NULL where there are multipliers.
+    /// Scales, finite and greater than 0. May be NULL where there are multipliers, and is for numbers.
     pub scales: *const f32,
     /// 1, or one for each output channel; with blocks [out_features][ceil(in_features / block)].
     pub scale_count: usize,
@@ -111,7 +114,7 @@ pub struct fewbit_input {
     pub mode: i32,
     /// The codes that are read, or that numbers are quantized to: FEWBIT_S8 or FEWBIT_U8. Of linear layers whose weights
     /// are FEWBIT_U1 or FEWBIT_B1 also one of these, with FEWBIT_INPUT_CODES: packed bits, whose rows start on a byte, with
-    /// strides in codes that are multiples of 8.
+    /// strides in codes that are multiples of 8. Not used with FEWBIT_INPUT_REAL.
     pub dtype: i32,
     /// The numbers that are read, in all modes but FEWBIT_INPUT_CODES: FEWBIT_F32, FEWBIT_F16 or FEWBIT_BF16.
     pub real: i32,
@@ -318,6 +321,10 @@ impl fewbit_weights {
 impl fewbit_input {
     pub(crate) fn read(&self) -> Result<Input> {
         must_be_zero("desc.input.reserved", self.reserved)?;
+        let real = || real("desc.input.real", self.real);
+        if self.mode == FEWBIT_INPUT_REAL {
+            return Ok(Input::Real(real()?));
+        }
         let format = lhs_format("desc.input.dtype", self.dtype)?;
         if matches!(format, IntFormat::U1 | IntFormat::B1) {
             if self.mode == FEWBIT_INPUT_CODES {
@@ -327,7 +334,6 @@ impl fewbit_input {
             return Err(Error::new(Status::Unsupported, "desc.input.dtype", text));
         }
         let code = code("desc.input.dtype", self.dtype)?;
-        let real = || real("desc.input.real", self.real);
         let dynamic = || -> Result<DynamicSpec> {
             let spec = ParamSpec {
                 format: code.format(),

@@ -165,7 +165,7 @@ impl Linear<'_> {
     ///
     /// ```
     /// use fewbit::memory::Allocator;
-    /// use fewbit::scheme::{QuantParams, RealFormat};
+    /// use fewbit::scheme::{IntFormat, QuantParams, RealFormat};
     /// use fewbit::{
     ///     Activation, ActivationMode, Bias, Code, Input, Linear, LinearDesc, LinearGroup, LinearLayout, Output, Residual,
     ///     Serial, View, ViewMut, Weights, dispatch,
@@ -178,7 +178,7 @@ impl Linear<'_> {
     ///         in_features: 3,
     ///         out_features: 2,
     ///         weights: Weights {
-    ///             code: Code::S8,
+    ///             format: IntFormat::S8,
     ///             codes: &weights,
     ///             scales: &[0.5],
     ///             zero_points: &[],

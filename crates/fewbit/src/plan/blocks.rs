@@ -98,7 +98,7 @@ pub(crate) fn pack<'w>(
     let tile = gemm::select(rhs, supported.set(), nr)
         .and_then(|tile| bind(tile.blocks.as_ref()?, supported))
         .ok_or(Error::new(Status::Internal, "plan", "found no kernel"))?;
-    let epilogue = Epilogue::new(&columns, &packed, groups, supported, allocator)?;
+    let epilogue = Epilogue::new(&columns, packed.map(), supported, allocator)?;
     let given = match operands.bias {
         Bias::F32(bias) => bias,
         _ => &[],

@@ -118,7 +118,7 @@ impl<'w> Engine<'w> {
         supported: Supported,
         allocator: &Allocator,
     ) -> Result<Engine<'w>> {
-        let epilogue = Epilogue::new(operands, &packed, packed.groups, supported, allocator)?;
+        let epilogue = Epilogue::new(operands, packed.map(), supported, allocator)?;
         Ok(Engine::of(operands, packed.k, packed, epilogue, None))
     }
 

@@ -1,6 +1,7 @@
 //! Weights packed for a tile, with what the zero points of both sides need.
 
 use super::codes::{read, rhs_form};
+use super::columns::Columns;
 use super::saved::Saved;
 use super::{Bias, DynamicSpec, Input, Operands};
 use crate::memory::{Allocator, Buffer, Plain};
@@ -318,9 +319,10 @@ impl<'w> Packed<'w> {
         (group * self.panels + panel) * self.nr
     }
 
-    /// Values in arrays padded to whole panels.
-    pub(crate) fn padded_columns(&self) -> usize {
-        self.zero.len()
+    /// Where channels are in arrays padded to whole panels.
+    pub(crate) fn map(&self) -> Columns {
+        let Packed { groups, columns, panels, nr, .. } = *self;
+        Columns { groups, columns, panels, nr }
     }
 
     /// The right side of a tile.
@@ -362,7 +364,7 @@ fn worst_difference(input: &Input) -> i64 {
         }
         // These have no zero point but 0.
         Input::BitsPerRow(IntFormat::B1) => 1,
-        Input::CodesPerRow(_) | Input::BitsPerRow(_) => qmax - qmin,
+        Input::CodesPerRow(_) | Input::BitsPerRow(_) | Input::Real(_) => qmax - qmin,
         Input::DynamicPerRow(DynamicSpec { spec, .. })
         | Input::DynamicPerTensor(DynamicSpec { spec, .. }) => match spec.scheme {
             Scheme::Symmetric => qmax.max(-qmin),

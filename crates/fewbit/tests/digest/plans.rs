@@ -213,6 +213,7 @@ macro_rules! run {
                 match $layer.input {
                     Input::Codes(..) | Input::CodesPerRow(_) => with!(&codes, $y),
                     Input::Static(real, ..)
+                    | Input::Real(real)
                     | Input::DynamicPerRow(DynamicSpec { real, .. })
                     | Input::DynamicPerTensor(DynamicSpec { real, .. }) => match real {
                         RealFormat::F32 => with!(&reals, $y),
