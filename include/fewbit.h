@@ -89,6 +89,21 @@
 #define FEWBIT_ERROR_INTERNAL 10
 
 /**
+ * The CPU converts between f16 and f32 by an instruction.
+ */
+#define FEWBIT_HALF_F16_CONVERSION 1
+
+/**
+ * The CPU adds and multiplies in f16.
+ */
+#define FEWBIT_HALF_F16_ARITHMETIC 2
+
+/**
+ * The CPU has dot products of bf16 that are added in f32.
+ */
+#define FEWBIT_HALF_BF16_DOT 4
+
+/**
  * Fixed-point rounding: TensorFlow Lite's default, a rounding doubling high multiplication followed by a
  * rounding shift, ties away from zero.
  */
@@ -296,6 +311,11 @@
 #define FEWBIT_INPUT_DYNAMIC_PER_TENSOR 3
 
 /**
+ * The input is numbers, multiplied as they are: of linear layers whose weights are numbers too.
+ */
+#define FEWBIT_INPUT_REAL 5
+
+/**
  * No activation.
  */
 #define FEWBIT_ACTIVATION_NONE 0
@@ -480,6 +500,71 @@ typedef struct fewbit_quant_params {
    */
   int32_t zero_point;
 } fewbit_quant_params;
+
+/**
+ * What a 16-bit format does to numbers.
+ */
+typedef struct fewbit_format_hazards {
+  /**
+   * Finite numbers that become infinities.
+   */
+  uint64_t overflow;
+  /**
+   * Numbers other than 0 that become 0.
+   */
+  uint64_t underflow;
+  /**
+   * Numbers that become subnormal, which loses some of their bits.
+   */
+  uint64_t subnormal;
+  /**
+   * A power of two, 2^-126 to 2^127: times it no finite number overflows, and none underflows or becomes subnormal if
+   * one scale can do both; otherwise as few as can be. Of those that do, the nearest to 1.
+   */
+  float scale;
+  /**
+   * 1 if with that scale nothing overflows, underflows or becomes subnormal, otherwise 0.
+   */
+  int32_t avoids_all;
+} fewbit_format_hazards;
+
+/**
+ * What f16 and bf16 do to numbers.
+ */
+typedef struct fewbit_half_hazards {
+  /**
+   * Numbers in all.
+   */
+  uint64_t count;
+  /**
+   * NaN.
+   */
+  uint64_t nan;
+  /**
+   * Infinities.
+   */
+  uint64_t infinite;
+  /**
+   * Zeros.
+   */
+  uint64_t zero;
+  /**
+   * The largest finite magnitude; 0 if there is none.
+   */
+  float largest;
+  /**
+   * The smallest finite magnitude other than 0; 0 if there is none.
+   */
+  float smallest;
+  /**
+   * In f16.
+   */
+  struct fewbit_format_hazards f16;
+  /**
+   * In bf16.
+   */
+  struct fewbit_format_hazards bf16;
+} fewbit_half_hazards;
 
 /**
  * How a tensor is quantized. FEWBIT_TENSOR_QUANT_INIT: int8, affine, per tensor, half to even, division, f32.
@@ -673,14 +758,15 @@ typedef struct fewbit_quality {
  */
 typedef struct fewbit_weights {
   /**
-   * The codes, a byte each; or packed, each row of the weights from a byte on, as fewbit_quantize writes them. Their
-   * layout is the plan's.
+   * The codes, a byte each; or packed, each row of the weights from a byte on, as fewbit_quantize writes them; or the
+   * numbers. Their layout is the plan's.
    */
   const void *data;
   /**
    * FEWBIT_S8 or FEWBIT_U8; for linear layers and products also FEWBIT_S4, FEWBIT_U4, FEWBIT_S2 (ternary weights are its
    * -1, 0 and 1), FEWBIT_U1 (0 and 1) and FEWBIT_B1 (-1 and +1; no zero points). Strides are in codes, and multiples of
-   * those of a byte.
+   * those of a byte. For linear layers with FEWBIT_INPUT_REAL the numbers' type, FEWBIT_F32, FEWBIT_F16 or FEWBIT_BF16,
+   * and all below is then 0 or NULL.
    */
   int32_t dtype;
   /**
@@ -689,7 +775,7 @@ typedef struct fewbit_weights {
    */
   int32_t block;
   /**
-   * Scales, finite and greater than 0. May be NULL where there are multipliers.
+   * Scales, finite and greater than 0. May be NULL where there are multipliers, and is for numbers.
    */
   const float *scales;
   /**
@@ -728,7 +814,9 @@ typedef struct fewbit_input {
    */
   int32_t mode;
   /**
-   * The codes that are read, or that numbers are quantized to: FEWBIT_S8 or FEWBIT_U8.
+   * The codes that are read, or that numbers are quantized to: FEWBIT_S8 or FEWBIT_U8. Of linear layers whose weights
+   * are FEWBIT_U1 or FEWBIT_B1 also one of these, with FEWBIT_INPUT_CODES: packed bits, whose rows start on a byte, with
+   * strides in codes that are multiples of 8. Not used with FEWBIT_INPUT_REAL.
    */
   int32_t dtype;
   /**
@@ -1054,7 +1142,8 @@ typedef struct fewbit_gemm_desc {
    */
   int32_t rhs_layout;
   /**
-   * The codes of the lhs: FEWBIT_S8 or FEWBIT_U8. Its scales and zero points come with each run.
+   * The codes of the lhs: FEWBIT_S8 or FEWBIT_U8; or, with an rhs of FEWBIT_U1 or FEWBIT_B1, one of these: packed bits, whose
+   * rows start on a byte, with strides in codes that are multiples of 8. Its scales and zero points come with each run.
    */
   int32_t lhs_dtype;
   /**
@@ -1445,7 +1534,8 @@ typedef struct fewbit_plan_info {
    */
   int32_t input_dtype;
   /**
-   * The codes that are multiplied: FEWBIT_S8 or FEWBIT_U8.
+   * The codes that are multiplied, FEWBIT_S8, FEWBIT_U8, FEWBIT_U1 or FEWBIT_B1; with FEWBIT_INPUT_REAL FEWBIT_F32, as which
+   * numbers are.
    */
   int32_t code_dtype;
   /**
@@ -1453,7 +1543,7 @@ typedef struct fewbit_plan_info {
    */
   int32_t output_dtype;
   /**
-   * The largest absolute int32 sum that any input can give, proven from the weights.
+   * The largest absolute int32 sum that any input can give, proven from the weights; 0 for weights that are numbers.
    */
   int64_t bound;
   /**
@@ -1674,6 +1764,27 @@ fewbit_status fewbit_convert_f32_f8e5m2(const float *x, size_t n, int32_t satura
 fewbit_status fewbit_convert_f8e5m2_f32(const uint8_t *x, size_t n, float *y);
 
 /**
+ * Tells what becomes of f32 numbers in f16 and bf16, as fewbit_convert_f32_f16 and fewbit_convert_f32_bf16 would have it: how
+ * many overflow, underflow to 0 or become subnormal, the extremes, and the power of two that avoids it. All counts are exact.
+ *
+ * @param[in] x  n numbers.
+ * @param[out] hazards  Must not overlap x.
+ * @return FEWBIT_ERROR_NULL_POINTER (x may be NULL if n is 0), FEWBIT_ERROR_INVALID_ARGUMENT (n),
+ *         FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP, FEWBIT_ERROR_ISA.
+ */
+fewbit_status fewbit_half_hazards_f32(const float *x,
+                                      size_t n,
+                                      struct fewbit_half_hazards *hazards);
+
+/**
+ * What the CPU at hand, under its operating system, can do with 16-bit floats by instructions of its own: a sum of
+ * FEWBIT_HALF_F16_CONVERSION (x86-64: F16C), FEWBIT_HALF_F16_ARITHMETIC (AVX512-FP16, FEAT_FP16) and FEWBIT_HALF_BF16_DOT
+ * (AVX512_BF16, FEAT_BF16). Facts to choose formats by; this library's results do not depend on them, nor does a limit of
+ * instruction sets show.
+ */
+int32_t fewbit_half_support(void);
+
+/**
  * Requantizes int32 sums to int8, float mode: q = clamp(round_half_even(f32(acc) * multiplier) +
  * zero_point, -128, 127). f32(acc) rounds to nearest even beyond 2^24. ONNX Runtime's formula.
  *
@@ -1818,6 +1929,32 @@ fewbit_status fewbit_gguf_quantize(int32_t format, const float *x, size_t n, voi
  * @return As fewbit_gguf_quantize.
  */
 fewbit_status fewbit_gguf_dequantize(int32_t format, const void *blocks, size_t n, float *x);
+
+/**
+ * Takes GGUF blocks apart into weights of a linear layer with a scale a block (fewbit_weights, block 32), exactly: each
+ * number is scale * (code - zero point). Rows of K weights, a multiple of 32, one behind the other (FEWBIT_LAYOUT_NK) become
+ * rows of codes, and scales and zero points [N][K / 32], as such a layer reads them.
+ *
+ * A scale is positive, but the d of a block may not be: where it is negative, codes are complemented (-1 - c) and the zero
+ * point is -1; where it is 0, codes are 0 and the scale is 1. Q4_1 and Q5_1 have a real minimum, which no zero point
+ * is: dequantize them, and make a layer of real weights, or quantize them anew.
+ *
+ * @param[in] format  FEWBIT_GGUF_Q4_0, FEWBIT_GGUF_Q5_0 or FEWBIT_GGUF_Q8_0.
+ * @param[in] blocks  fewbit_gguf_size bytes, at any address, as they are in a file.
+ * @param[in] n  A multiple of 32.
+ * @param[out] codes  Q4_0: n / 2 bytes of FEWBIT_S4; else n bytes of FEWBIT_S8.
+ * @param[out] scales  n / 32 scales.
+ * @param[out] zero_points  n / 32 zero points, 0 or -1. Outputs must not overlap each other or blocks.
+ * @return FEWBIT_ERROR_NULL_POINTER (may be NULL if n is 0), FEWBIT_ERROR_INVALID_ARGUMENT (format, n, blocks: a d that is not
+ *         finite), FEWBIT_ERROR_UNSUPPORTED (Q4_1, Q5_1), FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP,
+ *         FEWBIT_ERROR_ISA. Nothing is written then.
+ */
+fewbit_status fewbit_gguf_unpack(int32_t format,
+                                 const void *blocks,
+                                 size_t n,
+                                 void *codes,
+                                 float *scales,
+                                 int32_t *zero_points);
 
 /**
  * The bytes of an OCP MX format: a scale for each 32 numbers, the last of which may be fewer, and the elements.
@@ -2237,7 +2374,9 @@ fewbit_status fewbit_compare_f32(const float *reference, const float *x, size_t 
  * activation; for f16 and bf16 output that, rounded once more; for 8-bit output requantize(acc, (x scale * w scale) /
  * y scale), with ReLU and clamp as a clamp of the codes, or, with an f32 bias, a residual or another activation, the
  * f32 result, quantized. FEWBIT_OUTPUT_FIXED_POINT requantizes in integers only. FEWBIT_OUTPUT_DYNAMIC_PER_ROW is
- * fewbit_quantize_dynamic of each row of the f32 results. With blocks of weights, f32(acc) * (x scale * w scale) is
+ * fewbit_quantize_dynamic of each row of the f32 results. With FEWBIT_INPUT_REAL there is no int32: y[m][n] is from 0 on,
+ * for each k in order, y = fma(f32(x[m][k]), f32(w[n][k]), y), which takes the place of f32(acc) * (x scale * w scale); there
+ * is then no s32 bias or output, no fixed point, no table. With blocks of weights, f32(acc) * (x scale * w scale) is
  * instead, block by block from 0, y = fma(f32(acc of the block), x scale * w scale, y). The only call on a plan that
  * allocates.
  *
@@ -2363,7 +2502,8 @@ fewbit_status fewbit_linear_run_dynamic(const struct fewbit_linear *linear,
  *
  * @param[out] kernel_name  The name of the kernel that multiplies, NUL-terminated; at least 64 bytes. May be NULL.
  * @param[in] kernel_name_size  Bytes of kernel_name.
- * @param[out] bound  The largest absolute int32 sum that any input can give, proven from the weights. May be NULL.
+ * @param[out] bound  The largest absolute int32 sum that any input can give, proven from the weights; 0 for weights that are
+ *                    numbers. May be NULL.
  * @param[out] weight_bytes  Bytes of packed weights. May be NULL.
  * @param[out] error  May be NULL.
  * @return FEWBIT_ERROR_NULL_POINTER (linear), FEWBIT_ERROR_BUFFER_TOO_SMALL.
@@ -2918,7 +3058,8 @@ fewbit_status fewbit_linear_save_packed(const struct fewbit_linear *linear,
  *
  * @param[in] desc  The layer. Of `weights` only the multipliers, shifts and their count are used; `weight_layout`,
  *                  `weight_stride` and `matrix_stride` are not; input, bias, residual and output need not be those of the
- *                  plan that wrote the weights. (Weights that had multipliers instead of scales have the scale 1.)
+ *                  plan that wrote the weights. (Weights that had multipliers instead of scales have the scale 1.) For
+ *                  weights that are numbers the input is FEWBIT_INPUT_REAL.
  * @param[in] packed  The written bytes, aligned to 64, as pages of a mapped file are.
  * @param[in] packed_size  Bytes of packed; may be more than were written.
  * @param[out] linear  The plan; destroy it with fewbit_linear_destroy. Untouched on error.

@@ -11,7 +11,7 @@ import numpy as np
 from fewbit import Error, _check, _lib, _pointer
 
 S8, U8, S32, F32 = 16, 17, 24, 1
-CODES, STATIC, PER_ROW, PER_TENSOR = 0, 1, 2, 3
+CODES, STATIC, PER_ROW, PER_TENSOR, REAL = 0, 1, 2, 3, 5
 FORMS = {"int8": S8, "uint8": U8, "int32": S32, "float32": F32}
 
 
@@ -147,11 +147,29 @@ def linear(x, operands, dynamic=PER_TENSOR):
     """x [M, K] times weights [K, N], as ONNX has them."""
     k, n = operands.w.shape
     desc = operands.fill(LinearDesc(in_features=k, out_features=n, weight_layout=1), dynamic)
+    return _run_linear(desc, x, operands.y_form)
+
+
+def real_linear(x, w, y_form, bias=None):
+    """x [M, K] times weights [K, N], all of them f32, f16 or bf16."""
+    k, n = w.shape
+    w, neutral = np.ascontiguousarray(w), Params(1.0, 0)
+    desc = LinearDesc(ctypes.sizeof(LinearDesc), k, n, weight_layout=1)
+    desc.weights = Weights(_pointer(w), fewbit.REALS[w.dtype.name])
+    desc.input = Input(REAL, S8, fewbit.REALS[x.dtype.name], 0, 0, 0, neutral)
+    if bias is not None:
+        desc.bias = Bias(_pointer(bias), F32, 0)
+    desc.output = Output(fewbit.REALS[np.dtype(y_form).name], 0, neutral, 0.0, 0.0, 0, S8, neutral)
+    return _run_linear(desc, x, y_form)
+
+
+def _run_linear(desc, x, y_form):
+    k, n = desc.in_features, desc.out_features
     handle, error = ctypes.c_void_p(), Error()
     _check(_lib.fewbit_linear_create(ctypes.byref(desc), ctypes.byref(handle), ctypes.byref(error)), error)
     try:
         x, rows = np.ascontiguousarray(x), x.shape[0]
-        y, memory = np.zeros((rows, n), operands.y_form), _workspace(_lib.fewbit_linear_workspace, handle, rows)
+        y, memory = np.zeros((rows, n), y_form), _workspace(_lib.fewbit_linear_workspace, handle, rows)
         sizes = [ctypes.c_size_t(size) for size in (rows, k, memory.size, n)]
         status = _lib.fewbit_linear_run(
             handle,

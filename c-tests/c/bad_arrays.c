@@ -194,6 +194,13 @@ static void test_the_rest(void) {
     OVERLAPPING(fewbit_absmax_f32, absmax, (out.f32, 4, &out.f32[3]));
     MISALIGNED(fewbit_absmax_f32, x, (ODD(float, x), 4, &out.low));
 
+    NULL_REFUSED(fewbit_half_hazards_f32, x, (NULL, 4, &out.hazards));
+    NULL_REFUSED(fewbit_half_hazards_f32, hazards, (x, 4, NULL));
+    ZERO_ACCEPTED(fewbit_half_hazards_f32, n, (NULL, 0, &out.hazards));
+    HUGE_REFUSED(fewbit_half_hazards_f32, n, (x, WRAPS, &out.hazards));
+    OVERLAPPING(fewbit_half_hazards_f32, hazards, ((const float *)(void *)&out.hazards, 4, &out.hazards));
+    MISALIGNED(fewbit_half_hazards_f32, x, (ODD(float, x), 4, &out.hazards));
+
     MATRIX(fewbit_row_sums_f32, x, x, out.f32);
     MATRIX(fewbit_row_sums_s8, q, codes, out.s32);
     MATRIX(fewbit_row_sums_u8, q, bytes, out.s32);

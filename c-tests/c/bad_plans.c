@@ -75,7 +75,7 @@ static fewbit_conv_desc good_conv(void) {
         BAD(kind, weights.scales, nan_scale, FEWBIT_ERROR_INVALID_ARGUMENT, "desc.weights.scales");                      \
         BAD(kind, weights.scales, infinite, FEWBIT_ERROR_INVALID_ARGUMENT, "desc.weights.scales");                       \
         BAD(kind, weights.zero_points, beyond, FEWBIT_ERROR_INVALID_ARGUMENT, "desc.weights.zero_points");               \
-        BAD(kind, weights.dtype, FEWBIT_S4, FEWBIT_ERROR_UNSUPPORTED, "desc.weights.dtype");                             \
+        BAD(kind, weights.dtype, FEWBIT_S16, FEWBIT_ERROR_UNSUPPORTED, "desc.weights.dtype");                            \
         BAD(kind, weights.dtype, -7, FEWBIT_ERROR_UNSUPPORTED, "desc.weights.dtype");                                    \
         BAD(kind, weights.block, -1, FEWBIT_ERROR_INVALID_ARGUMENT, "desc.weights.block");                                \
         BAD(kind, input.mode, 4, FEWBIT_ERROR_INVALID_ARGUMENT, "desc.input.mode");                                      \

@@ -16,6 +16,9 @@ static float numbers[96], back[96];
 static unsigned char bytes[256];
 static uint8_t scales[8];
 
+/* Not a multiple of 32; one that is; and ones whose bytes wrap around. */
+static const size_t huge[] = {SIZE_MAX, SIZE_MAX - 31, SIZE_MAX / 4 + 1, SIZE_MAX / 8 + 1};
+
 static void test_known(void) {
     const uint8_t q4[] = {0x00, 0xBC, 0xF0, 0x86, 0x88}, want_scales[] = {127, 0xFF}, fp4[] = {0x26, 0xE8};
     const uint8_t e4m3[] = {0x7E, 0x7E, 0x01};
@@ -40,6 +43,44 @@ static void test_known(void) {
     CHECK_OK(fewbit_mx_quantize(FEWBIT_MXFP8_E4M3, numbers, 3, scales, bytes));
     CHECK(scales[0] == 127);
     CHECK_BYTES(e4m3, bytes, sizeof e4m3);
+}
+
+/* Blocks become weights with a scale a block, also where d is negative. */
+static void test_unpacked(void) {
+    const unsigned char q4[] = {0x00, 0xBC, 0xF0, 0x86, 0x88, 0x88, 0x88, 0x88, 0x88, 0x88, 0x88, 0x88, 0x88, 0x88, 0x88, 0x88, 0x88, 0x88};
+    uint8_t codes[32];
+    float scale = 0.0f;
+    int32_t zero_point = 0;
+    size_t i;
+    CHECK_OK(fewbit_gguf_unpack(FEWBIT_GGUF_Q4_0, q4, 32, codes, &scale, &zero_point));
+    CHECK(scale == 1.0f && zero_point == -1);
+    CHECK_OK(fewbit_gguf_dequantize(FEWBIT_GGUF_Q4_0, q4, 32, back));
+    for (i = 0; i < 32; i++) {
+        int code = codes[i / 2] >> (i % 2 * 4) & 15;
+        code = code > 7 ? code - 16 : code;
+        CHECK((float)(code + 1) == back[i]);
+    }
+}
+
+static void test_bad_unpack(int32_t format) {
+    size_t i;
+    unsigned char infinite[34] = {0x00, 0x7C};
+    NULL_REFUSED(fewbit_gguf_unpack, blocks, (format, NULL, 32, out.u8, out.f32, out.s32));
+    NULL_REFUSED(fewbit_gguf_unpack, codes, (format, bytes, 32, NULL, out.f32, out.s32));
+    NULL_REFUSED(fewbit_gguf_unpack, scales, (format, bytes, 32, out.u8, NULL, out.s32));
+    NULL_REFUSED(fewbit_gguf_unpack, zero_points, (format, bytes, 32, out.u8, out.f32, NULL));
+    ZERO_ACCEPTED(fewbit_gguf_unpack, n, (format, NULL, 0, NULL, NULL, NULL));
+    CHECK(outputs_untouched());
+    INVALID(fewbit_gguf_unpack, n, (format, bytes, 33, out.u8, out.f32, out.s32));
+    INVALID(fewbit_gguf_unpack, blocks, (format, infinite, 32, out.u8, out.f32, out.s32));
+    MISALIGNED(fewbit_gguf_unpack, scales, (format, bytes, 32, out.u8, ODD(float, out.f32), out.s32));
+    MISALIGNED(fewbit_gguf_unpack, zero_points, (format, bytes, 32, out.u8, out.f32, ODD(int32_t, out.s32)));
+    OVERLAPPING(fewbit_gguf_unpack, codes, (format, out.u8, 32, out.u8 + 4, out.f32, out.s32));
+    OVERLAPPING(fewbit_gguf_unpack, scales, (format, bytes, 32, out.f32, out.f32 + 1, out.s32));
+    OVERLAPPING(fewbit_gguf_unpack, zero_points, (format, bytes, 32, out.u8, out.f32, (int32_t *)out.f32));
+    for (i = 0; i < COUNT(huge); i++) {
+        HUGE_REFUSED(fewbit_gguf_unpack, n, (format, bytes, huge[i], out.u8, out.f32, out.s32));
+    }
 }
 
 static void test_there_and_back(void) {
@@ -73,9 +114,6 @@ static void test_there_and_back(void) {
         }
     }
 }
-
-/* Not a multiple of 32; one that is; and ones whose bytes wrap around. */
-static const size_t huge[] = {SIZE_MAX, SIZE_MAX - 31, SIZE_MAX / 4 + 1, SIZE_MAX / 8 + 1};
 
 static void test_bad_gguf(int32_t format) {
     size_t i;
@@ -144,6 +182,7 @@ static void test_bad_formats(void) {
         INVALID(fewbit_gguf_size, format, (formats[i], 32, &out.bytes));
         INVALID(fewbit_gguf_quantize, format, (formats[i], numbers, 32, out.room));
         INVALID(fewbit_gguf_dequantize, format, (formats[i], bytes, 32, out.f32));
+        INVALID(fewbit_gguf_unpack, format, (formats[i], bytes, 32, out.u8, out.f32, out.s32));
     }
     for (i = 0; i < COUNT(of_mx); i++) {
         INVALID(fewbit_mx_size, format, (of_mx[i], 32, &out.count, &out.bytes));
@@ -155,7 +194,16 @@ static void test_bad_formats(void) {
 void test_block_formats(void) {
     size_t i;
     test_known();
+    test_unpacked();
+    memset(bytes, 0, sizeof bytes);
     test_there_and_back();
+    memset(bytes, 0, sizeof bytes);
+    test_bad_unpack(FEWBIT_GGUF_Q4_0);
+    test_bad_unpack(FEWBIT_GGUF_Q5_0);
+    test_bad_unpack(FEWBIT_GGUF_Q8_0);
+    CHECK(fewbit_gguf_unpack(FEWBIT_GGUF_Q4_1, bytes, 32, out.u8, out.f32, out.s32) == FEWBIT_ERROR_UNSUPPORTED);
+    CHECK(fewbit_gguf_unpack(FEWBIT_GGUF_Q5_1, bytes, 32, out.u8, out.f32, out.s32) == FEWBIT_ERROR_UNSUPPORTED);
+    CHECK(outputs_untouched());
     for (i = 0; i < COUNT(gguf_formats); i++) {
         test_bad_gguf(gguf_formats[i]);
     }

@@ -22,6 +22,7 @@ typedef struct outputs {
     fewbit_min_max range;
     fewbit_moving_average average;
     fewbit_quality quality;
+    fewbit_half_hazards hazards;
     fewbit_linear *linear;
     fewbit_conv *conv;
     fewbit_gemm *gemm;

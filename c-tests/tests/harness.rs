@@ -27,6 +27,7 @@ const SOURCES: &[&str] = &[
     "products.c",
     "groups.c",
     "codes.c",
+    "half.c",
     "bad_arrays.c",
     "bad_tensors.c",
     "bad_plans.c",

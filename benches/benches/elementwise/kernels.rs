@@ -10,6 +10,7 @@ use fewbit::kernels::binary;
 use fewbit::kernels::block::{
     self, GgufDequantizeFn, GgufQuantizeFn, MxDequantizeFn, MxQuantizeFn,
 };
+use fewbit::kernels::census::{CENSUS_F32, CensusFn};
 use fewbit::kernels::convert::{self, ConvertArgs, ConvertFn};
 use fewbit::kernels::dequantize::{self, DequantizeArgs, DequantizeFn};
 use fewbit::kernels::lookup::{LOOKUP, LookupArgs, LookupFn};
@@ -258,6 +259,17 @@ fn min_max(x: &Buffer, width: usize) -> impl Fn(MinMaxFn, usize, &mut [u8]) -> u
         dst[..4].copy_from_slice(&min.to_ne_bytes());
         dst[4..8].copy_from_slice(&max.to_ne_bytes());
         8
+    }
+}
+
+fn census(x: &Buffer) -> impl Fn(CensusFn, usize, &mut [u8]) -> usize {
+    move |run, n, dst| {
+        // SAFETY: `n` values.
+        let census = unsafe { run(x.floats()[..n].as_ptr(), n) };
+        for (to, above) in dst.as_chunks_mut().0.iter_mut().zip(census.above) {
+            *to = above.to_ne_bytes();
+        }
+        8 * census.above.len()
     }
 }
 
@@ -533,6 +545,7 @@ pub fn bench(c: &mut Criterion) {
     t.table(reduce::COLUMN_RANGES_F16, ranges(f16, 2));
     t.table(reduce::COLUMN_RANGES_BF16, ranges(bf16, 2));
     t.table(reduce::ABSMAX, absmax(x));
+    t.table(CENSUS_F32, census(x));
     t.table(reduce::ROW_SUMS, row_sums(x));
     t.table(norm::SQUARE_SUMS, square_sums(x));
     t.table(norm::NORMALIZE, normalize(x));
@@ -575,7 +588,7 @@ pub fn bench(c: &mut Criterion) {
         t.table(from, from_mx(format, q));
     }
 
-    // Products, and what only convolutions are made of, are `--bench gemm` and `--bench conv`.
+    // Products are `gemm.rs` and `real.rs`, and what only convolutions are made of is `--bench conv`.
     let elsewhere = ["gemm_", "gather_", "depthwise_"];
     let in_layers = |op: &str| elsewhere.iter().any(|start| op.starts_with(start));
     let known = |op: &&str| t.timed.contains(op) || in_layers(op);

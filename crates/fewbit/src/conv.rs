@@ -8,7 +8,7 @@
 use crate::memory::Allocator;
 use crate::plan::{
     ActivationMode, Bias, Engine, Input, Kind, Layout, Operands, Output, Quantizer, Residual,
-    Saved, Weights, check_operands, size, tile_columns,
+    Saved, Weights, check_operands, rhs_form, size, tile_columns,
 };
 use crate::{Error, Result, Status};
 use depthwise::Depthwise;
@@ -182,7 +182,11 @@ impl<'w> Conv<'w> {
         allocator: &Allocator,
     ) -> Result<Conv<'w>> {
         let ConvDesc { in_channels, out_channels, groups, axes, .. } = *desc;
-        if matches!(desc.input, Input::CodesPerRow(_)) {
+        if desc.input.is_bits() {
+            let text = "is of bits, which linear layers and products take";
+            return Err(Error::new(Status::Unsupported, "desc.input", text));
+        }
+        if desc.input.is_per_row() {
             let text = "has parameters that come with the run, which a Gemm takes";
             return Err(Error::new(Status::Unsupported, "desc.input", text));
         }
@@ -224,7 +228,8 @@ impl<'w> Conv<'w> {
             let text = "has codes of fewer than 8 bits, which only linear layers take";
             return Err(Error::new(Status::Unsupported, "desc.weights", text));
         }
-        let fused = fusion(groups, columns, tile_columns(format, usize::MAX, supported)?);
+        let rhs = rhs_form(format, &desc.input)?;
+        let fused = fusion(groups, columns, tile_columns(rhs, usize::MAX, supported)?);
         // Where the kernel of depthwise layers multiplies, each channel is a column of one product.
         let by_channel = output_padding.is_none() && groups > 1 && in_channels == groups;
         let fused_channels = size(&[group_channels, fused])?;
@@ -281,7 +286,7 @@ impl<'w> Conv<'w> {
             (parts, (parts, columns * fused, size(&[packed_taps, fused_channels])?))
         };
         let kernel = Kind::Conv([kd, kh, kw, group_channels]);
-        let layout = Layout::new(format, shape, supported)?;
+        let layout = Layout::new(rhs, shape, supported)?;
         let saved = match packed {
             Some(bytes) => Some(Saved::open(bytes, kernel, &layout)?),
             None => None,

@@ -20,6 +20,7 @@ mod concat;
 mod conv;
 pub mod dispatch;
 mod error;
+pub mod half;
 mod linear;
 pub mod memory;
 pub mod observe;
@@ -37,12 +38,12 @@ pub use conv::{Conv, ConvAxis, ConvDesc, ConvRun, FilterLayout, ImageLayout};
 pub use error::{Error, Result, Status, Value};
 pub use linear::{
     Gemm, GemmDesc, GemmGroup, GemmProblem, GemmRun, Linear, LinearBatch, LinearDesc, LinearGroup,
-    LinearLayout, LinearProblem, LinearRun,
+    LinearLayout, LinearProblem, LinearRun, RealLinearDesc,
 };
 pub use parallel::{Parallel, Serial};
 pub use plan::{
-    ActivationMode, Bias, Code, DynamicSpec, Input, Output, OutputParams, Residual, View, ViewMut,
-    Weights, Workspace, check_params,
+    ActivationMode, Bias, Code, DynamicSpec, Input, Output, OutputParams, RealWeights, Residual,
+    View, ViewMut, Weights, Workspace, check_params,
 };
 pub use pool::{Average, PoolDesc, average_pool, average_pool_raw, max_pool, max_pool_raw};
 #[cfg(feature = "rayon")]

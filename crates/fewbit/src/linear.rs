@@ -1,8 +1,8 @@
 //! Linear layers: `y[m][n] = Σ_k x[m][k] w[n][k] + bias[n]` with int8 weights packed once.
 
 use crate::plan::{
-    ActivationMode, Bias, Block, Carver, Codes, Destination, Engine, Input, MAX_BLOCKS,
-    MemoryRange, Output, OutputParams, Quantizer, Residual, Slots, Weights, Workspace, block_count,
+    ActivationMode, Bias, Block, Carver, Codes, Destination, Input, MAX_BLOCKS, MemoryRange,
+    Output, OutputParams, Quantizer, Residual, Slots, Weights, Workspace, block_count,
     check_residual_range, check_workspace, cut, each_with_slot, forbid_overlap, size,
 };
 use crate::{Error, Parallel, Result, Status};
@@ -14,16 +14,21 @@ use fewbit_scheme::Activation;
 
 mod batch;
 mod create;
+mod engine;
 mod gemm;
 mod gemm_slices;
 mod grouped;
 mod products;
+mod real;
 
 pub use batch::LinearBatch;
 pub use gemm::{Gemm, GemmDesc, GemmRun};
 pub use gemm_slices::GemmGroup;
 pub use grouped::{GemmProblem, LinearProblem};
+pub use real::RealLinearDesc;
 pub use slices::LinearGroup;
+
+use engine::LinearEngine;
 
 mod slices;
 
@@ -73,7 +78,7 @@ pub struct LinearDesc<'a> {
 /// A planned linear layer: packed weights and the kernels chosen. Immutable; threads may share it. `'w` is how long
 /// packed weights live that the plan does not own; a plan made by [`create`](Linear::create) owns them.
 pub struct Linear<'w> {
-    engine: Engine<'w>,
+    engine: LinearEngine<'w>,
     quantizer: Quantizer,
     /// What quantizes the results, where their parameters are chosen in the run.
     of_results: Option<Quantizer>,
@@ -92,7 +97,7 @@ pub struct LinearRun {
     pub rows: usize,
     /// M rows of K elements.
     pub x: *const u8,
-    /// Distance of the rows of `x`, at least K.
+    /// Distance of the rows of `x`, at least K; of bits in codes, a multiple of 8.
     pub x_stride: usize,
     /// M rows of N elements, where the plan has a residual; may be `y`, element by element. Otherwise not
     /// used.
@@ -160,17 +165,17 @@ impl RowParams {
 impl Linear<'_> {
     /// The tile kernel's name.
     pub fn kernel_name(&self) -> &'static str {
-        self.engine.packed.tile.name()
+        self.engine.kernel_name()
     }
 
-    /// The largest |int32 sum| that any input can give, proven from the weights.
+    /// The largest |int32 sum| that any input can give, proven from the weights; of real weights 0.
     pub fn bound(&self) -> i64 {
-        self.engine.packed.bound
+        self.engine.bound()
     }
 
     /// Bytes of packed weights.
     pub fn weight_bytes(&self) -> usize {
-        self.engine.packed.weight_bytes()
+        self.engine.weight_bytes()
     }
 
     /// Weight matrices.
@@ -216,7 +221,7 @@ impl Linear<'_> {
         let codes = if real { rows.checked_mul(self.in_features).ok_or(overflow)? } else { 0 };
         let dynamic = if self.quantizer.is_dynamic() { rows } else { 0 };
         let block = self.engine.block_distance();
-        let most_blocks = self.engine.most_blocks(block_count(rows, self.engine.packed.mr));
+        let most_blocks = self.engine.most_blocks(block_count(rows, self.engine.shape().0));
         let workers = workers.max(1);
         let blocks = size(&[block, most_blocks, workers]).map_err(|_| overflow)?;
         let results = match self.of_results {
@@ -320,7 +325,7 @@ impl Linear<'_> {
         if row_range.is_empty() || columns.is_empty() {
             return Ok(());
         }
-        let x_bytes = matrix_bytes("x", x, rows, k, x_stride, self.input.element_size())?;
+        let x_bytes = self.x_bytes(x, rows, x_stride)?;
         let y_bytes = matrix_bytes("y", y, rows, n, y_stride, self.output.element_size())?;
         // The parts are cut first: their size is what the workspace is checked against.
         let mut carver = Carver::new(workspace);
@@ -369,7 +374,7 @@ impl Linear<'_> {
                 self.quantizer.prepare((x, x_stride), (rows, k), row_range.clone(), codes, parallel)
             };
         }
-        let (mr, nr) = (self.engine.packed.mr, self.engine.packed.nr.max(1));
+        let (mr, nr) = self.engine.shape();
         // Column tasks start on whole panels, so that no panel is multiplied twice.
         let first_panel = columns.start / nr;
         let panels = columns.end.div_ceil(nr) - first_panel;
@@ -408,6 +413,24 @@ impl Linear<'_> {
         Ok(())
     }
 
+    /// The bytes that `rows` rows of x cover, or why pointer or stride are wrong.
+    fn x_bytes(&self, x: *const u8, rows: usize, stride: usize) -> Result<usize> {
+        self.check_bytes("x_stride", stride)?;
+        let bytes =
+            matrix_bytes("x", x, rows, self.in_features, stride, self.input.element_size())?;
+        Ok(bytes.div_ceil(self.input.per_element()))
+    }
+
+    /// Refuses a distance of bits that is not one of bytes.
+    fn check_bytes(&self, name: &'static str, stride: usize) -> Result<()> {
+        let unit = self.input.per_element();
+        if stride.is_multiple_of(unit) {
+            return Ok(());
+        }
+        let text = "is {}, but rows start on a byte, of {} codes";
+        Err(Error::new(Status::InvalidArgument, name, text).with(stride).with(unit))
+    }
+
     /// Multiplies some rows, at most `most_blocks` blocks of them, with some columns.
     ///
     /// # Safety
@@ -422,22 +445,30 @@ impl Linear<'_> {
         direct: bool,
         slot: usize,
     ) {
+        let engine = match &self.engine {
+            LinearEngine::Codes(engine) => engine,
+            LinearEngine::Real(engine) => {
+                let part = (rows, columns);
+                // SAFETY: by this function's contract.
+                return unsafe { self.real_task(engine, product, parts, part, (direct, slot)) };
+            }
+        };
         let Product { run, matrix, first, given } = product;
-        let (k, mr) = (self.in_features, self.engine.packed.mr);
+        let (k, mr) = (self.in_features, engine.packed.mr);
         let mut blocks = [const { MaybeUninit::<Block>::uninit() }; MAX_BLOCKS];
-        let (each, mut begin, mut count) = (self.engine.even_rows(rows.len()), rows.start, 0);
+        let (each, mut begin, mut count) = (engine.even_rows(rows.len()), rows.start, 0);
         for (b, block) in blocks.iter_mut().enumerate().take(block_count(rows.len(), mr)) {
             let row = |r: usize| {
                 if self.input.is_real() {
                     parts.codes.wrapping_add((first + begin + r) * k).cast_const()
                 } else {
-                    run.x.wrapping_add((begin + r) * run.x_stride)
+                    run.x.wrapping_add((begin + r) * self.input.bytes(run.x_stride))
                 }
             };
             let parameters = |r: usize| {
                 let (scale, zero_point) = match self.input {
                     // SAFETY: the caller's parameters are valid for its rows.
-                    Input::CodesPerRow(_) => unsafe { given.row(begin + r) },
+                    Input::CodesPerRow(_) | Input::BitsPerRow(_) => unsafe { given.row(begin + r) },
                     // SAFETY: the row's parameters are ready, by this function's contract.
                     _ => unsafe {
                         self.quantizer.row(parts.scales, parts.zero_points, first + begin + r)
@@ -454,7 +485,7 @@ impl Linear<'_> {
             // ready, by this function's contract.
             unsafe {
                 let block = block.write(Block::EMPTY);
-                self.engine.fill(block, memory, height, row, parameters);
+                engine.fill(block, memory, height, row, parameters);
             }
             (begin, count) = (begin + height, b + 1);
         }
@@ -469,7 +500,7 @@ impl Linear<'_> {
                 residual_row_stride: run.residual_stride,
             };
             let destination = whole.at(rows.start, 0, element, self.residual.element_size());
-            self.engine.multiply(
+            engine.multiply(
                 blocks.get(..count).unwrap_or_default().assume_init_ref(),
                 *matrix,
                 columns,

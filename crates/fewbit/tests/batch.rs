@@ -140,7 +140,7 @@ impl Model {
     fn in_size(&self) -> usize {
         match self.input {
             Input::Codes(..) | Input::CodesPerRow(_) => 1,
-            Input::Static(real, ..) => real.size(),
+            Input::Static(real, ..) | Input::Real(real) => real.size(),
             Input::DynamicPerRow(spec) | Input::DynamicPerTensor(spec) => spec.real.size(),
         }
     }

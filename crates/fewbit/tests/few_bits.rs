@@ -174,7 +174,7 @@ fn gemm_takes_few_bits() {
         let desc = GemmDesc {
             n,
             k,
-            lhs: Code::S8,
+            lhs: IntFormat::S8,
             rhs,
             rhs_layout: LinearLayout::Nk,
             rhs_stride: matrix.stride,

@@ -1,12 +1,12 @@
 //! Level 1: arrays of block formats.
 
 use crate::arrays::kernel;
-use crate::boundary::{apart, array, float_entry, integer_entry, unknown};
+use crate::boundary::{apart, array, float_entry, integer_entry, slice, slice_mut, unknown};
 use crate::status::fewbit_status;
 use core::ffi::c_void;
 use fewbit::kernels::block;
 use fewbit::scheme::block::BLOCK;
-use fewbit::scheme::block::gguf::Gguf;
+use fewbit::scheme::block::gguf::{self, Gguf};
 use fewbit::scheme::block::mx::{Mx, scale_count};
 use fewbit::{Error, Result, Status};
 
@@ -156,6 +156,68 @@ pub unsafe extern "C" fn fewbit_gguf_dequantize(
             let (blocks, bytes) = gguf_blocks(format, n)?;
             apart(array("blocks", from, bytes)?, array("x", x, n)?)?;
             kernel(block::gguf(format).1, supported)?.run()(from, x, blocks);
+            Ok(())
+        })
+    }
+}
+
+/// Takes GGUF blocks apart into weights of a linear layer with a scale a block (fewbit_weights, block 32), exactly: each
+/// number is scale * (code - zero point). Rows of K weights, a multiple of 32, one behind the other (FEWBIT_LAYOUT_NK) become
+/// rows of codes, and scales and zero points [N][K / 32], as such a layer reads them.
+///
+/// A scale is positive, but the d of a block may not be: where it is negative, codes are complemented (-1 - c) and the zero
+/// point is -1; where it is 0, codes are 0 and the scale is 1. Q4_1 and Q5_1 have a real minimum, which no zero point
+/// is: dequantize them, and make a layer of real weights, or quantize them anew.
+///
+/// @param[in] format  FEWBIT_GGUF_Q4_0, FEWBIT_GGUF_Q5_0 or FEWBIT_GGUF_Q8_0.
+/// @param[in] blocks  fewbit_gguf_size bytes, at any address, as they are in a file.
+/// @param[in] n  A multiple of 32.
+/// @param[out] codes  Q4_0: n / 2 bytes of FEWBIT_S4; else n bytes of FEWBIT_S8.
+/// @param[out] scales  n / 32 scales.
+/// @param[out] zero_points  n / 32 zero points, 0 or -1. Outputs must not overlap each other or blocks.
+/// @return FEWBIT_ERROR_NULL_POINTER (may be NULL if n is 0), FEWBIT_ERROR_INVALID_ARGUMENT (format, n, blocks: a d that is not
+///         finite), FEWBIT_ERROR_UNSUPPORTED (Q4_1, Q5_1), FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP,
+///         FEWBIT_ERROR_ISA. Nothing is written then.
+///
+/// # Safety
+/// As documented.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fewbit_gguf_unpack(
+    format: i32,
+    blocks: *const c_void,
+    n: usize,
+    codes: *mut c_void,
+    scales: *mut f32,
+    zero_points: *mut i32,
+) -> fewbit_status {
+    // SAFETY: no error to write; the rest is the documented contract.
+    unsafe {
+        float_entry(core::ptr::null_mut(), |_| {
+            let (format, from) = (gguf_format(format)?, blocks.cast::<u8>());
+            let Some(of) = format.code_format() else {
+                let text = "has a real minimum a block, which no zero point is: dequantize it";
+                return Err(Error::new(Status::Unsupported, "format", text));
+            };
+            let (blocks, bytes) = gguf_blocks(format, n)?;
+            let to = codes.cast::<u8>();
+            let code_bytes = n / of.codes_per_byte().max(1);
+            let ranges = [
+                array("blocks", from, bytes)?,
+                array("codes", to, code_bytes)?,
+                array("scales", scales, blocks)?,
+                array("zero_points", zero_points, blocks)?,
+            ];
+            for (i, &range) in ranges.iter().enumerate() {
+                ranges.iter().take(i).try_for_each(|&other| apart(other, range))?;
+            }
+            let from = slice(from, bytes);
+            if let Some(block) = gguf::first_without_scale(format, from) {
+                let text = "have the scale of block {} infinite or NaN";
+                return Err(Error::new(Status::InvalidArgument, "blocks", text).with(block));
+            }
+            let codes = slice_mut(to, code_bytes);
+            let (scales, zero_points) = (slice_mut(scales, blocks), slice_mut(zero_points, blocks));
+            gguf::unpack(format, from, codes, scales, zero_points);
             Ok(())
         })
     }

@@ -7,14 +7,16 @@ use crate::handle::{Handle, plan};
 use crate::linear::fewbit_linear;
 use crate::plans::{
     FEWBIT_INPUT_CODES, FEWBIT_INPUT_DYNAMIC_PER_ROW, FEWBIT_INPUT_DYNAMIC_PER_TENSOR,
-    FEWBIT_INPUT_STATIC,
+    FEWBIT_INPUT_REAL, FEWBIT_INPUT_STATIC,
 };
 use crate::status::{fewbit_error, fewbit_status};
-use crate::tensors::{FEWBIT_BF16, FEWBIT_F16, FEWBIT_F32, FEWBIT_S8, FEWBIT_S32, FEWBIT_U8};
+use crate::tensors::{
+    FEWBIT_B1, FEWBIT_BF16, FEWBIT_F16, FEWBIT_F32, FEWBIT_S8, FEWBIT_S32, FEWBIT_U1, FEWBIT_U8,
+};
 use crate::version::write_name;
 use core::ffi::c_char;
 use core::mem::size_of;
-use fewbit::scheme::RealFormat;
+use fewbit::scheme::{IntFormat, RealFormat};
 use fewbit::{Code, Conv, Error, Gemm, Input, Linear, Output, Result, Status};
 
 /// The input is codes whose parameters come with the run: what fewbit_gemm_describe tells. No description takes it.
@@ -37,11 +39,12 @@ pub struct fewbit_plan_info {
     pub input_mode: i32,
     /// The type of x, as the caller passes it: codes, or numbers.
     pub input_dtype: i32,
-    /// The codes that are multiplied: FEWBIT_S8 or FEWBIT_U8.
+    /// The codes that are multiplied, FEWBIT_S8, FEWBIT_U8, FEWBIT_U1 or FEWBIT_B1; with FEWBIT_INPUT_REAL FEWBIT_F32, as which
+    /// numbers are.
     pub code_dtype: i32,
     /// The type of y.
     pub output_dtype: i32,
-    /// The largest absolute int32 sum that any input can give, proven from the weights.
+    /// The largest absolute int32 sum that any input can give, proven from the weights; 0 for weights that are numbers.
     pub bound: i64,
     /// Bytes of packed weights.
     pub weight_bytes: usize,
@@ -53,6 +56,13 @@ const fn code_dtype(code: Code) -> i32 {
     match code {
         Code::S8 => FEWBIT_S8,
         Code::U8 => FEWBIT_U8,
+    }
+}
+
+const fn bits_dtype(format: IntFormat) -> i32 {
+    match format {
+        IntFormat::B1 => FEWBIT_B1,
+        _ => FEWBIT_U1,
     }
 }
 
@@ -71,10 +81,15 @@ fn of_input(input: Input) -> [i32; 3] {
         Input::CodesPerRow(code) => {
             [FEWBIT_INPUT_CODES_PER_ROW, code_dtype(code), code_dtype(code)]
         }
+        Input::Bits(format, _) => [FEWBIT_INPUT_CODES, bits_dtype(format), bits_dtype(format)],
+        Input::BitsPerRow(format) => {
+            [FEWBIT_INPUT_CODES_PER_ROW, bits_dtype(format), bits_dtype(format)]
+        }
         Input::Static(real, code, _) => [FEWBIT_INPUT_STATIC, real_dtype(real), code_dtype(code)],
         Input::DynamicPerRow(spec) => {
             [FEWBIT_INPUT_DYNAMIC_PER_ROW, real_dtype(spec.real), code_dtype(spec.code)]
         }
+        Input::Real(real) => [FEWBIT_INPUT_REAL, real_dtype(real), FEWBIT_F32],
         Input::DynamicPerTensor(spec) => {
             [FEWBIT_INPUT_DYNAMIC_PER_TENSOR, real_dtype(spec.real), code_dtype(spec.code)]
         }
@@ -138,7 +153,7 @@ impl Describe for Gemm<'static> {
         let (n, k) = self.shape();
         Said {
             features: [k, n, self.matrices()],
-            input: Input::CodesPerRow(self.lhs()),
+            input: self.input(),
             output: self.output(),
             bound: self.bound(),
             weight_bytes: self.rhs_bytes(),

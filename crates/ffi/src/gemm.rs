@@ -6,7 +6,8 @@ use crate::boundary::{
 use crate::handle::{self, handle, plan};
 use crate::linear::{FEWBIT_LAYOUT_KN, FEWBIT_LAYOUT_NK};
 use crate::plans::{
-    allocator, code, fewbit_allocator, fewbit_bias, fewbit_output, fewbit_weights, matrix_codes,
+    allocator, fewbit_allocator, fewbit_bias, fewbit_output, fewbit_weights, lhs_format,
+    matrix_codes,
 };
 use crate::status::{fewbit_error, fewbit_status};
 use core::ffi::c_void;
@@ -36,7 +37,8 @@ pub struct fewbit_gemm_desc {
     pub rhs: fewbit_weights,
     /// FEWBIT_LAYOUT_NK (a column's codes are contiguous) or FEWBIT_LAYOUT_KN.
     pub rhs_layout: i32,
-    /// The codes of the lhs: FEWBIT_S8 or FEWBIT_U8. Its scales and zero points come with each run.
+    /// The codes of the lhs: FEWBIT_S8 or FEWBIT_U8; or, with an rhs of FEWBIT_U1 or FEWBIT_B1, one of these: packed bits, whose
+    /// rows start on a byte, with strides in codes that are multiples of 8. Its scales and zero points come with each run.
     pub lhs_dtype: i32,
     /// Codes between rows of the rhs as it lies; 0: no gaps.
     pub rhs_stride: usize,
@@ -73,7 +75,7 @@ impl fewbit_gemm_desc {
             Ok(GemmDesc {
                 n,
                 k,
-                lhs: code("desc.lhs_dtype", self.lhs_dtype)?,
+                lhs: lhs_format("desc.lhs_dtype", self.lhs_dtype)?,
                 rhs: match with_rhs {
                     true => self.rhs.read(codes)?,
                     false => self.rhs.read_multipliers()?,

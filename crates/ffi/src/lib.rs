@@ -23,6 +23,7 @@ mod conv;
 mod convert;
 mod describe;
 mod gemm;
+mod half;
 mod handle;
 mod linear;
 mod observe;
@@ -30,6 +31,7 @@ mod pack;
 mod packed;
 mod plans;
 mod pool;
+mod real;
 mod reduce;
 mod requantize;
 mod rowwise;
@@ -52,14 +54,16 @@ pub use gemm::{
     fewbit_gemm_run_grouped, fewbit_gemm_run_grouped_dynamic, fewbit_gemm_run_range,
     fewbit_gemm_workspace,
 };
+pub use half::*;
 pub use linear::*;
 pub use observe::*;
 pub use pack::*;
 pub use packed::*;
 pub use plans::{
     FEWBIT_ACTIVATION_NONE, FEWBIT_ACTIVATION_RELU, FEWBIT_INPUT_CODES,
-    FEWBIT_INPUT_DYNAMIC_PER_ROW, FEWBIT_INPUT_DYNAMIC_PER_TENSOR, FEWBIT_INPUT_STATIC,
-    fewbit_allocator, fewbit_bias, fewbit_input, fewbit_output, fewbit_weights,
+    FEWBIT_INPUT_DYNAMIC_PER_ROW, FEWBIT_INPUT_DYNAMIC_PER_TENSOR, FEWBIT_INPUT_REAL,
+    FEWBIT_INPUT_STATIC, fewbit_allocator, fewbit_bias, fewbit_input, fewbit_output,
+    fewbit_weights,
 };
 pub use pool::*;
 pub use reduce::*;

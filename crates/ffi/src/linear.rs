@@ -66,18 +66,24 @@ pub struct fewbit_linear_desc {
 }
 
 impl fewbit_linear_desc {
+    /// The layout of the weights, which without weights is of no matter, and their rows and columns.
+    pub(crate) fn shape(&self, with_weights: bool) -> fewbit::Result<(LinearLayout, usize, usize)> {
+        let (n, k) = (self.out_features, self.in_features);
+        match self.weight_layout {
+            FEWBIT_LAYOUT_NK => Ok((LinearLayout::Nk, n, k)),
+            FEWBIT_LAYOUT_KN => Ok((LinearLayout::Kn, k, n)),
+            _ if !with_weights => Ok((LinearLayout::Nk, n, k)),
+            other => Err(unknown("desc.weight_layout", other)),
+        }
+    }
+
     /// The description, with its weights or without.
     ///
     /// # Safety
     /// Its arrays can be read as documented.
     pub(crate) unsafe fn read<'a>(&self, with_weights: bool) -> fewbit::Result<LinearDesc<'a>> {
         let (n, k) = (self.out_features, self.in_features);
-        let (layout, rows, columns) = match self.weight_layout {
-            FEWBIT_LAYOUT_NK => (LinearLayout::Nk, n, k),
-            FEWBIT_LAYOUT_KN => (LinearLayout::Kn, k, n),
-            _ if !with_weights => (LinearLayout::Nk, n, k),
-            other => return Err(unknown("desc.weight_layout", other)),
-        };
+        let (layout, rows, columns) = self.shape(with_weights)?;
         if self.reserved != 0 {
             return Err(Error::new(
                 Status::InvalidArgument,
@@ -120,7 +126,9 @@ impl fewbit_linear_desc {
 /// activation; for f16 and bf16 output that, rounded once more; for 8-bit output requantize(acc, (x scale * w scale) /
 /// y scale), with ReLU and clamp as a clamp of the codes, or, with an f32 bias, a residual or another activation, the
 /// f32 result, quantized. FEWBIT_OUTPUT_FIXED_POINT requantizes in integers only. FEWBIT_OUTPUT_DYNAMIC_PER_ROW is
-/// fewbit_quantize_dynamic of each row of the f32 results. With blocks of weights, f32(acc) * (x scale * w scale) is
+/// fewbit_quantize_dynamic of each row of the f32 results. With FEWBIT_INPUT_REAL there is no int32: y[m][n] is from 0 on,
+/// for each k in order, y = fma(f32(x[m][k]), f32(w[n][k]), y), which takes the place of f32(acc) * (x scale * w scale); there
+/// is then no s32 bias or output, no fixed point, no table. With blocks of weights, f32(acc) * (x scale * w scale) is
 /// instead, block by block from 0, y = fma(f32(acc of the block), x scale * w scale, y). The only call on a plan that
 /// allocates.
 ///
@@ -145,7 +153,7 @@ pub unsafe extern "C" fn fewbit_linear_create(
             let desc = description("desc", desc)?;
             handle::place(linear)?;
             let allocator = allocator(desc.allocator)?;
-            let plan = Linear::create(&desc.read(true)?, supported, &allocator)?;
+            let plan = desc.create(None, supported, &allocator)?;
             handle::give(plan, &allocator, linear)
         })
     }
@@ -343,7 +351,8 @@ pub unsafe extern "C" fn fewbit_linear_run_dynamic(
 ///
 /// @param[out] kernel_name  The name of the kernel that multiplies, NUL-terminated; at least 64 bytes. May be NULL.
 /// @param[in] kernel_name_size  Bytes of kernel_name.
-/// @param[out] bound  The largest absolute int32 sum that any input can give, proven from the weights. May be NULL.
+/// @param[out] bound  The largest absolute int32 sum that any input can give, proven from the weights; 0 for weights that are
+///                    numbers. May be NULL.
 /// @param[out] weight_bytes  Bytes of packed weights. May be NULL.
 /// @param[out] error  May be NULL.
 /// @return FEWBIT_ERROR_NULL_POINTER (linear), FEWBIT_ERROR_BUFFER_TOO_SMALL.

@@ -8,7 +8,7 @@ use crate::linear::{fewbit_linear, fewbit_linear_desc};
 use crate::plans::allocator;
 use crate::status::{fewbit_error, fewbit_status};
 use core::ffi::c_void;
-use fewbit::{Conv, Gemm, Linear};
+use fewbit::{Conv, Gemm};
 
 /// The bytes of a plan's packed weights with all that fewbit_linear_create_packed needs to know of them.
 ///
@@ -60,7 +60,8 @@ pub unsafe extern "C" fn fewbit_linear_save_packed(
 ///
 /// @param[in] desc  The layer. Of `weights` only the multipliers, shifts and their count are used; `weight_layout`,
 ///                  `weight_stride` and `matrix_stride` are not; input, bias, residual and output need not be those of the
-///                  plan that wrote the weights. (Weights that had multipliers instead of scales have the scale 1.)
+///                  plan that wrote the weights. (Weights that had multipliers instead of scales have the scale 1.) For
+///                  weights that are numbers the input is FEWBIT_INPUT_REAL.
 /// @param[in] packed  The written bytes, aligned to 64, as pages of a mapped file are.
 /// @param[in] packed_size  Bytes of packed; may be more than were written.
 /// @param[out] linear  The plan; destroy it with fewbit_linear_destroy. Untouched on error.
@@ -87,7 +88,7 @@ pub unsafe extern "C" fn fewbit_linear_create_packed(
             let packed = handle::packed(packed, packed_size)?;
             handle::place(linear)?;
             let allocator = allocator(desc.allocator)?;
-            let plan = Linear::create_packed(&desc.read(false)?, packed, supported, &allocator)?;
+            let plan = desc.create(Some(packed), supported, &allocator)?;
             handle::give(plan, &allocator, linear)
         })
     }

@@ -4,8 +4,8 @@ use crate::arrays::fewbit_quant_params;
 use crate::boundary::{array, slice, unknown};
 use crate::requantize::fixed_rounding;
 use crate::tensors::{
-    FEWBIT_BF16, FEWBIT_F16, FEWBIT_F32, FEWBIT_S8, FEWBIT_S32, FEWBIT_U8, int_format, real,
-    scheme, symmetric_range,
+    FEWBIT_B1, FEWBIT_BF16, FEWBIT_F16, FEWBIT_F32, FEWBIT_S8, FEWBIT_S32, FEWBIT_U1, FEWBIT_U8,
+    int_format, real, scheme, symmetric_range,
 };
 use core::ffi::c_void;
 use fewbit::memory::Allocator;
@@ -23,6 +23,8 @@ pub const FEWBIT_INPUT_STATIC: i32 = 1;
 pub const FEWBIT_INPUT_DYNAMIC_PER_ROW: i32 = 2;
 /// The input is numbers, quantized in the run with parameters from the whole input's range.
 pub const FEWBIT_INPUT_DYNAMIC_PER_TENSOR: i32 = 3;
+/// The input is numbers, multiplied as they are: of linear layers whose weights are numbers too.
+pub const FEWBIT_INPUT_REAL: i32 = 5;
 /// No activation.
 pub const FEWBIT_ACTIVATION_NONE: i32 = 0;
 /// max(0, y).
@@ -75,17 +77,18 @@ pub struct fewbit_allocator {
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct fewbit_weights {
-    /// The codes, a byte each; or packed, each row of the weights from a byte on, as fewbit_quantize writes them. Their
-    /// layout is the plan's.
+    /// The codes, a byte each; or packed, each row of the weights from a byte on, as fewbit_quantize writes them; or the
+    /// numbers. Their layout is the plan's.
     pub data: *const c_void,
     /// FEWBIT_S8 or FEWBIT_U8; for linear layers and products also FEWBIT_S4, FEWBIT_U4, FEWBIT_S2 (ternary weights are its
     /// -1, 0 and 1), FEWBIT_U1 (0 and 1) and FEWBIT_B1 (-1 and +1; no zero points). Strides are in codes, and multiples of
-    /// those of a byte.
+    /// those of a byte. For linear layers with FEWBIT_INPUT_REAL the numbers' type, FEWBIT_F32, FEWBIT_F16 or FEWBIT_BF16,
+    /// and all below is then 0 or NULL.
     pub dtype: i32,
     /// 0; or, for linear layers, how many neighbouring weights of a channel, along K, share a scale: a multiple of 16, of
     /// FEWBIT_U1 and FEWBIT_B1 of 32; the last block of a channel may be shorter. Then results are real: no s32 bias or output, no fixed point, no table.
     pub block: i32,
-    /// Scales, finite and greater than 0. May be NULL where there are multipliers.
+    /// Scales, finite and greater than 0. May be NULL where there are multipliers, and is for numbers.
     pub scales: *const f32,
     /// 1, or one for each output channel; with blocks [out_features][ceil(in_features / block)].
     pub scale_count: usize,
@@ -109,7 +112,9 @@ pub struct fewbit_weights {
 pub struct fewbit_input {
     /// FEWBIT_INPUT_*.
     pub mode: i32,
-    /// The codes that are read, or that numbers are quantized to: FEWBIT_S8 or FEWBIT_U8.
+    /// The codes that are read, or that numbers are quantized to: FEWBIT_S8 or FEWBIT_U8. Of linear layers whose weights
+    /// are FEWBIT_U1 or FEWBIT_B1 also one of these, with FEWBIT_INPUT_CODES: packed bits, whose rows start on a byte, with
+    /// strides in codes that are multiples of 8. Not used with FEWBIT_INPUT_REAL.
     pub dtype: i32,
     /// The numbers that are read, in all modes but FEWBIT_INPUT_CODES: FEWBIT_F32, FEWBIT_F16 or FEWBIT_BF16.
     pub real: i32,
@@ -231,6 +236,15 @@ pub(crate) fn code(name: &'static str, dtype: i32) -> Result<Code> {
     }
 }
 
+/// Codes of a byte, or packed bits.
+pub(crate) fn lhs_format(name: &'static str, dtype: i32) -> Result<IntFormat> {
+    match dtype {
+        FEWBIT_U1 => Ok(IntFormat::U1),
+        FEWBIT_B1 => Ok(IntFormat::B1),
+        other => code(name, other).map(Code::format),
+    }
+}
+
 fn must_be_zero(name: &'static str, value: i32) -> Result<()> {
     if value != 0 {
         return Err(Error::new(Status::InvalidArgument, name, "is {}, but must be 0").with(value));
@@ -307,8 +321,19 @@ impl fewbit_weights {
 impl fewbit_input {
     pub(crate) fn read(&self) -> Result<Input> {
         must_be_zero("desc.input.reserved", self.reserved)?;
-        let code = code("desc.input.dtype", self.dtype)?;
         let real = || real("desc.input.real", self.real);
+        if self.mode == FEWBIT_INPUT_REAL {
+            return Ok(Input::Real(real()?));
+        }
+        let format = lhs_format("desc.input.dtype", self.dtype)?;
+        if matches!(format, IntFormat::U1 | IntFormat::B1) {
+            if self.mode == FEWBIT_INPUT_CODES {
+                return Ok(Input::Bits(format, self.params.into()));
+            }
+            let text = "is of bits, which no run makes of numbers: call fewbit_quantize, and plan with FEWBIT_INPUT_CODES";
+            return Err(Error::new(Status::Unsupported, "desc.input.dtype", text));
+        }
+        let code = code("desc.input.dtype", self.dtype)?;
         let dynamic = || -> Result<DynamicSpec> {
             let spec = ParamSpec {
                 format: code.format(),

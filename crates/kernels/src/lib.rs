@@ -9,6 +9,7 @@ pub mod activate;
 pub mod add;
 pub mod binary;
 pub mod block;
+pub mod census;
 pub mod convert;
 pub mod depthwise;
 pub mod dequantize;
@@ -22,6 +23,7 @@ mod params;
 pub mod pool;
 pub mod quantize;
 mod real;
+pub mod real_gemm;
 pub mod reduce;
 pub mod registry;
 pub mod requantize;
@@ -55,6 +57,8 @@ pub fn rows() -> impl Iterator<Item = RowInfo> {
         .chain(binary::rows())
         .chain(gather::rows())
         .chain(gemm::rows())
+        .chain(real_gemm::rows())
+        .chain(census::rows())
 }
 
 /// A table's rows without their functions. The last row's name is the op and `_scalar`.

@@ -15,10 +15,12 @@ pub mod block;
 pub mod float16;
 mod format;
 pub mod fp8;
+pub mod hazards;
 pub mod norm;
 pub mod pack;
 mod params;
 mod pool;
+mod product;
 mod quantize;
 pub mod real;
 pub mod reduce;
@@ -35,6 +37,7 @@ pub use pool::{
     MAX_AVERAGE, MAX_AVERAGE_CODES, average, average_codes, average_codes_multiplier,
     average_multiplier,
 };
+pub use product::{dot, dot_with_bias};
 pub use quantize::{
     QuantizeMode, Quotient, Rounding, dequantize, dequantize_bf16, dequantize_f16, fake_quantize,
     quantize,

@@ -2,6 +2,18 @@
 
 use crate::IsaSet;
 
+/// What a CPU can do with 16-bit floats by instructions of its own: facts to report. Kernels are not chosen by them: which
+/// instructions they use, and that results are the same without, is [`IsaSet`]'s matter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HalfSupport {
+    /// f16 to f32 and back: F16C; every aarch64.
+    pub f16_conversion: bool,
+    /// Sums and products in f16: AVX512-FP16; FEAT_FP16.
+    pub f16_arithmetic: bool,
+    /// Dot products of bf16, added in f32: AVX512_BF16; FEAT_BF16.
+    pub bf16_dot: bool,
+}
+
 /// The features that the CPU has and the operating system saves the state of.
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 pub(crate) fn detect() -> IsaSet {
@@ -48,6 +60,35 @@ pub(crate) fn detect() -> IsaSet {
     set
 }
 
+/// The CPU's 16-bit floats.
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+pub(crate) fn half_support() -> HalfSupport {
+    use core::arch::x86_64::{__cpuid, __cpuid_count};
+
+    let bit = |word: u32, index: u32| word >> index & 1 == 1;
+    let leaf1 = __cpuid(1).ecx;
+    // OSXSAVE, AVX.
+    if !(bit(leaf1, 27) && bit(leaf1, 28)) {
+        return HalfSupport::default();
+    }
+    // SAFETY: OSXSAVE was just read: the system enabled `xgetbv`.
+    let xcr0 = unsafe { xcr0() };
+    let (saves_ymm, saves_zmm) = (xcr0 & 0x06 == 0x06, xcr0 & 0xE6 == 0xE6);
+    let (edx, eax1) = match __cpuid(0).eax {
+        0..7 => (0, 0),
+        _ => {
+            let leaf7 = __cpuid_count(7, 0);
+            let more = if leaf7.eax >= 1 { __cpuid_count(7, 1).eax } else { 0 };
+            (leaf7.edx, more)
+        }
+    };
+    HalfSupport {
+        f16_conversion: saves_ymm && bit(leaf1, 29),
+        f16_arithmetic: saves_zmm && bit(edx, 23),
+        bf16_dot: saves_zmm && bit(eax1, 5),
+    }
+}
+
 /// Reads extended control register 0.
 ///
 /// # Safety
@@ -78,6 +119,17 @@ pub(crate) fn detect() -> IsaSet {
         }
     }
     set
+}
+
+/// The CPU's 16-bit floats: conversion is part of the architecture, as above.
+#[cfg(all(target_arch = "aarch64", target_endian = "little", not(miri)))]
+pub(crate) fn half_support() -> HalfSupport {
+    let (hwcap, hwcap2) = hwcaps().unwrap_or((0, 0));
+    HalfSupport {
+        f16_conversion: true,
+        f16_arithmetic: cfg!(target_feature = "fp16") || hwcap >> 10 & 1 == 1, // HWCAP_ASIMDHP
+        bf16_dot: cfg!(target_feature = "bf16") || hwcap2 >> 14 & 1 == 1,      // HWCAP2_BF16
+    }
 }
 
 /// The two capability words of Linux's auxiliary vector.
@@ -118,4 +170,20 @@ fn hwcaps() -> Option<(u64, u64)> {
 ))]
 pub(crate) fn detect() -> IsaSet {
     IsaSet::SCALAR
+}
+
+/// None that is known.
+#[cfg(any(
+    miri,
+    not(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little")))
+))]
+pub(crate) fn half_support() -> HalfSupport {
+    HalfSupport::default()
+}
+
+impl HalfSupport {
+    /// Asks the CPU, and the operating system that must save its registers. A limit of instruction sets does not show.
+    pub fn detect() -> HalfSupport {
+        half_support()
+    }
 }

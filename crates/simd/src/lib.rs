@@ -16,6 +16,7 @@ mod sqrt;
 mod transpose;
 
 pub use bytes::{Bytes, MAX_ADDED};
+pub use detect::HalfSupport;
 pub use fpenv::{FpEnv, with_default_env};
 pub use interleave::{
     flip_bytes, interleave_bytes, interleave_bytes_of_2, interleave_widened,

@@ -69,7 +69,7 @@ impl<'w> Conv<'w> {
     /// # Safety
     /// `packed` can be written for `size` bytes.
     pub unsafe fn save_packed_raw(&self, packed: *mut u8, size: usize) -> Result<()> {
-        check_apart(&self.engine.packed, packed, size)?;
+        check_apart(self.engine.packed.codes(), packed, size)?;
         // SAFETY: by this function's contract; apart from what the plan reads.
         self.save_packed(unsafe { core::slice::from_raw_parts_mut(packed, size) })
     }

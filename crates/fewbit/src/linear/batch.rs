@@ -129,16 +129,17 @@ impl Linear<'_> {
     ) -> Result<()> {
         self.check_places(params.is_some())?;
         let LinearBatch { rows, x, x_stride, y, y_stride, workspace, workspace_size, .. } = *batch;
-        let (k, n, count) = (self.in_features, self.out_features, self.matrices);
+        let (n, count) = (self.out_features, self.matrices);
         check_range("row", &row_range, rows)?;
         check_range("column", &columns, n)?;
         if row_range.is_empty() || columns.is_empty() {
             return Ok(());
         }
         let (in_size, out_size) = (self.input.element_size(), self.output.element_size());
-        let x_bytes = matrix_bytes("x", x, rows, k, x_stride, in_size)?;
-        let x_bytes =
-            batch_bytes("x_batch_stride", (count, x_bytes), batch.x_batch_stride, in_size)?;
+        let x_bytes = self.x_bytes(x, rows, x_stride)?;
+        self.check_bytes("x_batch_stride", batch.x_batch_stride)?;
+        let x_batch_stride = batch.x_batch_stride / self.input.per_element();
+        let x_bytes = batch_bytes("x_batch_stride", (count, x_bytes), x_batch_stride, in_size)?;
         let y_bytes = matrix_bytes("y", y, rows, n, y_stride, out_size)?;
         let apart = batch.y_batch_stride;
         // Matrix behind matrix, or row beside row: both products were found to be within memory.
@@ -173,7 +174,7 @@ impl Linear<'_> {
             params.check(self.output, size(&[rows, count])?, &others)?;
         }
         let bytes = [
-            batch.x_batch_stride.wrapping_mul(in_size),
+            x_batch_stride.wrapping_mul(in_size),
             residual.1.wrapping_mul(self.residual.element_size()),
             apart.wrapping_mul(out_size),
         ];
@@ -182,7 +183,7 @@ impl Linear<'_> {
         let base = Product {
             run: LinearRun {
                 rows,
-                x: x.wrapping_add(first * x_stride * in_size),
+                x: x.wrapping_add(first * self.input.bytes(x_stride)),
                 x_stride,
                 residual: batch.residual.wrapping_add(first * residual.0 * added),
                 residual_stride: residual.0,

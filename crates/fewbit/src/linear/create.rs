@@ -1,10 +1,10 @@
 //! The creation of linear plans, from weights or from packed ones, and the writing of these.
 
+use super::engine::LinearEngine;
 use super::{Linear, LinearDesc, LinearLayout};
 use crate::memory::Allocator;
 use crate::plan::{
-    Engine, Input, Kind, Layout, Operands, Quantizer, Saved, check_apart, check_operands, save,
-    saved_format, saved_size, size,
+    Engine, Kind, Layout, Operands, Quantizer, Saved, check_operands, rhs_form, saved_format, size,
 };
 use crate::{Error, Result, Status};
 use fewbit_simd::Supported;
@@ -51,15 +51,19 @@ impl<'w> Linear<'w> {
     ) -> Result<Linear<'w>> {
         let (n, k) = (desc.out_features, desc.in_features);
         let matrices = desc.matrices;
-        for (name, value) in
-            [("desc.in_features", k), ("desc.out_features", n), ("desc.matrices", matrices)]
-        {
-            if value == 0 {
-                return Err(Error::new(Status::InvalidArgument, name, "is 0"));
-            }
-        }
+        let strided = Strided {
+            matrices,
+            out_features: n,
+            in_features: k,
+            layout: desc.layout,
+            weight_stride: desc.weight_stride,
+            matrix_stride: desc.matrix_stride,
+            unit: desc.weights.format.codes_per_byte(),
+            unit_bytes: 1,
+        };
+        strided.check()?;
         let format = packed.map_or(desc.weights.format, saved_format);
-        let layout = Layout::new(format, (matrices, n, k), supported)?;
+        let layout = Layout::new(rhs_form(format, &desc.input)?, (matrices, n, k), supported)?;
         let saved = match packed {
             Some(bytes) => Some(Saved::open(bytes, Kind::Linear, &layout)?),
             None => None,
@@ -79,22 +83,13 @@ impl<'w> Linear<'w> {
         let engine = match &saved {
             Some(saved) => Engine::mapped(&operands, saved, layout, supported, allocator)?,
             None => {
-                let (stride, matrix_stride) = weight_strides(desc)?;
-                let at = |channel: usize, i: usize| {
-                    let matrix = channel.checked_div(n)?;
-                    let channel = channel - matrix * n;
-                    let within = match desc.layout {
-                        LinearLayout::Nk => channel * stride + i,
-                        LinearLayout::Kn => i * stride + channel,
-                    };
-                    Some(matrix * matrix_stride + within)
-                };
+                let at = strided.index(desc.weights.codes.len())?;
                 Engine::new(&operands, at, (matrices, n, k), supported, allocator)?
             }
         };
         let form = engine.packed.form;
         Ok(Linear {
-            engine,
+            engine: LinearEngine::Codes(engine),
             quantizer: Quantizer::new(desc.input, form, supported)?,
             of_results: Quantizer::of_output(desc.output, supported)?,
             input: desc.input,
@@ -112,8 +107,7 @@ impl<'w> Linear<'w> {
     /// [`Status::InvalidArgument`] if they are beyond memory; [`Status::Unsupported`] for weights with a scale a
     /// block.
     pub fn packed_size(&self) -> Result<usize> {
-        self.check_saves()?;
-        saved_size(&self.engine.packed)
+        self.engine.saved_size()
     }
 
     /// Writes the packed weights, for [`create_packed`](Linear::create_packed): to a file, say, that later runs of
@@ -124,8 +118,7 @@ impl<'w> Linear<'w> {
     /// [`Status::BufferTooSmall`], [`Status::Unsupported`] (weights with a scale a block); nothing is written
     /// then.
     pub fn save_packed(&self, packed: &mut [u8]) -> Result<()> {
-        self.check_saves()?;
-        save(&self.engine.packed, Kind::Linear, packed)
+        self.engine.save(packed)
     }
 
     /// As [`save_packed`](Linear::save_packed), for memory that may be what the plan reads.
@@ -136,25 +129,15 @@ impl<'w> Linear<'w> {
     /// # Safety
     /// `packed` can be written for `size` bytes.
     pub unsafe fn save_packed_raw(&self, packed: *mut u8, size: usize) -> Result<()> {
-        check_apart(&self.engine.packed, packed, size)?;
+        self.engine.check_apart(packed, size)?;
         // SAFETY: by this function's contract; apart from what the plan reads.
         self.save_packed(unsafe { core::slice::from_raw_parts_mut(packed, size) })
     }
 }
 
-impl Linear<'_> {
-    fn check_saves(&self) -> Result<()> {
-        if self.engine.has_blocks() {
-            let text = "has weights with a scale a block, which are not written";
-            return Err(Error::new(Status::Unsupported, "linear", text));
-        }
-        Ok(())
-    }
-}
-
 /// Refuses what only a plan of one matrix and inputs with parameters of its own can do.
 fn check_kind(desc: &LinearDesc<'_>, block: usize) -> Result<()> {
-    if desc.matrices == 1 && !matches!(desc.input, Input::CodesPerRow(_)) {
+    if desc.matrices == 1 && !desc.input.is_per_row() {
         return Ok(());
     }
     if block > 0 {
@@ -165,60 +148,111 @@ fn check_kind(desc: &LinearDesc<'_>, block: usize) -> Result<()> {
 }
 
 fn not_per_row(desc: &LinearDesc<'_>) -> Result<()> {
-    if matches!(desc.input, Input::CodesPerRow(_)) {
+    if desc.input.is_per_row() {
         let text = "has parameters that come with the run, which a Gemm takes";
         return Err(Error::new(Status::Unsupported, "desc.input", text));
     }
     Ok(())
 }
 
+/// Where weights lie: matrices, and rows of each, at equal distances.
+#[derive(Clone, Copy)]
+pub(super) struct Strided {
+    pub matrices: usize,
+    pub out_features: usize,
+    pub in_features: usize,
+    pub layout: LinearLayout,
+    /// Between rows; 0: contiguous.
+    pub weight_stride: usize,
+    /// Between matrices; 0: no gaps.
+    pub matrix_stride: usize,
+    /// Weights that lie together: rows start with the first of such, as with that of a byte of packed codes.
+    pub unit: usize,
+    /// Bytes of these.
+    pub unit_bytes: usize,
+}
+
 const NO_ROOM: Error =
     Error::new(Status::InvalidArgument, "desc", "describes a size beyond memory");
 
-/// The distances of the weights' rows, and of the matrices; all codes are there.
-fn weight_strides(desc: &LinearDesc<'_>) -> Result<(usize, usize)> {
-    let (n, k) = (desc.out_features, desc.in_features);
-    let (rows, columns) = match desc.layout {
-        LinearLayout::Nk => (n, k),
-        LinearLayout::Kn => (k, n),
-    };
-    // Rows of packed codes start on a byte.
-    let unit = desc.weights.format.codes_per_byte();
-    let contiguous = columns.checked_next_multiple_of(unit).ok_or(NO_ROOM)?;
-    let stride = if desc.weight_stride == 0 { contiguous } else { desc.weight_stride };
-    for (name, stride) in
-        [("desc.weight_stride", stride), ("desc.matrix_stride", desc.matrix_stride)]
-    {
-        if !stride.is_multiple_of(unit) {
-            let text = "is {}, but rows start on a byte, of {} codes";
-            let error = Error::new(Status::InvalidArgument, name, text);
-            return Err(error.with(stride).with(unit));
+impl Strided {
+    /// Refuses sizes of 0.
+    pub(super) fn check(&self) -> Result<()> {
+        for (name, value) in [
+            ("desc.in_features", self.in_features),
+            ("desc.out_features", self.out_features),
+            ("desc.matrices", self.matrices),
+        ] {
+            if value == 0 {
+                return Err(Error::new(Status::InvalidArgument, name, "is 0"));
+            }
         }
+        Ok(())
     }
-    if stride < columns {
-        return Err(Error::new(
-            Status::InvalidArgument,
-            "desc.weight_stride",
-            "is {}, less than the {} codes of a row",
-        )
-        .with(stride)
-        .with(columns));
+
+    /// The index of weight `i` of a channel, the channels of all matrices being numbered on; all are within `len` units.
+    pub(super) fn index(
+        &self,
+        len: usize,
+    ) -> Result<impl Fn(usize, usize) -> Option<usize> + use<>> {
+        let (n, layout) = (self.out_features, self.layout);
+        let (stride, matrix_stride) = self.distances(len)?;
+        Ok(move |channel: usize, i: usize| {
+            let matrix = channel.checked_div(n)?;
+            let channel = channel - matrix * n;
+            let within = match layout {
+                LinearLayout::Nk => channel * stride + i,
+                LinearLayout::Kn => i * stride + channel,
+            };
+            Some(matrix * matrix_stride + within)
+        })
     }
-    let matrix = size(&[rows.saturating_sub(1), stride])?.saturating_add(columns);
-    let matrix_stride = match desc.matrix_stride {
-        0 => size(&[rows, stride])?,
-        given => given,
-    };
-    let needed = size(&[desc.matrices.saturating_sub(1), matrix_stride])?.saturating_add(matrix);
-    let needed = needed.div_ceil(unit);
-    if desc.weights.codes.len() < needed {
-        return Err(Error::new(
-            Status::BufferTooSmall,
-            "desc.weights.data",
-            "has {} bytes, but needs {}",
-        )
-        .with(desc.weights.codes.len())
-        .with(needed));
+
+    /// The distances of the weights' rows, and of the matrices; all weights are within `len` units.
+    fn distances(&self, len: usize) -> Result<(usize, usize)> {
+        let (n, k) = (self.out_features, self.in_features);
+        let (rows, columns) = match self.layout {
+            LinearLayout::Nk => (n, k),
+            LinearLayout::Kn => (k, n),
+        };
+        let unit = self.unit;
+        let contiguous = columns.checked_next_multiple_of(unit).ok_or(NO_ROOM)?;
+        let stride = if self.weight_stride == 0 { contiguous } else { self.weight_stride };
+        for (name, stride) in
+            [("desc.weight_stride", stride), ("desc.matrix_stride", self.matrix_stride)]
+        {
+            if !stride.is_multiple_of(unit) {
+                let text = "is {}, but rows start on a byte, of {} codes";
+                let error = Error::new(Status::InvalidArgument, name, text);
+                return Err(error.with(stride).with(unit));
+            }
+        }
+        if stride < columns {
+            return Err(Error::new(
+                Status::InvalidArgument,
+                "desc.weight_stride",
+                "is {}, less than the {} weights of a row",
+            )
+            .with(stride)
+            .with(columns));
+        }
+        let matrix = size(&[rows.saturating_sub(1), stride])?.saturating_add(columns);
+        let matrix_stride = match self.matrix_stride {
+            0 => size(&[rows, stride])?,
+            given => given,
+        };
+        let needed =
+            size(&[self.matrices.saturating_sub(1), matrix_stride])?.saturating_add(matrix);
+        let needed = needed.div_ceil(unit.max(1));
+        if len < needed {
+            return Err(Error::new(
+                Status::BufferTooSmall,
+                "desc.weights.data",
+                "has {} bytes, but needs {}",
+            )
+            .with(len.saturating_mul(self.unit_bytes))
+            .with(needed.saturating_mul(self.unit_bytes)));
+        }
+        Ok((stride, matrix_stride))
     }
-    Ok((stride, matrix_stride))
 }

@@ -13,7 +13,7 @@ use crate::plan::{
 use crate::{Error, Parallel, Result, Status};
 use core::ops::Range;
 use core::ptr::null;
-use fewbit_scheme::Activation;
+use fewbit_scheme::{Activation, IntFormat};
 use fewbit_simd::Supported;
 
 /// A product to plan: `dst[m][n] = Σ_k (lhs[m][k] - zl[m]) (rhs[n][k] - zr[n])`, and what becomes of the sums.
@@ -23,8 +23,8 @@ pub struct GemmDesc<'a> {
     pub n: usize,
     /// K, at least 1.
     pub k: usize,
-    /// The codes of the lhs, whose scales and zero points come with each run.
-    pub lhs: Code,
+    /// The codes of the lhs, S8, U8, U1 or B1, whose scales and zero points come with each run. Bits (U1, B1) meet bits.
+    pub lhs: IntFormat,
     /// The codes of the rhs, with none (all 1), one, or a scale for each column, and none (all 0), one, or a
     /// zero point for each column.
     pub rhs: Weights<'a>,
@@ -57,7 +57,7 @@ pub struct GemmRun {
     pub rows: usize,
     /// The first matrix' M rows of K codes.
     pub lhs: *const u8,
-    /// Distance of the rows, at least K.
+    /// Distance of the rows, at least K; of bits in codes, a multiple of 8.
     pub lhs_stride: usize,
     /// Distance of the matrices' lhs; 0: all read the same.
     pub lhs_batch_stride: usize,
@@ -172,8 +172,13 @@ impl<'w> Gemm<'w> {
     }
 
     /// The codes of the lhs.
-    pub fn lhs(&self) -> Code {
-        self.0.input.code()
+    pub fn lhs(&self) -> IntFormat {
+        self.0.input.format()
+    }
+
+    /// What is read: codes whose parameters come with the run.
+    pub fn input(&self) -> Input {
+        self.0.input
     }
 
     /// What is written.
@@ -406,15 +411,19 @@ impl Given {
     ///
     /// # Safety
     /// Both can be read for their counts, unless NULL.
-    unsafe fn check(&self, lhs: Code, shape: (usize, usize)) -> Result<(Steps, Steps)> {
+    unsafe fn check(&self, format: IntFormat, shape: (usize, usize)) -> Result<(Steps, Steps)> {
         let scale_steps = steps(["lhs_scales", "lhs_scale_count"], self.scales, shape)?;
         let names = ["lhs_zero_points", "lhs_zero_point_count"];
         let zero_steps = steps(names, self.zero_points, shape)?;
-        let format = lhs.format();
+        // -1 and +1 have no code between them.
+        let (qmin, qmax) = match format {
+            IntFormat::B1 => (0, 0),
+            _ => (format.qmin(), format.qmax()),
+        };
         for index in 0..self.zero_points.1 {
             // SAFETY: as many by this function's contract.
             let zero_point = unsafe { self.zero_points.0.add(index).read() };
-            if zero_point < format.qmin() || zero_point > format.qmax() {
+            if zero_point < qmin || zero_point > qmax {
                 return Err(bad_zero_point("lhs_zero_points", zero_point, format));
             }
         }
@@ -511,7 +520,7 @@ impl Problem for GemmProblem {
 
     unsafe fn check(&self, plan: &Linear<'_>) -> Result<()> {
         // SAFETY: by this function's contract.
-        unsafe { self.parameters().check(plan.input.code(), (self.rows, 1)) }.map(|_| ())
+        unsafe { self.parameters().check(plan.input.format(), (self.rows, 1)) }.map(|_| ())
     }
 }
 
@@ -527,7 +536,11 @@ fn linear<'a>(desc: &GemmDesc<'a>) -> LinearDesc<'a> {
         weights,
         layout: desc.rhs_layout,
         weight_stride: desc.rhs_stride,
-        input: Input::CodesPerRow(desc.lhs),
+        input: match desc.lhs {
+            IntFormat::S8 => Input::CodesPerRow(Code::S8),
+            IntFormat::U8 => Input::CodesPerRow(Code::U8),
+            format => Input::BitsPerRow(format),
+        },
         bias: desc.bias,
         output: desc.output,
         activation: desc.activation,
@@ -551,10 +564,11 @@ impl RowParams {
 
 /// An error of the linear plan, as a product names its arguments.
 fn named(error: Error) -> Error {
-    const NAMES: [(&str, &str); 14] = [
+    const NAMES: [(&str, &str); 15] = [
         ("linear", "gemm"),
         ("desc.in_features", "desc.k"),
         ("desc.out_features", "desc.n"),
+        ("desc.input", "desc.lhs"),
         ("desc.weight_stride", "desc.rhs_stride"),
         ("desc.weights", "desc.rhs"),
         ("desc.weights.data", "desc.rhs.data"),

@@ -71,7 +71,7 @@ impl<'a> GemmGroup<'a> {
         let (read, written) = plan.0.shapes(rows, 1);
         self.lhs.check("lhs", read, 1)?;
         self.dst.check("dst", written, plan.output().element_size())?;
-        (self.problem.lhs_stride, _) = self.lhs.strides(read);
+        (self.problem.lhs_stride, _) = plan.0.codes_of(self.lhs.strides(read));
         (self.problem.dst_stride, _) = self.dst.strides(written);
         Ok(())
     }
@@ -269,7 +269,7 @@ impl Gemm<'_> {
         let (read, written) = self.0.shapes(rows, self.matrices());
         lhs.operand().check("lhs", read, 1)?;
         dst.operand().check("dst", written, self.output().element_size())?;
-        let (lhs_stride, lhs_batch_stride) = lhs.operand().strides(read);
+        let (lhs_stride, lhs_batch_stride) = self.0.codes_of(lhs.operand().strides(read));
         let (dst_stride, dst_batch_stride) = dst.operand().strides(written);
         Ok(GemmRun {
             rows,

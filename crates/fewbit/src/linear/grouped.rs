@@ -19,7 +19,7 @@ pub struct LinearProblem {
     pub rows: usize,
     /// M rows of K elements.
     pub x: *const u8,
-    /// Distance of the rows of `x`, at least K.
+    /// Distance of the rows of `x`, at least K; of bits in codes, a multiple of 8.
     pub x_stride: usize,
     /// M rows of N elements, where the plan has a residual; may be this problem's `y`, element by element.
     pub residual: *const u8,
@@ -201,8 +201,8 @@ impl Linear<'_> {
     fn ranges(&self, problem: &impl Problem) -> Result<[MemoryRange; 5]> {
         let LinearProblem { rows, x, x_stride, residual, residual_stride, y, y_stride, .. } =
             problem.operands();
-        let (k, n) = (self.in_features, self.out_features);
-        let x_bytes = matrix_bytes("x", x, rows, k, x_stride, self.input.element_size())?;
+        let n = self.out_features;
+        let x_bytes = self.x_bytes(x, rows, x_stride)?;
         let y_bytes = matrix_bytes("y", y, rows, n, y_stride, self.output.element_size())?;
         let element = self.residual.element_size();
         let bytes = match self.residual {

@@ -66,8 +66,7 @@ impl Linear<'_> {
     ) -> Result<()> {
         let (parts, task_firsts, row_firsts, whole) =
             self.carve_many(&mut Carver::new(workspace), count, rows, workers)?;
-        let packed = &self.engine.packed;
-        let (mr, nr) = (packed.mr, packed.nr.max(1));
+        let (mr, nr) = self.engine.shape();
         // Column tasks start on whole panels, so that no panel is multiplied twice.
         let first_panel = columns.start / nr;
         let panels = columns.end.div_ceil(nr) - first_panel;

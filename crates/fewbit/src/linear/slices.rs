@@ -66,7 +66,7 @@ impl<'a> LinearGroup<'a> {
         self.x.check("x", read, plan.input.element_size())?;
         self.y.check("y", written, plan.output.element_size())?;
         self.residual.check("residual", written, plan.residual.element_size())?;
-        (self.problem.x_stride, _) = self.x.strides(read);
+        (self.problem.x_stride, _) = plan.codes_of(self.x.strides(read));
         (self.problem.y_stride, _) = self.y.strides(written);
         (self.problem.residual_stride, _) = self.residual.strides(written);
         Ok(())
@@ -300,9 +300,16 @@ impl Linear<'_> {
         unsafe { self.run_grouped_with(groups, Some(&params), workspace, parallel) }
     }
 
-    /// What `matrices` products of `rows` rows read and write.
+    /// What `matrices` products of `rows` rows read and write, in elements: of bits in bytes.
     pub(super) fn shapes(&self, rows: usize, matrices: usize) -> (Shape, Shape) {
-        ((matrices, rows, self.in_features), (matrices, rows, self.out_features))
+        let elements = self.in_features.div_ceil(self.input.per_element());
+        ((matrices, rows, elements), (matrices, rows, self.out_features))
+    }
+
+    /// Distances of rows and matrices in codes, of those in elements.
+    pub(super) fn codes_of(&self, (row, matrix): (usize, usize)) -> (usize, usize) {
+        let codes = self.input.per_element();
+        (row.saturating_mul(codes), matrix.saturating_mul(codes))
     }
 
     /// A run on slices, which are checked.
@@ -341,7 +348,7 @@ impl Linear<'_> {
         x.operand().check("x", read, self.input.element_size())?;
         y.operand().check("y", written, self.output.element_size())?;
         residual.operand().check("residual", written, self.residual.element_size())?;
-        let (x_stride, x_batch_stride) = x.operand().strides(read);
+        let (x_stride, x_batch_stride) = self.codes_of(x.operand().strides(read));
         let (y_stride, y_batch_stride) = y.operand().strides(written);
         let (residual_stride, residual_batch_stride) = residual.operand().strides(written);
         Ok(LinearBatch {

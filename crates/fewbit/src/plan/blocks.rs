@@ -52,7 +52,8 @@ pub(crate) fn pack<'w>(
     let block = weights.block.min(k).max(1);
     let count = k.div_ceil(block).max(1);
     // A panel's block is a group of nr columns, one panel, of its own.
-    let nr = tile_columns(weights.format, n, supported)?.max(1);
+    let rhs = rhs_form(weights.format, &operands.input)?;
+    let nr = tile_columns(rhs, n, supported)?.max(1);
     let groups = size(&[n.div_ceil(nr), count])?;
     let padded = size(&[groups, nr])?;
     // A group's column: the channel and the block. Those past the last channel are like it, but for their codes.
@@ -94,10 +95,10 @@ pub(crate) fn pack<'w>(
     if packed.nr != nr {
         return Err(Error::new(Status::Internal, "plan", "found a tile of another width"));
     }
-    let tile = gemm::select(rhs_form(weights.format)?, supported.set(), nr)
+    let tile = gemm::select(rhs, supported.set(), nr)
         .and_then(|tile| bind(tile.blocks.as_ref()?, supported))
         .ok_or(Error::new(Status::Internal, "plan", "found no kernel"))?;
-    let epilogue = Epilogue::new(&columns, &packed, groups, supported, allocator)?;
+    let epilogue = Epilogue::new(&columns, packed.map(), supported, allocator)?;
     let given = match operands.bias {
         Bias::F32(bias) => bias,
         _ => &[],

@@ -1,14 +1,18 @@
 //! The codes of weights: which formats are multiplied, and how they are read.
 
+use super::Input;
 use crate::{Error, Result, Status};
 use fewbit_kernels::gemm::RhsForm;
 use fewbit_scheme::{IntFormat, pack};
 
-/// How weights of a format are packed for a tile.
+/// How weights of a format are packed for a tile that multiplies such an input.
 ///
 /// # Errors
-/// [`Status::Unsupported`] for S16.
-pub(crate) fn rhs_form(format: IntFormat) -> Result<RhsForm> {
+/// [`Status::Unsupported`] for S16, and for bits with anything but bits.
+pub(crate) fn rhs_form(format: IntFormat, input: &Input) -> Result<RhsForm> {
+    if input.is_bits() {
+        return by_bits(format, input.format());
+    }
     match format {
         IntFormat::S8 | IntFormat::U8 => Ok(RhsForm::S8),
         IntFormat::S4 | IntFormat::U4 => Ok(RhsForm::U4),
@@ -18,6 +22,25 @@ pub(crate) fn rhs_form(format: IntFormat) -> Result<RhsForm> {
         IntFormat::S16 => {
             let text = "have codes of 16 bits, but those of weights have 8 or fewer";
             Err(Error::new(Status::Unsupported, "desc.weights", text))
+        }
+    }
+}
+
+/// How weights are packed for a tile of bits by bits.
+fn by_bits(weights: IntFormat, input: IntFormat) -> Result<RhsForm> {
+    use IntFormat::{B1, U1};
+    match (input, weights) {
+        (U1, U1) => Ok(RhsForm::BitsBy1),
+        (B1, B1) => Ok(RhsForm::BitsBy4),
+        (U1, B1) | (B1, U1) => Ok(RhsForm::BitsBy2),
+        (U1 | B1, _) => {
+            let text = "have codes of {} bits, but an input of bits meets weights of U1 or B1";
+            let error = Error::new(Status::Unsupported, "desc.weights", text);
+            Err(error.with(weights.bits() as usize))
+        }
+        _ => {
+            let text = "has codes of {} bits, but those of an input have 8 or 1";
+            Err(Error::new(Status::Unsupported, "desc.input", text).with(input.bits() as usize))
         }
     }
 }

@@ -124,7 +124,7 @@ impl<'w> Engine<'w> {
         supported: Supported,
         allocator: &Allocator,
     ) -> Result<Engine<'w>> {
-        let epilogue = Epilogue::new(operands, &packed, packed.groups, supported, allocator)?;
+        let epilogue = Epilogue::new(operands, packed.map(), supported, allocator)?;
         Ok(Engine::of(operands, packed.k, packed, epilogue, None))
     }
 
@@ -260,8 +260,8 @@ impl<'w> Engine<'w> {
             let first = row(0);
             block.lhs = first;
             block.row_stride = if rows > 1 { row(1).addr().wrapping_sub(first.addr()) } else { 0 };
-            block.group_stride = form.kr();
-            (block.k_groups, block.k_rest) = (form.whole_groups(k), form.rest(k));
+            block.group_stride = form.group_bytes();
+            (block.k_groups, block.k_rest) = (form.whole_groups(k), form.rest_bytes(k));
         } else {
             // SAFETY: by this function's contract.
             unsafe { pack_lhs(&row, rows, k, self.lhs_unsigned, form, memory) };

@@ -10,11 +10,12 @@
 //!   codes.
 //! * other codes: the f32 result as above, quantized.
 //! * codes by fixed point: [`fewbit_scheme::requantize_fixed`], ReLU or clamp as a clamp of the codes.
+//! * of a product of real numbers: the same from the f32 bias on.
 //! * codes in table mode: `requantize` (or by fixed point) to the intermediate parameters, then a table of 256 codes.
 
+use super::columns::Columns;
 use super::fixed::Fixed;
-use super::packed::Packed;
-use super::{ActivationMode, Bias, Code, Operands, Output, Residual};
+use super::{ActivationMode, Bias, Code, Input, Operands, Output, Residual};
 use crate::memory::{Allocator, Buffer};
 use crate::{Error, Result, Status};
 use core::mem::MaybeUninit;
@@ -143,13 +144,12 @@ impl Epilogue {
     /// The operands are checked.
     pub(crate) fn new(
         operands: &Operands<'_>,
-        packed: &Packed<'_>,
-        groups: usize,
+        columns: Columns,
         supported: Supported,
         allocator: &Allocator,
     ) -> Result<Epilogue> {
         let Operands { weights, input, bias, output, activation, mode, residual } = *operands;
-        let padded = packed.padded_columns();
+        let padded = columns.padded();
         let mut scales = Buffer::zeroed(padded, allocator, "desc.weights.scales")?;
         let real_bias = match bias {
             Bias::F32(bias) => Some(bias),
@@ -163,11 +163,12 @@ impl Epilogue {
         let plain = real_bias.is_none() && residual == Residual::None;
         let mut codes = match output {
             Output::Codes(code, params) | Output::FixedPoint(code, params, _) => {
-                let one_step = plain && (simple || table) && weights.block == 0;
+                let sums = weights.block == 0 && !matches!(input, Input::Real(_));
+                let one_step = plain && (simple || table) && sums;
                 let mut codes =
                     ToCodes::new(operands, (code, params), one_step, supported, allocator)?;
                 let made = (codes.made, codes.params);
-                codes.fixed = Fixed::new(operands, made, (packed, groups), supported, allocator)?;
+                codes.fixed = Fixed::new(operands, made, columns, supported, allocator)?;
                 if one_step && codes.fixed.is_none() && input.fixed_params().is_some() {
                     codes.multipliers = Buffer::zeroed(padded, allocator, "desc.weights.scales")?;
                 }
@@ -176,10 +177,10 @@ impl Epilogue {
             _ => None,
         };
         let (mut largest, mut finite_bias) = (0.0, true);
-        for group in 0..groups {
-            for column in 0..packed.columns {
-                let channel = group * packed.columns + column;
-                let index = packed.slot(group, 0) + column;
+        for group in 0..columns.groups {
+            for column in 0..columns.columns {
+                let channel = group * columns.columns + column;
+                let index = columns.slot(group, 0) + column;
                 let put = |values: &mut Buffer<f32>, value: f32| {
                     if let Some(slot) = values.as_mut_slice().get_mut(index) {
                         *slot = value;
@@ -276,6 +277,11 @@ impl Epilogue {
                 _ => self.store_real(sums, dst),
             }
         }
+    }
+
+    /// Whether real numbers with bias and ReLU are the results.
+    pub(super) fn is_real_identity(&self) -> bool {
+        self.output == Output::Real(RealFormat::F32) && self.is_only_scale()
     }
 
     /// Whether scaling gives the real results.

@@ -1,7 +1,7 @@
 //! Sums to codes in integers only: what a plan's fixed-point output needs of each column.
 
+use super::columns::Columns;
 use super::epilogue::{Sums, find};
-use super::packed::Packed;
 use super::{Code, Operands, Output};
 use crate::memory::{Allocator, Buffer};
 use crate::{Error, Result, Status};
@@ -28,7 +28,7 @@ impl Fixed {
     pub(crate) fn new(
         operands: &Operands<'_>,
         (code, params): (Code, QuantParams),
-        (packed, groups): (&Packed, usize),
+        columns: Columns,
         supported: Supported,
         allocator: &Allocator,
     ) -> Result<Option<Fixed>> {
@@ -37,13 +37,13 @@ impl Fixed {
         else {
             return Ok(None);
         };
-        let padded = packed.padded_columns();
+        let padded = columns.padded();
         let mut multipliers = Buffer::zeroed(padded, allocator, "desc.weights.multipliers")?;
         let mut shifts = Buffer::zeroed(padded, allocator, "desc.weights.multipliers")?;
-        for group in 0..groups {
-            for column in 0..packed.columns {
-                let channel = group * packed.columns + column;
-                let index = packed.slot(group, 0) + column;
+        for group in 0..columns.groups {
+            for column in 0..columns.columns {
+                let channel = group * columns.columns + column;
+                let index = columns.slot(group, 0) + column;
                 let scale = weights.scale(channel);
                 let made = || FixedMultiplier::from_scales(input.scale, scale, params.scale);
                 let value = weights.multiplier(channel).or_else(made).ok_or_else(|| {

@@ -1,11 +1,14 @@
 //! Weights packed for a tile, with what the zero points of both sides need.
 
 use super::codes::{read, rhs_form};
+use super::columns::Columns;
 use super::saved::Saved;
 use super::{Bias, DynamicSpec, Input, Operands};
 use crate::memory::{Allocator, Buffer, Plain};
 use crate::{Error, Result, Status};
-use fewbit_kernels::gemm::{self, MAX_NR, Tile, TileFn, code_shift_lhs, code_shift_rhs, pack_rhs};
+use fewbit_kernels::gemm::{
+    self, MAX_NR, RhsForm, Tile, TileFn, code_shift_lhs, code_shift_rhs, pack_rhs,
+};
 use fewbit_kernels::registry::{self, Bound};
 use fewbit_scheme::{IntFormat, Scheme};
 use fewbit_simd::Supported;
@@ -73,12 +76,8 @@ pub(crate) fn size(factors: &[usize]) -> Result<usize> {
 const NO_KERNEL: Error = Error::new(Status::Internal, "plan", "found no kernel");
 
 /// Columns of a panel of the best tile for products of so many columns.
-pub(crate) fn tile_columns(
-    format: IntFormat,
-    columns: usize,
-    supported: Supported,
-) -> Result<usize> {
-    let tile = gemm::select(rhs_form(format)?, supported.set(), columns);
+pub(crate) fn tile_columns(rhs: RhsForm, columns: usize, supported: Supported) -> Result<usize> {
+    let tile = gemm::select(rhs, supported.set(), columns);
     tile.map(|tile| tile.nr).ok_or(NO_KERNEL)
 }
 
@@ -105,11 +104,11 @@ pub(crate) struct Layout {
 impl Layout {
     /// The layout for `groups` products of `k` by `columns` weights.
     pub(crate) fn new(
-        format: IntFormat,
+        rhs: RhsForm,
         (groups, columns, k): (usize, usize, usize),
         supported: Supported,
     ) -> Result<Layout> {
-        let tile = gemm::select(rhs_form(format)?, supported.set(), columns).ok_or(NO_KERNEL)?;
+        let tile = gemm::select(rhs, supported.set(), columns).ok_or(NO_KERNEL)?;
         let (nr, kr) = (tile.nr, tile.lhs.kr());
         let panels = columns.div_ceil(nr.max(1));
         let panel = size(&[k.div_ceil(kr.max(1)), nr, tile.rhs_bytes()])?;
@@ -139,7 +138,7 @@ impl<'w> Packed<'w> {
     ) -> Result<Packed<'w>> {
         let weights = &operands.weights;
         let (groups, columns, k) = shape;
-        let layout = Layout::new(weights.format, shape, supported)?;
+        let layout = Layout::new(rhs_form(weights.format, &operands.input)?, shape, supported)?;
         let mut codes = Buffer::zeroed(layout.codes, allocator, "desc.weights")?;
         let shift = code_shift_rhs(layout.tile.rhs, weights.format.qmin());
         let code = |channel: usize, i: usize| {
@@ -320,9 +319,10 @@ impl<'w> Packed<'w> {
         (group * self.panels + panel) * self.nr
     }
 
-    /// Values in arrays padded to whole panels.
-    pub(crate) fn padded_columns(&self) -> usize {
-        self.zero.len()
+    /// Where channels are in arrays padded to whole panels.
+    pub(crate) fn map(&self) -> Columns {
+        let Packed { groups, columns, panels, nr, .. } = *self;
+        Columns { groups, columns, panels, nr }
     }
 
     /// The right side of a tile.
@@ -355,14 +355,16 @@ fn set<T: Plain>(values: &mut Buffer<T>, index: usize, to: T) {
 
 /// The largest |a - za| that an input can have.
 fn worst_difference(input: &Input) -> i64 {
-    let format = input.code().format();
+    let format = input.format();
     let (qmin, qmax) = (format.qmin() as i64, format.qmax() as i64);
     match *input {
-        Input::Codes(_, params) | Input::Static(_, _, params) => {
+        Input::Codes(_, params) | Input::Bits(_, params) | Input::Static(_, _, params) => {
             let zero_point = params.zero_point as i64;
             (qmax - zero_point).max(zero_point - qmin)
         }
-        Input::CodesPerRow(_) => qmax - qmin,
+        // These have no zero point but 0.
+        Input::BitsPerRow(IntFormat::B1) => 1,
+        Input::CodesPerRow(_) | Input::BitsPerRow(_) | Input::Real(_) => qmax - qmin,
         Input::DynamicPerRow(DynamicSpec { spec, .. })
         | Input::DynamicPerTensor(DynamicSpec { spec, .. }) => match spec.scheme {
             Scheme::Symmetric => qmax.max(-qmin),

@@ -66,7 +66,7 @@ const fn form_id(form: LhsForm) -> u32 {
     }
 }
 
-/// The formats of weights, each at its number.
+/// The formats of weights that are codes, each at its number; those of numbers begin at 16.
 const FORMATS: [IntFormat; 7] = [
     IntFormat::S8,
     IntFormat::U8,
@@ -77,6 +77,9 @@ const FORMATS: [IntFormat; 7] = [
     IntFormat::B1,
 ];
 
+/// The number of a layout of numbers.
+pub(crate) const REAL_FORM: u32 = 8;
+
 /// The format of the weights in a buffer, as far as it says one; [`Saved::open`] checks the buffer.
 pub(crate) fn saved_format(bytes: &[u8]) -> IntFormat {
     format_of(word(bytes, at::CODE)).unwrap_or(IntFormat::S8)
@@ -84,6 +87,32 @@ pub(crate) fn saved_format(bytes: &[u8]) -> IntFormat {
 
 fn format_of(id: u32) -> Option<IntFormat> {
     FORMATS.get(usize::try_from(id).ok()?).copied()
+}
+
+/// A format's number.
+fn format_id(format: IntFormat) -> u32 {
+    FORMATS.iter().position(|&of| of == format).unwrap_or(0) as u32
+}
+
+/// What packed weights say of themselves.
+pub(crate) struct Head {
+    pub kind: Kind,
+    /// Channels that have scales and all else beside their weights.
+    pub channels: usize,
+    /// The layout: what the tile wants on the left, columns of a panel, and neighbours along k.
+    pub form: u32,
+    pub nr: usize,
+    pub kr: usize,
+    /// The kernel that reads it; not written.
+    pub kernel: &'static str,
+    pub groups: usize,
+    /// Output channels of a group.
+    pub columns: usize,
+    pub k: usize,
+    /// The weights before they were packed.
+    pub code: u32,
+    /// Bytes of all panels.
+    pub bytes: usize,
 }
 
 /// Where the sections are, and where they end.
@@ -116,20 +145,65 @@ fn sections(codes: usize, channels: usize) -> Result<Sections> {
 
 /// Bytes that [`save`] writes.
 pub(crate) fn saved_size(packed: &Packed<'_>) -> Result<usize> {
-    Ok(sections(packed.codes().len(), packed.scales.len())?.end)
+    saved_bytes(&head_of(packed, Kind::Linear))
+}
+
+/// Bytes of saved weights.
+pub(crate) fn saved_bytes(head: &Head) -> Result<usize> {
+    Ok(sections(head.bytes, head.channels)?.end)
+}
+
+/// What packed codes say of themselves.
+fn head_of(packed: &Packed<'_>, kind: Kind) -> Head {
+    Head {
+        kind,
+        channels: packed.scales.len(),
+        form: form_id(packed.form),
+        nr: packed.nr,
+        kr: packed.form.kr(),
+        kernel: packed.tile.name(),
+        groups: packed.groups,
+        columns: packed.columns,
+        k: packed.k,
+        code: format_id(packed.format),
+        bytes: packed.codes().len(),
+    }
 }
 
 /// Refuses to write a mapped plan over what it reads.
-pub(crate) fn check_apart(packed: &Packed<'_>, buffer: *const u8, size: usize) -> Result<()> {
-    let codes = packed.codes();
-    let read = MemoryRange::new("the plan's weights", codes.as_ptr(), codes.len());
+pub(crate) fn check_apart<T: Plain>(codes: &[T], buffer: *const u8, size: usize) -> Result<()> {
+    let read = MemoryRange::new("the plan's weights", codes.as_ptr(), size_of_val(codes));
     forbid_overlap(read, MemoryRange::new("packed", buffer, size))
 }
 
 /// Writes packed weights into the first [`saved_size`] bytes of a buffer.
 pub(crate) fn save(packed: &Packed<'_>, kind: Kind, buffer: &mut [u8]) -> Result<()> {
-    let channels = packed.scales.len();
-    let sections = sections(packed.codes().len(), channels)?;
+    let codes = packed.codes().iter().map(|&code| code as u8);
+    write(&head_of(packed, kind), codes, buffer, |sections, put| {
+        let channels = packed.scales.as_slice().iter().zip(packed.magnitudes.as_slice());
+        for (channel, (scale, magnitude)) in channels.enumerate() {
+            let (zero_point, sum) = packed.channel(channel);
+            put(sections.scales + 4 * channel, &scale.to_ne_bytes());
+            put(sections.zero_points + 4 * channel, &zero_point.to_ne_bytes());
+            put(sections.sums + 4 * channel, &sum.to_ne_bytes());
+            put(sections.magnitudes + 8 * channel, &magnitude.to_ne_bytes());
+        }
+    })
+}
+
+/// Writes packed numbers into the first [`saved_bytes`] bytes of a buffer.
+pub(crate) fn save_real((head, numbers): (Head, &[u8]), buffer: &mut [u8]) -> Result<()> {
+    write(&head, numbers.iter().copied(), buffer, |_, _| {})
+}
+
+/// Writes a header, panels, and the values that `values` puts at their places.
+fn write(
+    head: &Head,
+    panels: impl Iterator<Item = u8>,
+    buffer: &mut [u8],
+    values: impl FnOnce(&Sections, &mut dyn FnMut(usize, &[u8])),
+) -> Result<()> {
+    let sections = sections(head.bytes, head.channels)?;
     let given = buffer.len();
     let Some(bytes) = buffer.get_mut(..sections.end) else {
         return Err(Error::new(
@@ -145,44 +219,40 @@ pub(crate) fn save(packed: &Packed<'_>, kind: Kind, buffer: &mut [u8]) -> Result
         let to = bytes.get_mut(at..).and_then(|rest| rest.get_mut(..value.len()));
         to.unwrap_or_default().iter_mut().zip(value).for_each(|(to, &byte)| *to = byte);
     };
-    let (kind, dims) = kind.words();
+    let (kind, dims) = head.kind.words();
     put(0, &MAGIC);
     for (at, word) in [
         (at::VERSION, VERSION),
         (at::ORDER, ORDER),
         (at::KIND, kind),
-        (at::FORM, form_id(packed.form)),
-        (at::NR, packed.nr as u32),
-        (at::KR, packed.form.kr() as u32),
-        (at::CODE, FORMATS.iter().position(|&of| of == packed.format).unwrap_or(0) as u32),
+        (at::FORM, head.form),
+        (at::NR, head.nr as u32),
+        (at::KR, head.kr as u32),
+        (at::CODE, head.code),
     ] {
         put(at, &word.to_ne_bytes());
     }
     let shape = [
         (at::SIZE, sections.end),
-        (at::GROUPS, packed.groups),
-        (at::COLUMNS, packed.columns),
-        (at::K, packed.k),
+        (at::GROUPS, head.groups),
+        (at::COLUMNS, head.columns),
+        (at::K, head.k),
     ];
     for (at, word) in shape.into_iter().chain(at::DIMS.into_iter().zip(dims)) {
         put(at, &(word as u64).to_ne_bytes());
     }
-    let scales = packed.scales.as_slice();
-    for (channel, (scale, magnitude)) in scales.iter().zip(packed.magnitudes.as_slice()).enumerate()
-    {
-        let (zero_point, sum) = packed.channel(channel);
-        put(sections.scales + 4 * channel, &scale.to_ne_bytes());
-        put(sections.zero_points + 4 * channel, &zero_point.to_ne_bytes());
-        put(sections.sums + 4 * channel, &sum.to_ne_bytes());
-        put(sections.magnitudes + 8 * channel, &magnitude.to_ne_bytes());
-    }
+    values(&sections, &mut put);
     let codes = bytes.get_mut(sections.codes..).unwrap_or_default();
-    codes.iter_mut().zip(packed.codes()).for_each(|(to, &code)| *to = code as u8);
+    codes.iter_mut().zip(panels).for_each(|(to, code)| *to = code);
     let checksum = xxh64(bytes.get(COVERED..).unwrap_or_default());
     let place = bytes.get_mut(at::CHECKSUM..).unwrap_or_default();
     place.iter_mut().zip(checksum.to_ne_bytes()).for_each(|(to, byte)| *to = byte);
     Ok(())
 }
+
+/// Whole packed weights, of any plan.
+#[derive(Clone, Copy)]
+pub(crate) struct Opened<'w>(&'w [u8]);
 
 /// Packed weights in a buffer, checked.
 #[derive(Clone, Copy)]
@@ -223,14 +293,13 @@ fn section<T: Plain>(bytes: &[u8], at: usize, count: usize) -> Result<&[T]> {
     Ok(unsafe { core::slice::from_raw_parts(part.as_ptr().cast(), count) })
 }
 
-impl<'w> Saved<'w> {
-    /// Checks a buffer that should hold weights of a kind in a layout.
+impl<'w> Opened<'w> {
+    /// Checks a buffer that should hold packed weights of some kind.
     ///
     /// # Errors
     /// [`Status::Misaligned`], [`Status::BufferTooSmall`] (truncated), [`Status::InvalidArgument`] (no packed
-    /// weights, changed ones, or those of another shape), [`Status::Unsupported`] (another version, byte order or
-    /// layout).
-    pub(crate) fn open(bytes: &'w [u8], kind: Kind, layout: &Layout) -> Result<Saved<'w>> {
+    /// weights, or changed ones), [`Status::Unsupported`] (another version or byte order).
+    pub(crate) fn open(bytes: &'w [u8]) -> Result<Opened<'w>> {
         let short = |needed: usize| {
             let text = "has {} bytes, but packed weights of {} bytes were written";
             refused(Status::BufferTooSmall, text).with(bytes.len()).with(needed)
@@ -262,21 +331,35 @@ impl<'w> Saved<'w> {
             let text = "was changed after it was written: its checksum is another";
             return Err(refused(Status::InvalidArgument, text));
         }
+        Ok(Opened(bytes))
+    }
+
+    /// What the weights were before they were packed.
+    pub(crate) fn code(&self) -> u32 {
+        word(self.0, at::CODE)
+    }
+
+    /// Checks that they are what a plan reads, and gives the sections' places.
+    fn check(&self, wanted: &Head) -> Result<Sections> {
+        let bytes = self.0;
         let (nr, kr) = (word(bytes, at::NR) as usize, word(bytes, at::KR) as usize);
-        let tile = layout.tile;
         let form = word(bytes, at::FORM);
-        if (form, nr, kr) != (form_id(tile.lhs), tile.nr, tile.lhs.kr()) {
+        let (kind, dims) = wanted.kind.words();
+        let other_kind =
+            refused(Status::InvalidArgument, "holds the weights of another kind of plan");
+        if (form == REAL_FORM) != (wanted.form == REAL_FORM) {
+            return Err(other_kind);
+        }
+        if (form, nr, kr) != (wanted.form, wanted.nr, wanted.kr) {
             let text = "was packed for another instruction set (panels of {} columns, groups of {}) than \
                         the kernel {} reads: pack the weights again";
             let error = refused(Status::Unsupported, text);
-            return Err(error.with(nr).with(kr).with(tile.row.name));
+            return Err(error.with(nr).with(kr).with(wanted.kernel));
         }
-        let shape = [(at::GROUPS, layout.groups), (at::COLUMNS, layout.columns), (at::K, layout.k)];
-        let (kind, dims) = kind.words();
         if word(bytes, at::KIND) != kind {
-            let text = "holds the weights of another kind of plan";
-            return Err(refused(Status::InvalidArgument, text));
+            return Err(other_kind);
         }
+        let shape = [(at::GROUPS, wanted.groups), (at::COLUMNS, wanted.columns), (at::K, wanted.k)];
         for (at, wanted) in shape.into_iter().chain(at::DIMS.into_iter().zip(dims)) {
             let found = wide(bytes, at);
             if found != wanted as u64 {
@@ -285,12 +368,44 @@ impl<'w> Saved<'w> {
                 return Err(refused(Status::InvalidArgument, text).with(found).with(wanted));
             }
         }
-        let sections = sections(layout.codes, layout.channels)?;
-        let format = format_of(word(bytes, at::CODE));
-        let Some(format) = format.filter(|_| sections.end == written) else {
+        let sections = sections(wanted.bytes, wanted.channels)?;
+        if sections.end as u64 != wide(bytes, at::SIZE) || self.code() != wanted.code {
             return Err(refused(Status::InvalidArgument, "contradicts itself"));
-        };
+        }
+        Ok(sections)
+    }
+
+    /// The panels of weights that are what a plan reads.
+    pub(crate) fn panels(&self, wanted: &Head) -> Result<&'w [u8]> {
+        let sections = self.check(wanted)?;
+        section(self.0, sections.codes, wanted.bytes)
+    }
+}
+
+impl<'w> Saved<'w> {
+    /// Checks a buffer that should hold weights of a kind in a layout.
+    ///
+    /// # Errors
+    /// As [`Opened::open`], and [`Status::InvalidArgument`] (another shape or kind), [`Status::Unsupported`] (another
+    /// layout).
+    pub(crate) fn open(bytes: &'w [u8], kind: Kind, layout: &Layout) -> Result<Saved<'w>> {
+        let opened = Opened::open(bytes)?;
+        let format = saved_format(bytes);
+        let tile = layout.tile;
         let channels = layout.channels;
+        let sections = opened.check(&Head {
+            kind,
+            channels,
+            form: form_id(tile.lhs),
+            nr: tile.nr,
+            kr: tile.lhs.kr(),
+            kernel: tile.row.name,
+            groups: layout.groups,
+            columns: layout.columns,
+            k: layout.k,
+            code: format_id(format),
+            bytes: layout.codes,
+        })?;
         Ok(Saved {
             format,
             codes: section(bytes, sections.codes, layout.codes)?,

@@ -254,13 +254,17 @@ impl Operands {
         match self.input {
             Input::Codes(code, _) | Input::CodesPerRow(code) | Input::Static(_, code, _) => code,
             Input::DynamicPerRow(spec) | Input::DynamicPerTensor(spec) => spec.code,
+            Input::Bits(..) | Input::BitsPerRow(_) | Input::Real(_) => {
+                unreachable!("tested elsewhere")
+            }
         }
     }
 
     pub fn real(&self) -> Option<RealFormat> {
         match self.input {
             Input::Codes(..) | Input::CodesPerRow(_) => None,
-            Input::Static(real, ..) => Some(real),
+            Input::Bits(..) | Input::BitsPerRow(_) => None,
+            Input::Static(real, ..) | Input::Real(real) => Some(real),
             Input::DynamicPerRow(spec) | Input::DynamicPerTensor(spec) => Some(spec.real),
         }
     }
@@ -327,7 +331,8 @@ impl Operands {
                         let codes = data_of_group.iter().map(|&b| value(code, b)).collect();
                         return (codes, *params);
                     }
-                    Input::CodesPerRow(_) => unreachable!("of a Gemm only"),
+                    Input::CodesPerRow(_) | Input::Real(_) => unreachable!("tested elsewhere"),
+                    Input::Bits(..) | Input::BitsPerRow(_) => unreachable!("tested elsewhere"),
                     Input::Static(_, _, params) => *params,
                     Input::DynamicPerRow(dynamic) => chosen(&real(data_of_group), &dynamic.spec),
                     Input::DynamicPerTensor(dynamic) => chosen(&real(data), &dynamic.spec),
@@ -425,6 +430,30 @@ impl Finish {
             .collect()
     }
 
+    /// The real result, from the sum with its bias.
+    fn real(&self, mut y: f32, residual: &[u8]) -> f32 {
+        match self.residual {
+            Residual::None => {}
+            Residual::Real(format) => y = canonical(y + real_value(format, residual)),
+            Residual::Codes(code, params) => {
+                y = canonical(y + dequantize(value(code, residual[0]) as i32, params));
+            }
+        }
+        self.activation.apply(y)
+    }
+
+    /// The bytes of an output, from a product of real numbers with its bias.
+    pub fn bytes_of_real(&self, output: Output, y: f32, residual: &[u8]) -> Vec<u8> {
+        let y = self.real(y, residual);
+        match output {
+            Output::Real(format) => real_bytes(format, y),
+            Output::Codes(code, params) => {
+                vec![quantize(y, params, code.format(), QuantizeMode::default()) as u8]
+            }
+            _ => unreachable!("tested elsewhere"),
+        }
+    }
+
     /// An output's bytes.
     pub fn bytes(
         &self,
@@ -442,17 +471,7 @@ impl Finish {
         let in_one_step = |code: Code, params: QuantParams, clamp| {
             requantize(acc, factor / params.scale, params.zero_point, code.format(), clamp)
         };
-        let real = || {
-            let mut y = canonical(acc as f32 * factor + bias.unwrap_or(-0.0));
-            match self.residual {
-                Residual::None => {}
-                Residual::Real(format) => y = canonical(y + real_value(format, residual)),
-                Residual::Codes(code, params) => {
-                    y = canonical(y + dequantize(value(code, residual[0]) as i32, params));
-                }
-            }
-            self.activation.apply(y)
-        };
+        let real = || self.real(canonical(acc as f32 * factor + bias.unwrap_or(-0.0)), residual);
         let ends = |code: Code| (code.format().qmin(), code.format().qmax());
         let plain = bias.is_none() && self.residual == Residual::None;
         match output {

@@ -106,7 +106,7 @@ impl Model {
         GemmDesc {
             n: self.n,
             k: self.k,
-            lhs: self.lhs_code,
+            lhs: self.lhs_code.format(),
             rhs: Weights {
                 block: 0,
                 multipliers: &[],
@@ -241,7 +241,7 @@ pub fn desc<'a>(codes: &'a [u8], k: usize, lhs: Code) -> GemmDesc<'a> {
     GemmDesc {
         n: 1,
         k,
-        lhs,
+        lhs: lhs.format(),
         rhs: Weights {
             block: 0,
             multipliers: &[],

@@ -10,6 +10,7 @@ mod observers;
 mod outputs;
 mod plans;
 mod products;
+mod reals;
 mod rowwise;
 mod tensors;
 mod values;
@@ -80,6 +81,7 @@ fn digest() {
     plans::enter(&mut book);
     outputs::enter(&mut book);
     products::enter(&mut book);
+    reals::enter(&mut book);
     tensors::enter(&mut book);
     rowwise::tensors(&mut book);
     for row in fewbit::kernels::rows() {

@@ -211,8 +211,12 @@ macro_rules! run {
         macro_rules! to {
             ($y:expr) => {
                 match $layer.input {
-                    Input::Codes(..) | Input::CodesPerRow(_) => with!(&codes, $y),
+                    Input::Codes(..)
+                    | Input::CodesPerRow(_)
+                    | Input::Bits(..)
+                    | Input::BitsPerRow(_) => with!(&codes, $y),
                     Input::Static(real, ..)
+                    | Input::Real(real)
                     | Input::DynamicPerRow(DynamicSpec { real, .. })
                     | Input::DynamicPerTensor(DynamicSpec { real, .. }) => match real {
                         RealFormat::F32 => with!(&reals, $y),

@@ -56,7 +56,7 @@ fn digest_gemm(rng: &mut Rng, supported: Supported, digest: &mut Digest) {
     let desc = GemmDesc {
         n,
         k,
-        lhs: lhs_code,
+        lhs: lhs_code.format(),
         rhs: Weights {
             block: 0,
             multipliers: &[],

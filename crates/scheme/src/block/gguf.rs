@@ -16,6 +16,7 @@
 //! come from the f32. `id = 1 / d`, or 0 where `d` is 0.
 
 use super::BLOCK;
+use crate::IntFormat;
 use crate::float16;
 use crate::real::{canonical, max, min, round_half_away};
 
@@ -47,6 +48,15 @@ impl Gguf {
             Gguf::Q4_1 => 20,
             Gguf::Q5_0 => 22,
             Gguf::Q5_1 => 24,
+        }
+    }
+
+    /// The format that [`unpack`] gives codes in; none for blocks with a minimum, which integers do not express.
+    pub const fn code_format(self) -> Option<IntFormat> {
+        match self {
+            Gguf::Q4_0 => Some(IntFormat::S4),
+            Gguf::Q5_0 | Gguf::Q8_0 => Some(IntFormat::S8),
+            Gguf::Q4_1 | Gguf::Q5_1 => None,
         }
     }
 
@@ -205,6 +215,69 @@ pub fn dequantize(format: Gguf, blocks: &[u8], x: &mut [f32]) {
                 let q = i32::from(nibble) + (fifth >> bit & 1) as i32 * 16;
                 let product = (q - zero) as f32 * d;
                 *x = canonical(m.map_or(product, |m| product + m));
+            }
+        }
+    }
+}
+
+/// The scale `d` of each block that is infinite or NaN, by its number, the first one; `None` if all are finite: then
+/// [`unpack`] takes them.
+pub fn first_without_scale(format: Gguf, blocks: &[u8]) -> Option<usize> {
+    let mut blocks = blocks.chunks_exact(format.block_bytes());
+    blocks.position(|mut block| !scale(&mut block).is_finite())
+}
+
+/// A block's `d`, taken off its front.
+fn scale(block: &mut &[u8]) -> f32 {
+    float16::f16_to_f32(u16::from_le_bytes(*take(block)))
+}
+
+/// Takes whole blocks apart into what weights with a scale a block are made of, exactly: `codes` of
+/// [`Gguf::code_format`], as [`pack`](crate::pack) lays them out, and a scale and a zero point a block, so that each number is
+/// `scale * (code - zero_point)`. Stops at the end of the shortest side; does nothing for formats without codes.
+///
+/// A scale is greater than 0, but `d` may not be. Where it is negative the code `c` becomes `-1 - c`, of the same
+/// format, with the zero point -1: `|d| ((-1 - c) + 1) = d c`. Where it is 0 codes are 0 and the scale is 1.
+pub fn unpack(
+    format: Gguf,
+    blocks: &[u8],
+    codes: &mut [u8],
+    scales: &mut [f32],
+    zero_points: &mut [i32],
+) {
+    let Some(of) = format.code_format() else { return };
+    let blocks = blocks.chunks_exact(format.block_bytes());
+    let codes = codes.chunks_exact_mut(BLOCK / of.codes_per_byte().max(1));
+    let params = scales.iter_mut().zip(zero_points);
+    for ((mut block, codes), (scale_at, zero_point)) in blocks.zip(codes).zip(params) {
+        let d = scale(&mut block);
+        // -1 - c is its complement.
+        let flip = if d < 0.0 { 0xFF } else { 0 };
+        let keep = if d == 0.0 { 0 } else { 0xFF };
+        *scale_at = if d == 0.0 { 1.0 } else { d.abs() };
+        *zero_point = if d < 0.0 { -1 } else { 0 };
+        let stored = |c: u8| (c ^ flip) & keep;
+        match format {
+            Gguf::Q8_0 => {
+                codes.iter_mut().zip(block).for_each(|(code, &q)| *code = stored(q));
+            }
+            Gguf::Q4_0 => {
+                // Code `i` is nibble `i / 16` of byte `i % 16`, less 8: of four bits, its top one flipped.
+                let nibble = |i: usize| {
+                    let byte = block.get(i % 16).copied().unwrap_or(0);
+                    stored((byte >> (i / 16 * 4)) ^ 8) & 0xF
+                };
+                for (j, byte) in codes.iter_mut().enumerate() {
+                    *byte = nibble(2 * j) | nibble(2 * j + 1) << 4;
+                }
+            }
+            _ => {
+                let fifth = u32::from_le_bytes(*take(&mut block));
+                for (i, code) in codes.iter_mut().enumerate() {
+                    let nibble = block.get(i % 16).map_or(0, |byte| byte >> (i / 16 * 4) & 0xF);
+                    let q = nibble | ((fifth >> i & 1) as u8) << 4;
+                    *code = stored(q.wrapping_sub(16));
+                }
             }
         }
     }

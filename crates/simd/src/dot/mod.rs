@@ -145,6 +145,14 @@ impl LhsForm {
         k & (self.kr() - 1)
     }
 
+    /// Bytes of that: a code each, or eight bits.
+    pub const fn rest_bytes(self, k: usize) -> usize {
+        match self {
+            LhsForm::Bits => self.rest(k).div_ceil(8),
+            _ => self.rest(k),
+        }
+    }
+
     /// Groups of `k` values; the last one may be filled up.
     pub const fn groups(self, k: usize) -> usize {
         self.whole_groups(k) + (self.rest(k) > 0) as usize

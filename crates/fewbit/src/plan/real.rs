@@ -1,0 +1,497 @@
+//! Products of real numbers: packed f32, f16 or bf16 weights, and blocks of rows times panels of columns.
+
+use super::check::{check_activation, check_output, check_residual};
+use super::columns::Columns;
+use super::epilogue::{Destination, Epilogue, Sums};
+use super::packed::size;
+use super::saved::{Head, Kind, Opened, REAL_FORM};
+use super::tasks::most_blocks;
+use super::{Bias, Operands, Output, Weights, block_count, find};
+use crate::memory::{ALIGNMENT, Allocator, Buffer};
+use crate::{Error, Result, Status};
+use core::mem::MaybeUninit;
+use core::ops::Range;
+use fewbit_kernels::convert::{self, ConvertArgs, ConvertFn};
+use fewbit_kernels::real_gemm::{
+    self, MAX_MR, MAX_NR, RealTile, RealTileArgs, RealTileFn, pack_rhs,
+};
+use fewbit_kernels::registry::{self, Bound};
+use fewbit_scheme::{IntFormat, RealFormat};
+use fewbit_simd::Supported;
+
+/// Weights that are numbers; their layout is the plan's.
+#[derive(Clone, Copy, Debug)]
+pub enum RealWeights<'a> {
+    /// f32.
+    F32(&'a [f32]),
+    /// The bits of IEEE binary16.
+    F16(&'a [u16]),
+    /// The bits of bfloat16.
+    Bf16(&'a [u16]),
+}
+
+impl RealWeights<'_> {
+    /// The format.
+    pub const fn format(&self) -> RealFormat {
+        match self {
+            RealWeights::F32(_) => RealFormat::F32,
+            RealWeights::F16(_) => RealFormat::F16,
+            RealWeights::Bf16(_) => RealFormat::Bf16,
+        }
+    }
+
+    /// The number of weights.
+    pub const fn len(&self) -> usize {
+        match self {
+            RealWeights::F32(weights) => weights.len(),
+            RealWeights::F16(weights) | RealWeights::Bf16(weights) => weights.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// No codes: what operands hold in the place of quantized weights.
+pub(crate) const NO_WEIGHTS: Weights<'static> = Weights {
+    format: IntFormat::S8,
+    codes: &[],
+    scales: &[],
+    zero_points: &[],
+    block: 0,
+    multipliers: &[],
+    shifts: &[],
+};
+
+/// Checks everything about the operands of a product of real numbers that does not depend on its shape but for the number
+/// of output channels.
+pub(crate) fn check_real_operands(operands: &Operands<'_>, channels: usize) -> Result<()> {
+    let Operands { bias, output, .. } = *operands;
+    let refused = |text| Err(Error::new(Status::Unsupported, "desc.output", text));
+    match output {
+        Output::S32 => return refused("is s32 sums, but products of real numbers have none"),
+        Output::FixedPoint(..) => {
+            return refused("is by fixed point, but products of real numbers are no integers");
+        }
+        _ => {}
+    }
+    check_activation(operands)?;
+    check_residual(operands)?;
+    check_output(output)?;
+    match bias {
+        Bias::F32(bias) if bias.len() != channels => {
+            let text = "has {} values, but there are {} output channels";
+            let error = Error::new(Status::InvalidArgument, "desc.bias", text);
+            Err(error.with(bias.len()).with(channels))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// How real weights of a shape are packed on a CPU.
+#[derive(Clone, Copy)]
+pub(crate) struct RealLayout {
+    tile: &'static RealTile,
+    format: RealFormat,
+    k: usize,
+    pub columns: Columns,
+    /// Output channels of all groups.
+    pub channels: usize,
+    /// Numbers of a panel, and of all.
+    panel: usize,
+    numbers: usize,
+}
+
+impl RealLayout {
+    /// The layout for `groups` products of `k` by `columns`.
+    pub(crate) fn new(
+        format: RealFormat,
+        (groups, columns, k): (usize, usize, usize),
+        supported: Supported,
+    ) -> Result<RealLayout> {
+        let tile = real_gemm::select(format, supported.set()).ok_or(Error::new(
+            Status::Internal,
+            "plan",
+            "found no kernel",
+        ))?;
+        let nr = tile.nr;
+        let panels = columns.div_ceil(nr.max(1));
+        let panel = size(&[k.div_ceil(tile.kr.max(1)), nr, tile.kr])?;
+        let numbers = size(&[groups, panels, panel])?;
+        size(&[numbers, format.size()])?;
+        Ok(RealLayout {
+            tile,
+            format,
+            k,
+            columns: Columns { groups, columns, panels, nr },
+            channels: size(&[groups, columns])?,
+            panel,
+            numbers,
+        })
+    }
+
+    /// Bytes of a block of up to mr rows of f32.
+    fn block_size(&self) -> usize {
+        // No overflow: the packed weights, of at least as many numbers a panel, exist.
+        self.tile.mr * self.row_numbers() * size_of::<f32>()
+    }
+
+    /// The distance of a block's rows, an odd number of lines: not all of them in the same sets of the nearest cache.
+    fn row_numbers(&self) -> usize {
+        const LINE: usize = 16;
+        (self.k.div_ceil(LINE) | 1) * LINE
+    }
+
+    /// How saved weights of this layout describe themselves.
+    fn head(&self) -> Head {
+        let Columns { groups, columns, nr, .. } = self.columns;
+        Head {
+            kind: Kind::Linear,
+            // Numbers have no sums and magnitudes.
+            channels: 0,
+            form: REAL_FORM,
+            nr,
+            kr: self.tile.kr,
+            kernel: self.tile.row.name,
+            groups,
+            columns,
+            k: self.k,
+            code: format_id(self.format),
+            bytes: self.numbers * self.format.size(),
+        }
+    }
+}
+
+/// A format's number in saved weights, beyond those of codes.
+const fn format_id(format: RealFormat) -> u32 {
+    match format {
+        RealFormat::F32 => 16,
+        RealFormat::F16 => 17,
+        RealFormat::Bf16 => 18,
+    }
+}
+
+/// The format of saved weights, if they are numbers.
+pub(crate) fn saved_real_format(code: u32) -> Option<RealFormat> {
+    let formats = [RealFormat::F32, RealFormat::F16, RealFormat::Bf16];
+    formats.into_iter().find(|&format| format_id(format) == code)
+}
+
+/// Packed numbers: the plan's own, or the caller's.
+enum Numbers<'w> {
+    F32(Buffer<f32>),
+    Half(Buffer<u16>),
+    Mapped(&'w [u8]),
+}
+
+impl Numbers<'_> {
+    fn as_ptr(&self) -> *const u8 {
+        match self {
+            Numbers::F32(numbers) => numbers.as_slice().as_ptr().cast(),
+            Numbers::Half(numbers) => numbers.as_slice().as_ptr().cast(),
+            Numbers::Mapped(bytes) => bytes.as_ptr(),
+        }
+    }
+}
+
+/// Packed real weights and what multiplies them.
+pub(crate) struct RealEngine<'w> {
+    tile: Bound<RealTileFn>,
+    layout: RealLayout,
+    numbers: Numbers<'w>,
+    /// The f32 bias of each column, padded to whole panels; empty if there is none.
+    bias: Buffer<f32>,
+    epilogue: Epilogue,
+    output: Output,
+    /// Bytes of a residual's element.
+    residual: usize,
+    input: RealFormat,
+    /// What widens an input of 16 bits.
+    widen: Bound<ConvertFn>,
+    /// Bytes from one block of rows in a worker's part to the next.
+    block_distance: usize,
+    /// The most blocks that a task keeps.
+    most_blocks: usize,
+}
+
+/// Rows to multiply, as f32, where they are.
+#[derive(Clone, Copy)]
+pub(crate) struct RealBlock {
+    lhs: *const f32,
+    /// In numbers.
+    row_stride: usize,
+    rows: usize,
+}
+
+impl<'w> RealEngine<'w> {
+    /// Packs weights; `at(channel, i)` is the index of a weight. The operands are checked, and the weights are as many
+    /// as the indices reach.
+    pub(crate) fn new(
+        operands: &Operands<'_>,
+        weights: RealWeights<'_>,
+        at: impl Fn(usize, usize) -> Option<usize>,
+        layout: RealLayout,
+        supported: Supported,
+        allocator: &Allocator,
+    ) -> Result<RealEngine<'w>> {
+        let numbers = match weights {
+            RealWeights::F32(weights) => {
+                let mut to = Buffer::zeroed(layout.numbers, allocator, "desc.weights")?;
+                let number = |index: usize| weights.get(index).copied();
+                pack(|c, i| number(at(c, i)?), &layout, to.as_mut_slice());
+                Numbers::F32(to)
+            }
+            RealWeights::F16(weights) | RealWeights::Bf16(weights) => {
+                let mut to = Buffer::zeroed(layout.numbers, allocator, "desc.weights")?;
+                let number = |index: usize| weights.get(index).copied();
+                pack(|c, i| number(at(c, i)?), &layout, to.as_mut_slice());
+                Numbers::Half(to)
+            }
+        };
+        RealEngine::with(operands, numbers, layout, supported, allocator)
+    }
+
+    /// Takes weights that were packed before.
+    pub(crate) fn mapped(
+        operands: &Operands<'_>,
+        saved: &Opened<'w>,
+        layout: RealLayout,
+        supported: Supported,
+        allocator: &Allocator,
+    ) -> Result<RealEngine<'w>> {
+        let numbers = Numbers::Mapped(saved.panels(&layout.head())?);
+        RealEngine::with(operands, numbers, layout, supported, allocator)
+    }
+
+    fn with(
+        operands: &Operands<'_>,
+        numbers: Numbers<'w>,
+        layout: RealLayout,
+        supported: Supported,
+        allocator: &Allocator,
+    ) -> Result<RealEngine<'w>> {
+        let columns = layout.columns;
+        let given = match operands.bias {
+            Bias::F32(bias) => bias,
+            _ => &[],
+        };
+        let biases = if given.is_empty() { 0 } else { columns.padded() };
+        let mut bias = Buffer::<f32>::zeroed(biases, allocator, "desc.bias")?;
+        for (channel, &value) in given.iter().enumerate() {
+            let n = columns.columns.max(1);
+            let index = columns.slot(channel / n, 0) + channel % n;
+            if let Some(to) = bias.as_mut_slice().get_mut(index) {
+                *to = value;
+            }
+        }
+        let input = operands.input.real().unwrap_or(RealFormat::F32);
+        let without_bias = Operands { bias: Bias::None, ..*operands };
+        let block_distance = layout.block_size().next_multiple_of(ALIGNMENT);
+        Ok(RealEngine {
+            tile: registry::bind(&layout.tile.row, supported).ok_or(Error::new(
+                Status::Internal,
+                "plan",
+                "found no kernel",
+            ))?,
+            layout,
+            numbers,
+            bias,
+            epilogue: Epilogue::new(&without_bias, columns, supported, allocator)?,
+            output: operands.output,
+            residual: operands.residual.element_size(),
+            input,
+            widen: find(
+                if input == RealFormat::Bf16 { convert::BF16_F32 } else { convert::F16_F32 },
+                supported,
+            )?,
+            block_distance,
+            most_blocks: most_blocks(usize::MAX, block_distance),
+        })
+    }
+
+    /// The tile kernel's name.
+    pub(crate) fn kernel_name(&self) -> &'static str {
+        self.tile.name()
+    }
+
+    /// Most rows of a block.
+    pub(crate) fn mr(&self) -> usize {
+        self.layout.tile.mr
+    }
+
+    /// Where output channels are in panels.
+    pub(crate) fn columns(&self) -> Columns {
+        self.layout.columns
+    }
+
+    /// Bytes of packed weights.
+    pub(crate) fn weight_bytes(&self) -> usize {
+        self.layout.numbers * self.layout.format.size()
+    }
+
+    /// The packed weights, and how they describe themselves when they are saved.
+    pub(crate) fn saved(&self) -> (Head, &[u8]) {
+        // SAFETY: so many numbers were packed, or mapped.
+        let bytes =
+            unsafe { core::slice::from_raw_parts(self.numbers.as_ptr(), self.weight_bytes()) };
+        (self.layout.head(), bytes)
+    }
+
+    /// Bytes from one block of rows in the workspace to the next.
+    pub(crate) fn block_distance(&self) -> usize {
+        self.block_distance
+    }
+
+    /// The most blocks that a task keeps, of `row_blocks`.
+    pub(crate) fn most_blocks(&self, row_blocks: usize) -> usize {
+        self.most_blocks.min(row_blocks.max(1))
+    }
+
+    /// Whether rows can be multiplied where they are.
+    pub(crate) fn is_direct(&self) -> bool {
+        self.input == RealFormat::F32
+    }
+
+    /// `1..=mr` rows of k numbers that lie `stride` bytes apart, as f32: at `memory`, or where they are if there is none.
+    ///
+    /// # Safety
+    /// The numbers can be read, and `memory`, if it is not NULL, written for [`block_distance`](RealEngine::block_distance)
+    /// bytes, aligned to f32. Without it rows are [direct](RealEngine::is_direct), aligned, and outlive the block.
+    pub(crate) unsafe fn block(
+        &self,
+        memory: *mut u8,
+        rows: usize,
+        (first, stride): (*const u8, usize),
+    ) -> RealBlock {
+        if memory.is_null() {
+            return RealBlock { lhs: first.cast(), row_stride: stride / size_of::<f32>(), rows };
+        }
+        let (k, row_stride) = (self.layout.k, self.layout.row_numbers());
+        let lhs = memory.cast::<f32>();
+        for r in 0..rows {
+            let from = first.wrapping_add(r * stride);
+            // SAFETY: by this function's contract.
+            unsafe {
+                let to = lhs.add(r * row_stride);
+                match self.input {
+                    RealFormat::F32 => {
+                        to.cast::<u8>().copy_from_nonoverlapping(from, k * size_of::<f32>());
+                    }
+                    _ => self.widen.run()(&ConvertArgs {
+                        src: from,
+                        src_stride: 1,
+                        dst: to.cast(),
+                        dst_stride: 1,
+                        n: k,
+                    }),
+                }
+            }
+        }
+        RealBlock { lhs, row_stride, rows }
+    }
+
+    /// Multiplies blocks with columns of a group and stores the results. Each panel meets all blocks before the next one
+    /// comes; a block alone, of few rows, meets several at a time.
+    ///
+    /// # Safety
+    /// The blocks are those of [`block`](RealEngine::block), and their memory is unchanged; `group` and `columns` exist;
+    /// every element of the blocks' rows, which follow each other, and of these columns can be written at `dst`, which
+    /// is the place of row 0 of the first block and of column 0; so can residuals be read, if the plan has any.
+    pub(crate) unsafe fn multiply(
+        &self,
+        blocks: &[RealBlock],
+        group: usize,
+        columns: Range<usize>,
+        dst: &Destination,
+    ) {
+        let map = self.layout.columns;
+        let nr = map.nr.max(1);
+        let element = self.output.element_size();
+        let panel_bytes = self.layout.panel * self.layout.format.size();
+        let most = match blocks {
+            [block] => self.layout.tile.panels(block.rows),
+            _ => 1,
+        };
+        let mut real = MaybeUninit::<[f32; MAX_MR * MAX_NR]>::uninit();
+        let real = real.as_mut_ptr().cast::<f32>();
+        let mut column = columns.start;
+        while column < columns.end {
+            let panel = column / nr;
+            let first = column - panel * nr;
+            // Whole panels together, or a part of one.
+            let whole = (columns.end - column) / nr;
+            let panels = if first == 0 { whole.clamp(1, most) } else { 1 };
+            let n = (panels * nr - first).min(columns.end - column);
+            let is_whole = n == panels * nr;
+            let direct = is_whole && dst.column_stride == 1 && self.epilogue.is_real_identity();
+            let slot = map.slot(group, panel);
+            let mut row = 0;
+            for block in blocks {
+                // SAFETY: the block's rows are there; the panels exist; `real` holds the largest tile, and `to` the
+                // results by this function's contract.
+                unsafe {
+                    let to = dst.at(row, column, element, self.residual);
+                    let columns = panels * nr;
+                    let bias = self.bias.as_slice().as_ptr().wrapping_add(slot);
+                    self.tile.run()(&RealTileArgs {
+                        lhs: block.lhs,
+                        lhs_row_stride: block.row_stride,
+                        rhs: self.numbers.as_ptr().wrapping_add(slot / nr * panel_bytes),
+                        rhs_panel_stride: panel_bytes,
+                        panels,
+                        k: self.layout.k,
+                        rows: block.rows,
+                        bias: if self.bias.is_empty() { core::ptr::null() } else { bias },
+                        relu: self.epilogue.relu,
+                        dst: if direct { to.base.cast() } else { real },
+                        dst_stride: if direct { dst.row_stride } else { columns },
+                    });
+                    if !direct {
+                        for r in 0..if is_whole { 0 } else { block.rows } {
+                            real.add(r * n).copy_from(real.add(r * columns + first), n);
+                        }
+                        let results = Sums {
+                            at: core::ptr::null(),
+                            row_stride: 0,
+                            rows: block.rows,
+                            n,
+                            slot: 0,
+                            row_scales: &[],
+                        };
+                        self.epilogue.finish(real, &results, &to);
+                    }
+                }
+                row += block.rows;
+            }
+            column += n;
+        }
+    }
+
+    /// The rows of each of the blocks that `rows` rows make: as equal as can be, so that none has few.
+    pub(crate) fn split(&self, rows: usize) -> impl Fn(usize) -> Range<usize> + use<> {
+        let count = block_count(rows, self.mr()).max(1);
+        move |block| rows * block / count..rows * (block + 1) / count
+    }
+}
+
+/// Packs all panels of a layout.
+fn pack<T: Copy + Default>(
+    number: impl Fn(usize, usize) -> Option<T>,
+    layout: &RealLayout,
+    to: &mut [T],
+) {
+    let Columns { columns, panels, nr, .. } = layout.columns;
+    for (index, to) in to.chunks_mut(layout.panel.max(1)).enumerate() {
+        let (group, panel) = (index / panels.max(1), index % panels.max(1));
+        let first = panel * nr;
+        let channel = group * columns + first;
+        pack_rhs(
+            |c, i| number(channel + c, i).unwrap_or_default(),
+            (columns.saturating_sub(first).min(nr), layout.k),
+            (nr, layout.tile.kr),
+            to,
+        );
+    }
+}

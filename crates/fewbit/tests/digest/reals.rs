@@ -1,0 +1,179 @@
+//! The digests of products of real numbers, kernels and plans, and of the hazards of 16-bit formats.
+
+use crate::{Book, Digest};
+use fewbit::kernels::census::CENSUS_F32;
+use fewbit::kernels::real_gemm::{RealTile, RealTileArgs, RealTileFn, pack_rhs, tiles};
+use fewbit::kernels::registry::bind;
+use fewbit::memory::{ALIGNMENT, Allocator};
+use fewbit::scheme::hazards::LIMITS;
+use fewbit::scheme::{Activation, RealFormat, float16};
+use fewbit::simd::{Supported, with_default_env};
+use fewbit::{Linear, LinearLayout, Output, RealLinearDesc, RealWeights, Residual, Serial, half};
+use fewbit_testkit::{Rng, limited, supported_sets};
+
+const LAYERS: u64 = 40;
+/// Columns of a kernel's product: whole panels of every tile.
+const N: usize = 64;
+
+pub(crate) fn enter(book: &mut Book) {
+    let formats = [
+        ("gemm_f32", RealFormat::F32),
+        ("gemm_f16f32", RealFormat::F16),
+        ("gemm_bf16f32", RealFormat::Bf16),
+    ];
+    for (op, format) in formats {
+        for tile in tiles(format) {
+            if let Some(bound) = bind(&tile.row, limited()) {
+                let mut digest = Digest::new();
+                for k in [1, 2, 3, 17, 130] {
+                    tile_product(tile, bound.run(), format, k, &mut digest);
+                }
+                book.enter(op, tile.row.required, digest);
+            }
+        }
+    }
+    let numbers = numbers();
+    for row in CENSUS_F32 {
+        if let Some(bound) = bind(row, limited()) {
+            let mut digest = Digest::new();
+            // SAFETY: the vector's numbers.
+            let census = unsafe { bound.run()(numbers.as_ptr(), numbers.len()) };
+            census.above.iter().for_each(|count| digest.bytes(&count.to_le_bytes()));
+            digest.bytes(&census.largest.to_le_bytes());
+            digest.bytes(&census.smallest.to_le_bytes());
+            book.enter("census_f32", row.required, digest);
+        }
+    }
+    for supported in supported_sets() {
+        let mut digest = Digest::new();
+        for layer in 0..LAYERS {
+            digest_layer(&mut Rng::new(layer), supported, &mut digest);
+        }
+        book.enter("linear.real", supported.set(), digest);
+        let mut digest = Digest::new();
+        for part in numbers.chunks(97) {
+            let found = half::hazards(part, supported).unwrap();
+            for format in [found.f16, found.bf16] {
+                let counts = [format.overflow, format.underflow, format.subnormal];
+                counts.iter().for_each(|count| digest.bytes(&count.to_le_bytes()));
+                digest.f32s(&[format.scale]);
+            }
+        }
+        book.enter("half.hazards", supported.set(), digest);
+    }
+}
+
+/// Any bits, and the limits' neighbours.
+fn numbers() -> Vec<f32> {
+    let mut rng = Rng::new(5);
+    let near = LIMITS.iter().flat_map(|&limit| [limit, limit + 1]).map(f32::from_bits);
+    let mut numbers: Vec<f32> = near.collect();
+    numbers.extend((0..5000).map(|_| rng.any_f32() * rng.unit()));
+    numbers
+}
+
+fn bits_of(x: f32, format: RealFormat) -> u32 {
+    match format {
+        RealFormat::F32 => x.to_bits(),
+        RealFormat::F16 => float16::f32_to_f16(x).into(),
+        RealFormat::Bf16 => float16::f32_to_bf16(x).into(),
+    }
+}
+
+/// Six rows of a product, whatever the tile's rows and columns.
+fn tile_product(
+    tile: &RealTile,
+    run: RealTileFn,
+    format: RealFormat,
+    k: usize,
+    digest: &mut Digest,
+) {
+    const M: usize = 6;
+    let mut rng = Rng::new(k as u64);
+    let mut number = |of: usize| -> Vec<f32> {
+        let any = |rng: &mut Rng| if rng.below(50) == 0 { rng.any_f32() } else { rng.normal() };
+        (0..of).map(|_| any(&mut rng)).collect()
+    };
+    let (lhs, rhs, bias) = (number(M * k), number(N * k), number(N));
+    let mut dst = vec![0f32; M * N];
+    for first in (0..N).step_by(tile.nr) {
+        let mut panel = vec![0u32; k.next_multiple_of(tile.kr) * tile.nr];
+        let number = |c: usize, i: usize| bits_of(rhs[(first + c) * k + i], format);
+        pack_rhs(number, (tile.nr, k), (tile.nr, tile.kr), &mut panel);
+        let size = format.size();
+        let panel: Vec<u8> =
+            panel.iter().flat_map(|bits| bits.to_ne_bytes()[..size].to_vec()).collect();
+        for row in (0..M).step_by(tile.mr) {
+            let args = RealTileArgs {
+                lhs: lhs[row * k..].as_ptr(),
+                lhs_row_stride: k,
+                rhs: panel.as_ptr(),
+                rhs_panel_stride: panel.len(),
+                panels: 1,
+                k,
+                rows: tile.mr.min(M - row),
+                bias: bias[first..].as_ptr(),
+                relu: false,
+                dst: dst[row * N + first..].as_mut_ptr(),
+                dst_stride: N,
+            };
+            // SAFETY: rows, a panel, a bias a column, and places for the results.
+            with_default_env(|| unsafe { run(&args) });
+        }
+    }
+    digest.f32s(&dst);
+}
+
+fn digest_layer(rng: &mut Rng, supported: Supported, digest: &mut Digest) {
+    let (rows, n, k) = (1 + rng.below(20), 1 + rng.below(70), 1 + rng.below(200));
+    let numbers =
+        |rng: &mut Rng, count: usize| -> Vec<f32> { (0..count).map(|_| rng.normal()).collect() };
+    let halves = |values: &[f32], format: RealFormat| -> Vec<u16> {
+        values.iter().map(|&x| bits_of(x, format) as u16).collect()
+    };
+    let weights = numbers(rng, n * k);
+    let format = rng.pick(&RealFormat::ALL);
+    let half = halves(&weights, format);
+    let bias = if rng.below(2) == 0 { Vec::new() } else { numbers(rng, n) };
+    let input = rng.pick(&RealFormat::ALL);
+    let output = rng.pick(&RealFormat::ALL);
+    let desc = RealLinearDesc {
+        in_features: k,
+        out_features: n,
+        weights: match format {
+            RealFormat::F32 => RealWeights::F32(&weights),
+            RealFormat::F16 => RealWeights::F16(&half),
+            RealFormat::Bf16 => RealWeights::Bf16(&half),
+        },
+        layout: rng.pick(&[LinearLayout::Nk, LinearLayout::Kn]),
+        weight_stride: 0,
+        input,
+        bias: &bias,
+        output: Output::Real(output),
+        activation: rng.pick(&[Activation::None, Activation::Relu, Activation::Gelu]),
+        residual: Residual::None,
+        matrices: 1,
+        matrix_stride: 0,
+    };
+    let plan = Linear::create_real(&desc, supported, &Allocator::DEFAULT).unwrap();
+    let x = numbers(rng, rows * k);
+    let half = halves(&x, input);
+    let size = plan.workspace(rows, 1).unwrap().size;
+    let mut memory = vec![0xA5; size + ALIGNMENT];
+    let skip = memory.as_ptr().align_offset(ALIGNMENT);
+    let memory = &mut memory[skip..][..size];
+    macro_rules! run {
+        ($y:expr) => {{
+            let mut y = $y;
+            match input {
+                RealFormat::F32 => plan.run(rows, &x, memory, &Serial, &mut y).unwrap(),
+                _ => plan.run(rows, &half, memory, &Serial, &mut y).unwrap(),
+            }
+            y
+        }};
+    }
+    match output {
+        RealFormat::F32 => digest.f32s(&run!(vec![0f32; rows * n])),
+        _ => run!(vec![0u16; rows * n]).iter().for_each(|y| digest.bytes(&y.to_le_bytes())),
+    }
+}
