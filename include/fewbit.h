@@ -814,7 +814,9 @@ typedef struct fewbit_input {
    */
   int32_t mode;
   /**
-   * The codes that are read, or that numbers are quantized to: FEWBIT_S8 or FEWBIT_U8. Not used with FEWBIT_INPUT_REAL.
+   * The codes that are read, or that numbers are quantized to: FEWBIT_S8 or FEWBIT_U8. Of linear layers whose weights
+   * are FEWBIT_U1 or FEWBIT_B1 also one of these, with FEWBIT_INPUT_CODES: packed bits, whose rows start on a byte, with
+   * strides in codes that are multiples of 8. Not used with FEWBIT_INPUT_REAL.
    */
   int32_t dtype;
   /**
@@ -1140,7 +1142,8 @@ typedef struct fewbit_gemm_desc {
    */
   int32_t rhs_layout;
   /**
-   * The codes of the lhs: FEWBIT_S8 or FEWBIT_U8. Its scales and zero points come with each run.
+   * The codes of the lhs: FEWBIT_S8 or FEWBIT_U8; or, with an rhs of FEWBIT_U1 or FEWBIT_B1, one of these: packed bits, whose
+   * rows start on a byte, with strides in codes that are multiples of 8. Its scales and zero points come with each run.
    */
   int32_t lhs_dtype;
   /**
@@ -1531,7 +1534,8 @@ typedef struct fewbit_plan_info {
    */
   int32_t input_dtype;
   /**
-   * The codes that are multiplied, FEWBIT_S8 or FEWBIT_U8; with FEWBIT_INPUT_REAL FEWBIT_F32, as which numbers are.
+   * The codes that are multiplied, FEWBIT_S8, FEWBIT_U8, FEWBIT_U1 or FEWBIT_B1; with FEWBIT_INPUT_REAL FEWBIT_F32, as which
+   * numbers are.
    */
   int32_t code_dtype;
   /**
@@ -1925,6 +1929,32 @@ fewbit_status fewbit_gguf_quantize(int32_t format, const float *x, size_t n, voi
  * @return As fewbit_gguf_quantize.
  */
 fewbit_status fewbit_gguf_dequantize(int32_t format, const void *blocks, size_t n, float *x);
+
+/**
+ * Takes GGUF blocks apart into weights of a linear layer with a scale a block (fewbit_weights, block 32), exactly: each
+ * number is scale * (code - zero point). Rows of K weights, a multiple of 32, one behind the other (FEWBIT_LAYOUT_NK) become
+ * rows of codes, and scales and zero points [N][K / 32], as such a layer reads them.
+ *
+ * A scale is positive, but the d of a block may not be: where it is negative, codes are complemented (-1 - c) and the zero
+ * point is -1; where it is 0, codes are 0 and the scale is 1. Q4_1 and Q5_1 have a real minimum, which no zero point
+ * is: dequantize them, and make a layer of real weights, or quantize them anew.
+ *
+ * @param[in] format  FEWBIT_GGUF_Q4_0, FEWBIT_GGUF_Q5_0 or FEWBIT_GGUF_Q8_0.
+ * @param[in] blocks  fewbit_gguf_size bytes, at any address, as they are in a file.
+ * @param[in] n  A multiple of 32.
+ * @param[out] codes  Q4_0: n / 2 bytes of FEWBIT_S4; else n bytes of FEWBIT_S8.
+ * @param[out] scales  n / 32 scales.
+ * @param[out] zero_points  n / 32 zero points, 0 or -1. Outputs must not overlap each other or blocks.
+ * @return FEWBIT_ERROR_NULL_POINTER (may be NULL if n is 0), FEWBIT_ERROR_INVALID_ARGUMENT (format, n, blocks: a d that is not
+ *         finite), FEWBIT_ERROR_UNSUPPORTED (Q4_1, Q5_1), FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP,
+ *         FEWBIT_ERROR_ISA. Nothing is written then.
+ */
+fewbit_status fewbit_gguf_unpack(int32_t format,
+                                 const void *blocks,
+                                 size_t n,
+                                 void *codes,
+                                 float *scales,
+                                 int32_t *zero_points);
 
 /**
  * The bytes of an OCP MX format: a scale for each 32 numbers, the last of which may be fewer, and the elements.
