@@ -18,6 +18,23 @@ SIZE(fewbit_quant_params, 8);
 AT(fewbit_quant_params, scale, 0, 4);
 AT(fewbit_quant_params, zero_point, 4, 4);
 
+SIZE(fewbit_format_hazards, 32);
+AT(fewbit_format_hazards, overflow, 0, 8);
+AT(fewbit_format_hazards, underflow, 8, 8);
+AT(fewbit_format_hazards, subnormal, 16, 8);
+AT(fewbit_format_hazards, scale, 24, 4);
+AT(fewbit_format_hazards, avoids_all, 28, 4);
+
+SIZE(fewbit_half_hazards, 104);
+AT(fewbit_half_hazards, count, 0, 8);
+AT(fewbit_half_hazards, nan, 8, 8);
+AT(fewbit_half_hazards, infinite, 16, 8);
+AT(fewbit_half_hazards, zero, 24, 8);
+AT(fewbit_half_hazards, largest, 32, 4);
+AT(fewbit_half_hazards, smallest, 36, 4);
+AT(fewbit_half_hazards, f16, 40, 32);
+AT(fewbit_half_hazards, bf16, 72, 32);
+
 SIZE(fewbit_tensor_quant, 72);
 AT(fewbit_tensor_quant, struct_size, 0, 8);
 AT(fewbit_tensor_quant, dtype, 8, 4);

@@ -140,6 +140,7 @@ impl Model {
     fn in_size(&self) -> usize {
         match self.input {
             Input::Codes(..) | Input::CodesPerRow(_) => 1,
+            Input::Bits(..) | Input::BitsPerRow(_) => unreachable!("of other plans"),
             Input::Static(real, ..) | Input::Real(real) => real.size(),
             Input::DynamicPerRow(spec) | Input::DynamicPerTensor(spec) => spec.real.size(),
         }

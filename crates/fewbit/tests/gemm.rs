@@ -106,7 +106,7 @@ fn wrong_products_are_refused() {
         assert_eq!((error.status, error.argument), (status, argument), "{error}");
     }
     let plan = create(&good).unwrap();
-    assert_eq!((plan.shape(), plan.matrices(), plan.lhs()), ((4, 3), 1, Code::U8));
+    assert_eq!((plan.shape(), plan.matrices(), plan.lhs()), ((4, 3), 1, Code::U8.format()));
     assert_eq!(plan.output(), Output::S32);
     let needed = plan.workspace(2, 1).unwrap().size;
     let mut memory = workspace(needed);

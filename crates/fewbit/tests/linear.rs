@@ -78,7 +78,9 @@ impl Layer {
         let code = match self.input {
             Input::Codes(code, _) | Input::CodesPerRow(code) | Input::Static(_, code, _) => code,
             Input::DynamicPerRow(d) | Input::DynamicPerTensor(d) => d.code,
-            Input::Real(_) => unreachable!("of real weights only"),
+            Input::Bits(..) | Input::BitsPerRow(_) | Input::Real(_) => {
+                unreachable!("of other plans")
+            }
         };
         let real: Vec<f32> = match real_format(&self.input) {
             Some(format) => x.iter().map(|b| real_value(format, &b.to_ne_bytes())).collect(),
@@ -87,7 +89,9 @@ impl Layer {
         let params: Vec<QuantParams> = (0..m)
             .map(|row| match self.input {
                 Input::Codes(_, p) | Input::Static(_, _, p) => p,
-                Input::CodesPerRow(_) | Input::Real(_) => unreachable!("of other plans"),
+                Input::CodesPerRow(_) | Input::Bits(..) | Input::BitsPerRow(_) | Input::Real(_) => {
+                    unreachable!("of other plans")
+                }
                 Input::DynamicPerRow(d) => dynamic(&real[row * k..(row + 1) * k], &d.spec),
                 Input::DynamicPerTensor(d) => dynamic(&real, &d.spec),
             })
@@ -214,7 +218,7 @@ impl Layer {
 
 fn real_format(input: &Input) -> Option<RealFormat> {
     match *input {
-        Input::Codes(..) | Input::CodesPerRow(_) => None,
+        Input::Codes(..) | Input::CodesPerRow(_) | Input::Bits(..) | Input::BitsPerRow(_) => None,
         Input::Static(real, ..) | Input::Real(real) => Some(real),
         Input::DynamicPerRow(spec) | Input::DynamicPerTensor(spec) => Some(spec.real),
     }
