@@ -138,7 +138,7 @@ static void test_ranges(const fewbit_gemm *gemm, fewbit_gemm_args args) {
     args.dst = y;
     for (row = 0; row < M; row += 3) {
         for (column = 0; column < N; column += 4) {
-            const size_t row_end = row + 3 < M ? row + 3 : M, column_end = column + 4 < N ? column + 4 : N;
+            const size_t row_end = row + 3 < M ? row + 3 : (size_t)M, column_end = column + 4 < N ? column + 4 : (size_t)N;
             CHECK_OK(fewbit_gemm_run_range(gemm, &args, row, row_end, column, column_end, NULL, &err));
         }
     }

@@ -77,7 +77,9 @@ fn entries(library: &Path) -> Result<usize, Box<dyn std::error::Error>> {
             count += usize::from(is_entry);
         }
         let call = ["\tcall", "\tbl "].iter().any(|call| line.contains(call));
-        let allowed = ["memcpy", "memset", "memmove"].iter().any(|name| line.contains(name));
+        // `fma` is the portable tiles', a function of its own by intent; no vector has it.
+        let allowed = ["memcpy", "memset", "memmove", "13fewbit_scheme4real3fma17h"];
+        let allowed = allowed.iter().any(|name| line.contains(name));
         if let Some(entry) = entry.filter(|_| call && !allowed) {
             faults.push(format!("{entry}: {}", line.trim()));
         }

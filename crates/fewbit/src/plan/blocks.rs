@@ -57,9 +57,11 @@ pub(crate) fn pack<'w>(
     let groups = size(&[n.div_ceil(nr), count])?;
     let padded = size(&[groups, nr])?;
     // A group's column: the channel and the block. Those past the last channel are like it, but for their codes.
+    // Neither is 0, which the compiler cannot see everywhere.
     let place = |column: usize| {
-        let group = column / nr;
-        (group / count * nr + column % nr, group % count)
+        let group = column.checked_div(nr).unwrap_or(0);
+        let of = group.checked_div(count).unwrap_or(0);
+        (of * nr + (column - group * nr), group - of * count)
     };
     let given = |column: usize| {
         let (channel, block) = place(column);
