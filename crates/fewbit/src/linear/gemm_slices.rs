@@ -113,7 +113,7 @@ impl Gemm<'_> {
     ///     &GemmDesc {
     ///         n: 2,
     ///         k: 3,
-    ///         lhs: Code::U8,
+    ///         lhs: Code::U8.format(),
     ///         rhs: Weights {
     ///             format: Code::U8.format(),
     ///             codes: &rhs,
