@@ -68,7 +68,7 @@ pub fn concat<const N: usize>(
     unsafe { concat_raw(desc, &raw, y.as_mut_ptr(), parallel, supported) }
 }
 
-/// As [`concat`], on pointers; the pieces are whatever describes one.
+/// As [`concat()`], on pointers; the pieces are whatever describes one.
 ///
 /// # Errors
 /// [`Status::InvalidArgument`] for sizes beyond memory, and parameters, and where a quotient of scales is infinite;

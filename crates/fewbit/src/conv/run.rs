@@ -104,7 +104,7 @@ impl Conv<'_> {
     /// # Errors
     /// [`Status::NullPointer`], [`Status::Misaligned`], [`Status::BufferTooSmall`] (workspace),
     /// [`Status::Overlap`], [`Status::InvalidArgument`] (sizes), [`Status::Unsupported`] (an output of
-    /// [`Output::DynamicPerRow`]). Nothing is written then.
+    /// [`Output::DynamicPerRow`](crate::Output::DynamicPerRow)). Nothing is written then.
     ///
     /// # Safety
     /// `x` can be read, the residual read (if the plan has one) and `y` written for `images` images, `workspace`
@@ -118,7 +118,7 @@ impl Conv<'_> {
         unsafe { self.run_to(run, None, parallel) }
     }
 
-    /// Runs `run.images` images of a plan whose output is [`Output::DynamicPerRow`]: an image's results choose one scale
+    /// Runs `run.images` images of a plan whose output is [`Output::DynamicPerRow`](crate::Output::DynamicPerRow): an image's results choose one scale
     /// and one zero point.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ impl Conv<'_> {
     /// Runs `images` images from slices.
     ///
     /// # Errors
-    /// As [`run_raw`](Conv::run_raw), and [`Status::BufferTooSmall`] for the slices.
+    /// As [`run_raw`](Conv::run_raw), and [`Status::BufferTooSmall`](crate::Status::BufferTooSmall) for the slices.
     pub fn run<X: Plain, Y: Plain>(
         &self,
         images: usize,
@@ -45,7 +45,7 @@ impl Conv<'_> {
     /// each image's scale and zero point are written too, the first `images` of each.
     ///
     /// # Errors
-    /// As [`run_dynamic_raw`](Conv::run_dynamic_raw), and [`Status::BufferTooSmall`] for the slices.
+    /// As [`run_dynamic_raw`](Conv::run_dynamic_raw), and [`Status::BufferTooSmall`](crate::Status::BufferTooSmall) for the slices.
     #[allow(clippy::too_many_arguments, reason = "each is one of the call's operands")]
     pub fn run_dynamic<X: Plain, R: Plain, Y: Plain>(
         &self,
