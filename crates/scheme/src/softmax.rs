@@ -1,6 +1,6 @@
 //! Softmax and its logarithm over a row, in f32: `exp(x_i - max) / sum exp(x_k - max)`.
 //!
-//! Every step is a defined f32 operation, and the sum has the shape of [`reduce::sum_f32`], so that every instruction
+//! Every step is a defined f32 operation, and the sum has the shape of [`reduce::sum_f32`](crate::reduce::sum_f32), so that every instruction
 //! set gives the same bits. A row whose largest number is not finite (it has +infinity, or is -infinity throughout) and a
 //! row with a NaN are NaN throughout, which is what the formula gives. A -infinity beside a finite number is a share of 0.
 //!
