@@ -1,9 +1,9 @@
-//! The tile for weights that have a scale a block along k: `y = fma(f32(sum), row_factor * factor, y)` for each block, in
-//! order, from +0, which is [`fewbit_scheme::scale_blocks`] up to the bias.
+//! The tile for weights that have a scale a block along k: `y = fma(f32(sum), row_factor * factor, y)` for each
+//! block, in order, from +0, which is [`fewbit_scheme::scale_blocks`] up to the bias.
 //!
-//! A block is short, 32 values of k say, and 6 x 16 sums are 16 steps: a call of the tile for each, with sums and results in
-//! memory in between, costs half as much again. Here the sums of a block stay in registers until they are scaled, and
-//! results in the nearest cache, or in registers too where rows are few.
+//! A block is short, 32 values of k say, and 6 x 16 sums are 16 steps: a call of the tile for each, with sums and
+//! results in memory in between, costs half as much again. Here the sums of a block stay in registers until they are
+//! scaled, and results in the nearest cache, or in registers too where rows are few.
 
 use super::tile::{TileArgs, correct};
 use fewbit_simd::dot::Dot;
@@ -11,8 +11,9 @@ use fewbit_simd::dot::Dot;
 /// The work of one tile on some whole blocks of a panel, one behind the other.
 #[derive(Clone, Copy, Debug)]
 pub struct BlocksArgs {
-    /// The first block's; `k_groups` are those of each block, and `k_rest` is 0. In the other blocks `rhs`, `start`, `rhs_fold` and
-    /// `rhs_zero` follow those of the block before, `lhs` is `k_groups` groups on; `lhs_zero` is for all. `dst` is not used.
+    /// The first block's; `k_groups` are those of each block, and `k_rest` is 0. In the other blocks `rhs`, `start`,
+    /// `rhs_fold` and `rhs_zero` follow those of the block before, `lhs` is `k_groups` groups on; `lhs_zero` is for
+    /// all. `dst` is not used.
     pub tile: TileArgs,
     /// How many.
     pub count: usize,

@@ -56,8 +56,8 @@ pub unsafe fn pack_lhs(
     }
 }
 
-/// [`pack_lhs`] of groups of two codes, widened; or of four or eight bytes, exclusive-or `mask`. A function for each, so that
-/// small blocks do not spend their time on what is known beforehand.
+/// [`pack_lhs`] of groups of two codes, widened; or of four or eight bytes, exclusive-or `mask`. A function for each,
+/// so that small blocks do not spend their time on what is known beforehand.
 ///
 /// # Safety
 /// As there.
@@ -121,10 +121,10 @@ unsafe fn pack_groups<const KR: usize>(
     }
 }
 
-/// Packs the first groups of all rows, four groups of four rows at a time, and gives their number. What is left of the
-/// rows is two of them or one that is alone, or else four again, which overlap those before; three rows alone are four of which the
-/// last is there twice: what they write too much is the beginning of the next group, which comes later, so they
-/// stop before the last groups.
+/// Packs the first groups of all rows, four groups of four rows at a time, and gives their number. What is left of
+/// the rows is two of them or one that is alone, or else four again, which overlap those before; three rows alone are
+/// four of which the last is there twice: what they write too much is the beginning of the next group, which comes
+/// later, so they stop before the last groups.
 ///
 /// # Safety
 /// As [`pack_groups`], with groups of 4 bytes.
