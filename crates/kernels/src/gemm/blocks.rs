@@ -38,6 +38,9 @@ pub type BlocksFn = unsafe fn(&BlocksArgs);
 
 /// What adds up a block's products, and what they start with.
 pub(super) trait BlockSums<D: Dot, const ROWS: usize, const NV: usize> {
+    /// k-values of a group: those of the instruction that multiplies, which need not be that of `D`.
+    const KR: usize;
+
     /// # Safety
     /// As [`TileFn`](super::TileFn), within an entry compiled for `D`; nothing is written.
     unsafe fn of(args: &TileArgs) -> [[D::Acc; NV]; ROWS];
@@ -81,7 +84,7 @@ pub(super) unsafe fn add_blocks<
                 }
             }
             block.lhs = block.lhs.wrapping_add(block.k_groups * block.lhs_group_stride);
-            block.rhs = block.rhs.wrapping_add(block.k_groups * nr * D::LHS.kr());
+            block.rhs = block.rhs.wrapping_add(block.k_groups * nr * S::KR);
             block.start = block.start.wrapping_add(nr);
             block.rhs_fold = block.rhs_fold.wrapping_add(nr);
             block.lhs_sum = block.lhs_sum.wrapping_add(args.sum_stride);

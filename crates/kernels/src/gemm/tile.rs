@@ -311,6 +311,8 @@ unsafe fn blocks_of<D: Dot, const ROWS: usize, const NV: usize>(args: &BlocksArg
 struct Chained;
 
 impl<D: Dot, const ROWS: usize, const NV: usize> BlockSums<D, ROWS, NV> for Chained {
+    const KR: usize = D::LHS.kr();
+
     #[inline(always)]
     unsafe fn of(args: &TileArgs) -> [[D::Acc; NV]; ROWS] {
         // SAFETY: by this function's contract.
