@@ -7,8 +7,8 @@
 //! [panels] x [blocks] x ([block / kr groups] x [nr columns] x [kr signed bytes])
 //! ```
 //!
-//! One kernel takes a panel's blocks but the last, which may be shorter, and leaves real results; a tile's sums of the last one are
-//! added to them as the bias is.
+//! One kernel takes a panel's blocks but the last, which may be shorter, and leaves real results; a tile's sums of
+//! the last one are added to them as the bias is.
 
 use super::codes::rhs_form;
 use super::engine::{Block, Engine};

@@ -1,9 +1,9 @@
-//! The tile for weights that have a scale a block along k: `y = fma(f32(sum), row_factor * factor, y)` for each block, in
-//! order, from +0, which is [`fewbit_scheme::scale_blocks`] up to the bias.
+//! The tile for weights that have a scale a block along k: `y = fma(f32(sum), row_factor * factor, y)` for each
+//! block, in order, from +0, which is [`fewbit_scheme::scale_blocks`] up to the bias.
 //!
-//! A block is short, 32 values of k say, and 6 x 16 sums are 16 steps: a call of the tile for each, with sums and results in
-//! memory in between, costs half as much again. Here the sums of a block stay in registers until they are scaled, and
-//! results in the nearest cache, or in registers too where rows are few.
+//! A block is short, 32 values of k say, and 6 x 16 sums are 16 steps: a call of the tile for each, with sums and
+//! results in memory in between, costs half as much again. Here the sums of a block stay in registers until they are
+//! scaled, and results in the nearest cache, or in registers too where rows are few.
 
 use super::tile::{TileArgs, correct};
 use fewbit_simd::dot::Dot;
@@ -11,8 +11,9 @@ use fewbit_simd::dot::Dot;
 /// The work of one tile on some whole blocks of a panel, one behind the other.
 #[derive(Clone, Copy, Debug)]
 pub struct BlocksArgs {
-    /// The first block's; `k_groups` are those of each block, and `k_rest` is 0. In the other blocks `rhs`, `start`, `rhs_fold` and
-    /// `rhs_zero` follow those of the block before, `lhs` is `k_groups` groups on; `lhs_zero` is for all. `dst` is not used.
+    /// The first block's; `k_groups` are those of each block, and `k_rest` is 0. In the other blocks `rhs`, `start`,
+    /// `rhs_fold` and `rhs_zero` follow those of the block before, `lhs` is `k_groups` groups on; `lhs_zero` is for
+    /// all. `dst` is not used.
     pub tile: TileArgs,
     /// How many.
     pub count: usize,
@@ -37,6 +38,9 @@ pub type BlocksFn = unsafe fn(&BlocksArgs);
 
 /// What adds up a block's products, and what they start with.
 pub(super) trait BlockSums<D: Dot, const ROWS: usize, const NV: usize> {
+    /// Bytes of a column's group: those of the instruction that multiplies, which need not be that of `D`.
+    const RHS_BYTES: usize;
+
     /// # Safety
     /// As [`TileFn`](super::TileFn), within an entry compiled for `D`; nothing is written.
     unsafe fn of(args: &TileArgs) -> [[D::Acc; NV]; ROWS];
@@ -80,7 +84,7 @@ pub(super) unsafe fn add_blocks<
                 }
             }
             block.lhs = block.lhs.wrapping_add(block.k_groups * block.lhs_group_stride);
-            block.rhs = block.rhs.wrapping_add(block.k_groups * nr * D::RHS_BYTES);
+            block.rhs = block.rhs.wrapping_add(block.k_groups * nr * S::RHS_BYTES);
             block.start = block.start.wrapping_add(nr);
             block.rhs_fold = block.rhs_fold.wrapping_add(nr);
             block.lhs_sum = block.lhs_sum.wrapping_add(args.sum_stride);

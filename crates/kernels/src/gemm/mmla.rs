@@ -79,6 +79,8 @@ struct Pairs<const P: usize, const WHOLE: bool>;
 impl<const P: usize, const WHOLE: bool, const ROWS: usize> BlockSums<NeonSdot, ROWS, NV>
     for Pairs<P, WHOLE>
 {
+    const RHS_BYTES: usize = KR;
+
     #[inline(always)]
     unsafe fn of(args: &TileArgs) -> [[int32x4_t; NV]; ROWS] {
         // SAFETY: by this function's contract.

@@ -137,10 +137,10 @@ unsafe fn pack_groups<const KR: usize>(
     }
 }
 
-/// Packs the first groups of all rows, four groups of four rows at a time, and gives their number. What is left of the
-/// rows is two of them or one that is alone, or else four again, which overlap those before; three rows alone are four of which the
-/// last is there twice: what they write too much is the beginning of the next group, which comes later, so they
-/// stop before the last groups.
+/// Packs the first groups of all rows, four groups of four rows at a time, and gives their number. What is left of
+/// the rows is two of them or one that is alone, or else four again, which overlap those before; three rows alone are
+/// four of which the last is there twice: what they write too much is the beginning of the next group, which comes
+/// later, so they stop before the last groups.
 ///
 /// # Safety
 /// As [`pack_groups`], with groups of 4 bytes.

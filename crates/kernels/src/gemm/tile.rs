@@ -18,9 +18,9 @@
 //! 2^32 the order of additions does not show). `vpmaddwd` has no chain but that of its additions, a cycle each:
 //! there several steps save the loop's instructions.
 //!
-//! Few rows read each rhs byte for little arithmetic and wait for memory, and so does the first of few blocks that meet
-//! a panel: lines of the panel are asked for some steps before they are needed. Panels lie one behind the other, so what lies past a panel's end is
-//! the next one's start. What bounds each tile, with figures: docs/int8-gemm.md.
+//! Few rows read each rhs byte for little arithmetic and wait for memory, and so does the first of few blocks that
+//! meet a panel: lines of the panel are asked for some steps before they are needed. Panels lie one behind the other,
+//! so what lies past a panel's end is the next one's start. What bounds each tile, with figures: docs/int8-gemm.md.
 
 use super::blocks::{BlockSums, BlocksArgs, BlocksFn, add_blocks};
 use crate::registry::Row;
@@ -355,6 +355,8 @@ pub(super) unsafe fn blocks_of<D: Dot, const ROWS: usize, const NV: usize>(args:
 struct Chained;
 
 impl<D: Dot, const ROWS: usize, const NV: usize> BlockSums<D, ROWS, NV> for Chained {
+    const RHS_BYTES: usize = D::RHS_BYTES;
+
     #[inline(always)]
     unsafe fn of(args: &TileArgs) -> [[D::Acc; NV]; ROWS] {
         // SAFETY: by this function's contract.

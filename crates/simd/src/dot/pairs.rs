@@ -1,9 +1,10 @@
 //! The loop of `vpmaddwd` tiles in AVX2: three to six packed rows of pairs, two vectors of columns.
 //!
-//! It is assembly for what the compiler leaves to chance, worth up to 14 % on Zen 3: additions take the two
-//! ports that multiply as readily as the other two, and how instructions fall into the lines of the cache of decoded ones decides how
-//! many cycles they lose by it. With both products of a row before both additions the rate does not depend
-//! on where the loop lies; with an addition behind each product it is anything from 142 to 165 GOPS. See docs/int8-gemm.md.
+//! It is assembly for what the compiler leaves to chance, worth up to 14 % on Zen 3: additions take the two ports
+//! that multiply as readily as the other two, and what they take seems to depend on how instructions fall into the
+//! lines of the cache of decoded ones. With both products of a row before both additions the rate does not depend on
+//! where the loop lies; with an addition behind each product it is anything from 138 to 165 GOPS. See
+//! docs/int8-gemm.md.
 //!
 //! ```text
 //! ymm: 12 sums (6 x 2)   2 widened weights   1 broadcast pair, then a product   1 product         of 16
@@ -99,8 +100,8 @@ macro_rules! pairs_loop {
 
 /// [`super::Dot::steps`] of pairs. Rows that are not packed are left alone.
 ///
-/// Weights 8 KiB ahead are asked for: whatever the number of rows, the first block that meets a panel waits for them (six
-/// rows, three blocks, K = 4096: 147 GOPS without, 157 with it). The lhs needs no asking.
+/// Weights 8 KiB ahead are asked for: whatever the number of rows, the first block that meets a panel waits for them
+/// (six rows, three blocks, K = 4096: 147 GOPS without, 157 with it). The lhs needs no asking.
 ///
 /// # Safety
 /// As there; the CPU has AVX2.
