@@ -8,7 +8,9 @@ use fewbit_kernels::gemm::{
 };
 use fewbit_kernels::registry::bind;
 use fewbit_simd::dot::LhsForm;
-use fewbit_testkit::{GuardedBuf, Rng, covered, is_full, limited, missing, report, seed};
+use fewbit_testkit::{
+    GuardedBuf, Rng, covered, is_full, is_wanted, limited, missing, report, seed,
+};
 
 /// Both operands and their parameters, as a caller would give them.
 struct Case {
@@ -250,7 +252,8 @@ impl Arenas {
 /// The tiles that this CPU can run, callable; the others are reported.
 fn runnable() -> Vec<(&'static Tile, TileFn)> {
     let mut callable = Vec::new();
-    for tile in RhsForm::ALL.into_iter().flat_map(RhsForm::tiles) {
+    let tiles = RhsForm::ALL.into_iter().flat_map(RhsForm::tiles);
+    for tile in tiles.filter(|tile| is_wanted(tile.row.required)) {
         match bind(&tile.row, limited()) {
             Some(bound) => callable.push((tile, bound.run())),
             None => missing(tile.row.name, tile.row.required),

@@ -3,7 +3,7 @@
 
 use fewbit_simd::dot::{Bits, Dot, Few, LhsForm, ScalarDot};
 use fewbit_simd::{IsaSet, Supported};
-use fewbit_testkit::{GuardedBuf, Rng, covered, limited, missing, report, seed};
+use fewbit_testkit::{GuardedBuf, Rng, covered, is_wanted, limited, missing, report, seed};
 
 /// `acc * factor + addend + dot(lhs, rhs)` for one vector, by the backend.
 ///
@@ -64,6 +64,9 @@ fn check<D: Dot>(name: &str, required: IsaSet, run: Step) {
         by if by.contains(", 2 >") => 4,
         _ => 1,
     };
+    if !is_wanted(required) {
+        return;
+    }
     if !Supported::has(limited(), required) {
         missing(name, required);
         return;
