@@ -1,8 +1,8 @@
 //! Sums and products of two tensors of codes, each with its own parameters, to one with its own: the residual
 //! connections and gates of a quantized network.
 
-use crate::plan::{MemoryRange, check_params, find, forbid_overlap, size, tasks};
-use crate::tensor::PART;
+use crate::plan::{MemoryRange, check_params, find, forbid_overlap, size};
+use crate::tensor::share_bytes;
 use crate::{Activation, Code, Error, Parallel, Result, Status};
 use fewbit_kernels::binary::{
     ADD_FIXED_S8, ADD_FIXED_U8, ADD_S8, ADD_U8, AddFixedArgs, AddFixedFn, BinaryArgs, BinaryFn,
@@ -249,17 +249,8 @@ impl BinaryDesc {
             forbid_overlap(MemoryRange::new("b", b, of_b), of_y)?;
         }
         let call = Call { desc: self, kernel, a, b, y, clamp };
-        let workers = parallel.max_workers();
-        let most = if workers > 1 { workers.saturating_mul(4) } else { 1 };
-        let parts = (elements / PART).min(most).max(1);
-        // Whole lines of the cache, so that threads do not share them.
-        let each = elements.div_ceil(parts).next_multiple_of(64);
-        tasks::each(parallel, parts, |part| {
-            let begin = part.saturating_mul(each).min(elements);
-            let end = begin.saturating_add(each).min(elements);
-            // SAFETY: the elements are of the result, and this part's alone.
-            unsafe { call.part(begin, end) }
-        });
+        // SAFETY: the elements are of the result, and this part's alone.
+        share_bytes(elements, parallel, |begin, end| unsafe { call.part(begin, end) });
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! Several tensors of codes behind each other along an axis, each brought from its own parameters to the result's.
 
-use crate::plan::{MemoryRange, check_params, find, forbid_overlap, size, tasks};
-use crate::tensor::PART;
+use crate::plan::{MemoryRange, check_params, find, forbid_overlap, size};
+use crate::tensor::share_bytes;
 use crate::{Code, Error, Parallel, Result, Status};
 use fewbit_kernels::registry::Bound;
 use fewbit_kernels::rescale::{RescaleArgs, RescaleFn, S8_S8, U8_U8};
@@ -121,16 +121,8 @@ pub unsafe fn concat_raw<P: Copy + Into<Piece>>(
         Code::U8 => U8_U8,
     };
     let call = Call { desc, pieces, y, row, kernel: find(rows, supported)? };
-    let workers = parallel.max_workers();
-    let most = if workers > 1 { workers.saturating_mul(4) } else { 1 };
-    let parts = (elements / PART).min(most).max(1);
-    let each = elements.div_ceil(parts).next_multiple_of(64);
-    tasks::each(parallel, parts, |part| {
-        let begin = part.saturating_mul(each).min(elements);
-        let end = begin.saturating_add(each).min(elements);
-        // SAFETY: the elements are of the result, and this part's alone.
-        unsafe { call.part(begin, end) }
-    });
+    // SAFETY: the elements are of the result, and this part's alone.
+    share_bytes(elements, parallel, |begin, end| unsafe { call.part(begin, end) });
     Ok(())
 }
 

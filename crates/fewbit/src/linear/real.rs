@@ -153,7 +153,8 @@ impl<'w> Linear<'w> {
         (direct, slot): (bool, usize),
     ) {
         let Product { run, matrix, .. } = product;
-        let stride = run.x_stride * self.input.element_size();
+        // Of one row any stride is legal, and not used.
+        let stride = run.x_stride.wrapping_mul(self.input.element_size());
         let split = engine.split(rows.len());
         let mut blocks = [const { MaybeUninit::<RealBlock>::uninit() }; MAX_BLOCKS];
         let mut count = 0;

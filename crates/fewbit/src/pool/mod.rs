@@ -4,7 +4,7 @@
 //! where it lies. Nothing is padded, copied or allocated; padding is left out of the windows.
 
 use crate::plan::{MemoryRange, check_params, find, forbid_overlap, size, tasks};
-use crate::tensor::PART;
+use crate::tensor::parts;
 use crate::{Code, ConvAxis, Error, ImageLayout, Parallel, Result, Status};
 use average::Averaging;
 use fewbit_kernels::pool::{MAX_S8, MAX_U8, MaxArgs, MaxFn, Windows};
@@ -264,9 +264,7 @@ unsafe fn pool<P: Pooling>(
     parallel: &dyn Parallel,
 ) {
     let lines = Lines::new(desc, out, images, pooling, x, y);
-    let workers = parallel.max_workers();
-    let most = if workers > 1 { workers.saturating_mul(4) } else { 1 };
-    let parts = (lines.elements / PART).min(most).min(lines.count).max(1);
+    let parts = parts(lines.elements, lines.count, parallel);
     let each = lines.count.div_ceil(parts);
     tasks::each(parallel, parts, |part| {
         let begin = part.saturating_mul(each).min(lines.count);

@@ -275,6 +275,29 @@ pub fn code_bytes(layout: &Layout, format: IntFormat) -> Option<usize> {
 /// Elements of a part that is worth a thread's while.
 pub(crate) const PART: usize = 1 << 16;
 
+/// Into how many parts `elements`, of which `units` stay whole, are worth cutting: one for one worker, up to four for each
+/// of more.
+pub(crate) fn parts(elements: usize, units: usize, parallel: &dyn Parallel) -> usize {
+    let workers = parallel.max_workers();
+    let most = if workers > 1 { workers.saturating_mul(4) } else { 1 };
+    (elements / PART).min(most).min(units).max(1)
+}
+
+/// Hands parts of `elements` bytes to threads: `task(begin, end)`, of whole lines of the cache, so that threads do not share
+/// them.
+pub(crate) fn share_bytes(
+    elements: usize,
+    parallel: &dyn Parallel,
+    task: impl Fn(usize, usize) + Sync,
+) {
+    let parts = parts(elements, elements, parallel);
+    let each = elements.div_ceil(parts).next_multiple_of(64);
+    tasks::each(parallel, parts, |part| {
+        let begin = part.saturating_mul(each).min(elements);
+        task(begin, begin.saturating_add(each).min(elements));
+    });
+}
+
 /// Hands a walk's parts to threads: whole units each, of at least [`PART`] elements.
 pub(crate) fn share<const N: usize>(
     walk: &Walk<N>,
@@ -283,9 +306,8 @@ pub(crate) fn share<const N: usize>(
     task: impl Fn(Walk<N>) + Sync,
 ) {
     let units = walk.elements() / unit.max(1);
-    let most = parallel.max_workers().saturating_mul(4);
-    let parts = (walk.elements() / PART).min(most).min(units).max(1);
-    if parts == 1 || parallel.max_workers() == 1 {
+    let parts = parts(walk.elements(), units, parallel);
+    if parts == 1 {
         return task(walk.clone());
     }
     let each = units.div_ceil(parts).saturating_mul(unit);

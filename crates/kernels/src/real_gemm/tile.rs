@@ -22,10 +22,8 @@
 use crate::registry::Row;
 use fewbit_simd::{HalfLanes, Isa, IsaSet, Lanes, Scalar, opaque, prefetch};
 
-/// The largest mr of any tile.
-pub const MAX_MR: usize = 12;
-/// The largest nr of any tile.
-pub const MAX_NR: usize = 32;
+/// As of the tiles of codes, whose epilogue takes these results too.
+pub use crate::gemm::{MAX_MR, MAX_NR};
 /// The most panels that any tile takes at a time.
 pub const MAX_PANELS: usize = 2;
 
@@ -200,10 +198,10 @@ unsafe fn tile<V: Lanes, W: Number<V>, const ROWS: usize, const NV: usize, const
             args.dst.add(r * args.dst_stride + p * nr + v * V::LANES)
         };
         let mut sums: Sums<V, ROWS, PANELS, NV> = [[[V::splat_f32(0.0); NV]; PANELS]; ROWS];
-        let row_stride = 4 * args.lhs_row_stride;
+        let row_stride = args.lhs_row_stride.wrapping_mul(4);
         let mut lhs = Cursor { at: [args.lhs.cast(); MAX_MR / 3], row_stride };
         for (third, at) in lhs.at.iter_mut().enumerate() {
-            *at = opaque(at.wrapping_add(3 * third * row_stride));
+            *at = opaque(at.wrapping_add(row_stride.wrapping_mul(3 * third)));
         }
         let mut rhs = [args.rhs; PANELS];
         for (p, rhs) in rhs.iter_mut().enumerate() {
