@@ -207,7 +207,7 @@ impl<'w> Conv<'w> {
         }
         let out_dims = match output_padding {
             Some(padding) => transposed::output_dims(&axes, padding)?,
-            None => output_dims(&axes)?,
+            None => output_dims(&axes, ConvAxis::output)?,
         };
         let group_channels = in_channels / groups;
         let [kd, kh, kw] = axes.map(|axis| axis.kernel);
@@ -240,16 +240,21 @@ impl<'w> Conv<'w> {
         };
         let phases = transposed.as_ref().map_or(1, |phases| phases.count);
         let packed_taps = transposed.as_ref().map_or(taps, |phases| phases.most_taps);
+        // Where the description has the weight of a group's output column, input channel and tap.
+        let stored = |(group, column): (usize, usize), input: usize, tap: usize| {
+            let (out, input_channel) = (group * columns + column, group * group_channels + input);
+            match desc.filter_layout {
+                FilterLayout::Ohwi => (out * taps + tap) * group_channels + input,
+                FilterLayout::Oihw => (out * group_channels + input) * taps + tap,
+                FilterLayout::Ihwo => (input_channel * taps + tap) * columns + column,
+                FilterLayout::Iohw => (input_channel * columns + column) * taps + tap,
+            }
+        };
         let at = |channel: usize, i: usize| {
             if by_channel {
-                // One input channel a group: only the order of taps and of its outputs is left.
-                return Some(match desc.filter_layout {
-                    FilterLayout::Ihwo => {
-                        let group = channel.checked_div(columns)?;
-                        (group * k + i) * columns + (channel - group * columns)
-                    }
-                    _ => channel * k + i,
-                });
+                // One input channel a group.
+                let group = channel.checked_div(columns)?;
+                return Some(stored((group, channel - group * columns), 0, i));
             }
             let tap = i.checked_div(fused_channels)?;
             let within = i - tap * fused_channels;
@@ -264,14 +269,7 @@ impl<'w> Conv<'w> {
                 Some(phases) => phases.tap(rest.checked_rem(phases.count)?, tap)?,
                 None => tap,
             };
-            let (out, input_channel) = (group * columns + column, group * group_channels + input);
-            let stored = match desc.filter_layout {
-                FilterLayout::Ohwi => (out * taps + tap) * group_channels + input,
-                FilterLayout::Oihw => (out * group_channels + input) * taps + tap,
-                FilterLayout::Ihwo => (input_channel * taps + tap) * columns + column,
-                FilterLayout::Iohw => (input_channel * columns + column) * taps + tap,
-            };
-            (member == own).then_some(stored)
+            (member == own).then_some(stored((group, column), input, tap))
         };
         let [sd, sh, sw] = axes.map(|axis| axis.size);
         let [od, oh, ow] = out_dims;
@@ -386,12 +384,15 @@ impl<'w> Conv<'w> {
     }
 }
 
-/// The output's sizes.
-fn output_dims(axes: &[ConvAxis; 3]) -> Result<[usize; 3]> {
+/// The output's sizes, by what an axis gives.
+pub(crate) fn output_dims(
+    axes: &[ConvAxis; 3],
+    output: impl Fn(&ConvAxis) -> Option<usize>,
+) -> Result<[usize; 3]> {
     let names = ["desc.axes[0]", "desc.axes[1]", "desc.axes[2]"];
     let mut out_dims = [0; 3];
     for ((out, axis), name) in out_dims.iter_mut().zip(axes).zip(names) {
-        *out = axis.output().ok_or(
+        *out = output(axis).ok_or(
             Error::new(
                 Status::InvalidArgument,
                 name,

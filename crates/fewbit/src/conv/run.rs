@@ -171,8 +171,10 @@ impl Conv<'_> {
         };
         let x_range = bytes("x", x, in_elements, self.input.element_size())?;
         let y_range = bytes("y", y.cast_const(), out_elements, self.output.element_size())?;
-        let workers = parallel.max_workers();
-        let needed = self.workspace(images, workers)?.size;
+        // The parts are cut first: their size is what the workspace is checked against.
+        let mut carver = Carver::new(workspace);
+        let (mut ends, codes, results) = self.carve(&mut carver, images, parallel.max_workers())?;
+        let needed = carver.used();
         check_workspace(workspace, workspace_size, needed)?;
         let memory = MemoryRange::new("workspace", workspace, needed);
         forbid_overlap(x_range, y_range)?;
@@ -189,8 +191,6 @@ impl Conv<'_> {
             params.check(self.output, images, &[x_range, y_range, memory, residual_range])?;
         }
 
-        let (mut ends, codes, results) =
-            self.carve(&mut Carver::new(workspace), images, workers)?;
         // Results that wait for their parameters lie in the workspace.
         ends.y = if params.is_some() { results.cast() } else { y };
         ends.residual = residual;

@@ -67,21 +67,7 @@ impl PoolDesc {
     /// # Errors
     /// [`Status::InvalidArgument`] for an axis that is wrong, or where the taps do not fit the padded input.
     pub fn output_dims(&self) -> Result<[usize; 3]> {
-        let names = ["desc.axes[0]", "desc.axes[1]", "desc.axes[2]"];
-        let mut dims = [0; 3];
-        for ((dim, axis), name) in dims.iter_mut().zip(&self.axes).zip(names) {
-            let wrong = Error::new(
-                Status::InvalidArgument,
-                name,
-                "has {} pixels, {} taps and stride {}: sizes must be positive and the taps fit \
-                 into the padded input",
-            )
-            .with(axis.size)
-            .with(axis.kernel)
-            .with(axis.stride);
-            *dim = output(axis, self.ceil_mode).ok_or(wrong)?;
-        }
-        Ok(dims)
+        crate::conv::output_dims(&self.axes, |axis| output(axis, self.ceil_mode))
     }
 
     /// Elements of an input image and of an output image.
