@@ -103,6 +103,7 @@ static const struct part parts[] = {
     {"bad-codes", test_bad_codes},     {"sentences", test_sentences},     {"allocators", test_allocators},
     {"environment", test_environment}, {"threads", test_threads},         {"rowwise", test_rowwise},
     {"half", test_half},
+    {"convs", test_convs},
 };
 
 int main(int argc, char **argv) {

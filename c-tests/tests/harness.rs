@@ -27,6 +27,7 @@ const SOURCES: &[&str] = &[
     "products.c",
     "groups.c",
     "codes.c",
+    "convs.c",
     "half.c",
     "bad_arrays.c",
     "bad_tensors.c",
