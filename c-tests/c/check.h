@@ -75,6 +75,7 @@ void test_gemm(void);
 void test_batches(void);
 void test_groups(void);
 void test_plan_info(void);
+void test_four_bits(void);
 void test_codes(void);
 void test_half(void);
 void test_bad_arrays(void);

@@ -390,6 +390,7 @@ impl<'w> Engine<'w> {
                             narrow: packed.narrow,
                             rows: block.rows,
                             start: rhs.start,
+                            row_start: null(),
                             lhs_zero: if block.has_zero { block.zero.as_ptr() } else { null() },
                             rhs_fold: rhs.fold,
                             rhs_zero: rhs.zero,

@@ -275,6 +275,12 @@ impl<'w> Packed<'w> {
         self.codes.as_slice()
     }
 
+    /// The zero point of all columns in the packed form, padding included, if there is one other than 0.
+    pub(crate) fn shared_weight_zero(&self) -> Option<i32> {
+        let (&first, others) = self.zero.as_slice().split_first()?;
+        (first != 0 && others.iter().all(|&zero| zero == first)).then_some(first)
+    }
+
     /// A channel's zero point as it was given, and the sum of its packed codes.
     pub(crate) fn channel(&self, channel: usize) -> (i32, i32) {
         let columns = self.columns.max(1);
