@@ -32,8 +32,12 @@ const SOURCES: &[&str] = &[
     "bad_tensors.c",
     "bad_plans.c",
     "bad_codes.c",
+    "kinds.c",
+    "faults.c",
+    "hostile.c",
     "environment.c",
     "threads.c",
+    "processes.c",
 ];
 
 /// Cargo's target directory: this test's scratch folder is in it.
@@ -201,6 +205,54 @@ fn every_pointer_and_every_size_was_tried() {
     }
     assert!(missing.is_empty(), "not tried: {missing:#?}");
     assert!(demanded > 200, "only {demanded} cases were demanded");
+}
+
+/// Functions that compute nothing and are handed no numbers.
+const WITHOUT_NUMBERS: &[&str] = &[
+    "fewbit_status_string",
+    "fewbit_version",
+    "fewbit_version_string",
+    "fewbit_isa_detected",
+    "fewbit_isa_enabled",
+    "fewbit_isa_name",
+    "fewbit_set_isa",
+    "fewbit_kernel_count",
+    "fewbit_kernel_name",
+    "fewbit_half_support",
+    "fewbit_linear_destroy",
+    "fewbit_gemm_destroy",
+    "fewbit_conv_destroy",
+];
+
+/// Every function that may compute was called in hostile floating-point environments.
+#[test]
+fn every_function_was_tried_in_hostile_environments() {
+    let text = output(program(shared_c()).arg("environment")).unwrap_or_else(|e| panic!("{e}"));
+    let tried: BTreeSet<String> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("covered ")?.strip_suffix(" - hostile"))
+        .map(str::to_string)
+        .collect();
+    let names = header::functions(&header::text().unwrap()).into_iter().map(|f| f.name);
+    let demanded: BTreeSet<String> =
+        names.filter(|name| !WITHOUT_NUMBERS.contains(&name.as_str())).collect();
+    assert_eq!(tried, demanded);
+}
+
+/// The library's own way to memory, `malloc`, fails at every call that a create call makes.
+#[test]
+fn malloc_that_fails() {
+    let wrapped = ["-Wl,--wrap=malloc,--wrap=free"];
+    let sources = ["malloc.c", "kinds.c"];
+    run(&linked(&c(), &sources, &wrapped, Link::Static, "malloc"));
+}
+
+/// Loaded and unloaded a hundred times.
+#[test]
+fn the_shared_library_comes_and_goes() {
+    let reload = linked(&c(), &["reload.c"], &["-ldl"], Link::Static, "reload");
+    let text = output(program(&reload).arg(library().shared())).unwrap_or_else(|e| panic!("{e}"));
+    say(&format!("reload: {}", text.trim_end()));
 }
 
 #[test]
