@@ -4,41 +4,12 @@
 use fewbit_c_tests::compiler::{Compiler, Language, Link};
 use fewbit_c_tests::elf::Elf;
 use fewbit_c_tests::library::Library;
-use fewbit_c_tests::{HOST, TARGET, header, output, program, root, symbols};
+use fewbit_c_tests::{HOST, SOURCES, TARGET, header, output, program, root, symbols};
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, OnceLock};
-
-const SOURCES: &[&str] = &[
-    "main.c",
-    "second.c",
-    "versions.c",
-    "layout.c",
-    "arrays.c",
-    "blocks.c",
-    "tensors.c",
-    "rowwise.c",
-    "plans.c",
-    "epilogues.c",
-    "outputs.c",
-    "packed.c",
-    "products.c",
-    "groups.c",
-    "codes.c",
-    "half.c",
-    "bad_arrays.c",
-    "bad_tensors.c",
-    "bad_plans.c",
-    "bad_codes.c",
-    "kinds.c",
-    "faults.c",
-    "hostile.c",
-    "environment.c",
-    "threads.c",
-    "processes.c",
-];
 
 /// Cargo's target directory: this test's scratch folder is in it.
 fn target_dir() -> &'static Path {
