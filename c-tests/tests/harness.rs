@@ -6,7 +6,9 @@ use fewbit_c_tests::elf::Elf;
 use fewbit_c_tests::library::Library;
 use fewbit_c_tests::{HOST, SOURCES, TARGET, header, output, program, root, symbols};
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, OnceLock};
@@ -379,24 +381,51 @@ fn shipped_crates_do_not_use_alloc() {
 #[test]
 fn the_limit_of_instruction_sets() {
     let isa = linked(&c(), &["isa.c"], &[], Link::Static, "isa");
-    for (case, limit) in [
+    let foreign = if TARGET.starts_with("x86_64") { "neon" } else { "avx2" };
+    let (long, not_text) = ("scalar,".repeat(2000) + "x", OsStr::from_bytes(b"scalar,\xff"));
+    let wrong = [
+        "avx3",
+        "scalar,sse9",
+        foreign,
+        "AVX2",
+        "Scalar",
+        ",",
+        " ",
+        "scalar,",
+        ",scalar",
+        "scalar scalar",
+        "scalar;native",
+        "native,avx3",
+        "avx-512",
+        "0",
+        "none",
+        "scalar\n,",
+        &long,
+    ];
+    let refused = wrong.iter().map(|&limit| ("refused", Some(OsStr::new(limit))));
+    let right = [
         ("limit", None),
         ("limit", Some("")),
         ("late", None),
         ("late", Some("native")),
-        ("refused", Some("avx3")),
-        ("refused", Some("scalar,sse9")),
-        ("refused", Some(if TARGET.starts_with("x86_64") { "neon" } else { "avx2" })),
+        ("late", Some(" native , scalar\t")),
         ("replaced", Some("avx3")),
         ("scalar", Some("scalar")),
-    ] {
+        ("scalar", Some("scalar,scalar")),
+    ];
+    let right = right.map(|(case, limit)| (case, limit.map(OsStr::new)));
+    let cases = refused.chain([("refused", Some(not_text))]).chain(right);
+    let mut count = 0;
+    for (case, limit) in cases {
         let mut command = program(&isa);
         command.arg(case).env_remove("FEWBIT_ISA");
         if let Some(limit) = limit {
             command.env("FEWBIT_ISA", limit);
         }
         output(&mut command).unwrap_or_else(|error| panic!("{case} {limit:?}: {error}"));
+        count += 1;
     }
+    say(&format!("FEWBIT_ISA: {count} values, {} of them wrong", wrong.len() + 1));
 }
 
 /// The header alone, in every dialect, with warnings that projects use.

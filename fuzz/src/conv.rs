@@ -285,7 +285,7 @@ impl Run {
                 ),
             }
         };
-        Some(Given::new(status, Some(&error), &[&y, &scales, &points]))
+        Some(Given::new(status, Some(&error), &[&y, &scales, &points]).unless(self.small))
     }
 }
 

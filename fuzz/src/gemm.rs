@@ -253,7 +253,7 @@ impl Run {
                 ),
             }
         };
-        Given::new(status, Some(&error), &[&dst, &scales, &points])
+        Given::new(status, Some(&error), &[&dst, &scales, &points]).unless(self.small)
     }
 }
 

@@ -379,7 +379,7 @@ impl Run {
                 ),
             }
         };
-        Given::new(status, Some(&error), &[&y, &scales, &points])
+        Given::new(status, Some(&error), &[&y, &scales, &points]).unless(self.small)
     }
 }
 

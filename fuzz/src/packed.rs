@@ -80,7 +80,7 @@ fn linear(input: &mut Input) {
     let (change, desc) = (Change::new(input), without(input, &layer.desc.weights));
     let (desc, own) = (fewbit_linear_desc { weights: desc, ..layer.desc }, &layer.desc);
     // SAFETY (of all calls): descriptions whose arrays are as long as they say, live plans, memory as they tell.
-    everywhere(|| unsafe {
+    let run = || unsafe {
         let mut made = null_mut();
         if fewbit_linear_create(own, &raw mut made, null_mut()) != 0 {
             return None;
@@ -114,7 +114,12 @@ fn linear(input: &mut Input) {
         }
         // Layouts differ between instruction sets, and so does what a change hits.
         (!change.summed && change.cut.is_none()).then_some((status != 0, result))
-    });
+    };
+    if layer.refusing {
+        drop(run())
+    } else {
+        drop(everywhere(run))
+    }
     layer.allocator.check_empty();
 }
 
@@ -125,7 +130,7 @@ fn gemm(input: &mut Input) {
     let (change, rhs) = (Change::new(input), without(input, &own.rhs));
     let desc = fewbit_gemm_desc { rhs, ..own };
     // SAFETY (of all calls): as above.
-    everywhere(|| unsafe {
+    let run = || unsafe {
         let mut made = null_mut();
         if fewbit_gemm_create(&own, &raw mut made, null_mut()) != 0 {
             return None;
@@ -158,7 +163,12 @@ fn gemm(input: &mut Input) {
             );
         }
         (!change.summed && change.cut.is_none()).then_some((status != 0, result))
-    });
+    };
+    if layer.refusing {
+        drop(run())
+    } else {
+        drop(everywhere(run))
+    }
     layer.allocator.check_empty();
 }
 
@@ -182,7 +192,7 @@ fn conv(input: &mut Input) {
         .zip(&of.desc.axes)
         .any(|(a, b)| (a.size, a.stride, a.dilation) != (b.size, b.stride, b.dilation));
     // SAFETY (of all calls): as above.
-    everywhere(|| unsafe {
+    let run = || unsafe {
         let (status, made) = of.create(&mut error());
         if status != 0 {
             return None;
@@ -215,7 +225,12 @@ fn conv(input: &mut Input) {
             );
         }
         (!change.summed && change.cut.is_none()).then_some((status != 0, result))
-    });
+    };
+    if of.refusing {
+        drop(run())
+    } else {
+        drop(everywhere(run))
+    }
     of.allocator.check_empty();
 }
 
