@@ -5,11 +5,14 @@ mod abi;
 mod bench_report;
 mod demo;
 mod digest;
+mod fuzz;
 mod headers;
 mod install;
 mod isa_table;
 mod lib_build;
+mod nightly;
 mod nostd;
+mod sanitize;
 mod symbols;
 mod witnesses;
 
@@ -39,6 +42,8 @@ const TASKS: &[Task] = &[
     Task { name: "digest", help: digest::HELP, run: digest::run },
     Task { name: "bench-report", help: bench_report::HELP, run: bench_report::run },
     Task { name: "nostd", help: nostd::HELP, run: nostd::run },
+    Task { name: "fuzz", help: fuzz::HELP, run: fuzz::run },
+    Task { name: "sanitize", help: sanitize::HELP, run: sanitize::run },
     Task { name: "witnesses", help: witnesses::HELP, run: witnesses::run },
 ];
 
