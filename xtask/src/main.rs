@@ -3,6 +3,8 @@
 
 mod abi;
 mod bench_report;
+mod book;
+mod deb;
 mod demo;
 mod digest;
 mod fuzz;
@@ -37,6 +39,8 @@ const TASKS: &[Task] = &[
     Task { name: "headers", help: headers::HELP, run: headers::run },
     Task { name: "abi", help: abi::HELP, run: abi::run },
     Task { name: "install", help: install::HELP, run: install::run },
+    Task { name: "deb", help: deb::HELP, run: deb::run },
+    Task { name: "book", help: book::HELP, run: book::run },
     Task { name: "symbols", help: symbols::HELP, run: symbols::run },
     Task { name: "isa-table", help: isa_table::HELP, run: isa_table::run },
     Task { name: "digest", help: digest::HELP, run: digest::run },
