@@ -271,12 +271,23 @@ impl fewbit_weights {
         array("desc.weights.data", self.data.cast::<u8>(), codes)?;
         array("desc.weights.scales", self.scales, self.scale_count)?;
         array("desc.weights.zero_points", self.zero_points, self.zero_point_count)?;
-        if !self.zero_points.is_null() && self.zero_point_count == 0 {
-            return Err(Error::new(
-                Status::InvalidArgument,
+        for (given, count, argument, sentence) in [
+            (
+                !self.scales.is_null(),
+                self.scale_count,
+                "desc.weights.scale_count",
+                "is 0, but there are scales",
+            ),
+            (
+                !self.zero_points.is_null(),
+                self.zero_point_count,
                 "desc.weights.zero_point_count",
                 "is 0, but there are zero points",
-            ));
+            ),
+        ] {
+            if given && count == 0 {
+                return Err(Error::new(Status::InvalidArgument, argument, sentence));
+            }
         }
         // SAFETY: checked, and readable by this function's contract.
         Ok(unsafe {
