@@ -8,6 +8,7 @@ mod base;
 mod buffer;
 mod case;
 pub mod choice;
+pub mod formats;
 pub mod memory;
 mod mode;
 pub mod networks;

@@ -152,6 +152,20 @@ fn the_example_of_threads() {
     assert_eq!(text.matches("the same bytes").count(), 12, "{text}");
 }
 
+/// The program of `docs/few-bits.md` compiles without a warning, and prints what the text says.
+#[test]
+fn the_program_of_a_document() {
+    let text = std::fs::read_to_string(root().join("docs/few-bits.md")).unwrap();
+    let (_, rest) = text.split_once("\n```c\n").unwrap();
+    let (source, rest) = rest.split_once("```\n").unwrap();
+    let (_, rest) = rest.split_once("\n```text\n").unwrap();
+    let (printed, _) = rest.split_once("```\n").unwrap();
+    let path = place("few-bits.c");
+    std::fs::write(&path, source).unwrap();
+    let program = linked(&c(), &[&path.to_string_lossy()], &[], Link::Static, "few-bits");
+    assert_eq!(run(&program), printed);
+}
+
 #[test]
 fn a_failing_check_fails_the_program() {
     let failing = output(program(shared_c()).arg("failure"));

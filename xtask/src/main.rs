@@ -5,6 +5,7 @@ mod abi;
 mod bench_report;
 mod demo;
 mod digest;
+mod formats;
 mod headers;
 mod install;
 mod isa_table;
@@ -38,6 +39,7 @@ const TASKS: &[Task] = &[
     Task { name: "isa-table", help: isa_table::HELP, run: isa_table::run },
     Task { name: "digest", help: digest::HELP, run: digest::run },
     Task { name: "bench-report", help: bench_report::HELP, run: bench_report::run },
+    Task { name: "formats", help: formats::HELP, run: formats::run },
     Task { name: "nostd", help: nostd::HELP, run: nostd::run },
     Task { name: "witnesses", help: witnesses::HELP, run: witnesses::run },
 ];
