@@ -86,6 +86,7 @@ mod tests {
             let order = order.iter().chain(["int2 · int8", "int1 · int8", "int1 · int1"].iter());
             assert!(order.map(|name| error(name)).is_sorted_by(|a, b| a > b), "{lines:?}");
             assert!(error("int4, blocks of 32 · int8") > error("int4 · int8"));
+            assert!(error("int4 · int8") > error("int4 · int4"));
         }
     }
 

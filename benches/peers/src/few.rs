@@ -36,7 +36,7 @@ impl Other {
     /// Those who compute what a format does.
     fn of(format: &Format) -> &'static [Other] {
         match (format.weights, format.activations) {
-            (Weights::Codes(IntFormat::S4, Some(_)), Activations::Dynamic) => {
+            (Weights::Codes(IntFormat::S4, Some(_)), Activations::Dynamic(IntFormat::S8)) => {
                 &[Other::Nbits(0), Other::Nbits(4)]
             }
             (Weights::Numbers(RealFormat::F16), _) => {

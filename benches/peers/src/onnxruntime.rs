@@ -1,4 +1,4 @@
-//! onnxruntime in a Python process of its own (`ort.py`), which waits while others are timed.
+//! onnxruntime in a Python process of its own (`ort.py`), which is stopped while others are timed.
 
 use fewbit::scheme::{RealFormat, float16};
 use fewbit_benches::formats::{self, Codes};
@@ -35,6 +35,15 @@ impl OnnxRuntime {
             return Err(format!("{python} has no onnxruntime or onnx"));
         }
         Ok(process)
+    }
+
+    /// Stops the process, whose threads spin on after a run, or lets it go on.
+    fn halt(&self, halt: bool) {
+        #[cfg(unix)]
+        // SAFETY: its own child, which was not waited for, with a signal.
+        unsafe {
+            libc::kill(self.child.id() as _, if halt { libc::SIGSTOP } else { libc::SIGCONT });
+        }
     }
 
     fn line(&mut self) -> Result<String> {
@@ -108,7 +117,15 @@ impl OnnxRuntime {
         Ok(Session { process: self, result })
     }
 
+    /// Gives it a case and gets its result; the process is stopped before and afterwards.
     fn exchange(&mut self, head: &str, operands: &[Vec<u8>]) -> Result<Vec<u8>> {
+        self.halt(false);
+        let result = self.exchange_awake(head, operands);
+        self.halt(true);
+        result
+    }
+
+    fn exchange_awake(&mut self, head: &str, operands: &[Vec<u8>]) -> Result<Vec<u8>> {
         self.to.write_all(head.as_bytes())?;
         for bytes in operands {
             writeln!(self.to, "{}", bytes.len())?;
@@ -147,12 +164,16 @@ pub struct Session<'a> {
 
 impl Runner for Session<'_> {
     fn time(&mut self, calls: usize) -> f64 {
+        let process = &mut *self.process;
+        process.halt(false);
         let mut ask = || -> Result<f64> {
-            writeln!(self.process.to, "time {calls}")?;
-            self.process.to.flush()?;
-            self.process.line()?.parse().map_err(std::io::Error::other)
+            writeln!(process.to, "time {calls}")?;
+            process.to.flush()?;
+            process.line()?.parse().map_err(std::io::Error::other)
         };
-        ask().unwrap_or_else(|error| panic!("onnxruntime: {error}"))
+        let time = ask();
+        process.halt(true);
+        time.unwrap_or_else(|error| panic!("onnxruntime: {error}"))
     }
 
     fn result(&mut self) -> Vec<f64> {

@@ -24,8 +24,8 @@ pub enum Weights {
 pub enum Activations {
     /// Numbers, of this type.
     Numbers(RealFormat),
-    /// s8 codes, quantized in the run, each row by its own range.
-    Dynamic,
+    /// Codes, s8 or s4, quantized in the run, each row by its own range.
+    Dynamic(IntFormat),
     /// Signs, -1 and +1, quantized in the run; their scale is known beforehand.
     Signs,
 }
@@ -51,13 +51,15 @@ const fn numbers(name: &'static str, real: RealFormat) -> Format {
 
 /// Codes with a scale a channel, on s8 activations.
 const fn codes(name: &'static str, format: IntFormat) -> Format {
-    let (weights, activations) = (Weights::Codes(format, None), Activations::Dynamic);
+    let (weights, activations) =
+        (Weights::Codes(format, None), Activations::Dynamic(IntFormat::S8));
     Format { name, weights, activations, accumulator: "int32" }
 }
 
 /// Codes with a scale for each 32 of a channel, on s8 activations.
 const fn blocks(name: &'static str, format: IntFormat) -> Format {
-    let (weights, activations) = (Weights::Codes(format, Some(32)), Activations::Dynamic);
+    let (weights, activations) =
+        (Weights::Codes(format, Some(32)), Activations::Dynamic(IntFormat::S8));
     Format { name, weights, activations, accumulator: "int32, f32 across blocks" }
 }
 
@@ -70,6 +72,12 @@ pub const FORMATS: &[Format] = &[
     blocks("int8, blocks of 32 · int8", IntFormat::S8),
     codes("int4 · int8", IntFormat::S4),
     blocks("int4, blocks of 32 · int8", IntFormat::S4),
+    Format {
+        name: "int4 · int4",
+        weights: Weights::Codes(IntFormat::S4, None),
+        activations: Activations::Dynamic(IntFormat::S4),
+        accumulator: "int32",
+    },
     codes("int2 · int8", IntFormat::S2),
     blocks("int2, blocks of 32 · int8", IntFormat::S2),
     codes("int1 · int8", IntFormat::B1),

@@ -61,7 +61,7 @@ impl Prepared {
             }
         };
         let x = match format.activations {
-            Activations::Numbers(RealFormat::F32) | Activations::Dynamic => {
+            Activations::Numbers(RealFormat::F32) | Activations::Dynamic(_) => {
                 Given::F32(layer.x.clone())
             }
             Activations::Numbers(real) => Given::Halves(halves(&layer.x, real)),
@@ -154,14 +154,14 @@ fn plan(
 ) -> Linear<'static> {
     let [m, n, k] = layer.shape;
     let input = match activations {
-        Activations::Dynamic => Input::DynamicPerRow(DynamicSpec {
+        Activations::Dynamic(of) => Input::DynamicPerRow(DynamicSpec {
             real: RealFormat::F32,
             code: Code::S8,
-            spec: ParamSpec::symmetric(IntFormat::S8),
+            spec: ParamSpec::symmetric(of),
         }),
         Activations::Signs => {
             let scale = Codes::signs(&layer.x[..m * k], k, supported).scales[0];
-            Input::Bits(IntFormat::B1, QuantParams { scale, zero_point: 0 })
+            Input::Packed(IntFormat::B1, QuantParams { scale, zero_point: 0 })
         }
         Activations::Numbers(_) => unreachable!("weights that are codes meet codes"),
     };
@@ -213,13 +213,13 @@ mod tests {
                 let mean = x.iter().map(|x| x.abs()).sum::<f32>() / x.len() as f32;
                 x.iter().map(|x| if *x >= 0.0 { mean } else { -mean }).collect()
             }
-            Activations::Dynamic => {
-                let s8 = ParamSpec::symmetric(IntFormat::S8);
+            Activations::Dynamic(of) => {
+                let spec = ParamSpec::symmetric(of);
                 let of_row = |row: &[f32]| -> Vec<f32> {
                     let (min, max) =
                         row.iter().fold((0f32, 0f32), |(a, b), &x| (a.min(x), b.max(x)));
-                    let params = params_from_range(min, max, &s8).unwrap();
-                    let code = |&x: &f32| quantize(x, params, s8.format, QuantizeMode::default());
+                    let params = params_from_range(min, max, &spec).unwrap();
+                    let code = |&x: &f32| quantize(x, params, of, QuantizeMode::default());
                     row.iter().map(code).map(|q| dequantize(q, params)).collect()
                 };
                 x.chunks(k).flat_map(of_row).collect()
