@@ -78,6 +78,7 @@ void test_plan_info(void);
 void test_four_bits(void);
 void test_codes(void);
 void test_half(void);
+void test_convs(void);
 void test_bad_arrays(void);
 void test_bad_tensors(void);
 void test_bad_plans(void);

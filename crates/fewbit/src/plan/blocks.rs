@@ -13,7 +13,7 @@
 use super::codes::rhs_form;
 use super::engine::{Block, Engine};
 use super::epilogue::{Destination, Epilogue, Sums, find};
-use super::packed::{Packed, size, tile_columns};
+use super::packed::{Layout, Packed, size, tile_columns};
 use super::{Bias, Operands, Weights};
 use crate::memory::{Allocator, Buffer};
 use crate::{Error, Result, Status};
@@ -95,7 +95,8 @@ pub(crate) fn pack<'w>(
         let i = of * block + i;
         if channel < n && i < k { at(channel, i) } else { None }
     };
-    let packed = Packed::new(&columns, code, (groups, nr, block), supported, allocator)?;
+    let layout = Layout::new(rhs, (groups, nr, block), supported)?;
+    let packed = Packed::new(&columns, code, layout, supported, allocator)?;
     if packed.nr != nr {
         return Err(Error::new(Status::Internal, "plan", "found a tile of another width"));
     }
