@@ -3,13 +3,14 @@
 #![allow(missing_docs, reason = "a program, not an interface")]
 
 mod compare;
+mod few;
 mod onednn;
 mod onnxruntime;
 mod tables;
 
 use clap::{Parser, ValueEnum};
 use compare::Field;
-use fewbit_benches::{Effort, Threads, machine};
+use fewbit_benches::{Core, Effort, Threads, machine};
 use onednn::OneDnn;
 use onnxruntime::OnnxRuntime;
 
@@ -42,7 +43,9 @@ enum What {
     Conv,
     /// Sums of networks with convolutions.
     Networks,
-    /// The last three.
+    /// Weights of 4 bits, and numbers of 16.
+    Few,
+    /// All but the first.
     Report,
 }
 
@@ -79,6 +82,7 @@ fn main() {
     let asked = |what| options.what == what || options.what == What::Report;
     let filters = &options.filters;
     for threads in options.threads.iter().map(|&count| Threads::new(count)) {
+        let _here = (threads.count() == 1).then(|| Core::keep(0));
         if options.what == What::Layers {
             tables::layers(&mut field, filters, &threads);
         }
@@ -91,5 +95,8 @@ fn main() {
         if asked(What::Networks) {
             tables::networks(&mut field, filters, &threads);
         }
+    }
+    if asked(What::Few) {
+        few::few(&mut field, filters);
     }
 }
