@@ -11,6 +11,16 @@ const BEGIN: &str = "<!-- formats: written by `cargo xtask formats --write` -->\
 const END: &str = "<!-- end of formats -->\n";
 
 pub fn run(arguments: &[String]) -> Outcome {
+    let mut rest = arguments.iter();
+    while let Some(argument) = rest.next() {
+        match argument.as_str() {
+            "--quick" | "--write" => {}
+            "--out" if rest.next().is_some() => {}
+            unknown => {
+                return Err(format!("unknown argument {unknown}; usage: formats {HELP}").into());
+            }
+        }
+    }
     let (quick, write) = (flag(arguments, "--quick"), flag(arguments, "--write"));
     if quick && write {
         return Err("--quick is a look only: the README has the whole".into());
