@@ -73,7 +73,7 @@ LinearDesc = _structure(
         ("z", "weight_stride"),
     ]
     + LAST
-    + [("z", "matrices"), ("z", "matrix_stride")],
+    + [("z", "matrices"), ("z", "matrix_stride"), ("p", "weight_block_scales")],
 )
 Axis = _structure("Axis", [("z", name) for name in "size kernel stride dilation pad_begin pad_end".split()])
 ConvDesc = _structure(

@@ -61,6 +61,7 @@ fn tile(c: &mut Criterion) {
                 rows: mr,
                 bias: std::ptr::null(),
                 relu: false,
+                resume: false,
                 dst: dst.as_mut_ptr(),
                 dst_stride: nr,
             };

@@ -1,5 +1,6 @@
 //! What multiplies in a linear plan: codes or real numbers.
 
+use crate::memory::ALIGNMENT;
 use crate::plan::{
     Engine, Kind, RealEngine, check_apart, save, save_real, saved_bytes, saved_size,
 };
@@ -60,6 +61,14 @@ impl LinearEngine<'_> {
         match self {
             LinearEngine::Codes(engine) => engine.most_blocks(row_blocks),
             LinearEngine::Real(engine) => engine.most_blocks(row_blocks),
+        }
+    }
+
+    /// Bytes that a task of so many blocks needs beside them, a multiple of a cache line.
+    pub(super) fn scratch(&self, blocks: usize) -> usize {
+        match self {
+            LinearEngine::Codes(_) => 0,
+            LinearEngine::Real(engine) => engine.scratch(blocks).next_multiple_of(ALIGNMENT),
         }
     }
 

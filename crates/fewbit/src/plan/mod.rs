@@ -4,6 +4,7 @@
 mod blocks;
 mod check;
 mod checksum;
+mod coded;
 mod codes;
 mod columns;
 mod engine;
@@ -25,8 +26,9 @@ pub(crate) use epilogue::{Destination, find};
 pub(crate) use packed::{Layout, size, tile_columns};
 pub(crate) use quantizer::{Codes, Quantizer};
 pub use real::RealWeights;
+pub(crate) use coded::Coded;
 pub(crate) use real::{
-    NO_WEIGHTS, RealBlock, RealEngine, RealLayout, check_real_operands, saved_real_format,
+    Form, NO_WEIGHTS, RealBlock, RealEngine, RealLayout, check_real_operands,
 };
 pub(crate) use saved::{
     Kind, Opened, Saved, check_apart, save, save_real, saved_bytes, saved_format, saved_size,

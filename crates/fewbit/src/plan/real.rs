@@ -1,6 +1,8 @@
-//! Products of real numbers: packed f32, f16 or bf16 weights, and blocks of rows times panels of columns.
+//! Products of real numbers: packed f32, f16 or bf16 weights, or codes that stand for numbers, and blocks of rows times
+//! panels of columns.
 
 use super::check::{check_activation, check_output, check_residual};
+use super::coded::Coded;
 use super::columns::Columns;
 use super::epilogue::{Destination, Epilogue, Sums};
 use super::packed::size;
@@ -13,13 +15,18 @@ use core::mem::MaybeUninit;
 use core::ops::Range;
 use fewbit_kernels::convert::{self, ConvertArgs, ConvertFn};
 use fewbit_kernels::real_gemm::{
-    self, MAX_MR, MAX_NR, RealTile, RealTileArgs, RealTileFn, pack_rhs,
+    self, Coding, DecodeArgs, DecodeFn, MAX_MR, MAX_NR, MAX_PANELS, RealTile, RealTileArgs,
+    RealTileFn, pack_codes, pack_rhs,
 };
 use fewbit_kernels::registry::{self, Bound};
+use fewbit_scheme::block::gguf::Gguf;
+use fewbit_scheme::block::mx::Mx;
 use fewbit_scheme::{IntFormat, RealFormat};
 use fewbit_simd::Supported;
 
-/// Weights that are numbers; their layout is the plan's.
+/// Weights that are numbers, or codes that stand for numbers and are multiplied as these, exactly as if they were dequantized
+/// beforehand. The layout of numbers, and of [`Codes`](RealWeights::Codes), is the plan's. Blocks are rows of K weights, one for each
+/// output channel and a multiple of a block's, without gaps, as files have them ([`LinearLayout::Nk`](crate::LinearLayout::Nk)).
 #[derive(Clone, Copy, Debug)]
 pub enum RealWeights<'a> {
     /// f32.
@@ -28,29 +35,66 @@ pub enum RealWeights<'a> {
     F16(&'a [u16]),
     /// The bits of bfloat16.
     Bf16(&'a [u16]),
+    /// Blocks of GGUF ([`fewbit_scheme::block::gguf::dequantize`]).
+    Gguf(Gguf, &'a [u8]),
+    /// Blocks of OCP MX ([`fewbit_scheme::block::mx::dequantize`]).
+    Mx {
+        /// The elements' format.
+        format: Mx,
+        /// A scale a block.
+        scales: &'a [u8],
+        /// The elements.
+        elements: &'a [u8],
+    },
+    /// Blocks of NVFP4 ([`fewbit_scheme::block::nvfp4::dequantize`]).
+    Nvfp4 {
+        /// The tensor's scale, greater than 0.
+        scale: f32,
+        /// A scale a block, E4M3.
+        scales: &'a [u8],
+        /// The elements, two in a byte.
+        elements: &'a [u8],
+    },
+    /// Codes of [`S8`](IntFormat::S8), [`U8`](IntFormat::U8), [`S4`](IntFormat::S4) or [`U4`](IntFormat::U4):
+    /// `scale * (code - zero_point)`, with one of each for all, for an output channel, or for a block. No multipliers.
+    Codes(Weights<'a>),
 }
 
 impl RealWeights<'_> {
-    /// The format.
-    pub const fn format(&self) -> RealFormat {
-        match self {
-            RealWeights::F32(_) => RealFormat::F32,
-            RealWeights::F16(_) => RealFormat::F16,
-            RealWeights::Bf16(_) => RealFormat::Bf16,
-        }
-    }
-
-    /// The number of weights.
+    /// The weights' elements: numbers, or bytes of codes.
     pub const fn len(&self) -> usize {
         match self {
             RealWeights::F32(weights) => weights.len(),
             RealWeights::F16(weights) | RealWeights::Bf16(weights) => weights.len(),
+            RealWeights::Gguf(_, bytes) => bytes.len(),
+            RealWeights::Mx { elements, .. } | RealWeights::Nvfp4 { elements, .. } => {
+                elements.len()
+            }
+            RealWeights::Codes(weights) => weights.codes.len(),
         }
     }
 
     /// Whether there are none.
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Whether they are blocks of rows without gaps.
+    pub(crate) const fn are_blocks(&self) -> bool {
+        matches!(
+            self,
+            RealWeights::Gguf(..) | RealWeights::Mx { .. } | RealWeights::Nvfp4 { .. }
+        )
+    }
+
+    /// Weights that lie together, from a byte on, and the bytes of an element.
+    pub(crate) const fn unit(&self) -> (usize, usize) {
+        match self {
+            RealWeights::F32(_) => (1, 4),
+            RealWeights::F16(_) | RealWeights::Bf16(_) => (1, 2),
+            RealWeights::Codes(weights) => (weights.format.codes_per_byte(), 1),
+            _ => (1, 1),
+        }
     }
 }
 
@@ -90,45 +134,112 @@ pub(crate) fn check_real_operands(operands: &Operands<'_>, channels: usize) -> R
     }
 }
 
+/// What packed weights are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Numbers.
+    Numbers(RealFormat),
+    /// Codes, and how many neighbours along k share factors; 0: all of a channel.
+    Codes(Coding, usize),
+}
+
+impl Form {
+    /// That of weights, `coded` if they are codes, `k` a channel.
+    pub(crate) fn of(weights: &RealWeights<'_>, coded: Option<&Coded<'_>>, k: usize) -> Form {
+        match (coded, weights) {
+            (Some(coded), _) => {
+                Form::Codes(coded.coding, if coded.block < k { coded.block } else { 0 })
+            }
+            (None, RealWeights::F16(_)) => Form::Numbers(RealFormat::F16),
+            (None, RealWeights::Bf16(_)) => Form::Numbers(RealFormat::Bf16),
+            (None, _) => Form::Numbers(RealFormat::F32),
+        }
+    }
+
+    /// Its number in saved weights, beyond those of codes that are multiplied as such: of numbers 16 to 18, of codes from 32 on,
+    /// with the block's length above.
+    fn id(self) -> u32 {
+        match self {
+            Form::Numbers(RealFormat::F32) => 16,
+            Form::Numbers(RealFormat::F16) => 17,
+            Form::Numbers(RealFormat::Bf16) => 18,
+            Form::Codes(coding, block) => {
+                let index = Coding::ALL.iter().position(|&of| of == coding).unwrap_or(0);
+                32 + index as u32 + ((block as u32) << 8)
+            }
+        }
+    }
+
+    /// The form of saved weights, if they are multiplied as numbers.
+    pub(crate) fn saved(id: u32) -> Option<Form> {
+        let numbers = RealFormat::ALL.map(Form::Numbers);
+        let known = numbers.into_iter().find(|form| form.id() == id);
+        known.or_else(|| {
+            let coding = (id & 0xFF).checked_sub(32).and_then(|at| Coding::ALL.get(at as usize));
+            Some(Form::Codes(*coding?, (id >> 8) as usize))
+        })
+    }
+
+    /// The numbers that are multiplied.
+    const fn numbers(self) -> RealFormat {
+        match self {
+            Form::Numbers(format) => format,
+            Form::Codes(..) => RealFormat::F32,
+        }
+    }
+}
+
 /// How real weights of a shape are packed on a CPU.
 #[derive(Clone, Copy)]
 pub(crate) struct RealLayout {
     tile: &'static RealTile,
-    format: RealFormat,
+    form: Form,
     k: usize,
     pub columns: Columns,
     /// Output channels of all groups.
     pub channels: usize,
-    /// Numbers of a panel, and of all.
+    /// Bytes of a panel, and of all.
     panel: usize,
-    numbers: usize,
+    bytes: usize,
 }
 
 impl RealLayout {
     /// The layout for `groups` products of `k` by `columns`.
     pub(crate) fn new(
-        format: RealFormat,
+        form: Form,
         (groups, columns, k): (usize, usize, usize),
         supported: Supported,
     ) -> Result<RealLayout> {
-        let tile = real_gemm::select(format, supported.set()).ok_or(Error::new(
+        let tile = real_gemm::select(form.numbers(), supported.set()).ok_or(Error::new(
             Status::Internal,
             "plan",
             "found no kernel",
         ))?;
         let nr = tile.nr;
         let panels = columns.div_ceil(nr.max(1));
-        let panel = size(&[k.div_ceil(tile.kr.max(1)), nr, tile.kr])?;
-        let numbers = size(&[groups, panels, panel])?;
-        size(&[numbers, format.size()])?;
+        let panel = match form {
+            Form::Numbers(format) => {
+                size(&[k.div_ceil(tile.kr.max(1)), nr, tile.kr, format.size()])?
+            }
+            Form::Codes(coding, block) => {
+                // More than any panel has: a block of one weight would have two factors and a byte.
+                size(&[k, nr, 16])?;
+                if block > MAX_BLOCK {
+                    let text = "is {}, more than {}";
+                    let error = Error::new(Status::Unsupported, "desc.weights.block", text);
+                    return Err(error.with(block).with(MAX_BLOCK));
+                }
+                coding.panel_bytes(k, if block == 0 { k } else { block }, nr)
+            }
+        };
         Ok(RealLayout {
             tile,
-            format,
+            form,
             k,
             columns: Columns { groups, columns, panels, nr },
             channels: size(&[groups, columns])?,
             panel,
-            numbers,
+            bytes: size(&[groups, panels, panel])?,
         })
     }
 
@@ -153,36 +264,28 @@ impl RealLayout {
             channels: 0,
             form: REAL_FORM,
             nr,
-            kr: self.tile.kr,
+            kr: match self.form {
+                Form::Codes(coding, _) if coding.is_nibbles() => 2,
+                _ => self.tile.kr,
+            },
             kernel: self.tile.row.name,
             groups,
             columns,
             k: self.k,
-            code: format_id(self.format),
-            bytes: self.numbers * self.format.size(),
+            code: self.form.id(),
+            bytes: self.bytes,
         }
     }
 }
 
-/// A format's number in saved weights, beyond those of codes.
-const fn format_id(format: RealFormat) -> u32 {
-    match format {
-        RealFormat::F32 => 16,
-        RealFormat::F16 => 17,
-        RealFormat::Bf16 => 18,
-    }
-}
+/// The longest block of codes that a layout tells.
+const MAX_BLOCK: usize = 0xFF_FFFF;
 
-/// The format of saved weights, if they are numbers.
-pub(crate) fn saved_real_format(code: u32) -> Option<RealFormat> {
-    let formats = [RealFormat::F32, RealFormat::F16, RealFormat::Bf16];
-    formats.into_iter().find(|&format| format_id(format) == code)
-}
-
-/// Packed numbers: the plan's own, or the caller's.
+/// Packed numbers or codes: the plan's own, or the caller's.
 enum Numbers<'w> {
     F32(Buffer<f32>),
     Half(Buffer<u16>),
+    Codes(Buffer<u8>),
     Mapped(&'w [u8]),
 }
 
@@ -191,6 +294,7 @@ impl Numbers<'_> {
         match self {
             Numbers::F32(numbers) => numbers.as_slice().as_ptr().cast(),
             Numbers::Half(numbers) => numbers.as_slice().as_ptr().cast(),
+            Numbers::Codes(codes) => codes.as_slice().as_ptr(),
             Numbers::Mapped(bytes) => bytes.as_ptr(),
         }
     }
@@ -210,11 +314,25 @@ pub(crate) struct RealEngine<'w> {
     input: RealFormat,
     /// What widens an input of 16 bits.
     widen: Bound<ConvertFn>,
+    /// What makes numbers of codes.
+    decode: Option<Decoder>,
     /// Bytes from one block of rows in a worker's part to the next.
     block_distance: usize,
     /// The most blocks that a task keeps.
     most_blocks: usize,
 }
+
+/// What makes panels of f32 of panels of codes, a chunk of k at a time.
+#[derive(Clone, Copy)]
+struct Decoder {
+    run: Bound<DecodeFn>,
+    coding: Coding,
+    /// Steps of k that share factors, at least 1.
+    block: usize,
+}
+
+/// Numbers of a chunk: half of the nearest cache, beside the rows.
+const CHUNK: usize = 4096;
 
 /// Rows to multiply, as f32, where they are.
 #[derive(Clone, Copy)]
@@ -236,18 +354,34 @@ impl<'w> RealEngine<'w> {
         supported: Supported,
         allocator: &Allocator,
     ) -> Result<RealEngine<'w>> {
+        let count = |size: usize| layout.bytes.checked_div(size).unwrap_or(0);
         let numbers = match weights {
             RealWeights::F32(weights) => {
-                let mut to = Buffer::zeroed(layout.numbers, allocator, "desc.weights")?;
+                let mut to = Buffer::zeroed(count(4), allocator, "desc.weights")?;
                 let number = |index: usize| weights.get(index).copied();
                 pack(|c, i| number(at(c, i)?), &layout, to.as_mut_slice());
                 Numbers::F32(to)
             }
             RealWeights::F16(weights) | RealWeights::Bf16(weights) => {
-                let mut to = Buffer::zeroed(layout.numbers, allocator, "desc.weights")?;
+                let mut to = Buffer::zeroed(count(2), allocator, "desc.weights")?;
                 let number = |index: usize| weights.get(index).copied();
                 pack(|c, i| number(at(c, i)?), &layout, to.as_mut_slice());
                 Numbers::Half(to)
+            }
+            _ => {
+                let coded = Coded::new(weights, layout.channels, layout.k)?;
+                let coded = coded.ok_or(Error::new(Status::Internal, "plan", "has no codes"))?;
+                let mut to = Buffer::zeroed(layout.bytes, allocator, "desc.weights")?;
+                let Columns { columns, nr, .. } = layout.columns;
+                each_panel(&layout, layout.panel, to.as_mut_slice(), |channel, first, to| {
+                    let of = (
+                        |c: usize, i: usize| coded.code(&at, channel + c, i),
+                        |c: usize, b: usize| coded.factors(channel + c, b),
+                    );
+                    let shape = (columns.saturating_sub(first).min(nr), layout.k, coded.block);
+                    pack_codes(coded.coding, of, shape, nr, to);
+                });
+                Numbers::Codes(to)
             }
         };
         RealEngine::with(operands, numbers, layout, supported, allocator)
@@ -287,6 +421,14 @@ impl<'w> RealEngine<'w> {
             }
         }
         let input = operands.input.real().unwrap_or(RealFormat::F32);
+        let decode = match layout.form {
+            Form::Numbers(_) => None,
+            Form::Codes(coding, block) => Some(Decoder {
+                run: find(coding.table(), supported)?,
+                coding,
+                block: if block == 0 { layout.k.max(1) } else { block },
+            }),
+        };
         let without_bias = Operands { bias: Bias::None, ..*operands };
         let block_distance = layout.block_size().next_multiple_of(ALIGNMENT);
         Ok(RealEngine {
@@ -306,14 +448,26 @@ impl<'w> RealEngine<'w> {
                 if input == RealFormat::Bf16 { convert::BF16_F32 } else { convert::F16_F32 },
                 supported,
             )?,
+            decode,
             block_distance,
             most_blocks: most_blocks(usize::MAX, block_distance),
         })
     }
 
-    /// The tile kernel's name.
+    /// The kernel's name: the tile's, or of codes that of what decodes them for it.
     pub(crate) fn kernel_name(&self) -> &'static str {
-        self.tile.name()
+        self.decode.as_ref().map_or(self.tile.name(), |decoder| decoder.run.name())
+    }
+
+    /// Bytes that a task of up to `blocks` blocks needs to decode: a chunk of numbers, and the sums of the blocks' rows.
+    pub(crate) fn scratch(&self, blocks: usize) -> usize {
+        match self.decode {
+            None => 0,
+            Some(_) => {
+                let sums = blocks.max(MAX_PANELS) * self.mr() * self.layout.columns.nr;
+                (CHUNK + sums) * size_of::<f32>()
+            }
+        }
     }
 
     /// Most rows of a block.
@@ -328,7 +482,7 @@ impl<'w> RealEngine<'w> {
 
     /// Bytes of packed weights.
     pub(crate) fn weight_bytes(&self) -> usize {
-        self.layout.numbers * self.layout.format.size()
+        self.layout.bytes
     }
 
     /// The packed weights, and how they describe themselves when they are saved.
@@ -398,18 +552,19 @@ impl<'w> RealEngine<'w> {
     /// # Safety
     /// The blocks are those of [`block`](RealEngine::block), and their memory is unchanged; `group` and `columns` exist;
     /// every element of the blocks' rows, which follow each other, and of these columns can be written at `dst`, which
-    /// is the place of row 0 of the first block and of column 0; so can residuals be read, if the plan has any.
+    /// is the place of row 0 of the first block and of column 0; so can residuals be read, if the plan has any; `scratch` has
+    /// [`scratch`](RealEngine::scratch) bytes for so many blocks, aligned to f32.
     pub(crate) unsafe fn multiply(
         &self,
         blocks: &[RealBlock],
         group: usize,
         columns: Range<usize>,
         dst: &Destination,
+        scratch: *mut u8,
     ) {
         let map = self.layout.columns;
         let nr = map.nr.max(1);
         let element = self.output.element_size();
-        let panel_bytes = self.layout.panel * self.layout.format.size();
         let most = match blocks {
             [block] => self.layout.tile.panels(block.rows),
             _ => 1,
@@ -425,47 +580,129 @@ impl<'w> RealEngine<'w> {
             let panels = if first == 0 { whole.clamp(1, most) } else { 1 };
             let n = (panels * nr - first).min(columns.end - column);
             let is_whole = n == panels * nr;
-            let direct = is_whole && dst.column_stride == 1 && self.epilogue.is_real_identity();
             let slot = map.slot(group, panel);
+            let part = Part {
+                first,
+                n,
+                panels,
+                direct: is_whole && dst.column_stride == 1 && self.epilogue.is_real_identity(),
+                rhs: self.numbers.as_ptr().wrapping_add(slot / nr * self.layout.panel),
+                bias: match self.bias.is_empty() {
+                    true => core::ptr::null(),
+                    false => self.bias.as_slice().as_ptr().wrapping_add(slot),
+                },
+            };
+            // SAFETY: the blocks' rows and the panels are there, and the results can be written, by this function's contract;
+            // `real` holds the largest tile, and the scratch what decoding needs.
+            unsafe {
+                let to = |row: usize| dst.at(row, column, element, self.residual);
+                if let Some(decoder) = &self.decode {
+                    self.decoded(decoder, blocks, &part, to, scratch.cast());
+                } else {
+                    let mut row = 0;
+                    for block in blocks {
+                        let to = to(row);
+                        let args = RealTileArgs {
+                            rhs: part.rhs,
+                            rhs_panel_stride: self.layout.panel,
+                            k: self.layout.k,
+                            bias: part.bias,
+                            relu: self.epilogue.relu,
+                            ..part.args(block, nr, &to, real)
+                        };
+                        self.tile.run()(&args);
+                        self.store(block.rows, &part, args.dst, &to);
+                        row += block.rows;
+                    }
+                }
+            }
+            column += n;
+        }
+    }
+
+    /// Multiplies blocks with panels of codes: chunk by chunk of k, each decoded once, and all blocks go on with it. Sums wait
+    /// where the results go, or in the scratch.
+    ///
+    /// # Safety
+    /// As [`multiply`](RealEngine::multiply).
+    unsafe fn decoded(
+        &self,
+        decoder: &Decoder,
+        blocks: &[RealBlock],
+        part: &Part,
+        to: impl Fn(usize) -> Destination,
+        scratch: *mut f32,
+    ) {
+        let Decoder { coding, block: of_block, .. } = *decoder;
+        let (k, nr) = (self.layout.k, self.layout.columns.nr.max(1));
+        let columns = part.panels * nr;
+        let sums = scratch.wrapping_add(CHUNK);
+        // Even, as tiles have powers of two of columns, and fewer than the chunk has numbers.
+        let chunk = CHUNK.checked_div(columns).unwrap_or(1).max(2);
+        let codes_at = coding.factor_bytes(k, of_block, nr);
+        let mut at = 0;
+        while at < k {
+            let steps = chunk.min(k - at);
+            let block = at.checked_div(of_block).unwrap_or(0);
+            for p in 0..part.panels {
+                let panel = part.rhs.wrapping_add(p * self.layout.panel);
+                // SAFETY: the panel's factors and codes of these steps, which begin with an even one; the chunk holds them.
+                unsafe {
+                    decoder.run.run()(&DecodeArgs {
+                        codes: panel.wrapping_add(codes_at + coding.code_bytes(at) * nr),
+                        factors: panel.cast::<f32>().wrapping_add(block * coding.factors() * nr),
+                        first: of_block - (at - block * of_block),
+                        block: of_block,
+                        k: steps,
+                        nr,
+                        dst: scratch.wrapping_add(p * chunk * nr),
+                    });
+                }
+            }
+            let is_last = at + steps == k;
             let mut row = 0;
             for block in blocks {
-                // SAFETY: the block's rows are there; the panels exist; `real` holds the largest tile, and `to` the
-                // results by this function's contract.
+                let to = to(row);
+                // SAFETY: the block's numbers from `at` on, and those decoded; results as promised, or the scratch's sums.
                 unsafe {
-                    let to = dst.at(row, column, element, self.residual);
-                    let columns = panels * nr;
-                    let bias = self.bias.as_slice().as_ptr().wrapping_add(slot);
-                    self.tile.run()(&RealTileArgs {
-                        lhs: block.lhs,
-                        lhs_row_stride: block.row_stride,
-                        rhs: self.numbers.as_ptr().wrapping_add(slot / nr * panel_bytes),
-                        rhs_panel_stride: panel_bytes,
-                        panels,
-                        k: self.layout.k,
-                        rows: block.rows,
-                        bias: if self.bias.is_empty() { core::ptr::null() } else { bias },
-                        relu: self.epilogue.relu,
-                        dst: if direct { to.base.cast() } else { real },
-                        dst_stride: if direct { dst.row_stride } else { columns },
-                    });
-                    if !direct {
-                        for r in 0..if is_whole { 0 } else { block.rows } {
-                            real.add(r * n).copy_from(real.add(r * columns + first), n);
-                        }
-                        let results = Sums {
-                            at: core::ptr::null(),
-                            row_stride: 0,
-                            rows: block.rows,
-                            n,
-                            slot: 0,
-                            row_scales: &[],
-                        };
-                        self.epilogue.finish(real, &results, &to);
+                    let args = RealTileArgs {
+                        lhs: block.lhs.wrapping_add(at),
+                        rhs: scratch.cast_const().cast(),
+                        rhs_panel_stride: chunk * nr * size_of::<f32>(),
+                        k: steps,
+                        bias: if is_last { part.bias } else { core::ptr::null() },
+                        relu: is_last && self.epilogue.relu,
+                        resume: at > 0,
+                        ..part.args(block, nr, &to, sums.wrapping_add(row * columns))
+                    };
+                    self.tile.run()(&args);
+                    if is_last {
+                        self.store(block.rows, part, args.dst, &to);
                     }
                 }
                 row += block.rows;
             }
-            column += n;
+            at += steps;
+        }
+    }
+
+    /// Finishes a block's results and stores them, where the tile has not done so.
+    ///
+    /// # Safety
+    /// `real` has so many rows of the part's panels; the rest as [`multiply`](RealEngine::multiply).
+    unsafe fn store(&self, rows: usize, part: &Part, real: *mut f32, to: &Destination) {
+        if part.direct {
+            return;
+        }
+        let (n, columns) = (part.n, part.panels * self.layout.columns.nr);
+        // SAFETY: by this function's contract; rows only move to lower addresses.
+        unsafe {
+            for r in 0..if n == columns { 0 } else { rows } {
+                real.add(r * n).copy_from(real.add(r * columns + part.first), n);
+            }
+            let results =
+                Sums { at: core::ptr::null(), row_stride: 0, rows, n, slot: 0, row_scales: &[] };
+            self.epilogue.finish(real, &results, to);
         }
     }
 
@@ -476,22 +713,68 @@ impl<'w> RealEngine<'w> {
     }
 }
 
-/// Packs all panels of a layout.
+/// Panels that meet blocks of rows, and where their results go.
+struct Part {
+    /// The first column that is wanted, and how many are.
+    first: usize,
+    n: usize,
+    panels: usize,
+    /// Whether the tile writes the results themselves.
+    direct: bool,
+    /// The first panel.
+    rhs: *const u8,
+    /// The columns' bias, or NULL.
+    bias: *const f32,
+}
+
+impl Part {
+    /// A tile's arguments as far as they do not depend on the panels: results go to `to`, if they can, or to `real`.
+    fn args(&self, block: &RealBlock, nr: usize, to: &Destination, real: *mut f32) -> RealTileArgs {
+        RealTileArgs {
+            lhs: block.lhs,
+            lhs_row_stride: block.row_stride,
+            rhs: self.rhs,
+            rhs_panel_stride: 0,
+            panels: self.panels,
+            k: 0,
+            rows: block.rows,
+            bias: core::ptr::null(),
+            relu: false,
+            resume: false,
+            dst: if self.direct { to.base.cast() } else { real },
+            dst_stride: if self.direct { to.row_stride } else { self.panels * nr },
+        }
+    }
+}
+
+/// Calls `pack` for each panel of a layout: the first channel, the column in its group, and the panel's `len` elements.
+fn each_panel<T>(
+    layout: &RealLayout,
+    len: usize,
+    to: &mut [T],
+    mut pack: impl FnMut(usize, usize, &mut [T]),
+) {
+    let Columns { columns, panels, nr, .. } = layout.columns;
+    for (index, to) in to.chunks_mut(len.max(1)).enumerate() {
+        let (group, panel) = (index / panels.max(1), index % panels.max(1));
+        pack(group * columns + panel * nr, panel * nr, to);
+    }
+}
+
+/// Packs all panels of a layout of numbers.
 fn pack<T: Copy + Default>(
     number: impl Fn(usize, usize) -> Option<T>,
     layout: &RealLayout,
     to: &mut [T],
 ) {
-    let Columns { columns, panels, nr, .. } = layout.columns;
-    for (index, to) in to.chunks_mut(layout.panel.max(1)).enumerate() {
-        let (group, panel) = (index / panels.max(1), index % panels.max(1));
-        let first = panel * nr;
-        let channel = group * columns + first;
+    let Columns { columns, nr, .. } = layout.columns;
+    let len = layout.panel.checked_div(size_of::<T>()).unwrap_or(0);
+    each_panel(layout, len, to, |channel, first, to| {
         pack_rhs(
             |c, i| number(channel + c, i).unwrap_or_default(),
             (columns.saturating_sub(first).min(nr), layout.k),
             (nr, layout.tile.kr),
             to,
         );
-    }
+    });
 }

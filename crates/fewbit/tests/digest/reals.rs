@@ -114,6 +114,7 @@ fn tile_product(
                 rows: tile.mr.min(M - row),
                 bias: bias[first..].as_ptr(),
                 relu: false,
+                resume: false,
                 dst: dst[row * N + first..].as_mut_ptr(),
                 dst_stride: N,
             };

@@ -52,7 +52,7 @@ impl<F: Float8> Element for Fp8<F> {
 }
 
 /// E2M1 as a float format: largest 6, no NaN.
-struct E2m1;
+pub(crate) struct E2m1;
 
 impl Float8 for E2m1 {
     const MANTISSA: u32 = 1;

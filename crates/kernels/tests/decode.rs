@@ -1,0 +1,165 @@
+//! Every kernel that decodes panels of codes against what its coding says, in plain arithmetic: any codes and factors, blocks
+//! that chunks of k cut anywhere, every width of panels; between guard pages.
+
+use fewbit_kernels::real_gemm::{Coding, DecodeArgs, pack_codes, tiles};
+use fewbit_kernels::registry::bind;
+use fewbit_scheme::block::mx::e2m1_to_f32;
+use fewbit_scheme::{RealFormat, fp8};
+use fewbit_simd::with_default_env;
+use fewbit_testkit::{GuardedBuf, Rng, covered, fraction, limited, missing, report, seed};
+
+/// A panel before it is packed.
+struct Panel {
+    coding: Coding,
+    nr: usize,
+    columns: usize,
+    k: usize,
+    block: usize,
+    /// `[columns][k]`
+    codes: Vec<u8>,
+    /// `[columns][blocks]`
+    factors: Vec<[f32; 2]>,
+}
+
+impl Panel {
+    fn any(rng: &mut Rng, coding: Coding, nr: usize) -> Panel {
+        let k = 1 + rng.below(90);
+        let block = match rng.below(4) {
+            0 => k,
+            _ => 2 * (1 + rng.below(20)),
+        };
+        let block = block.min(k);
+        let columns = if rng.below(2) == 0 { nr } else { 1 + rng.below(nr) };
+        let mut factor = || match coding {
+            // As f16 times integers of eight bits: products with codes are exact.
+            Coding::U4Min | Coding::S8Min => {
+                let exponent = rng.pick(&[-24, -3, 0, 5]);
+                let scale = (rng.below(1 << 18) as f32 - 131072.0) * 2f32.powi(exponent - 10);
+                [rng.pick(&[scale, scale, 0.0, f32::INFINITY, f32::NAN]), rng.any_f32()]
+            }
+            Coding::S4Offset | Coding::S8Offset => {
+                [rng.any_f32(), (rng.below(383) as f32 - 127.0).round()]
+            }
+            _ => [rng.any_f32(), 0.0],
+        };
+        let factors = (0..columns * k.div_ceil(block)).map(|_| factor()).collect();
+        let codes = rng.bytes(columns * k);
+        Panel { coding, nr, columns, k, block, codes, factors }
+    }
+
+    fn packed(&self) -> Vec<u8> {
+        let mut panel = vec![0xA5; self.coding.panel_bytes(self.k, self.block, self.nr)];
+        let blocks = self.k.div_ceil(self.block);
+        let of = (
+            |c: usize, i: usize| self.codes[c * self.k + i],
+            |c: usize, b: usize| self.factors[c * blocks + b],
+        );
+        pack_codes(self.coding, of, (self.columns, self.k, self.block), self.nr, &mut panel);
+        panel
+    }
+
+    /// Number `i` of a column, which is 0 behind the last one.
+    fn number(&self, c: usize, i: usize) -> f32 {
+        let (byte, [scale, with]) = match c < self.columns {
+            true => {
+                let blocks = self.k.div_ceil(self.block);
+                (self.codes[c * self.k + i], self.factors[c * blocks + i / self.block])
+            }
+            false => (0, [0.0; 2]),
+        };
+        let s4 = f32::from((byte << 4) as i8 >> 4);
+        let s8 = f32::from(byte as i8);
+        match self.coding {
+            Coding::S4 => s4 * scale,
+            Coding::S4Offset => (s4 + with) * scale,
+            Coding::U4Min => f32::from(byte & 15) * scale + with,
+            Coding::S8 => s8 * scale,
+            Coding::S8Offset => (s8 + with) * scale,
+            Coding::S8Min => s8 * scale + with,
+            Coding::E2m1 => e2m1_to_f32(byte & 15) * scale,
+            Coding::E4m3 => fp8::e4m3fn_to_f32(byte) * scale,
+            Coding::E5m2 => fp8::e5m2_to_f32(byte) * scale,
+        }
+    }
+}
+
+/// NaN is any: what it becomes, the end of a product's chain says.
+fn bits(x: f32) -> u32 {
+    if x.is_nan() { 0x7FC0_0000 } else { x.to_bits() }
+}
+
+#[test]
+fn every_row_is_its_coding() {
+    let rounds = 600 / fraction("decoded panels", 6);
+    let (mut source, mut target) = (GuardedBuf::new(1 << 16), GuardedBuf::new(1 << 16));
+    for coding in Coding::ALL {
+        let op = fewbit_kernels::rows()
+            .find(|row| row.name == coding.table()[0].name)
+            .expect("a row of the registry")
+            .op;
+        for row in coding.table() {
+            let Some(bound) = bind(row, limited()) else {
+                missing(row.name, row.required);
+                continue;
+            };
+            // The panels that tiles of this instruction set read.
+            let tile = tiles(RealFormat::F32).iter().find(|tile| tile.row.required == row.required);
+            let nr = tile.expect("a tile of the same set").nr;
+            let mut rng = Rng::new(seed() ^ 131);
+            for _ in 0..rounds {
+                let panel = Panel::any(&mut rng, coding, nr);
+                let bytes = panel.packed();
+                // At any address, but for the alignment of factors.
+                let from = source.at_end(&bytes);
+                let factors = coding.factor_bytes(panel.k, panel.block, nr);
+                let copy: Vec<f32> = bytes[..factors]
+                    .chunks(4)
+                    .map(|b| f32::from_ne_bytes(b.try_into().unwrap()))
+                    .collect();
+                let mut at = 0;
+                while at < panel.k {
+                    let most = panel.k - at;
+                    let steps = if rng.below(3) == 0 { most } else { 2 * (1 + rng.below(20)) };
+                    let steps = steps.min(most);
+                    let block = at / panel.block;
+                    let rows = if coding.is_nibbles() { steps.next_multiple_of(2) } else { steps };
+                    let to = target.at_end(&vec![9f32; rows * nr]);
+                    let args = DecodeArgs {
+                        codes: from.wrapping_add(factors + coding.code_bytes(at) * nr),
+                        factors: copy[block * coding.factors() * nr..].as_ptr(),
+                        first: panel.block - at % panel.block,
+                        block: panel.block,
+                        k: steps,
+                        nr,
+                        dst: to.cast(),
+                    };
+                    // SAFETY: the panel's codes and factors of these steps, and room for their numbers.
+                    with_default_env(|| unsafe { bound.run()(&args) });
+                    // SAFETY: numbers, initialised.
+                    let got = unsafe { std::slice::from_raw_parts(to.cast::<f32>(), steps * nr) };
+                    for (place, &got) in got.iter().enumerate() {
+                        let (i, c) = (at + place / nr, place % nr);
+                        let want = panel.number(c, i);
+                        assert_eq!(bits(got), bits(want), "{} column {c}, {i}", row.name);
+                    }
+                    at += steps;
+                }
+            }
+            covered(op, row.required, rounds);
+        }
+    }
+    report();
+}
+
+#[test]
+fn panels_have_the_size_that_they_say() {
+    for (coding, k, block, bytes) in [
+        (Coding::S4, 64, 32, 2 * 4 + 32),
+        (Coding::U4Min, 65, 32, 3 * 8 + 33),
+        (Coding::S8, 7, 16, 4 + 7),
+        (Coding::S8Offset, 48, 48, 8 + 48),
+        (Coding::E2m1, 32, 16, 2 * 4 + 16),
+    ] {
+        assert_eq!(coding.panel_bytes(k, block, 8), 8 * bytes, "{coding:?}");
+    }
+}
