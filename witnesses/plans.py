@@ -163,6 +163,16 @@ def real_linear(x, w, y_form, bias=None):
     return _run_linear(desc, x, y_form)
 
 
+def block_linear(x, kind, blocks, n):
+    """f32 x [M, K] times n rows of GGUF blocks of a kind, as they are in a file."""
+    blocks, neutral = np.ascontiguousarray(blocks), Params(1.0, 0)
+    desc = LinearDesc(ctypes.sizeof(LinearDesc), x.shape[1], n)
+    desc.weights = Weights(_pointer(blocks), 256 + {**fewbit.GGUF, **fewbit.GGUF_K}[kind])
+    desc.input = Input(REAL, S8, F32, 0, 0, 0, neutral)
+    desc.output = Output(F32, 0, neutral, 0.0, 0.0, 0, S8, neutral)
+    return _run_linear(desc, x, np.float32)
+
+
 def _run_linear(desc, x, y_form):
     k, n = desc.in_features, desc.out_features
     handle, error = ctypes.c_void_p(), Error()

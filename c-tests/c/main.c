@@ -102,7 +102,7 @@ static const struct part parts[] = {
     {"bad-arrays", test_bad_arrays},   {"bad-tensors", test_bad_tensors}, {"bad-plans", test_bad_plans},
     {"bad-codes", test_bad_codes},     {"sentences", test_sentences},     {"allocators", test_allocators},
     {"environment", test_environment}, {"threads", test_threads},         {"rowwise", test_rowwise},
-    {"half", test_half},
+    {"half", test_half},               {"weight_only", test_weight_only},
 };
 
 int main(int argc, char **argv) {

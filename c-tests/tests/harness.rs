@@ -28,6 +28,7 @@ const SOURCES: &[&str] = &[
     "groups.c",
     "codes.c",
     "half.c",
+    "weight_only.c",
     "bad_arrays.c",
     "bad_tensors.c",
     "bad_plans.c",

@@ -592,7 +592,7 @@ pub fn bench(c: &mut Criterion) {
     }
 
     // Products are `gemm.rs` and `real.rs`, and what only convolutions are made of is `--bench conv`.
-    let elsewhere = ["gemm_", "gather_", "depthwise_"];
+    let elsewhere = ["gemm_", "decode_", "gather_", "depthwise_"];
     let in_layers = |op: &str| elsewhere.iter().any(|start| op.starts_with(start));
     let known = |op: &&str| t.timed.contains(op) || in_layers(op);
     let forgotten = fewbit::kernels::rows().map(|row| row.op).find(|op| !known(op));

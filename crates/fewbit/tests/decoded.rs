@@ -131,8 +131,7 @@ impl Given {
                 let count = if one { 1 } else { all };
                 let range = (format.qmax() - format.qmin() + 1) as usize;
                 let zero = |rng: &mut Rng| format.qmin() + rng.below(range) as i32;
-                given.zero_points =
-                    (0..if zeros { count } else { 0 }).map(|_| zero(rng)).collect();
+                given.zero_points = (0..if zeros { count } else { 0 }).map(|_| zero(rng)).collect();
                 for channel in 0..channels {
                     for i in 0..k {
                         let at = match given.layout {
@@ -240,12 +239,9 @@ fn run(
     let mut memory = workspace(plan.workspace(m, parallel.max_workers()).unwrap().size);
     let parts = match cut {
         None => vec![(0..m, 0..n)],
-        Some((row, column)) => vec![
-            (0..row, 0..column),
-            (0..row, column..n),
-            (row..m, 0..column),
-            (row..m, column..n),
-        ],
+        Some((row, column)) => {
+            vec![(0..row, 0..column), (0..row, column..n), (row..m, 0..column), (row..m, column..n)]
+        }
     };
     for part in parts {
         let (x, y) = (View::new(x), ViewMut::new(&mut y));
@@ -399,19 +395,39 @@ fn what_makes_no_sense_is_refused() {
         (k(128, blocks(Gguf::Q4K)), bad, "desc.in_features"),
         (k(40, mx(Mx::Fp8E4m3, &BYTES)), bad, "desc.in_features"),
         (k(40, nvfp4(1.0, &BYTES)), bad, "desc.in_features"),
-        (k(64, RealWeights::Gguf(Gguf::Q4_0, &BYTES[..143])), Status::BufferTooSmall, "desc.weights.data"),
+        (
+            k(64, RealWeights::Gguf(Gguf::Q4_0, &BYTES[..143])),
+            Status::BufferTooSmall,
+            "desc.weights.data",
+        ),
         (k(64, mx(Mx::Fp4E2m1, &BYTES[..8])), Status::BufferTooSmall, "desc.weights.data"),
         (k(64, mx(Mx::Fp4E2m1, &BYTES[..7])), Status::BufferTooSmall, block_scales),
         (k(64, nvfp4(1.0, &BYTES[..15])), Status::BufferTooSmall, block_scales),
         (k(64, nvfp4(0.0, &BYTES[..16])), bad, scales),
         (k(64, nvfp4(f32::NAN, &BYTES[..16])), bad, scales),
-        (RealLinearDesc { layout: LinearLayout::Kn, ..good }, Status::Unsupported, "desc.weight_layout"),
+        (
+            RealLinearDesc { layout: LinearLayout::Kn, ..good },
+            Status::Unsupported,
+            "desc.weight_layout",
+        ),
         (RealLinearDesc { weight_stride: 96, ..good }, Status::Unsupported, "desc.weight_stride"),
         (RealLinearDesc { matrix_stride: 257, ..good }, Status::Unsupported, "desc.matrix_stride"),
         (RealLinearDesc { output: Output::S32, ..good }, Status::Unsupported, "desc.output"),
-        (of_codes(Weights { format: IntFormat::S2, ..codes }), Status::Unsupported, "desc.weights.dtype"),
-        (of_codes(Weights { format: IntFormat::B1, ..codes }), Status::Unsupported, "desc.weights.dtype"),
-        (of_codes(Weights { format: IntFormat::S16, ..codes }), Status::Unsupported, "desc.weights.dtype"),
+        (
+            of_codes(Weights { format: IntFormat::S2, ..codes }),
+            Status::Unsupported,
+            "desc.weights.dtype",
+        ),
+        (
+            of_codes(Weights { format: IntFormat::B1, ..codes }),
+            Status::Unsupported,
+            "desc.weights.dtype",
+        ),
+        (
+            of_codes(Weights { format: IntFormat::S16, ..codes }),
+            Status::Unsupported,
+            "desc.weights.dtype",
+        ),
         (of_codes(Weights { block: 8, ..codes }), bad, "desc.weights.block"),
         (of_codes(Weights { block: 32, scales: &ONES[..7], ..codes }), bad, scales),
         (of_codes(Weights { block: 32, scales: &ONES[..1], ..codes }), bad, scales),
@@ -421,8 +437,16 @@ fn what_makes_no_sense_is_refused() {
         (of_codes(Weights { scales: &[f32::INFINITY], ..codes }), bad, scales),
         (of_codes(Weights { zero_points: &[1, 2], ..codes }), bad, zeros),
         (of_codes(Weights { zero_points: &[128], ..codes }), bad, zeros),
-        (of_codes(Weights { multipliers: &[1], ..codes }), Status::Unsupported, "desc.weights.multipliers"),
-        (of_codes(Weights { codes: &BYTES[..255], ..codes }), Status::BufferTooSmall, "desc.weights.data"),
+        (
+            of_codes(Weights { multipliers: &[1], ..codes }),
+            Status::Unsupported,
+            "desc.weights.multipliers",
+        ),
+        (
+            of_codes(Weights { codes: &BYTES[..255], ..codes }),
+            Status::BufferTooSmall,
+            "desc.weights.data",
+        ),
     ];
     for (desc, status, argument) in cases {
         let error = create(&desc).err().unwrap_or_else(|| panic!("{argument} is refused"));

@@ -41,7 +41,8 @@ impl fewbit_linear_desc {
         }
         let scaled = matches!(blocks_of(dtype), Some(FEWBIT_WEIGHTS_MX | FEWBIT_WEIGHTS_NVFP4));
         if !self.weight_block_scales.is_null() && !scaled {
-            let text = "is of FEWBIT_WEIGHTS_MX and FEWBIT_WEIGHTS_NVFP4, but the weights are others";
+            let text =
+                "is of FEWBIT_WEIGHTS_MX and FEWBIT_WEIGHTS_NVFP4, but the weights are others";
             return Err(unsupported("desc.weight_block_scales", text));
         }
         // SAFETY: by this function's contract.
@@ -202,7 +203,8 @@ impl fewbit_weights {
         ];
         for (name, given) in given {
             if given {
-                let text = "is of codes, but the weights are numbers, or have their scales in blocks";
+                let text =
+                    "is of codes, but the weights are numbers, or have their scales in blocks";
                 return Err(unsupported(name, text));
             }
         }

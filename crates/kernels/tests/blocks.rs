@@ -130,8 +130,7 @@ fn gguf_rows() {
                     if rng.below(4) == 0 {
                         let half =
                             [0u16, 0x8000, 1, 0x83FF, 0x7BFF, 0x7C00, 0xFC00, 0x7E00, 0xFD01];
-                        let at =
-                            if format == Gguf::Q6K { size - 2 } else { 2 * rng.below(2) };
+                        let at = if format == Gguf::Q6K { size - 2 } else { 2 * rng.below(2) };
                         block[at..at + 2].copy_from_slice(&rng.pick(&half).to_le_bytes());
                     }
                 }

@@ -4,9 +4,10 @@
 use fewbit_kernels::real_gemm::{Coding, DecodeArgs, pack_codes, tiles};
 use fewbit_kernels::registry::bind;
 use fewbit_scheme::block::mx::e2m1_to_f32;
-use fewbit_scheme::{RealFormat, fp8};
+use fewbit_scheme::{RealFormat, dot, fp8};
 use fewbit_simd::with_default_env;
 use fewbit_testkit::{GuardedBuf, Rng, covered, fraction, limited, missing, report, seed};
+use std::ptr::null;
 
 /// A panel before it is packed.
 struct Panel {
@@ -28,7 +29,10 @@ impl Panel {
             0 => k,
             _ => 2 * (1 + rng.below(20)),
         };
-        let block = block.min(k);
+        Panel::of(rng, coding, nr, (k, block.min(k)))
+    }
+
+    fn of(rng: &mut Rng, coding: Coding, nr: usize, (k, block): (usize, usize)) -> Panel {
         let columns = if rng.below(2) == 0 { nr } else { 1 + rng.below(nr) };
         let mut factor = || match coding {
             // As f16 times integers of eight bits: products with codes are exact.
@@ -131,6 +135,9 @@ fn every_row_is_its_coding() {
                         block: panel.block,
                         k: steps,
                         nr,
+                        lhs: null(),
+                        panels: 1,
+                        panel_stride: 0,
                         dst: to.cast(),
                     };
                     // SAFETY: the panel's codes and factors of these steps, and room for their numbers.
@@ -149,6 +156,61 @@ fn every_row_is_its_coding() {
         }
     }
     report();
+}
+
+#[test]
+fn a_row_is_multiplied_as_codes_are_decoded() {
+    let rounds = 600 / fraction("rows by panels of codes", 6);
+    let [mut source, mut row_at, mut target] = [1, 2, 3].map(|_| GuardedBuf::new(1 << 16));
+    for coding in Coding::ALL {
+        for row in coding.table() {
+            let Some(bound) = bind(row, limited()) else { continue };
+            let tile = tiles(RealFormat::F32).iter().find(|tile| tile.row.required == row.required);
+            let nr = tile.expect("a tile of the same set").nr;
+            let mut rng = Rng::new(seed() ^ 132);
+            for _ in 0..rounds {
+                let first = Panel::any(&mut rng, coding, nr);
+                let mut panels = vec![first];
+                let shape = (panels[0].k, panels[0].block);
+                for _ in 0..rng.below(3) {
+                    panels.push(Panel::of(&mut rng, coding, nr, shape));
+                }
+                let (k, block) = shape;
+                let size = coding.panel_bytes(k, block, nr);
+                // Aligned for their factors: panels are whole words.
+                let bytes: Vec<u8> = panels.iter().flat_map(Panel::packed).collect();
+                let words: Vec<u32> =
+                    bytes.chunks(4).map(|b| u32::from_ne_bytes(b.try_into().unwrap())).collect();
+                let from = source.at_end(&words).cast_const().cast::<u8>();
+                let x: Vec<f32> = (0..k)
+                    .map(|_| if rng.below(90) == 0 { rng.any_f32() } else { rng.normal() })
+                    .collect();
+                let to = target.at_end(&vec![9f32; panels.len() * nr]);
+                let args = DecodeArgs {
+                    codes: from.wrapping_add(coding.factor_bytes(k, block, nr)),
+                    factors: from.cast(),
+                    first: block,
+                    block,
+                    k,
+                    nr,
+                    lhs: row_at.at_end(&x),
+                    panels: panels.len(),
+                    panel_stride: size,
+                    dst: to.cast(),
+                };
+                // SAFETY: the panels, a row, and a sum a column.
+                with_default_env(|| unsafe { bound.run()(&args) });
+                for (place, got) in (0..panels.len() * nr).map(|place| {
+                    // SAFETY: sums, initialised.
+                    (place, unsafe { to.cast::<f32>().add(place).read() })
+                }) {
+                    let (panel, c) = (&panels[place / nr], place % nr);
+                    let want = dot((0..k).map(|i| (x[i], panel.number(c, i))));
+                    assert_eq!(bits(got), bits(want), "{} column {c} of {k}", row.name);
+                }
+            }
+        }
+    }
 }
 
 #[test]

@@ -6,8 +6,8 @@ use super::engine::LinearEngine;
 use super::{Linear, LinearLayout, Parts, Product};
 use crate::memory::Allocator;
 use crate::plan::{
-    ActivationMode, Bias, Coded, Destination, Form, Input, MAX_BLOCKS, NO_WEIGHTS, Opened, Operands,
-    Output, Quantizer, RealBlock, RealEngine, RealLayout, RealWeights, Residual,
+    ActivationMode, Bias, Coded, Destination, Form, Input, MAX_BLOCKS, NO_WEIGHTS, Opened,
+    Operands, Output, Quantizer, RealBlock, RealEngine, RealLayout, RealWeights, Residual,
     check_real_operands, size,
 };
 use crate::{Error, Result, Status};

@@ -65,7 +65,8 @@ impl<'a> Coded<'a> {
                     (IntFormat::S8, false) => Coding::S8,
                     (IntFormat::S8 | IntFormat::U8, _) => Coding::S8Offset,
                     _ => {
-                        let text = "is of codes that are not multiplied as numbers: s8, u8, s4 and u4 are";
+                        let text =
+                            "is of codes that are not multiplied as numbers: s8, u8, s4 and u4 are";
                         return Err(Error::new(Status::Unsupported, "desc.weights.dtype", text));
                     }
                 };

@@ -20,16 +20,14 @@ mod workspace;
 
 pub use check::check_params;
 pub(crate) use check::{bad_scale, bad_zero_point, check_operands};
+pub(crate) use coded::Coded;
 pub(crate) use codes::rhs_form;
 pub(crate) use engine::{Block, Engine, block_count};
 pub(crate) use epilogue::{Destination, find};
 pub(crate) use packed::{Layout, size, tile_columns};
 pub(crate) use quantizer::{Codes, Quantizer};
 pub use real::RealWeights;
-pub(crate) use coded::Coded;
-pub(crate) use real::{
-    Form, NO_WEIGHTS, RealBlock, RealEngine, RealLayout, check_real_operands,
-};
+pub(crate) use real::{Form, NO_WEIGHTS, RealBlock, RealEngine, RealLayout, check_real_operands};
 pub(crate) use saved::{
     Kind, Opened, Saved, check_apart, save, save_real, saved_bytes, saved_format, saved_size,
 };

@@ -81,10 +81,7 @@ impl RealWeights<'_> {
 
     /// Whether they are blocks of rows without gaps.
     pub(crate) const fn are_blocks(&self) -> bool {
-        matches!(
-            self,
-            RealWeights::Gguf(..) | RealWeights::Mx { .. } | RealWeights::Nvfp4 { .. }
-        )
+        matches!(self, RealWeights::Gguf(..) | RealWeights::Mx { .. } | RealWeights::Nvfp4 { .. })
     }
 
     /// Weights that lie together, from a byte on, and the bytes of an element.
@@ -621,7 +618,7 @@ impl<'w> RealEngine<'w> {
     }
 
     /// Multiplies blocks with panels of codes: chunk by chunk of k, each decoded once, and all blocks go on with it. Sums wait
-    /// where the results go, or in the scratch.
+    /// where the results go, or in the scratch. A row alone is multiplied as codes are decoded.
     ///
     /// # Safety
     /// As [`multiply`](RealEngine::multiply).
@@ -637,9 +634,35 @@ impl<'w> RealEngine<'w> {
         let (k, nr) = (self.layout.k, self.layout.columns.nr.max(1));
         let columns = part.panels * nr;
         let sums = scratch.wrapping_add(CHUNK);
+        let codes_at = coding.factor_bytes(k, of_block, nr);
+        if let [block @ RealBlock { lhs, rows: 1, .. }] = *blocks {
+            let to = to(0);
+            // SAFETY: the panels' factors and codes, the row, and its results; the tile finishes them, with no more steps.
+            unsafe {
+                let args = RealTileArgs {
+                    bias: part.bias,
+                    relu: self.epilogue.relu,
+                    resume: true,
+                    ..part.args(&block, nr, &to, sums)
+                };
+                decoder.run.run()(&DecodeArgs {
+                    codes: part.rhs.wrapping_add(codes_at),
+                    factors: part.rhs.cast(),
+                    first: of_block,
+                    block: of_block,
+                    k,
+                    nr,
+                    lhs,
+                    panels: part.panels,
+                    panel_stride: self.layout.panel,
+                    dst: args.dst,
+                });
+                self.tile.run()(&args);
+                return self.store(1, part, args.dst, &to);
+            }
+        }
         // Even, as tiles have powers of two of columns, and fewer than the chunk has numbers.
         let chunk = CHUNK.checked_div(columns).unwrap_or(1).max(2);
-        let codes_at = coding.factor_bytes(k, of_block, nr);
         let mut at = 0;
         while at < k {
             let steps = chunk.min(k - at);
@@ -655,6 +678,9 @@ impl<'w> RealEngine<'w> {
                         block: of_block,
                         k: steps,
                         nr,
+                        lhs: core::ptr::null(),
+                        panels: 1,
+                        panel_stride: 0,
                         dst: scratch.wrapping_add(p * chunk * nr),
                     });
                 }

@@ -17,9 +17,7 @@ const RUN: usize = 32;
 #[inline(always)]
 unsafe fn scales_and_minima(from: *const u8) -> [u64; 2] {
     // SAFETY: by this function's contract.
-    let [a, b, c] = unsafe {
-        from.cast::<[[u8; 4]; 3]>().read().map(u32::from_le_bytes)
-    };
+    let [a, b, c] = unsafe { from.cast::<[[u8; 4]; 3]>().read().map(u32::from_le_bytes) };
     let (six, four, two) = (0x3F3F_3F3F, 0x0F0F_0F0F, 0x3030_3030);
     let scales = (c & four) | (a >> 2 & two);
     let minima = (c >> 4 & four) | (b >> 2 & two);

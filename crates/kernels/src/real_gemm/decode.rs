@@ -9,6 +9,9 @@
 //! Columns lie side by side, so that a vector of codes is a vector of numbers: nothing is transposed. A number is the code, or
 //! the code and what is added to it, times the scale; or the code times the scale and the minimum added to that. Codes times
 //! scales with minima are exact, so that one fused operation rounds as two do.
+//!
+//! A single row is multiplied on the way, with nothing stored: four vectors of columns at a time, whose chains hide a
+//! multiply-add's latency behind what decoding takes.
 
 use crate::block::E2m1;
 use crate::convert::float8::{E4m3fn, E5m2, Float8};
@@ -32,7 +35,13 @@ pub struct DecodeArgs {
     pub k: usize,
     /// Columns, whole vectors of every kernel: a multiple of 8, or of 16 or 32 as the widest tile of the instruction set has.
     pub nr: usize,
-    /// `[k] x [nr]` numbers; one step more if k is odd.
+    /// NULL; or a row of k numbers to multiply with, from the first step on.
+    pub lhs: *const f32,
+    /// Of a row: panels, at least 1, and the bytes between their codes, and between their factors.
+    pub panels: usize,
+    /// See `panels`.
+    pub panel_stride: usize,
+    /// `[k] x [nr]` numbers; one step more if k is odd. Of a row: `[panels] x [nr]` sums, each a chain from 0.
     pub dst: *mut f32,
 }
 
@@ -319,7 +328,11 @@ impl<V: HalfLanes, F: Float8> Codes<V> for Bytes<F> {
 /// # Safety
 /// Compiled for `V`.
 #[inline(always)]
-unsafe fn number<V: HalfLanes, const WITH: u8>(code: V::F32, scale: V::F32, with: V::F32) -> V::F32 {
+unsafe fn number<V: HalfLanes, const WITH: u8>(
+    code: V::F32,
+    scale: V::F32,
+    with: V::F32,
+) -> V::F32 {
     // SAFETY: by this function's contract.
     unsafe {
         match WITH {
@@ -338,7 +351,11 @@ const AHEAD: usize = 2048;
 /// As [`DecodeFn`], within an entry compiled for `V`.
 #[inline(always)]
 unsafe fn decode<V: HalfLanes, C: Codes<V>, const WITH: u8>(args: &DecodeArgs) {
-    let DecodeArgs { mut codes, mut factors, first, block, mut k, nr, mut dst } = *args;
+    let DecodeArgs { mut codes, mut factors, first, block, mut k, nr, mut dst, .. } = *args;
+    if !args.lhs.is_null() {
+        // SAFETY: by this function's contract.
+        return unsafe { multiply::<V, C, WITH>(args) };
+    }
     let mut left = first;
     while k > 0 {
         let steps = left.min(k);
@@ -374,5 +391,91 @@ unsafe fn decode<V: HalfLanes, C: Codes<V>, const WITH: u8>(args: &DecodeArgs) {
         dst = dst.wrapping_add(steps * nr);
         k -= steps;
         left = block;
+    }
+}
+
+/// Vectors of columns at a time.
+const CHAINS: usize = 4;
+
+/// # Safety
+/// As [`DecodeFn`], of a row, within an entry compiled for `V`.
+#[inline(always)]
+unsafe fn multiply<V: HalfLanes, C: Codes<V>, const WITH: u8>(args: &DecodeArgs) {
+    let DecodeArgs { first, block, nr, panels, panel_stride, .. } = *args;
+    let (mut panel, mut column) = (0, 0);
+    while panel < panels {
+        // The next vectors; behind the last one that one again.
+        let mut places = [(panel, column); CHAINS];
+        let mut last = (panel, column);
+        for place in &mut places {
+            if panel < panels {
+                last = (panel, column);
+                column += V::LANES;
+                if column >= nr {
+                    (panel, column) = (panel + 1, 0);
+                }
+            }
+            *place = last;
+        }
+        // SAFETY: codes and factors of all steps of the panels' columns, the row's numbers, and sums, by this function's
+        // contract.
+        unsafe {
+            let (mut codes, mut factors) = ([args.codes; CHAINS], [args.factors; CHAINS]);
+            for (i, (panel, column)) in places.into_iter().enumerate() {
+                codes[i & 3] = codes[i & 3].wrapping_add(panel * panel_stride + column);
+                factors[i & 3] = factors[i & 3].wrapping_byte_add(panel * panel_stride);
+                factors[i & 3] = factors[i & 3].wrapping_add(column);
+            }
+            let mut sums = [V::splat_f32(0.0); CHAINS];
+            let (mut lhs, mut k, mut left) = (args.lhs, args.k, first);
+            // Bytes of codes, and factors, from the first ones on.
+            let (mut at, mut of_block) = (0, 0);
+            while k > 0 {
+                let steps = left.min(k);
+                let mut scale = [V::splat_f32(0.0); CHAINS];
+                let mut with = scale;
+                for i in 0..CHAINS {
+                    let from = factors[i].wrapping_add(of_block);
+                    scale[i] = V::load_f32(from, V::LANES);
+                    if WITH != NONE {
+                        with[i] = V::load_f32(from.wrapping_add(nr), V::LANES);
+                    }
+                }
+                let whole = if C::NIBBLES { steps / 2 } else { steps };
+                for _ in 0..whole {
+                    let x = V::splat_f32(lhs.read());
+                    let next = V::splat_f32(lhs.wrapping_add(usize::from(C::NIBBLES)).read());
+                    for i in 0..CHAINS {
+                        let from = codes[i].wrapping_add(at);
+                        if i % 2 == 0 {
+                            prefetch(from.wrapping_add(AHEAD));
+                        }
+                        let bytes = C::load(from);
+                        let w = number::<V, WITH>(C::first(bytes), scale[i], with[i]);
+                        sums[i] = V::fma(x, w, sums[i]);
+                        if C::NIBBLES {
+                            let w = number::<V, WITH>(C::second(bytes), scale[i], with[i]);
+                            sums[i] = V::fma(next, w, sums[i]);
+                        }
+                    }
+                    lhs = lhs.wrapping_add(if C::NIBBLES { 2 } else { 1 });
+                    at += nr;
+                }
+                if C::NIBBLES && steps % 2 == 1 {
+                    let x = V::splat_f32(lhs.read());
+                    for i in 0..CHAINS {
+                        let bytes = C::load(codes[i].wrapping_add(at));
+                        let w = number::<V, WITH>(C::first(bytes), scale[i], with[i]);
+                        sums[i] = V::fma(x, w, sums[i]);
+                    }
+                }
+                of_block += if WITH == NONE { nr } else { 2 * nr };
+                k -= steps;
+                left = block;
+            }
+            for (i, (panel, column)) in places.into_iter().enumerate() {
+                V::store_f32(args.dst.wrapping_add(panel * nr + column), sums[i & 3], V::LANES);
+            }
+        }
     }
 }

@@ -28,16 +28,14 @@ pub fn tensor_scale(amax: f32) -> f32 {
 /// elements are `x / (E4M3 scale * scale)` as E2M1, to nearest, ties to even, at most 6, and 0 where the block's scale is 0. A block
 /// with a NaN or an infinity has the scale NaN (0x7F) and zeros for elements. The nibble behind an odd number of elements is 0.
 pub fn quantize(scale: f32, x: &[f32], scales: &mut [u8], elements: &mut [u8]) {
-    for ((x, of_block), elements) in
-        x.chunks(BLOCK).zip(scales).zip(elements.chunks_mut(BLOCK / 2))
+    for ((x, of_block), elements) in x.chunks(BLOCK).zip(scales).zip(elements.chunks_mut(BLOCK / 2))
     {
         // Magnitudes order as their bits do, NaN above all.
         let amax = x.iter().map(|x| x.to_bits() & 0x7FFF_FFFF).fold(0, u32::max);
         let amax = f32::from_bits(amax);
         let finite = amax < f32::INFINITY;
         let quotient = (amax / 6.0) / scale;
-        *of_block =
-            if finite { fp8::f32_to_e4m3fn(quotient, Overflow::Saturate) } else { 0x7F };
+        *of_block = if finite { fp8::f32_to_e4m3fn(quotient, Overflow::Saturate) } else { 0x7F };
         let step = fp8::e4m3fn_to_f32(*of_block) * scale;
         let code = |x: &f32| if finite && step > 0.0 { f32_to_e2m1(x / step) } else { 0 };
         for (pair, byte) in x.chunks(2).zip(elements) {
