@@ -221,8 +221,9 @@ impl RealLayout {
             Form::Codes(coding, block) => {
                 // More than any panel has: a block of one weight would have two factors and a byte.
                 size(&[k, nr, 16])?;
-                if block > MAX_BLOCK {
-                    let text = "is {}, more than {}";
+                // Of saved weights it is what they say.
+                if block > MAX_BLOCK || !block.is_multiple_of(2) {
+                    let text = "is {}: not even, or more than {}";
                     let error = Error::new(Status::Unsupported, "desc.weights.block", text);
                     return Err(error.with(block).with(MAX_BLOCK));
                 }
