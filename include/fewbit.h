@@ -814,9 +814,10 @@ typedef struct fewbit_input {
    */
   int32_t mode;
   /**
-   * The codes that are read, or that numbers are quantized to: FEWBIT_S8 or FEWBIT_U8. Of linear layers whose weights
-   * are FEWBIT_U1 or FEWBIT_B1 also one of these, with FEWBIT_INPUT_CODES: packed bits, whose rows start on a byte, with
-   * strides in codes that are multiples of 8. Not used with FEWBIT_INPUT_REAL.
+   * The codes that are read, or that numbers are quantized to: FEWBIT_S8 or FEWBIT_U8; of linear layers also FEWBIT_S4 or
+   * FEWBIT_U4, and where the weights are FEWBIT_U1 or FEWBIT_B1 one of these, with FEWBIT_INPUT_CODES. Codes of fewer than
+   * eight bits are read packed, as fewbit_quantize writes them: rows start on a byte, and strides are in codes, multiples
+   * of the 2 or 8 of a byte. Not used with FEWBIT_INPUT_REAL.
    */
   int32_t dtype;
   /**
@@ -1142,8 +1143,9 @@ typedef struct fewbit_gemm_desc {
    */
   int32_t rhs_layout;
   /**
-   * The codes of the lhs: FEWBIT_S8 or FEWBIT_U8; or, with an rhs of FEWBIT_U1 or FEWBIT_B1, one of these: packed bits, whose
-   * rows start on a byte, with strides in codes that are multiples of 8. Its scales and zero points come with each run.
+   * The codes of the lhs: FEWBIT_S8 or FEWBIT_U8; FEWBIT_S4 or FEWBIT_U4; or, with an rhs of FEWBIT_U1 or FEWBIT_B1, one of
+   * these. Codes of fewer than eight bits are packed: rows start on a byte, and strides are in codes, multiples of the 2 or 8
+   * of a byte. Its scales and zero points come with each run.
    */
   int32_t lhs_dtype;
   /**
@@ -1534,7 +1536,7 @@ typedef struct fewbit_plan_info {
    */
   int32_t input_dtype;
   /**
-   * The codes that are multiplied, FEWBIT_S8, FEWBIT_U8, FEWBIT_U1 or FEWBIT_B1; with FEWBIT_INPUT_REAL FEWBIT_F32, as which
+   * The codes that are multiplied, FEWBIT_S8, FEWBIT_U8, FEWBIT_S4, FEWBIT_U4, FEWBIT_U1 or FEWBIT_B1; with FEWBIT_INPUT_REAL FEWBIT_F32, as which
    * numbers are.
    */
   int32_t code_dtype;

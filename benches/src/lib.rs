@@ -8,6 +8,7 @@ mod base;
 mod buffer;
 mod case;
 pub mod choice;
+mod core;
 pub mod memory;
 mod mode;
 pub mod networks;
@@ -17,6 +18,7 @@ mod shapes;
 mod timing;
 mod traffic;
 
+pub use self::core::Core;
 pub use base::Base;
 pub use buffer::Buffer;
 pub use case::{Case, Kind};

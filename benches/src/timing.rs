@@ -1,6 +1,7 @@
 //! Timing in turns: everyone who is compared once a round, so that what disturbs the machine for a while disturbs all.
 //! Criterion times one after another; what it cannot do is done here.
 
+use crate::Core;
 use fewbit::{Parallel, RayonPool, Serial};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,12 +26,18 @@ pub fn clock(calls: usize, mut call: impl FnMut()) -> f64 {
 pub struct Threads(Option<Arc<rayon::ThreadPool>>);
 
 impl Threads {
-    /// So many; the calling one, if one.
+    /// So many, each kept on a core; the calling one, if one.
     ///
     /// # Panics
     /// If the system gives none.
     pub fn new(count: usize) -> Threads {
-        let pool = || rayon::ThreadPoolBuilder::new().num_threads(count).build().expect("threads");
+        let pool = || {
+            let threads = rayon::ThreadPoolBuilder::new().num_threads(count);
+            threads
+                .start_handler(|index| std::mem::forget(Core::keep(index)))
+                .build()
+                .expect("threads")
+        };
         Threads((count > 1).then(|| Arc::new(pool())))
     }
 

@@ -86,6 +86,7 @@ void test_sentences(void);
 void test_allocators(void);
 void test_environment(void);
 void test_threads(void);
+void test_processes(void);
 
 /* Of the second translation unit, as it sees the header. */
 uint32_t second_version(void);

@@ -9,7 +9,7 @@ mod tables;
 
 use clap::{Parser, ValueEnum};
 use compare::Field;
-use fewbit_benches::{Effort, Threads, machine};
+use fewbit_benches::{Core, Effort, Threads, machine};
 use onednn::OneDnn;
 use onnxruntime::OnnxRuntime;
 
@@ -79,6 +79,7 @@ fn main() {
     let asked = |what| options.what == what || options.what == What::Report;
     let filters = &options.filters;
     for threads in options.threads.iter().map(|&count| Threads::new(count)) {
+        let _here = (threads.count() == 1).then(|| Core::keep(0));
         if options.what == What::Layers {
             tables::layers(&mut field, filters, &threads);
         }

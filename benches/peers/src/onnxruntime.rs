@@ -1,4 +1,4 @@
-//! onnxruntime in a Python process of its own (`ort.py`), which waits while others are timed.
+//! onnxruntime in a Python process of its own (`ort.py`), which is stopped while others are timed.
 
 use fewbit_benches::{Case, Kind, Layer, Runner};
 use std::io::{BufRead, BufReader, Read, Result, Write};
@@ -35,6 +35,15 @@ impl OnnxRuntime {
         Ok(process)
     }
 
+    /// Stops the process, whose threads spin on after a run, or lets it go on.
+    fn halt(&self, halt: bool) {
+        #[cfg(unix)]
+        // SAFETY: its own child, which was not waited for, with a signal.
+        unsafe {
+            libc::kill(self.child.id() as _, if halt { libc::SIGSTOP } else { libc::SIGCONT });
+        }
+    }
+
     fn line(&mut self) -> Result<String> {
         let mut line = String::new();
         self.from.read_line(&mut line)?;
@@ -60,9 +69,10 @@ impl OnnxRuntime {
         let (x, y) = (case.x, case.y());
         let scales = format!("{} {} {} {}", x.scale, x.zero_point, y.scale, y.zero_point);
         let head = format!("case {kind} {layer} {threads} {scales}\n");
-        let result = self
-            .exchange(&head, case)
-            .unwrap_or_else(|error| panic!("onnxruntime, {head}: {error}"));
+        self.halt(false);
+        let result = self.exchange(&head, case);
+        self.halt(true);
+        let result = result.unwrap_or_else(|error| panic!("onnxruntime, {head}: {error}"));
         let numbers = match case.kind {
             Kind::U8 => result.iter().map(|&y| f64::from(y)).collect(),
             Kind::S32 => words(&result).map(|y| f64::from(i32::from_ne_bytes(y))).collect(),
@@ -112,12 +122,16 @@ pub struct Session<'a> {
 
 impl Runner for Session<'_> {
     fn time(&mut self, calls: usize) -> f64 {
+        let process = &mut *self.process;
+        process.halt(false);
         let mut ask = || -> Result<f64> {
-            writeln!(self.process.to, "time {calls}")?;
-            self.process.to.flush()?;
-            self.process.line()?.parse().map_err(std::io::Error::other)
+            writeln!(process.to, "time {calls}")?;
+            process.to.flush()?;
+            process.line()?.parse().map_err(std::io::Error::other)
         };
-        ask().unwrap_or_else(|error| panic!("onnxruntime: {error}"))
+        let time = ask();
+        process.halt(true);
+        time.unwrap_or_else(|error| panic!("onnxruntime: {error}"))
     }
 
     fn result(&mut self) -> Vec<f64> {

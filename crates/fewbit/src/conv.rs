@@ -182,8 +182,8 @@ impl<'w> Conv<'w> {
         allocator: &Allocator,
     ) -> Result<Conv<'w>> {
         let ConvDesc { in_channels, out_channels, groups, axes, .. } = *desc;
-        if desc.input.is_bits() {
-            let text = "is of bits, which linear layers and products take";
+        if desc.input.format().bits() < 8 {
+            let text = "is of fewer than eight bits, which linear layers and products take";
             return Err(Error::new(Status::Unsupported, "desc.input", text));
         }
         if desc.input.is_per_row() {

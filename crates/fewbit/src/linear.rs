@@ -97,7 +97,7 @@ pub struct LinearRun {
     pub rows: usize,
     /// M rows of K elements.
     pub x: *const u8,
-    /// Distance of the rows of `x`, at least K; of bits in codes, a multiple of 8.
+    /// Distance of the rows of `x`, at least K; of packed codes in codes, a multiple of those in a byte.
     pub x_stride: usize,
     /// M rows of N elements, where the plan has a residual; may be `y`, element by element. Otherwise not
     /// used.
@@ -217,8 +217,8 @@ impl Linear<'_> {
     fn carve(&self, carver: &mut Carver, rows: usize, workers: usize) -> Result<Parts> {
         let overflow =
             Error::new(Status::InvalidArgument, "rows", "and max_workers need more than memory");
-        let real = self.input.is_real();
-        let codes = if real { rows.checked_mul(self.in_features).ok_or(overflow)? } else { 0 };
+        let prepared = self.input.is_prepared();
+        let codes = if prepared { rows.checked_mul(self.in_features).ok_or(overflow)? } else { 0 };
         let dynamic = if self.quantizer.is_dynamic() { rows } else { 0 };
         let block = self.engine.block_distance();
         let most_blocks = self.engine.most_blocks(block_count(rows, self.engine.shape().0));
@@ -366,7 +366,7 @@ impl Linear<'_> {
             first: 0,
             given: RowParams::NONE,
         };
-        if self.input.is_real() {
+        if self.input.is_prepared() {
             let codes = Codes {
                 codes: parts.codes,
                 stride: k,
@@ -425,7 +425,7 @@ impl Linear<'_> {
         Ok(bytes.div_ceil(self.input.per_element()))
     }
 
-    /// Refuses a distance of bits that is not one of bytes.
+    /// Refuses a distance of packed codes that is not one of bytes.
     fn check_bytes(&self, name: &'static str, stride: usize) -> Result<()> {
         let unit = self.input.per_element();
         if stride.is_multiple_of(unit) {
@@ -463,7 +463,7 @@ impl Linear<'_> {
         let (each, mut begin, mut count) = (engine.even_rows(rows.len()), rows.start, 0);
         for (b, block) in blocks.iter_mut().enumerate().take(block_count(rows.len(), mr)) {
             let row = |r: usize| {
-                if self.input.is_real() {
+                if self.input.is_prepared() {
                     parts.codes.wrapping_add((first + begin + r) * k).cast_const()
                 } else {
                     run.x.wrapping_add((begin + r) * self.input.bytes(run.x_stride))
@@ -472,7 +472,9 @@ impl Linear<'_> {
             let parameters = |r: usize| {
                 let (scale, zero_point) = match self.input {
                     // SAFETY: the caller's parameters are valid for its rows.
-                    Input::CodesPerRow(_) | Input::BitsPerRow(_) => unsafe { given.row(begin + r) },
+                    Input::CodesPerRow(_) | Input::PackedPerRow(_) => unsafe {
+                        given.row(begin + r)
+                    },
                     // SAFETY: the row's parameters are ready, by this function's contract.
                     _ => unsafe {
                         self.quantizer.row(parts.scales, parts.zero_points, first + begin + r)
@@ -522,7 +524,7 @@ struct Parts {
     /// Each row's parameters, for dynamic inputs.
     scales: *mut f32,
     zero_points: *mut i32,
-    /// `[rows][K]` codes, for f32 inputs.
+    /// `[rows][K]` codes, where the run makes them.
     codes: *mut u8,
     /// `[rows][N]` results, where their parameters are chosen in the run.
     results: *mut f32,

@@ -462,7 +462,7 @@ fn good<'a>() -> ConvDesc<'a> {
             multipliers: &[],
             shifts: &[],
         },
-        input: Input::Static(F32, Code::U8, QuantParams { scale: 0.1, zero_point: 7 }),
+        input: Input::Static(F32, Code::U8.format(), QuantParams { scale: 0.1, zero_point: 7 }),
         bias: Bias::None,
         output: Output::Real(F32),
         activation: Activation::None,

@@ -6,10 +6,13 @@ mod common;
 use common::layers::{GOOD, create, linear, real_operands, refused, shapes};
 use common::{Backwards, Operands, OwnedBias, aligned, workspace};
 use fewbit::memory::Allocator;
-use fewbit::scheme::{IntFormat, QuantParams, RealFormat, pack};
+use fewbit::scheme::reduce::min_max;
+use fewbit::scheme::{
+    IntFormat, ParamSpec, QuantParams, QuantizeMode, RealFormat, pack, params_from_range, quantize,
+};
 use fewbit::simd::Supported;
 use fewbit::{
-    Activation, ActivationMode, Bias, Code, Gemm, GemmDesc, Input, Linear, LinearDesc,
+    Activation, ActivationMode, Bias, Code, DynamicSpec, Gemm, GemmDesc, Input, Linear, LinearDesc,
     LinearLayout, LinearRun, Output, Parallel, Serial, Status, Weights,
 };
 use fewbit_testkit::{Rng, covered, limited, report, sampled, seed, supported_sets};
@@ -195,6 +198,68 @@ fn gemm_takes_few_bits() {
     }
 }
 
+/// Numbers that a run quantizes to four bits give what the same codes give, quantized and packed beforehand.
+#[test]
+fn numbers_are_quantized_to_four_bits() {
+    let mut rng = Rng::new(seed() ^ 0xF3);
+    let (m, n, k) = (6, 19, 75);
+    let mut numbers: Vec<f32> = (0..m * k).map(|i| rng.normal() * (1 + i / k) as f32).collect();
+    numbers[..k].fill(0.0);
+    let affine = [IntFormat::S4, IntFormat::U4].map(ParamSpec::affine);
+    for spec in affine.into_iter().chain([ParamSpec::symmetric(IntFormat::S4)]) {
+        let params = |x: &[f32]| {
+            let (low, high) = min_max(x);
+            params_from_range(low, high, &spec).unwrap()
+        };
+        let dynamic = DynamicSpec { real: RealFormat::F32, code: Code::S8, spec };
+        let whole = params(&numbers);
+        for of in [IntFormat::S8, IntFormat::S4, IntFormat::S2, IntFormat::B1] {
+            let matrix = match of {
+                IntFormat::S8 => {
+                    let bytes = rng.bytes(n * k);
+                    Matrix { bytes: vec![], packed: bytes, stride: k }
+                }
+                _ => Matrix::any(&mut rng, of, (n, k)),
+            };
+            let weights = Weights { format: of, codes: &matrix.packed, ..GOOD.weights };
+            let stride = matrix.stride;
+            let desc = LinearDesc { in_features: k, out_features: n, weights, ..GOOD };
+            let desc = LinearDesc { weight_stride: stride, ..desc };
+            for input in [
+                Input::Static(RealFormat::F32, spec.format, whole),
+                Input::DynamicPerTensor(dynamic),
+                Input::DynamicPerRow(dynamic),
+            ] {
+                for set in supported_sets() {
+                    let got =
+                        Linear::create(&LinearDesc { input, ..desc }, set, &Allocator::DEFAULT);
+                    let got = got.unwrap();
+                    let mut memory = workspace(got.workspace(m, 1).unwrap().size);
+                    let mut y = vec![0f32; m * n];
+                    got.run(m, &numbers, &mut memory, &Serial, &mut y).unwrap();
+                    for (x, y) in numbers.chunks_exact(k).zip(y.chunks_exact(n)) {
+                        let params = match input {
+                            Input::DynamicPerRow(_) => params(x),
+                            _ => whole,
+                        };
+                        let codes = x.iter().map(|&x| {
+                            quantize(x, params, spec.format, QuantizeMode::default()) as i8
+                        });
+                        let mut packed = vec![0; k.div_ceil(2)];
+                        pack::pack(spec.format, &codes.collect::<Vec<_>>(), 0, &mut packed);
+                        let input = Input::Packed(spec.format, params);
+                        let plan = create(&LinearDesc { input, ..desc }).unwrap();
+                        let mut memory = workspace(plan.workspace(1, 1).unwrap().size);
+                        let mut want = vec![0f32; n];
+                        plan.run(1, &packed, &mut memory, &Serial, &mut want).unwrap();
+                        assert_eq!(y, want, "{} {spec:?} {of:?} {input:?}", got.kernel_name());
+                    }
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn what_has_no_meaning_is_refused() {
     use Status::{BufferTooSmall, InvalidArgument, Unsupported};
@@ -222,4 +287,17 @@ fn what_has_no_meaning_is_refused() {
     assert_eq!(refused(odd), (InvalidArgument, "desc.weight_stride"));
     let output = Output::Real(RealFormat::F16);
     assert!(create(&LinearDesc { output, ..good }).is_ok());
+    // Codes of four bits are kept in signed bytes.
+    let spec = ParamSpec::affine(IntFormat::U4);
+    let dynamic = DynamicSpec { real: RealFormat::F32, code: Code::U8, spec };
+    let input = Input::DynamicPerRow(dynamic);
+    assert_eq!(refused(LinearDesc { input, ..good }), (InvalidArgument, "desc.input"));
+    let input = Input::DynamicPerRow(DynamicSpec { code: Code::S8, ..dynamic });
+    assert!(create(&LinearDesc { input, ..good }).is_ok());
+    let params = QuantParams { scale: 1.0, zero_point: 16 };
+    let input = Input::Packed(IntFormat::U4, params);
+    assert_eq!(refused(LinearDesc { input, ..good }), (InvalidArgument, "desc.input"));
+    let input =
+        Input::Static(RealFormat::F32, IntFormat::S16, QuantParams { zero_point: 0, ..params });
+    assert_eq!(refused(LinearDesc { input, ..good }), (Unsupported, "desc.input"));
 }

@@ -155,6 +155,7 @@ impl Case {
                 rhs: rhs.at_end(&panel),
                 k_groups: block / kr,
                 k_rest: 0,
+                narrow: false,
                 rows,
                 start: starts.at_end(&start),
                 lhs_zero: match row_zeros.iter().any(|&zero| zero != 0) {

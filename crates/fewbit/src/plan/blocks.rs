@@ -219,6 +219,7 @@ impl Blocks {
                 rhs: rhs.codes,
                 k_groups: groups.min(block.k_groups.saturating_sub(b * groups)),
                 k_rest: if b + 1 == self.count { block.k_rest } else { 0 },
+                narrow: packed.narrow,
                 rows: block.rows,
                 start: rhs.start,
                 lhs_zero: if block.has_zero { block.zero.as_ptr() } else { null() },

@@ -387,6 +387,7 @@ impl<'w> Engine<'w> {
                             rhs: rhs.codes.wrapping_add(block.k_first * group_bytes),
                             k_groups: block.k_groups,
                             k_rest: block.k_rest,
+                            narrow: packed.narrow,
                             rows: block.rows,
                             start: rhs.start,
                             lhs_zero: if block.has_zero { block.zero.as_ptr() } else { null() },

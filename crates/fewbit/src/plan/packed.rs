@@ -39,6 +39,8 @@ pub(crate) struct Packed<'w> {
     rhs_bytes: usize,
     /// What was added to the weights' codes.
     shift: i32,
+    /// Whether the lhs codes are within those of four bits, as they are packed.
+    pub narrow: bool,
     pub k: usize,
     /// Output channels of a group.
     pub columns: usize,
@@ -206,6 +208,7 @@ impl<'w> Packed<'w> {
             form: tile.lhs,
             rhs_bytes: tile.rhs_bytes(),
             shift: code_shift_rhs(tile.rhs, weights.format.qmin()),
+            narrow: input.is_of_four_bits() && code_shift_lhs(false, tile.lhs) == 0,
             k: layout.k,
             columns: layout.columns,
             panels: layout.panels,
@@ -358,13 +361,13 @@ fn worst_difference(input: &Input) -> i64 {
     let format = input.format();
     let (qmin, qmax) = (format.qmin() as i64, format.qmax() as i64);
     match *input {
-        Input::Codes(_, params) | Input::Bits(_, params) | Input::Static(_, _, params) => {
+        Input::Codes(_, params) | Input::Packed(_, params) | Input::Static(_, _, params) => {
             let zero_point = params.zero_point as i64;
             (qmax - zero_point).max(zero_point - qmin)
         }
         // These have no zero point but 0.
-        Input::BitsPerRow(IntFormat::B1) => 1,
-        Input::CodesPerRow(_) | Input::BitsPerRow(_) | Input::Real(_) => qmax - qmin,
+        Input::PackedPerRow(IntFormat::B1) => 1,
+        Input::CodesPerRow(_) | Input::PackedPerRow(_) | Input::Real(_) => qmax - qmin,
         Input::DynamicPerRow(DynamicSpec { spec, .. })
         | Input::DynamicPerTensor(DynamicSpec { spec, .. }) => match spec.scheme {
             Scheme::Symmetric => qmax.max(-qmin),

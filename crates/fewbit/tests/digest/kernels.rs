@@ -800,6 +800,7 @@ fn digest_tiles(book: &mut Book) {
                             rhs: panel.as_ptr(),
                             k_groups: groups,
                             k_rest: 0,
+                            narrow: false,
                             rows: block_size,
                             start: column_bias.as_ptr(),
                             lhs_zero: zero.as_ptr(),

@@ -70,7 +70,7 @@ impl Layer {
         let dynamic = DynamicSpec { real, code: input_code, spec };
         let input = match rng.below(4) {
             0 => Input::Codes(input_code, params(rng, input_code)),
-            1 => Input::Static(real, input_code, params(rng, input_code)),
+            1 => Input::Static(real, input_code.format(), params(rng, input_code)),
             2 => Input::DynamicPerRow(dynamic),
             _ => Input::DynamicPerTensor(dynamic),
         };
@@ -213,8 +213,8 @@ macro_rules! run {
                 match $layer.input {
                     Input::Codes(..)
                     | Input::CodesPerRow(_)
-                    | Input::Bits(..)
-                    | Input::BitsPerRow(_) => with!(&codes, $y),
+                    | Input::Packed(..)
+                    | Input::PackedPerRow(_) => with!(&codes, $y),
                     Input::Static(real, ..)
                     | Input::Real(real)
                     | Input::DynamicPerRow(DynamicSpec { real, .. })

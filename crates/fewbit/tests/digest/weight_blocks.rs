@@ -67,6 +67,7 @@ pub(crate) fn enter(book: &mut Book) {
                             rhs: panel.as_ptr(),
                             k_groups: block / kr,
                             k_rest: 0,
+                            narrow: false,
                             rows: height,
                             start: start.as_ptr(),
                             lhs_zero: std::ptr::null(),

@@ -25,7 +25,7 @@
 use super::blocks::{BlockSums, BlocksArgs, BlocksFn, add_blocks};
 use crate::registry::Row;
 use core::mem::MaybeUninit;
-use fewbit_simd::dot::{Dot, LhsForm, MAX_GROUP, Steps};
+use fewbit_simd::dot::{AHEAD, Dot, LhsForm, MAX_GROUP, Steps};
 use fewbit_simd::{Isa, IsaSet, opaque, prefetch};
 
 /// The largest mr of any tile.
@@ -49,6 +49,8 @@ pub struct TileArgs {
     /// Bytes of one more group behind them: the lhs ends there, the panel's group is whole. 0 for
     /// [`LhsForm::I16`].
     pub k_rest: usize,
+    /// Whether no lhs code, as packed, is beyond -16..=15: more of their products fit where few-bit tiles add them first.
+    pub narrow: bool,
     /// Rows to compute, `1..=mr`.
     pub rows: usize,
     /// For each of the panel's nr columns, what its sums start with: the bias, and what a zero point that
@@ -131,9 +133,6 @@ impl Tile {
     }
 }
 
-/// How far ahead a panel's bytes are asked for: enough to cover a trip to memory.
-const AHEAD: usize = 8192;
-
 /// Where the rows' next groups are. Each of the pointers serves three rows, by the stride and its double,
 /// which addresses can hold: twelve pointers would not fit the registers.
 #[derive(Clone, Copy)]
@@ -210,6 +209,7 @@ unsafe fn add_up<D: Dot, const ROWS: usize, const NV: usize, const STEPS: usize>
             group_stride: args.lhs_group_stride,
             rhs,
             count: args.k_groups,
+            narrow: args.narrow,
         };
         let mut left = args.k_groups;
         if STEPS == 1 && D::steps(&mut acc[0], whole) {

@@ -11,7 +11,6 @@ macro_rules! sums_of {
         type Acc = $backend::Acc;
         type Real = $backend::Real;
         const LANES: usize = $backend::LANES;
-        const CHAINS: usize = $backend::CHAINS;
 
         #[inline(always)]
         unsafe fn zero() -> Self::Acc {
@@ -84,7 +83,10 @@ macro_rules! sums_of {
 mod bits;
 mod few;
 mod scalar;
+mod short;
 
+#[cfg(target_arch = "x86_64")]
+mod maddubs;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 #[cfg(target_arch = "x86_64")]
@@ -92,11 +94,12 @@ mod pairs;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-pub use bits::{Bits, Count};
+pub use bits::{Bits, Count, CountBytes};
 pub use few::{Bytes, Few};
 #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
 pub use neon::{NeonPair, NeonSdot, smmla};
 pub use scalar::ScalarDot;
+pub use short::Short;
 #[cfg(target_arch = "x86_64")]
 pub use x86::{Avx2Pair, Avx512Pair, Avx512Popcnt, Avx512Vnni, Avx512VnniYmm, AvxVnni};
 
@@ -119,6 +122,9 @@ pub enum LhsForm {
     /// Two i16 a group; holds s8 and u8 codes as they are.
     I16,
 }
+
+/// How far ahead a panel's bytes are asked for: enough to cover a trip to memory.
+pub const AHEAD: usize = 8192;
 
 /// Bytes of the longest group.
 pub const MAX_GROUP: usize = 32;
@@ -180,6 +186,8 @@ pub struct Steps {
     pub rhs: *const i8,
     /// How many.
     pub count: usize,
+    /// Whether no lhs code is beyond -16..=15.
+    pub narrow: bool,
 }
 
 /// A dot-product instruction over vectors of int32 lanes.
