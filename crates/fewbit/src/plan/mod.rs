@@ -13,6 +13,7 @@ mod fixed;
 mod packed;
 mod quantizer;
 mod real;
+mod real_layout;
 mod saved;
 mod slices;
 pub(crate) mod tasks;
@@ -26,8 +27,9 @@ pub(crate) use engine::{Block, Engine, block_count};
 pub(crate) use epilogue::{Destination, find};
 pub(crate) use packed::{Layout, size, tile_columns};
 pub(crate) use quantizer::{Codes, Quantizer};
-pub use real::RealWeights;
-pub(crate) use real::{Form, NO_WEIGHTS, RealBlock, RealEngine, RealLayout, check_real_operands};
+pub(crate) use real::{NO_WEIGHTS, RealBlock, RealEngine, check_real_operands};
+pub use real_layout::RealWeights;
+pub(crate) use real_layout::{Form, RealLayout};
 pub(crate) use saved::{
     Kind, Opened, Saved, check_apart, save, save_real, saved_bytes, saved_format, saved_size,
 };

@@ -1,12 +1,16 @@
 //! Products of real numbers: packed f32, f16 or bf16 weights, or codes that stand for numbers, and blocks of rows times
 //! panels of columns.
 
+mod decoded;
+
+use decoded::Decoder;
+
 use super::check::{check_activation, check_output, check_residual};
 use super::coded::Coded;
 use super::columns::Columns;
 use super::epilogue::{Destination, Epilogue, Sums};
-use super::packed::size;
-use super::saved::{Head, Kind, Opened, REAL_FORM};
+use super::real_layout::{Form, RealLayout, RealWeights};
+use super::saved::{Head, Opened};
 use super::tasks::most_blocks;
 use super::{Bias, Operands, Output, Weights, block_count, find};
 use crate::memory::{ALIGNMENT, Allocator, Buffer};
@@ -14,86 +18,10 @@ use crate::{Error, Result, Status};
 use core::mem::MaybeUninit;
 use core::ops::Range;
 use fewbit_kernels::convert::{self, ConvertArgs, ConvertFn};
-use fewbit_kernels::real_gemm::{
-    self, Coding, DecodeArgs, DecodeFn, MAX_MR, MAX_NR, MAX_PANELS, RealTile, RealTileArgs,
-    RealTileFn, pack_codes, pack_rhs,
-};
+use fewbit_kernels::real_gemm::{MAX_MR, MAX_NR, RealTileArgs, RealTileFn, pack_codes, pack_rhs};
 use fewbit_kernels::registry::{self, Bound};
-use fewbit_scheme::block::gguf::Gguf;
-use fewbit_scheme::block::mx::Mx;
 use fewbit_scheme::{IntFormat, RealFormat};
 use fewbit_simd::Supported;
-
-/// Weights that are numbers, or codes that stand for numbers and are multiplied as these, exactly as if they were dequantized
-/// beforehand. The layout of numbers, and of [`Codes`](RealWeights::Codes), is the plan's. Blocks are rows of K weights, one for each
-/// output channel and a multiple of a block's, without gaps, as files have them ([`LinearLayout::Nk`](crate::LinearLayout::Nk)).
-#[derive(Clone, Copy, Debug)]
-pub enum RealWeights<'a> {
-    /// f32.
-    F32(&'a [f32]),
-    /// The bits of IEEE binary16.
-    F16(&'a [u16]),
-    /// The bits of bfloat16.
-    Bf16(&'a [u16]),
-    /// Blocks of GGUF ([`fewbit_scheme::block::gguf::dequantize`]).
-    Gguf(Gguf, &'a [u8]),
-    /// Blocks of OCP MX ([`fewbit_scheme::block::mx::dequantize`]).
-    Mx {
-        /// The elements' format.
-        format: Mx,
-        /// A scale a block.
-        scales: &'a [u8],
-        /// The elements.
-        elements: &'a [u8],
-    },
-    /// Blocks of NVFP4 ([`fewbit_scheme::block::nvfp4::dequantize`]).
-    Nvfp4 {
-        /// The tensor's scale, greater than 0.
-        scale: f32,
-        /// A scale a block, E4M3.
-        scales: &'a [u8],
-        /// The elements, two in a byte.
-        elements: &'a [u8],
-    },
-    /// Codes of [`S8`](IntFormat::S8), [`U8`](IntFormat::U8), [`S4`](IntFormat::S4) or [`U4`](IntFormat::U4):
-    /// `scale * (code - zero_point)`, with one of each for all, for an output channel, or for a block. No multipliers.
-    Codes(Weights<'a>),
-}
-
-impl RealWeights<'_> {
-    /// The weights' elements: numbers, or bytes of codes.
-    pub const fn len(&self) -> usize {
-        match self {
-            RealWeights::F32(weights) => weights.len(),
-            RealWeights::F16(weights) | RealWeights::Bf16(weights) => weights.len(),
-            RealWeights::Gguf(_, bytes) => bytes.len(),
-            RealWeights::Mx { elements, .. } | RealWeights::Nvfp4 { elements, .. } => {
-                elements.len()
-            }
-            RealWeights::Codes(weights) => weights.codes.len(),
-        }
-    }
-
-    /// Whether there are none.
-    pub const fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Whether they are blocks of rows without gaps.
-    pub(crate) const fn are_blocks(&self) -> bool {
-        matches!(self, RealWeights::Gguf(..) | RealWeights::Mx { .. } | RealWeights::Nvfp4 { .. })
-    }
-
-    /// Weights that lie together, from a byte on, and the bytes of an element.
-    pub(crate) const fn unit(&self) -> (usize, usize) {
-        match self {
-            RealWeights::F32(_) => (1, 4),
-            RealWeights::F16(_) | RealWeights::Bf16(_) => (1, 2),
-            RealWeights::Codes(weights) => (weights.format.codes_per_byte(), 1),
-            _ => (1, 1),
-        }
-    }
-}
 
 /// No codes: what operands hold in the place of quantized weights.
 pub(crate) const NO_WEIGHTS: Weights<'static> = Weights {
@@ -130,154 +58,6 @@ pub(crate) fn check_real_operands(operands: &Operands<'_>, channels: usize) -> R
         _ => Ok(()),
     }
 }
-
-/// What packed weights are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
-    /// Numbers.
-    Numbers(RealFormat),
-    /// Codes, and how many neighbours along k share factors; 0: all of a channel.
-    Codes(Coding, usize),
-}
-
-impl Form {
-    /// That of weights, `coded` if they are codes, `k` a channel.
-    pub(crate) fn of(weights: &RealWeights<'_>, coded: Option<&Coded<'_>>, k: usize) -> Form {
-        match (coded, weights) {
-            (Some(coded), _) => {
-                Form::Codes(coded.coding, if coded.block < k { coded.block } else { 0 })
-            }
-            (None, RealWeights::F16(_)) => Form::Numbers(RealFormat::F16),
-            (None, RealWeights::Bf16(_)) => Form::Numbers(RealFormat::Bf16),
-            (None, _) => Form::Numbers(RealFormat::F32),
-        }
-    }
-
-    /// Its number in saved weights, beyond those of codes that are multiplied as such: of numbers 16 to 18, of codes from 32 on,
-    /// with the block's length above.
-    fn id(self) -> u32 {
-        match self {
-            Form::Numbers(RealFormat::F32) => 16,
-            Form::Numbers(RealFormat::F16) => 17,
-            Form::Numbers(RealFormat::Bf16) => 18,
-            Form::Codes(coding, block) => {
-                let index = Coding::ALL.iter().position(|&of| of == coding).unwrap_or(0);
-                32 + index as u32 + ((block as u32) << 8)
-            }
-        }
-    }
-
-    /// The form of saved weights, if they are multiplied as numbers.
-    pub(crate) fn saved(id: u32) -> Option<Form> {
-        let numbers = RealFormat::ALL.map(Form::Numbers);
-        let known = numbers.into_iter().find(|form| form.id() == id);
-        known.or_else(|| {
-            let coding = (id & 0xFF).checked_sub(32).and_then(|at| Coding::ALL.get(at as usize));
-            Some(Form::Codes(*coding?, (id >> 8) as usize))
-        })
-    }
-
-    /// The numbers that are multiplied.
-    const fn numbers(self) -> RealFormat {
-        match self {
-            Form::Numbers(format) => format,
-            Form::Codes(..) => RealFormat::F32,
-        }
-    }
-}
-
-/// How real weights of a shape are packed on a CPU.
-#[derive(Clone, Copy)]
-pub(crate) struct RealLayout {
-    tile: &'static RealTile,
-    form: Form,
-    k: usize,
-    pub columns: Columns,
-    /// Output channels of all groups.
-    pub channels: usize,
-    /// Bytes of a panel, and of all.
-    panel: usize,
-    bytes: usize,
-}
-
-impl RealLayout {
-    /// The layout for `groups` products of `k` by `columns`.
-    pub(crate) fn new(
-        form: Form,
-        (groups, columns, k): (usize, usize, usize),
-        supported: Supported,
-    ) -> Result<RealLayout> {
-        let tile = real_gemm::select(form.numbers(), supported.set()).ok_or(Error::new(
-            Status::Internal,
-            "plan",
-            "found no kernel",
-        ))?;
-        let nr = tile.nr;
-        let panels = columns.div_ceil(nr.max(1));
-        let panel = match form {
-            Form::Numbers(format) => {
-                size(&[k.div_ceil(tile.kr.max(1)), nr, tile.kr, format.size()])?
-            }
-            Form::Codes(coding, block) => {
-                // More than any panel has: a block of one weight would have two factors and a byte.
-                size(&[k, nr, 16])?;
-                // Of saved weights it is what they say.
-                if block > MAX_BLOCK || !block.is_multiple_of(2) {
-                    let text = "is {}: not even, or more than {}";
-                    let error = Error::new(Status::Unsupported, "desc.weights.block", text);
-                    return Err(error.with(block).with(MAX_BLOCK));
-                }
-                coding.panel_bytes(k, if block == 0 { k } else { block }, nr)
-            }
-        };
-        Ok(RealLayout {
-            tile,
-            form,
-            k,
-            columns: Columns { groups, columns, panels, nr },
-            channels: size(&[groups, columns])?,
-            panel,
-            bytes: size(&[groups, panels, panel])?,
-        })
-    }
-
-    /// Bytes of a block of up to mr rows of f32.
-    fn block_size(&self) -> usize {
-        // No overflow: the packed weights, of at least as many numbers a panel, exist.
-        self.tile.mr * self.row_numbers() * size_of::<f32>()
-    }
-
-    /// The distance of a block's rows, an odd number of lines: not all of them in the same sets of the nearest cache.
-    fn row_numbers(&self) -> usize {
-        const LINE: usize = 16;
-        (self.k.div_ceil(LINE) | 1) * LINE
-    }
-
-    /// How saved weights of this layout describe themselves.
-    fn head(&self) -> Head {
-        let Columns { groups, columns, nr, .. } = self.columns;
-        Head {
-            kind: Kind::Linear,
-            // Numbers have no sums and magnitudes.
-            channels: 0,
-            form: REAL_FORM,
-            nr,
-            kr: match self.form {
-                Form::Codes(coding, _) if coding.is_nibbles() => 2,
-                _ => self.tile.kr,
-            },
-            kernel: self.tile.row.name,
-            groups,
-            columns,
-            k: self.k,
-            code: self.form.id(),
-            bytes: self.bytes,
-        }
-    }
-}
-
-/// The longest block of codes that a layout tells.
-const MAX_BLOCK: usize = 0xFF_FFFF;
 
 /// Packed numbers or codes: the plan's own, or the caller's.
 enum Numbers<'w> {
@@ -319,18 +99,6 @@ pub(crate) struct RealEngine<'w> {
     /// The most blocks that a task keeps.
     most_blocks: usize,
 }
-
-/// What makes panels of f32 of panels of codes, a chunk of k at a time.
-#[derive(Clone, Copy)]
-struct Decoder {
-    run: Bound<DecodeFn>,
-    coding: Coding,
-    /// Steps of k that share factors, at least 1.
-    block: usize,
-}
-
-/// Numbers of a chunk: half of the nearest cache, beside the rows.
-const CHUNK: usize = 4096;
 
 /// Rows to multiply, as f32, where they are.
 #[derive(Clone, Copy)]
@@ -455,17 +223,6 @@ impl<'w> RealEngine<'w> {
     /// The kernel's name: the tile's, or of codes that of what decodes them for it.
     pub(crate) fn kernel_name(&self) -> &'static str {
         self.decode.as_ref().map_or(self.tile.name(), |decoder| decoder.run.name())
-    }
-
-    /// Bytes that a task of up to `blocks` blocks needs to decode: a chunk of numbers, and the sums of the blocks' rows.
-    pub(crate) fn scratch(&self, blocks: usize) -> usize {
-        match self.decode {
-            None => 0,
-            Some(_) => {
-                let sums = blocks.max(MAX_PANELS) * self.mr() * self.layout.columns.nr;
-                (CHUNK + sums) * size_of::<f32>()
-            }
-        }
     }
 
     /// Most rows of a block.
@@ -615,101 +372,6 @@ impl<'w> RealEngine<'w> {
                 }
             }
             column += n;
-        }
-    }
-
-    /// Multiplies blocks with panels of codes: chunk by chunk of k, each decoded once, and all blocks go on with it. Sums wait
-    /// where the results go, or in the scratch. A row alone is multiplied as codes are decoded.
-    ///
-    /// # Safety
-    /// As [`multiply`](RealEngine::multiply).
-    unsafe fn decoded(
-        &self,
-        decoder: &Decoder,
-        blocks: &[RealBlock],
-        part: &Part,
-        to: impl Fn(usize) -> Destination,
-        scratch: *mut f32,
-    ) {
-        let Decoder { coding, block: of_block, .. } = *decoder;
-        let (k, nr) = (self.layout.k, self.layout.columns.nr.max(1));
-        let columns = part.panels * nr;
-        let sums = scratch.wrapping_add(CHUNK);
-        let codes_at = coding.factor_bytes(k, of_block, nr);
-        if let [block @ RealBlock { lhs, rows: 1, .. }] = *blocks {
-            let to = to(0);
-            // SAFETY: the panels' factors and codes, the row, and its results; the tile finishes them, with no more steps.
-            unsafe {
-                let args = RealTileArgs {
-                    bias: part.bias,
-                    relu: self.epilogue.relu,
-                    resume: true,
-                    ..part.args(&block, nr, &to, sums)
-                };
-                decoder.run.run()(&DecodeArgs {
-                    codes: part.rhs.wrapping_add(codes_at),
-                    factors: part.rhs.cast(),
-                    first: of_block,
-                    block: of_block,
-                    k,
-                    nr,
-                    lhs,
-                    panels: part.panels,
-                    panel_stride: self.layout.panel,
-                    dst: args.dst,
-                });
-                self.tile.run()(&args);
-                return self.store(1, part, args.dst, &to);
-            }
-        }
-        // Even, as tiles have powers of two of columns, and fewer than the chunk has numbers.
-        let chunk = CHUNK.checked_div(columns).unwrap_or(1).max(2);
-        let mut at = 0;
-        while at < k {
-            let steps = chunk.min(k - at);
-            let block = at.checked_div(of_block).unwrap_or(0);
-            for p in 0..part.panels {
-                let panel = part.rhs.wrapping_add(p * self.layout.panel);
-                // SAFETY: the panel's factors and codes of these steps, which begin with an even one; the chunk holds them.
-                unsafe {
-                    decoder.run.run()(&DecodeArgs {
-                        codes: panel.wrapping_add(codes_at + coding.code_bytes(at) * nr),
-                        factors: panel.cast::<f32>().wrapping_add(block * coding.factors() * nr),
-                        first: of_block - (at - block * of_block),
-                        block: of_block,
-                        k: steps,
-                        nr,
-                        lhs: core::ptr::null(),
-                        panels: 1,
-                        panel_stride: 0,
-                        dst: scratch.wrapping_add(p * chunk * nr),
-                    });
-                }
-            }
-            let is_last = at + steps == k;
-            let mut row = 0;
-            for block in blocks {
-                let to = to(row);
-                // SAFETY: the block's numbers from `at` on, and those decoded; results as promised, or the scratch's sums.
-                unsafe {
-                    let args = RealTileArgs {
-                        lhs: block.lhs.wrapping_add(at),
-                        rhs: scratch.cast_const().cast(),
-                        rhs_panel_stride: chunk * nr * size_of::<f32>(),
-                        k: steps,
-                        bias: if is_last { part.bias } else { core::ptr::null() },
-                        relu: is_last && self.epilogue.relu,
-                        resume: at > 0,
-                        ..part.args(block, nr, &to, sums.wrapping_add(row * columns))
-                    };
-                    self.tile.run()(&args);
-                    if is_last {
-                        self.store(block.rows, part, args.dst, &to);
-                    }
-                }
-                row += block.rows;
-            }
-            at += steps;
         }
     }
 
