@@ -39,7 +39,7 @@ const INIT: &str = "\
 /** A fewbit_linear_desc to fill in: int8 weights without zero points, int8 codes in, f32 out. */
 #define FEWBIT_LINEAR_DESC_INIT { sizeof(fewbit_linear_desc), 0, 0, \\
     FEWBIT_WEIGHTS_INIT, FEWBIT_LAYOUT_NK, 0, 0, \\
-    FEWBIT_INPUT_INIT, FEWBIT_BIAS_INIT, FEWBIT_RESIDUAL_INIT, FEWBIT_OUTPUT_INIT, NULL, 1, 0 }
+    FEWBIT_INPUT_INIT, FEWBIT_BIAS_INIT, FEWBIT_RESIDUAL_INIT, FEWBIT_OUTPUT_INIT, NULL, 1, 0, NULL }
 /** A fewbit_conv_desc to fill in: 2-d, NHWC, one group, otherwise as FEWBIT_LINEAR_DESC_INIT. */
 #define FEWBIT_CONV_DESC_INIT { sizeof(fewbit_conv_desc), 2, \\
     { FEWBIT_CONV_AXIS_INIT, FEWBIT_CONV_AXIS_INIT, FEWBIT_CONV_AXIS_INIT }, 0, 0, 1, \\

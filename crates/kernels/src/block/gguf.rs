@@ -36,7 +36,7 @@ unsafe fn store_half<V: HalfLanes>(to: *mut u8, x: f32) {
 /// # Safety
 /// Within an entry compiled for `V`; two bytes can be read.
 #[inline(always)]
-unsafe fn load_half<V: HalfLanes>(from: *const u8) -> V::F32 {
+pub(super) unsafe fn load_half<V: HalfLanes>(from: *const u8) -> V::F32 {
     // SAFETY: by this function's contract.
     unsafe {
         let half = u16::from_le(from.cast::<u16>().read_unaligned());

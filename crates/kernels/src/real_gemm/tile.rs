@@ -48,6 +48,8 @@ pub struct RealTileArgs {
     pub bias: *const f32,
     /// Whether negative results become 0. (A NaN stays.)
     pub relu: bool,
+    /// Whether sums go on from what `dst` holds, sums of earlier steps of k, instead of from 0.
+    pub resume: bool,
     /// `rows` rows of the panels' columns, panel behind panel: results.
     pub dst: *mut f32,
     /// Distance of the rows' first results.
@@ -198,6 +200,15 @@ unsafe fn tile<V: Lanes, W: Number<V>, const ROWS: usize, const NV: usize, const
             args.dst.add(r * args.dst_stride + p * nr + v * V::LANES)
         };
         let mut sums: Sums<V, ROWS, PANELS, NV> = [[[V::splat_f32(0.0); NV]; PANELS]; ROWS];
+        if args.resume {
+            for (r, row) in sums.iter_mut().enumerate() {
+                for (p, panel) in row.iter_mut().enumerate() {
+                    for (v, sum) in panel.iter_mut().enumerate() {
+                        *sum = V::load_f32(place(r, p, v).cast_const(), V::LANES);
+                    }
+                }
+            }
+        }
         let row_stride = args.lhs_row_stride.wrapping_mul(4);
         let mut lhs = Cursor { at: [args.lhs.cast(); MAX_MR / 3], row_stride };
         for (third, at) in lhs.at.iter_mut().enumerate() {

@@ -454,6 +454,12 @@ unsafe impl Lanes for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn lookup_8(table: &[f32; 8], index: __m256i) -> __m256 {
+        // SAFETY: features by the contract of `Lanes`; eight entries.
+        unsafe { _mm256_permutevar8x32_ps(_mm256_loadu_ps(table.as_ptr()), index) }
+    }
+
+    #[inline(always)]
     unsafe fn mul_round_shr(a: __m256i, b: __m256i, n: __m256i) -> __m256i {
         // SAFETY: features by the contract of `Lanes`.
         unsafe {

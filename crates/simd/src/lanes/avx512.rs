@@ -352,6 +352,15 @@ unsafe impl Lanes for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn lookup_8(table: &[f32; 8], index: __m512i) -> __m512 {
+        // SAFETY: features by the contract of `Lanes`; eight entries. Both halves are the table, whichever bit 3 picks.
+        unsafe {
+            let table = _mm512_broadcast_f32x8(_mm256_loadu_ps(table.as_ptr()));
+            _mm512_permutexvar_ps(index, table)
+        }
+    }
+
+    #[inline(always)]
     unsafe fn mul_round_shr(a: __m512i, b: __m512i, n: __m512i) -> __m512i {
         // SAFETY: features by the contract of `Lanes`.
         unsafe {

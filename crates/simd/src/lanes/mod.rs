@@ -128,6 +128,8 @@ pub unsafe trait Lanes: Copy + 'static {
     unsafe fn shl_each(a: Self::I32, n: Self::I32) -> Self::I32;
     /// `a >> n` of the signed value, each lane by its own `n`, 0..=31.
     unsafe fn shr_each(a: Self::I32, n: Self::I32) -> Self::I32;
+    /// The entries of a table that the low three bits of each lane name.
+    unsafe fn lookup_8(table: &[f32; 8], index: Self::I32) -> Self::F32;
     /// `floor(a * b / 2^n + 1/2)` of the exact product, the nearest i32; each lane by its own `n`, 1..=62.
     /// The product is at most 2^62 in magnitude less 2^31: not both are `i32::MIN`.
     unsafe fn mul_round_shr(a: Self::I32, b: Self::I32, n: Self::I32) -> Self::I32;

@@ -343,6 +343,19 @@ unsafe impl Lanes for Neon {
     }
 
     #[inline(always)]
+    unsafe fn lookup_8(table: &[f32; 8], index: int32x4_t) -> float32x4_t {
+        // SAFETY: features by the contract of `Lanes`; eight entries, 32 bytes, of which byte `4 i + j` is byte `j` of entry `i`.
+        unsafe {
+            let low = vld1q_u8(table.as_ptr().cast());
+            let high = vld1q_u8(table.as_ptr().add(4).cast());
+            let index = vandq_u32(vreinterpretq_u32_s32(index), vdupq_n_u32(7));
+            let first = vmulq_n_u32(index, 0x0404_0404);
+            let bytes = vreinterpretq_u8_u32(vaddq_u32(first, vdupq_n_u32(0x0302_0100)));
+            vreinterpretq_f32_u8(vqtbl2q_u8(uint8x16x2_t(low, high), bytes))
+        }
+    }
+
+    #[inline(always)]
     unsafe fn mul_round_shr(a: int32x4_t, b: int32x4_t, n: int32x4_t) -> int32x4_t {
         // SAFETY: features by the contract of `Lanes`.
         unsafe {

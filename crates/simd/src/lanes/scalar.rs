@@ -229,6 +229,11 @@ unsafe impl Lanes for Scalar {
     }
 
     #[inline(always)]
+    unsafe fn lookup_8(table: &[f32; 8], index: i32) -> f32 {
+        table[(index & 7) as usize]
+    }
+
+    #[inline(always)]
     unsafe fn mul_round_shr(a: i32, b: i32, n: i32) -> i32 {
         let product = i64::from(a) * i64::from(b);
         let half = 1_i64.wrapping_shl(n as u32 - 1);
