@@ -120,7 +120,7 @@ fn gguf_rows() {
         for row in runnable(dequantize) {
             let mut rng = Rng::new(seed() ^ 91);
             // A block of 256 numbers is as much as eight others.
-            let rounds = rounds / format.block_len() * BLOCK;
+            let rounds = (rounds * BLOCK / format.block_len()).max(1);
             for round in 0..rounds {
                 let most = 30 * BLOCK / format.block_len();
                 let blocks = if round < 10 { round.min(most) } else { 1 + rng.below(most) };
