@@ -13,7 +13,7 @@ import numpy as np
 _lib = ctypes.CDLL(os.environ["FEWBIT_LIBRARY"])
 
 F32, F16, BF16 = 1, 2, 3
-DTYPES = {"int8": 16, "uint8": 17, "int16": 18, "int4": 19, "uint4": 20, "int2": 21}
+DTYPES = {"int8": 16, "uint8": 17, "int16": 18, "int4": 19, "uint4": 20, "int2": 21, "u1": 22, "b1": 23}
 REALS = {"float32": F32, "float16": F16, "bfloat16": BF16}
 PER_TENSOR, PER_AXIS, PER_BLOCK = 0, 1, 2
 AFFINE, SYMMETRIC = 0, 1
@@ -78,7 +78,7 @@ def _params(scale, zero_point):
 
 
 def _bits(codes):
-    return {"int4": 4, "uint4": 4, "int2": 2}.get(codes, 8)
+    return {"int4": 4, "uint4": 4, "int2": 2, "u1": 1, "b1": 1}.get(codes, 8)
 
 
 def _packed(dims, codes):
@@ -106,6 +106,8 @@ def _pack(q, codes):
     bits = _bits(codes)
     if bits == 8:
         return np.ascontiguousarray(q)
+    if codes == "b1":
+        q = q > 0
     packed = _packed(q.shape, codes)
     per_byte = 8 // bits
     wide = np.zeros(packed.shape + (per_byte,), np.uint8)
@@ -193,6 +195,19 @@ def gguf_dequantize(kind, blocks, n):
     form = ctypes.c_int32(GGUF[kind])
     _check(_lib.fewbit_gguf_dequantize(form, _pointer(blocks), ctypes.c_size_t(n), _pointer(x)))
     return x
+
+
+def gguf_unpack(kind, blocks, shape):
+    """Codes [N, K], scales and zero points [N, K / 32] of rows of blocks."""
+    blocks, n = np.ascontiguousarray(blocks), int(np.prod(shape))
+    codes = "int4" if kind == "Q4_0" else "int8"
+    q = _packed(shape, codes)
+    scales, zeros = np.zeros(n // 32, np.float32), np.zeros(n // 32, np.int32)
+    status = _lib.fewbit_gguf_unpack(
+        ctypes.c_int32(GGUF[kind]), _pointer(blocks), ctypes.c_size_t(n), _pointer(q), _pointer(scales), _pointer(zeros)
+    )
+    _check(status)
+    return _unpack(q, shape, codes), codes, scales, zeros
 
 
 def mx_quantize(form, x):

@@ -163,6 +163,23 @@ def real_linear(x, w, y_form, bias=None):
     return _run_linear(desc, x, y_form)
 
 
+def few_linear(x, q, codes, scales, zeros=None, block=0):
+    """x [M, K] f32, which the run quantizes to s8 by row, times codes [N, K] of a format; scales, and zero points if any,
+    [N], or with a block [N, blocks]. f32 out."""
+    n, k = q.shape
+    per_byte = 8 // fewbit._bits(codes)
+    packed = fewbit._pack(q, codes)
+    scales = np.ascontiguousarray(scales, np.float32).reshape(-1)
+    desc = LinearDesc(ctypes.sizeof(LinearDesc), k, n, weight_layout=0, weight_stride=-(-k // per_byte) * per_byte)
+    desc.weights = Weights(_pointer(packed), fewbit.DTYPES[codes], block, _pointer(scales), scales.size)
+    if zeros is not None:
+        zeros = np.ascontiguousarray(zeros, np.int32).reshape(-1)
+        desc.weights.zero_points, desc.weights.zero_point_count = _pointer(zeros), zeros.size
+    desc.input = Input(PER_ROW, S8, F32, fewbit.SYMMETRIC, 0, 0, Params(1.0, 0))
+    desc.output = Output(F32, 0, Params(1.0, 0), 0.0, 0.0, 0, S8, Params(1.0, 0))
+    return _run_linear(desc, x, "float32")
+
+
 def _run_linear(desc, x, y_form):
     k, n = desc.in_features, desc.out_features
     handle, error = ctypes.c_void_p(), Error()

@@ -75,8 +75,10 @@ void test_gemm(void);
 void test_batches(void);
 void test_groups(void);
 void test_plan_info(void);
+void test_four_bits(void);
 void test_codes(void);
 void test_half(void);
+void test_convs(void);
 void test_bad_arrays(void);
 void test_bad_tensors(void);
 void test_bad_plans(void);
@@ -85,6 +87,7 @@ void test_sentences(void);
 void test_allocators(void);
 void test_environment(void);
 void test_threads(void);
+void test_processes(void);
 
 /* Of the second translation unit, as it sees the header. */
 uint32_t second_version(void);

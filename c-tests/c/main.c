@@ -1,4 +1,4 @@
-/* Runs every part, or one that is named, and counts. */
+/* Runs every part, or those that are named, and counts. */
 #ifndef _POSIX_C_SOURCE
 #define _POSIX_C_SOURCE 200112L
 #endif
@@ -102,8 +102,18 @@ static const struct part parts[] = {
     {"bad-arrays", test_bad_arrays},   {"bad-tensors", test_bad_tensors}, {"bad-plans", test_bad_plans},
     {"bad-codes", test_bad_codes},     {"sentences", test_sentences},     {"allocators", test_allocators},
     {"environment", test_environment}, {"threads", test_threads},         {"rowwise", test_rowwise},
-    {"half", test_half},
+    {"half", test_half},               {"processes", test_processes},     {"four-bits", test_four_bits},
+    {"convs", test_convs},
 };
+
+/* Whether a part is to run: all, those that are named, or all but those named behind a minus. */
+static int wanted(const char *name, int argc, char **argv) {
+    int i, chosen = argc < 2 || argv[1][0] == '-';
+    for (i = 1; i < argc; i++) {
+        chosen = strcmp(argv[i], name) == 0 || (chosen && !(argv[i][0] == '-' && strcmp(argv[i] + 1, name) == 0));
+    }
+    return chosen;
+}
 
 int main(int argc, char **argv) {
     size_t i, ran = 0;
@@ -118,7 +128,7 @@ int main(int argc, char **argv) {
     }
     printf("\n");
     for (i = 0; i < COUNT(parts); i++) {
-        if (argc < 2 || strcmp(argv[1], parts[i].name) == 0) {
+        if (wanted(parts[i].name, argc, argv)) {
             parts[i].run();
             ran++;
         }

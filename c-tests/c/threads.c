@@ -2,11 +2,11 @@
 #ifndef _POSIX_C_SOURCE
 #define _POSIX_C_SOURCE 200112L
 #endif
-#include "check.h"
+#include "kinds.h"
 
 #include <pthread.h>
 
-enum { MOST_WORKERS = 8, ROUNDS = 25 };
+enum { MOST_WORKERS = 8, ROUNDS = 25, CROWD = 16, MOST_KINDS = 64 };
 
 /* A parallel_for of threads: each takes the next index until there is none. */
 typedef struct team {
@@ -107,6 +107,75 @@ static void *share(void *given) {
     free(linear_space);
     free(conv_space);
     return NULL;
+}
+
+/* Plans of every kind, made, shared, run and destroyed by a crowd at once. */
+typedef struct crowd {
+    const any_plan *plans;
+    const kind_result *expected;
+    size_t next;
+    long wrong;
+} crowd;
+
+static void *jostle(void *given) {
+    crowd *c = (crowd *)given;
+    kind_result *result = (kind_result *)malloc(sizeof(kind_result));
+    const size_t kinds = kind_count(), me = __sync_fetch_and_add(&c->next, 1);
+    size_t i;
+    long wrong = 0;
+    for (i = 0; i < kinds; i++) {
+        /* Half of them in step, the others each elsewhere. */
+        const size_t kind = me % 2 == 0 ? i : (i + me * 3) % kinds;
+        any_plan own;
+        void *packed = NULL;
+        size_t size = 0;
+        wrong += kind_run(&c->plans[kind], NULL, result, NULL) != FEWBIT_OK;
+        wrong += memcmp(result, &c->expected[kind], sizeof *result) != 0;
+        if (kind_create(kind, NULL, &own, NULL, NULL) != FEWBIT_OK) {
+            wrong++;
+            continue;
+        }
+        wrong += kind_run(&own, NULL, result, NULL) != FEWBIT_OK;
+        wrong += memcmp(result, &c->expected[kind], sizeof *result) != 0;
+        kind_destroy(&own);
+        if (kind_save(&c->plans[kind], &packed, &size, NULL) == FEWBIT_OK) {
+            if (kind_create_packed(kind, NULL, packed, size, &own, NULL, NULL) == FEWBIT_OK) {
+                wrong += kind_run(&own, NULL, result, NULL) != FEWBIT_OK;
+                wrong += memcmp(result, &c->expected[kind], sizeof *result) != 0;
+                kind_destroy(&own);
+            } else {
+                wrong++;
+            }
+        }
+        free(packed);
+    }
+    __sync_fetch_and_add(&c->wrong, wrong);
+    free(result);
+    return NULL;
+}
+
+static void test_crowd(void) {
+    static any_plan plans[MOST_KINDS];
+    static kind_result expected[MOST_KINDS];
+    pthread_t ids[CROWD];
+    crowd c = {plans, expected, 0, 0};
+    size_t kind, i;
+    CHECK(kind_count() <= MOST_KINDS);
+    kinds_prepare();
+    for (kind = 0; kind < kind_count(); kind++) {
+        CHECK_OK(kind_create(kind, NULL, &plans[kind], NULL, NULL));
+        CHECK_OK(kind_run(&plans[kind], NULL, &expected[kind], NULL));
+    }
+    for (i = 0; i < CROWD; i++) {
+        CHECK(pthread_create(&ids[i], NULL, jostle, &c) == 0);
+    }
+    for (i = 0; i < CROWD; i++) {
+        CHECK(pthread_join(ids[i], NULL) == 0);
+    }
+    CHECK(c.wrong == 0 && c.next == CROWD);
+    for (kind = 0; kind < kind_count(); kind++) {
+        kind_destroy(&plans[kind]);
+    }
 }
 
 /* Callers whose `run` does not do what it promises: memory stays safe, and the results right. */
@@ -213,4 +282,5 @@ void test_threads(void) {
     }
     fewbit_linear_destroy(linear);
     fewbit_conv_destroy(conv);
+    test_crowd();
 }

@@ -20,6 +20,37 @@ pub const TARGET: &str = env!("FEWBIT_TARGET");
 /// The machine that built it.
 pub const HOST: &str = env!("FEWBIT_HOST");
 
+/// The harness' parts, in `c/`.
+pub const SOURCES: &[&str] = &[
+    "main.c",
+    "second.c",
+    "versions.c",
+    "layout.c",
+    "arrays.c",
+    "blocks.c",
+    "tensors.c",
+    "rowwise.c",
+    "plans.c",
+    "epilogues.c",
+    "outputs.c",
+    "packed.c",
+    "products.c",
+    "groups.c",
+    "codes.c",
+    "convs.c",
+    "half.c",
+    "bad_arrays.c",
+    "bad_tensors.c",
+    "bad_plans.c",
+    "bad_codes.c",
+    "kinds.c",
+    "faults.c",
+    "hostile.c",
+    "environment.c",
+    "threads.c",
+    "processes.c",
+];
+
 /// The workspace's folder.
 pub fn root() -> PathBuf {
     // This crate lies in the workspace's folder.

@@ -4,37 +4,14 @@
 use fewbit_c_tests::compiler::{Compiler, Language, Link};
 use fewbit_c_tests::elf::Elf;
 use fewbit_c_tests::library::Library;
-use fewbit_c_tests::{HOST, TARGET, header, output, program, root, symbols};
+use fewbit_c_tests::{HOST, SOURCES, TARGET, header, output, program, root, symbols};
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, OnceLock};
-
-const SOURCES: &[&str] = &[
-    "main.c",
-    "second.c",
-    "versions.c",
-    "layout.c",
-    "arrays.c",
-    "blocks.c",
-    "tensors.c",
-    "rowwise.c",
-    "plans.c",
-    "epilogues.c",
-    "outputs.c",
-    "packed.c",
-    "products.c",
-    "groups.c",
-    "codes.c",
-    "half.c",
-    "bad_arrays.c",
-    "bad_tensors.c",
-    "bad_plans.c",
-    "bad_codes.c",
-    "environment.c",
-    "threads.c",
-];
 
 /// Cargo's target directory: this test's scratch folder is in it.
 fn target_dir() -> &'static Path {
@@ -203,6 +180,54 @@ fn every_pointer_and_every_size_was_tried() {
     assert!(demanded > 200, "only {demanded} cases were demanded");
 }
 
+/// Functions that compute nothing and are handed no numbers.
+const WITHOUT_NUMBERS: &[&str] = &[
+    "fewbit_status_string",
+    "fewbit_version",
+    "fewbit_version_string",
+    "fewbit_isa_detected",
+    "fewbit_isa_enabled",
+    "fewbit_isa_name",
+    "fewbit_set_isa",
+    "fewbit_kernel_count",
+    "fewbit_kernel_name",
+    "fewbit_half_support",
+    "fewbit_linear_destroy",
+    "fewbit_gemm_destroy",
+    "fewbit_conv_destroy",
+];
+
+/// Every function that may compute was called in hostile floating-point environments.
+#[test]
+fn every_function_was_tried_in_hostile_environments() {
+    let text = output(program(shared_c()).arg("environment")).unwrap_or_else(|e| panic!("{e}"));
+    let tried: BTreeSet<String> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("covered ")?.strip_suffix(" - hostile"))
+        .map(str::to_string)
+        .collect();
+    let names = header::functions(&header::text().unwrap()).into_iter().map(|f| f.name);
+    let demanded: BTreeSet<String> =
+        names.filter(|name| !WITHOUT_NUMBERS.contains(&name.as_str())).collect();
+    assert_eq!(tried, demanded);
+}
+
+/// The library's own way to memory, `malloc`, fails at every call that a create call makes.
+#[test]
+fn malloc_that_fails() {
+    let wrapped = ["-Wl,--wrap=malloc,--wrap=free"];
+    let sources = ["malloc.c", "kinds.c"];
+    run(&linked(&c(), &sources, &wrapped, Link::Static, "malloc"));
+}
+
+/// Loaded and unloaded a hundred times.
+#[test]
+fn the_shared_library_comes_and_goes() {
+    let reload = linked(&c(), &["reload.c"], &["-ldl"], Link::Static, "reload");
+    let text = output(program(&reload).arg(library().shared())).unwrap_or_else(|e| panic!("{e}"));
+    say(&format!("reload: {}", text.trim_end()));
+}
+
 #[test]
 fn the_shared_library_has_the_right_symbols() {
     let declared = header::functions(&header::text().unwrap());
@@ -356,24 +381,51 @@ fn shipped_crates_do_not_use_alloc() {
 #[test]
 fn the_limit_of_instruction_sets() {
     let isa = linked(&c(), &["isa.c"], &[], Link::Static, "isa");
-    for (case, limit) in [
+    let foreign = if TARGET.starts_with("x86_64") { "neon" } else { "avx2" };
+    let (long, not_text) = ("scalar,".repeat(2000) + "x", OsStr::from_bytes(b"scalar,\xff"));
+    let wrong = [
+        "avx3",
+        "scalar,sse9",
+        foreign,
+        "AVX2",
+        "Scalar",
+        ",",
+        " ",
+        "scalar,",
+        ",scalar",
+        "scalar scalar",
+        "scalar;native",
+        "native,avx3",
+        "avx-512",
+        "0",
+        "none",
+        "scalar\n,",
+        &long,
+    ];
+    let refused = wrong.iter().map(|&limit| ("refused", Some(OsStr::new(limit))));
+    let right = [
         ("limit", None),
         ("limit", Some("")),
         ("late", None),
         ("late", Some("native")),
-        ("refused", Some("avx3")),
-        ("refused", Some("scalar,sse9")),
-        ("refused", Some(if TARGET.starts_with("x86_64") { "neon" } else { "avx2" })),
+        ("late", Some(" native , scalar\t")),
         ("replaced", Some("avx3")),
         ("scalar", Some("scalar")),
-    ] {
+        ("scalar", Some("scalar,scalar")),
+    ];
+    let right = right.map(|(case, limit)| (case, limit.map(OsStr::new)));
+    let cases = refused.chain([("refused", Some(not_text))]).chain(right);
+    let mut count = 0;
+    for (case, limit) in cases {
         let mut command = program(&isa);
         command.arg(case).env_remove("FEWBIT_ISA");
         if let Some(limit) = limit {
             command.env("FEWBIT_ISA", limit);
         }
         output(&mut command).unwrap_or_else(|error| panic!("{case} {limit:?}: {error}"));
+        count += 1;
     }
+    say(&format!("FEWBIT_ISA: {count} values, {} of them wrong", wrong.len() + 1));
 }
 
 /// The header alone, in every dialect, with warnings that projects use.

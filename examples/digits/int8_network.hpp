@@ -8,25 +8,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <new>
 #include <set>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "model.hpp"
+#include "plans.hpp"
 
 namespace digits {
-
-inline void check(fewbit_status status, const fewbit_error &error) {
-    if (status != FEWBIT_OK)
-        throw std::runtime_error(std::string(fewbit_status_string(status)) + ": " + error.message);
-}
-
-inline void check(fewbit_status status, const char *call) {
-    if (status != FEWBIT_OK)
-        throw std::runtime_error(std::string(call) + ": " + fewbit_status_string(status));
-}
 
 // A way to quantize: a row of the table.
 struct Format {
@@ -123,29 +113,12 @@ public:
     const std::set<std::string> &kernels() const { return names; }
 
 private:
-    struct Destroy {
-        void operator()(fewbit_conv *conv) const { fewbit_conv_destroy(conv); }
-        void operator()(fewbit_linear *linear) const { fewbit_linear_destroy(linear); }
-    };
-
     struct Stage {
         std::unique_ptr<fewbit_conv, Destroy> conv;  // one of the two
         std::unique_ptr<fewbit_linear, Destroy> linear;
         bool pool;
         std::size_t side, in, out;
         int32_t output_dtype;
-    };
-
-    struct Workspace {
-        struct Free {
-            std::size_t alignment;
-            void operator()(void *memory) const { ::operator delete(memory, std::align_val_t{alignment}); }
-        };
-        Workspace(std::size_t bytes, std::size_t alignment)
-            : size(bytes), memory(::operator new(bytes, std::align_val_t{alignment}), Free{alignment}) {}
-        void *get() const { return memory.get(); }
-        std::size_t size;
-        std::unique_ptr<void, Free> memory;
     };
 
     static fewbit_quant_params params(const Format &format, const fewbit_min_max &range) {

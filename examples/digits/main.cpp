@@ -1,10 +1,12 @@
-// Classifies handwritten digits with one network in f32 and in several 8-bit formats, side by side.
+// Classifies handwritten digits with one network in f32, in several 8-bit formats, in 16 bits and in fewer than 8, side by
+// side.
 //
 //   engine FOLDER [--digest]
 //
 // FOLDER holds model.safetensors, images.safetensors and digests.txt. --digest prints the digests of all
 // logits only. The status is not 0 if a call fails, if int8 per channel loses more than half a point of
-// accuracy, if the results depend on batch size or threads, or if they are not those of digests.txt.
+// accuracy or another format more than its row allows, if the results depend on batch size or threads, or if they are not
+// those of digests.txt.
 
 #include <fewbit.h>
 
@@ -25,6 +27,7 @@
 #include <vector>
 
 #include "f32_network.hpp"
+#include "few_network.hpp"
 #include "int8_network.hpp"
 #include "model.hpp"
 #include "safetensors.hpp"
@@ -57,6 +60,15 @@ const Format formats[] = {
      FEWBIT_PER_AXIS, FEWBIT_INPUT_DYNAMIC_PER_ROW, FEWBIT_U8, FEWBIT_SCHEME_AFFINE},
     {"s8 affine per channel", "s8 affine dynamic", FEWBIT_S8, FEWBIT_SCHEME_AFFINE,
      FEWBIT_PER_AXIS, FEWBIT_INPUT_DYNAMIC_PER_ROW, FEWBIT_S8, FEWBIT_SCHEME_AFFINE},
+};
+
+const FewFormat few_formats[] = {
+    {"f16", "f16", FEWBIT_F16, 0, FEWBIT_F16, 0.0},
+    {"bf16", "bf16", FEWBIT_BF16, 0, FEWBIT_BF16, 0.5},
+    {"s4 per channel", "s8 symmetric dynamic", FEWBIT_S4, 0, FEWBIT_S4, 1.0},
+    {"s4 per block of 32", "s8 symmetric dynamic", FEWBIT_S4, 32, FEWBIT_S4, 1.0},
+    {"s2 per block, ends s8", "s8 symmetric dynamic", FEWBIT_S2, 32, FEWBIT_S8, 3.0},
+    {"b1 per block, ends s8", "s8 symmetric dynamic", FEWBIT_B1, 32, FEWBIT_S8, 10.0},
 };
 
 struct Images {
@@ -228,18 +240,29 @@ int run(const std::string &folder, bool table) {
                    [&](const float *x, std::size_t n, float *y) { f32.run(x, n, y); });
     std::set<std::string> kernels;
     const fewbit_parallel_for threads{nullptr, workers, run_on_threads};
-    for (const Format &format : formats) {
-        Int8Network int8(layers, format, ranges, batch, workers);
-        const auto alone = [&](const float *x, std::size_t n, float *y) { int8.run(x, n, y); };
-        const auto together = [&](const float *x, std::size_t n, float *y) { int8.run(x, n, y, &threads); };
+    // Runs a network in one format, alone and on threads; `most_lost`: points of accuracy that it may lose.
+    const auto compare = [&](auto &network, const auto &format, double most_lost) {
+        const auto alone = [&](const float *x, std::size_t n, float *y) { network.run(x, n, y); };
+        const auto together = [&](const float *x, std::size_t n, float *y) { network.run(x, n, y, &threads); };
         const double accuracy =
-            report.row(format.weights, format.activations, int8.weight_bytes(), alone);
+            report.row(format.weights, format.activations, network.weight_bytes(), alone);
         const std::string name = std::string(format.weights) + ", " + format.activations;
-        if (format.granularity == FEWBIT_PER_AXIS && accuracy < reference - 0.5)
-            report.fail(name + ": more than 0.5 points below f32");
+        if (accuracy < reference - most_lost) {
+            char points[48];
+            std::snprintf(points, sizeof points, ": more than %.1f points below f32", most_lost);
+            report.fail(name + points);
+        }
         if (digest(classify(held_out, batch, alone)) != digest(classify(held_out, batch, together)))
             report.fail(name + ": threads give other logits");
-        kernels.insert(int8.kernels().begin(), int8.kernels().end());
+        kernels.insert(network.kernels().begin(), network.kernels().end());
+    };
+    for (const Format &format : formats) {
+        Int8Network network(layers, format, ranges, batch, workers);
+        compare(network, format, format.granularity == FEWBIT_PER_AXIS ? 0.5 : 100.0);
+    }
+    for (const FewFormat &format : few_formats) {
+        FewNetwork network(layers, format, calibration.x.data(), calibration.count, batch, workers);
+        compare(network, format, format.most_lost);
     }
 
     if (table) {
@@ -248,6 +271,8 @@ int run(const std::string &folder, bool table) {
                     "thread, medians, f32 in turns with each row. static: ranges from calibration, codes from\n"
                     "layer to layer; integers: the same, the image quantized once, sums to codes in fixed point,\n"
                     "no f32 until the logits; dynamic: a range for each image and layer, f32 from layer to layer.\n"
+                    "Below: convolutions unfolded into linear layers; dynamic: a range for each pixel's taps; ends:\n"
+                    "the first and the last layer. Factors and biases of codes are fitted to calibration images.\n"
                     "kernels:");
         for (const std::string &kernel : kernels) std::printf(" %s", kernel.c_str());
         std::printf("\n\nall logits, the same bits on every CPU, instruction set, batch size and thread count:\n");

@@ -7,11 +7,15 @@ mod book;
 mod deb;
 mod demo;
 mod digest;
+mod formats;
+mod fuzz;
 mod headers;
 mod install;
 mod isa_table;
 mod lib_build;
+mod nightly;
 mod nostd;
+mod sanitize;
 mod symbols;
 mod witnesses;
 
@@ -42,7 +46,10 @@ const TASKS: &[Task] = &[
     Task { name: "isa-table", help: isa_table::HELP, run: isa_table::run },
     Task { name: "digest", help: digest::HELP, run: digest::run },
     Task { name: "bench-report", help: bench_report::HELP, run: bench_report::run },
+    Task { name: "formats", help: formats::HELP, run: formats::run },
     Task { name: "nostd", help: nostd::HELP, run: nostd::run },
+    Task { name: "fuzz", help: fuzz::HELP, run: fuzz::run },
+    Task { name: "sanitize", help: sanitize::HELP, run: sanitize::run },
     Task { name: "witnesses", help: witnesses::HELP, run: witnesses::run },
 ];
 

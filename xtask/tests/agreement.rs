@@ -27,7 +27,7 @@ fn section<'a>(text: &'a str, name: &str) -> Vec<&'a str> {
 
 #[test]
 fn crates_take_the_version_of_the_workspace() {
-    let mut manifests = vec!["benches", "benches/report", "c-tests", "xtask"]
+    let mut manifests = vec!["benches", "benches/formats", "benches/report", "c-tests", "xtask"]
         .into_iter()
         .map(|folder| root().join(folder))
         .collect::<Vec<_>>();

@@ -3,6 +3,7 @@
 //! networks as wholes.
 #![allow(missing_docs, reason = "a program, not an interface")]
 
+mod few;
 mod parts;
 #[path = "../common/plans.rs"]
 mod plans;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
     let mut criterion = plans::short();
     plans::peaks(&mut criterion);
     tiles::bench(&mut criterion);
+    few::bench(&mut criterion);
     for shape in linear_shapes() {
         plans::each_set(&mut criterion, (&mode, "linear", Warm), &shape, &KINDS);
         plans::base(&mut criterion, "linear", &shape, 1);

@@ -58,6 +58,13 @@ pub fn limit(limit: &str) -> Result<Supported> {
     }
 }
 
+/// Decides anew, whatever was decided. Only the fuzz targets are compiled with this: one process can compare what
+/// instruction sets give, if no plan of another decision is alive.
+#[cfg(fuzzing)]
+pub fn decide_anew(supported: Supported) {
+    DECISION.store(supported.set().bits(), Ordering::Relaxed);
+}
+
 /// Stores the decision unless another was first; returns the one in force.
 fn decide(decision: u32) -> u32 {
     match DECISION.compare_exchange(UNDECIDED, decision, Ordering::Relaxed, Ordering::Relaxed) {

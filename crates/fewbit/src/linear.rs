@@ -1,8 +1,8 @@
 //! Linear layers: `y[m][n] = Σ_k x[m][k] w[n][k] + bias[n]` with int8 weights packed once.
 
 use crate::plan::{
-    ActivationMode, Bias, Block, Carver, Codes, Destination, Input, MAX_BLOCKS, MemoryRange,
-    Output, OutputParams, Quantizer, Residual, Slots, Weights, Workspace, block_count,
+    ActivationMode, Bias, Block, Carver, Codes, Destination, EitherEngine, Input, MAX_BLOCKS,
+    MemoryRange, Output, OutputParams, Quantizer, Residual, Slots, Weights, Workspace, block_count,
     check_residual_range, check_workspace, cut, each_with_slot, forbid_overlap, size,
 };
 use crate::{Error, Parallel, Result, Status};
@@ -14,7 +14,6 @@ use fewbit_scheme::Activation;
 
 mod batch;
 mod create;
-mod engine;
 mod gemm;
 mod gemm_slices;
 mod grouped;
@@ -27,8 +26,6 @@ pub use gemm_slices::GemmGroup;
 pub use grouped::{GemmProblem, LinearProblem};
 pub use real::RealLinearDesc;
 pub use slices::LinearGroup;
-
-use engine::LinearEngine;
 
 mod slices;
 
@@ -78,7 +75,7 @@ pub struct LinearDesc<'a> {
 /// A planned linear layer: packed weights and the kernels chosen. Immutable; threads may share it. `'w` is how long
 /// packed weights live that the plan does not own; a plan made by [`create`](Linear::create) owns them.
 pub struct Linear<'w> {
-    engine: LinearEngine<'w>,
+    engine: EitherEngine<'w>,
     quantizer: Quantizer,
     /// What quantizes the results, where their parameters are chosen in the run.
     of_results: Option<Quantizer>,
@@ -97,7 +94,7 @@ pub struct LinearRun {
     pub rows: usize,
     /// M rows of K elements.
     pub x: *const u8,
-    /// Distance of the rows of `x`, at least K; of bits in codes, a multiple of 8.
+    /// Distance of the rows of `x`, at least K; of packed codes in codes, a multiple of those in a byte.
     pub x_stride: usize,
     /// M rows of N elements, where the plan has a residual; may be `y`, element by element. Otherwise not
     /// used.
@@ -217,8 +214,8 @@ impl Linear<'_> {
     fn carve(&self, carver: &mut Carver, rows: usize, workers: usize) -> Result<Parts> {
         let overflow =
             Error::new(Status::InvalidArgument, "rows", "and max_workers need more than memory");
-        let real = self.input.is_real();
-        let codes = if real { rows.checked_mul(self.in_features).ok_or(overflow)? } else { 0 };
+        let prepared = self.input.is_prepared();
+        let codes = if prepared { rows.checked_mul(self.in_features).ok_or(overflow)? } else { 0 };
         let dynamic = if self.quantizer.is_dynamic() { rows } else { 0 };
         let block = self.engine.block_distance();
         let most_blocks = self.engine.most_blocks(block_count(rows, self.engine.shape().0));
@@ -362,7 +359,7 @@ impl Linear<'_> {
             first: 0,
             given: RowParams::NONE,
         };
-        if self.input.is_real() {
+        if self.input.is_prepared() {
             let codes = Codes {
                 codes: parts.codes,
                 stride: k,
@@ -421,7 +418,7 @@ impl Linear<'_> {
         Ok(bytes.div_ceil(self.input.per_element()))
     }
 
-    /// Refuses a distance of bits that is not one of bytes.
+    /// Refuses a distance of packed codes that is not one of bytes.
     fn check_bytes(&self, name: &'static str, stride: usize) -> Result<()> {
         let unit = self.input.per_element();
         if stride.is_multiple_of(unit) {
@@ -446,8 +443,8 @@ impl Linear<'_> {
         slot: usize,
     ) {
         let engine = match &self.engine {
-            LinearEngine::Codes(engine) => engine,
-            LinearEngine::Real(engine) => {
+            EitherEngine::Codes(engine) => engine,
+            EitherEngine::Real(engine) => {
                 let part = (rows, columns);
                 // SAFETY: by this function's contract.
                 return unsafe { self.real_task(engine, product, parts, part, (direct, slot)) };
@@ -459,7 +456,7 @@ impl Linear<'_> {
         let (each, mut begin, mut count) = (engine.even_rows(rows.len()), rows.start, 0);
         for (b, block) in blocks.iter_mut().enumerate().take(block_count(rows.len(), mr)) {
             let row = |r: usize| {
-                if self.input.is_real() {
+                if self.input.is_prepared() {
                     parts.codes.wrapping_add((first + begin + r) * k).cast_const()
                 } else {
                     run.x.wrapping_add((begin + r) * self.input.bytes(run.x_stride))
@@ -468,7 +465,9 @@ impl Linear<'_> {
             let parameters = |r: usize| {
                 let (scale, zero_point) = match self.input {
                     // SAFETY: the caller's parameters are valid for its rows.
-                    Input::CodesPerRow(_) | Input::BitsPerRow(_) => unsafe { given.row(begin + r) },
+                    Input::CodesPerRow(_) | Input::PackedPerRow(_) => unsafe {
+                        given.row(begin + r)
+                    },
                     // SAFETY: the row's parameters are ready, by this function's contract.
                     _ => unsafe {
                         self.quantizer.row(parts.scales, parts.zero_points, first + begin + r)
@@ -518,7 +517,7 @@ struct Parts {
     /// Each row's parameters, for dynamic inputs.
     scales: *mut f32,
     zero_points: *mut i32,
-    /// `[rows][K]` codes, for f32 inputs.
+    /// `[rows][K]` codes, where the run makes them.
     codes: *mut u8,
     /// `[rows][N]` results, where their parameters are chosen in the run.
     results: *mut f32,

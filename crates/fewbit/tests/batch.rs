@@ -45,7 +45,7 @@ impl Model {
         let params = QuantParams { scale: 0.03, zero_point: 11 };
         let input = match rng.below(4) {
             0 => Input::Codes(rng.pick(&[Code::S8, Code::U8]), params),
-            1 => Input::Static(real, Code::S8, params),
+            1 => Input::Static(real, Code::S8.format(), params),
             2 => Input::DynamicPerRow(dynamic),
             _ => Input::DynamicPerTensor(dynamic),
         };
@@ -140,7 +140,7 @@ impl Model {
     fn in_size(&self) -> usize {
         match self.input {
             Input::Codes(..) | Input::CodesPerRow(_) => 1,
-            Input::Bits(..) | Input::BitsPerRow(_) => unreachable!("of other plans"),
+            Input::Packed(..) | Input::PackedPerRow(_) => unreachable!("of other plans"),
             Input::Static(real, ..) | Input::Real(real) => real.size(),
             Input::DynamicPerRow(spec) | Input::DynamicPerTensor(spec) => spec.real.size(),
         }

@@ -1,4 +1,4 @@
-//! Bits by bits give the bytes that the same codes give as s8: on every instruction set, with every output, from rows
+//! Packed inputs, bits by bits and codes of four bits by weights of few, give the bytes that the same codes give as s8: on every instruction set, with every output, from rows
 //! whose last byte ends at a page that may not be touched, in one piece or split.
 
 mod common;
@@ -22,6 +22,16 @@ const PAIRS: [(IntFormat, IntFormat); 4] = [
     (IntFormat::B1, IntFormat::B1),
 ];
 
+/// Inputs of four bits meet any weights.
+const FOUR: [(IntFormat, IntFormat); 6] = [
+    (IntFormat::S4, IntFormat::S4),
+    (IntFormat::S4, IntFormat::U4),
+    (IntFormat::U4, IntFormat::S4),
+    (IntFormat::U4, IntFormat::U4),
+    (IntFormat::U4, IntFormat::S2),
+    (IntFormat::S4, IntFormat::B1),
+];
+
 /// Rows of codes, as bytes and packed, `stride` codes apart; what is between them is anything.
 struct Rows {
     bytes: Vec<u8>,
@@ -30,18 +40,19 @@ struct Rows {
 }
 
 impl Rows {
-    /// Any codes, or rows of ones and zeros only.
+    /// Any codes, or rows of the largest or the smallest only.
     fn any(rng: &mut Rng, format: IntFormat, (rows, columns): (usize, usize)) -> Rows {
         let stride = columns.next_multiple_of(8) + 8 * rng.below(3);
         let mut bytes = Vec::new();
-        let mut packed = rng.bytes(((rows - 1) * stride + columns).div_ceil(8));
+        let mut packed =
+            rng.bytes(((rows - 1) * stride + columns).div_ceil(format.codes_per_byte()));
         for row in 0..rows {
             let kind = rng.below(4);
             for column in 0..columns {
                 let q = match kind {
                     0 => format.qmin(),
                     1 => format.qmax(),
-                    _ => rng.pick(&[format.qmin(), format.qmax()]),
+                    _ => code(rng, format),
                 };
                 bytes.push(q as u8);
                 let (byte, slot) = pack::position(format, row * stride + column);
@@ -52,8 +63,17 @@ impl Rows {
     }
 }
 
+/// Any code.
+fn code(rng: &mut Rng, format: IntFormat) -> i32 {
+    let (qmin, qmax) = (format.qmin(), format.qmax());
+    match format {
+        IntFormat::B1 => rng.pick(&[qmin, qmax]),
+        _ => qmin + rng.below((qmax - qmin + 1) as usize) as i32,
+    }
+}
+
 fn zero_point(rng: &mut Rng, format: IntFormat) -> i32 {
-    if format == IntFormat::B1 { 0 } else { rng.below(2) as i32 }
+    if format == IntFormat::B1 { 0 } else { code(rng, format) }
 }
 
 fn run(
@@ -89,10 +109,10 @@ fn run(
 }
 
 #[test]
-fn bits_give_the_bytes_of_eight() {
+fn packed_codes_give_the_bytes_of_eight_bits() {
     let mut rng = Rng::new(seed() ^ 0xB1);
     for (m, n, k) in sampled("bits m x n x k", 4, shapes()) {
-        for (of_x, of_w) in PAIRS {
+        for (of_x, of_w) in PAIRS.into_iter().chain(FOUR) {
             let layout = rng.pick(&[LinearLayout::Nk, LinearLayout::Kn]);
             let mut operands = Operands::any(&mut rng, n, n * k);
             operands.zero_points = match (of_w, rng.below(3)) {
@@ -110,7 +130,7 @@ fn bits_give_the_bytes_of_eight() {
             // All of these codes are codes of s8 too.
             let bytes = linear(&operands, (n, k), layout);
             let packed = Weights { format: of_w, codes: &weights.packed, ..bytes.weights };
-            let input = Input::Bits(of_x, params);
+            let input = Input::Packed(of_x, params);
             let bits =
                 LinearDesc { weights: packed, weight_stride: weights.stride, input, ..bytes };
             let residual = aligned(&operands.finish.residuals(&mut rng, m * n));
@@ -148,7 +168,7 @@ fn sums_reach_their_bound() {
         for set in supported_sets() {
             let params = QuantParams { scale: 1.0, zero_point: 0 };
             let ones = vec![0xFF; 2 * bytes];
-            let desc = sums(&ones, of_w, Input::Bits(of_x, params), k);
+            let desc = sums(&ones, of_w, Input::Packed(of_x, params), k);
             let plan = Linear::create(&desc, set, &Allocator::DEFAULT).unwrap();
             assert_eq!(plan.bound(), k as i64);
             let mut memory = workspace(plan.workspace(2, 1).unwrap().size);
@@ -171,7 +191,7 @@ fn the_two_kinds_of_bits_are_related_as_documented() {
     let params = QuantParams { scale: 1.0, zero_point: 0 };
     let (x, w) = (rng.bytes(m * k.div_ceil(8)), rng.bytes(2 * k.div_ceil(8)));
     let [of_u1, of_b1] = BITS.map(|format| {
-        let plan = create(&sums(&w, format, Input::Bits(format, params), k)).unwrap();
+        let plan = create(&sums(&w, format, Input::Packed(format, params), k)).unwrap();
         let mut memory = workspace(plan.workspace(m, 1).unwrap().size);
         let mut y = vec![0i32; 2 * m];
         plan.run(m, &x, &mut memory, &Serial, &mut y).unwrap();
@@ -187,10 +207,11 @@ fn the_two_kinds_of_bits_are_related_as_documented() {
 
 /// Batches, groups and the products of a [`Gemm`], whose rows have a scale and a zero point each, are single runs.
 #[test]
-fn batches_groups_and_products_take_bits() {
+fn batches_groups_and_products_take_packed_codes() {
     let mut rng = Rng::new(seed() ^ 0xB3);
     let (m, n, k) = (5, 11, 45);
-    for (of_x, of_w) in PAIRS {
+    for (of_x, of_w) in PAIRS.into_iter().chain(FOUR) {
+        let (of_x_byte, of_w_byte) = (of_x.codes_per_byte(), of_w.codes_per_byte());
         let w = Rows::any(&mut rng, of_w, (2 * n, k));
         let x = Rows::any(&mut rng, of_x, (2 * m, k));
         let zero = zero_point(&mut rng, of_x);
@@ -202,25 +223,26 @@ fn batches_groups_and_products_take_bits() {
             weights,
             weight_stride: w.stride,
             matrices: 2,
-            input: Input::Bits(of_x, QuantParams { scale: 0.5, zero_point: zero }),
+            input: Input::Packed(of_x, QuantParams { scale: 0.5, zero_point: zero }),
             ..GOOD
         };
         // The same matrices, one at a time.
         let mut want = vec![0f32; 2 * m * n];
         for (b, want) in want.chunks_exact_mut(m * n).enumerate() {
-            let codes = &w.packed[b * n * w.stride / 8..];
+            let codes = &w.packed[b * n * w.stride / of_w_byte..];
             let weights = Weights { codes, scales: &scales[b * n..][..n], ..weights };
             let plan = create(&LinearDesc { weights, matrices: 1, ..all }).unwrap();
             let mut memory = workspace(plan.workspace(m, 1).unwrap().size);
-            let rows = View::new(&x.packed[b * m * x.stride / 8..]).row_stride(x.stride / 8);
+            let rows = View::new(&x.packed[b * m * x.stride / of_x_byte..])
+                .row_stride(x.stride / of_x_byte);
             let (y, whole) = (ViewMut::new(want), (0..m, 0..n));
             plan.run_range(m, rows, View::NONE, &mut memory, &Serial, y, whole).unwrap();
         }
         let plan = create(&all).unwrap();
         let mut memory = workspace(plan.batch_workspace(m, 3).unwrap().size);
         let mut y = vec![0f32; 2 * m * n];
-        let rows = View::new(&x.packed[..]).row_stride(x.stride / 8);
-        let rows = rows.matrix_stride(m * x.stride / 8);
+        let rows = View::new(&x.packed[..]).row_stride(x.stride / of_x_byte);
+        let rows = rows.matrix_stride(m * x.stride / of_x_byte);
         plan.run_batch(m, rows, View::NONE, &mut memory, &Backwards, ViewMut::new(&mut y)).unwrap();
         assert_eq!(y, want, "batch {of_x:?} {of_w:?}");
 
@@ -228,7 +250,8 @@ fn batches_groups_and_products_take_bits() {
         let mut memory = workspace(plan.grouped_workspace(2, 2 * m, 1).unwrap().size);
         let (first, second) = y.split_at_mut(m * n);
         let group = |b: usize, y| {
-            let rows = View::new(&x.packed[b * m * x.stride / 8..]).row_stride(x.stride / 8);
+            let rows = View::new(&x.packed[b * m * x.stride / of_x_byte..])
+                .row_stride(x.stride / of_x_byte);
             LinearGroup::new(b, m, rows, ViewMut::new(y))
         };
         let mut groups = [group(1, second), group(0, first)];
@@ -298,23 +321,27 @@ fn what_has_no_meaning_is_refused() {
     use Status::{BufferTooSmall, InvalidArgument, Unsupported};
     let params = QuantParams { scale: 1.0, zero_point: 0 };
     let b1 = Weights { format: IntFormat::B1, codes: &[0x35; 8], ..GOOD.weights };
-    let input = Input::Bits(IntFormat::U1, params);
+    let input = Input::Packed(IntFormat::U1, params);
     let good = LinearDesc { weights: b1, input, ..GOOD };
     assert!(create(&good).is_ok());
     // Bits meet bits.
     assert_eq!(refused(LinearDesc { input, ..GOOD }), (Unsupported, "desc.weights"));
     let of = |input| refused(LinearDesc { input, ..good });
-    assert_eq!(of(Input::Bits(IntFormat::S4, params)), (Unsupported, "desc.input"));
-    assert_eq!(of(Input::BitsPerRow(IntFormat::U1)), (Unsupported, "desc.input"));
+    assert_eq!(of(Input::Packed(IntFormat::S2, params)), (Unsupported, "desc.input"));
+    assert_eq!(of(Input::PackedPerRow(IntFormat::U1)), (Unsupported, "desc.input"));
     let one = QuantParams { zero_point: 1, ..params };
-    assert!(create(&LinearDesc { input: Input::Bits(IntFormat::U1, one), ..good }).is_ok());
-    assert_eq!(of(Input::Bits(IntFormat::B1, one)), (InvalidArgument, "desc.input"));
+    assert!(create(&LinearDesc { input: Input::Packed(IntFormat::U1, one), ..good }).is_ok());
+    assert_eq!(of(Input::Packed(IntFormat::B1, one)), (InvalidArgument, "desc.input"));
     let zero = QuantParams { scale: 0.0, ..params };
-    assert_eq!(of(Input::Bits(IntFormat::B1, zero)), (InvalidArgument, "desc.input"));
+    assert_eq!(of(Input::Packed(IntFormat::B1, zero)), (InvalidArgument, "desc.input"));
     let block = Weights { block: 32, scales: &[1.0; 2], ..b1 };
     assert_eq!(refused(LinearDesc { weights: block, ..good }), (Unsupported, "desc.weights.block"));
     let operands =
         Operands { input, ..Operands::any(&mut Rng::new(1), 9, common::layers::FILTERS) };
+    let layer = common::layers::conv(&operands, fewbit::ImageLayout::Nhwc);
+    assert_eq!(refused_conv(layer), (Unsupported, "desc.input"));
+    let input = Input::Static(RealFormat::F32, IntFormat::S4, params);
+    let operands = Operands { input, ..operands };
     let layer = common::layers::conv(&operands, fewbit::ImageLayout::Nhwc);
     assert_eq!(refused_conv(layer), (Unsupported, "desc.input"));
 

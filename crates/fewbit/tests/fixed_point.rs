@@ -75,7 +75,7 @@ impl FixedCase {
         let in_code = rng.pick(&CODES);
         let scale = 0.001 + rng.unit();
         operands.input = match rng.below(3) {
-            0 => Input::Static(RealFormat::F32, in_code, params(rng, in_code, scale)),
+            0 => Input::Static(RealFormat::F32, in_code.format(), params(rng, in_code, scale)),
             _ => Input::Codes(in_code, params(rng, in_code, scale)),
         };
         operands.scales.iter_mut().for_each(|scale| *scale = 0.001 + rng.unit());

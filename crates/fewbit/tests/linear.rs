@@ -76,9 +76,10 @@ impl Layer {
     fn definition(&self, x: &[u32], residual: &[u8]) -> Vec<u32> {
         let (m, n, k) = (self.m, self.n, self.k);
         let code = match self.input {
-            Input::Codes(code, _) | Input::CodesPerRow(code) | Input::Static(_, code, _) => code,
+            Input::Codes(code, _) | Input::CodesPerRow(code) => code,
+            Input::Static(_, format, _) => common::code_of(format),
             Input::DynamicPerRow(d) | Input::DynamicPerTensor(d) => d.code,
-            Input::Bits(..) | Input::BitsPerRow(_) | Input::Real(_) => {
+            Input::Packed(..) | Input::PackedPerRow(_) | Input::Real(_) => {
                 unreachable!("of other plans")
             }
         };
@@ -89,7 +90,10 @@ impl Layer {
         let params: Vec<QuantParams> = (0..m)
             .map(|row| match self.input {
                 Input::Codes(_, p) | Input::Static(_, _, p) => p,
-                Input::CodesPerRow(_) | Input::Bits(..) | Input::BitsPerRow(_) | Input::Real(_) => {
+                Input::CodesPerRow(_)
+                | Input::Packed(..)
+                | Input::PackedPerRow(_)
+                | Input::Real(_) => {
                     unreachable!("of other plans")
                 }
                 Input::DynamicPerRow(d) => dynamic(&real[row * k..(row + 1) * k], &d.spec),
@@ -218,7 +222,9 @@ impl Layer {
 
 fn real_format(input: &Input) -> Option<RealFormat> {
     match *input {
-        Input::Codes(..) | Input::CodesPerRow(_) | Input::Bits(..) | Input::BitsPerRow(_) => None,
+        Input::Codes(..) | Input::CodesPerRow(_) | Input::Packed(..) | Input::PackedPerRow(_) => {
+            None
+        }
         Input::Static(real, ..) | Input::Real(real) => Some(real),
         Input::DynamicPerRow(spec) | Input::DynamicPerTensor(spec) => Some(spec.real),
     }
@@ -267,7 +273,7 @@ fn random_layer(rng: &mut Rng, (m, n, k): (usize, usize, usize)) -> (Layer, Vec<
     let real = rng.pick(&RealFormat::ALL);
     let dynamic = DynamicSpec { real, code: in_code, spec };
     let input = match rng.below(4) {
-        0 => Input::Static(real, in_code, params),
+        0 => Input::Static(real, in_code.format(), params),
         1 => Input::DynamicPerRow(dynamic),
         2 => Input::DynamicPerTensor(dynamic),
         _ => Input::Codes(in_code, params),
@@ -520,7 +526,7 @@ fn bad_descriptions_are_refused() {
             refused(LinearDesc { weights, ..good }),
             (InvalidArgument, "desc.weights.scales")
         );
-        let input = Input::Static(F32, Code::S8, QuantParams { scale, zero_point: 0 });
+        let input = Input::Static(F32, Code::S8.format(), QuantParams { scale, zero_point: 0 });
         assert_eq!(refused(LinearDesc { input, ..good }), (InvalidArgument, "desc.input"));
         let output = Output::Codes(Code::S8, QuantParams { scale, zero_point: 0 });
         assert_eq!(refused(LinearDesc { output, ..good }), (InvalidArgument, "desc.output"));
@@ -553,7 +559,7 @@ fn bad_descriptions_are_refused() {
 fn bad_runs_are_refused_and_write_nothing() {
     let mut rng = Rng::new(9);
     let (mut layer, _, _) = random_layer(&mut rng, (5, 6, 7));
-    layer.input = Input::Static(F32, Code::S8, QuantParams { scale: 0.1, zero_point: 0 });
+    layer.input = Input::Static(F32, Code::S8.format(), QuantParams { scale: 0.1, zero_point: 0 });
     layer.output = Output::Real(F32);
     layer.finish.mode = ActivationMode::Float;
     layer.finish.residual = Residual::None;

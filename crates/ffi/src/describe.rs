@@ -11,7 +11,8 @@ use crate::plans::{
 };
 use crate::status::{fewbit_error, fewbit_status};
 use crate::tensors::{
-    FEWBIT_B1, FEWBIT_BF16, FEWBIT_F16, FEWBIT_F32, FEWBIT_S8, FEWBIT_S32, FEWBIT_U1, FEWBIT_U8,
+    FEWBIT_B1, FEWBIT_BF16, FEWBIT_F16, FEWBIT_F32, FEWBIT_S4, FEWBIT_S8, FEWBIT_S32, FEWBIT_U1,
+    FEWBIT_U4, FEWBIT_U8,
 };
 use crate::version::write_name;
 use core::ffi::c_char;
@@ -39,7 +40,7 @@ pub struct fewbit_plan_info {
     pub input_mode: i32,
     /// The type of x, as the caller passes it: codes, or numbers.
     pub input_dtype: i32,
-    /// The codes that are multiplied, FEWBIT_S8, FEWBIT_U8, FEWBIT_U1 or FEWBIT_B1; with FEWBIT_INPUT_REAL FEWBIT_F32, as which
+    /// The codes that are multiplied, FEWBIT_S8, FEWBIT_U8, FEWBIT_S4, FEWBIT_U4, FEWBIT_U1 or FEWBIT_B1; with FEWBIT_INPUT_REAL FEWBIT_F32, as which
     /// numbers are.
     pub code_dtype: i32,
     /// The type of y.
@@ -59,10 +60,15 @@ const fn code_dtype(code: Code) -> i32 {
     }
 }
 
-const fn bits_dtype(format: IntFormat) -> i32 {
+/// Of the formats that inputs have.
+const fn format_dtype(format: IntFormat) -> i32 {
     match format {
         IntFormat::B1 => FEWBIT_B1,
-        _ => FEWBIT_U1,
+        IntFormat::U1 => FEWBIT_U1,
+        IntFormat::S4 => FEWBIT_S4,
+        IntFormat::U4 => FEWBIT_U4,
+        IntFormat::U8 => FEWBIT_U8,
+        _ => FEWBIT_S8,
     }
 }
 
@@ -81,17 +87,21 @@ fn of_input(input: Input) -> [i32; 3] {
         Input::CodesPerRow(code) => {
             [FEWBIT_INPUT_CODES_PER_ROW, code_dtype(code), code_dtype(code)]
         }
-        Input::Bits(format, _) => [FEWBIT_INPUT_CODES, bits_dtype(format), bits_dtype(format)],
-        Input::BitsPerRow(format) => {
-            [FEWBIT_INPUT_CODES_PER_ROW, bits_dtype(format), bits_dtype(format)]
+        Input::Packed(format, _) => {
+            [FEWBIT_INPUT_CODES, format_dtype(format), format_dtype(format)]
         }
-        Input::Static(real, code, _) => [FEWBIT_INPUT_STATIC, real_dtype(real), code_dtype(code)],
+        Input::PackedPerRow(format) => {
+            [FEWBIT_INPUT_CODES_PER_ROW, format_dtype(format), format_dtype(format)]
+        }
+        Input::Static(real, format, _) => {
+            [FEWBIT_INPUT_STATIC, real_dtype(real), format_dtype(format)]
+        }
         Input::DynamicPerRow(spec) => {
-            [FEWBIT_INPUT_DYNAMIC_PER_ROW, real_dtype(spec.real), code_dtype(spec.code)]
+            [FEWBIT_INPUT_DYNAMIC_PER_ROW, real_dtype(spec.real), format_dtype(spec.spec.format)]
         }
         Input::Real(real) => [FEWBIT_INPUT_REAL, real_dtype(real), FEWBIT_F32],
         Input::DynamicPerTensor(spec) => {
-            [FEWBIT_INPUT_DYNAMIC_PER_TENSOR, real_dtype(spec.real), code_dtype(spec.code)]
+            [FEWBIT_INPUT_DYNAMIC_PER_TENSOR, real_dtype(spec.real), format_dtype(spec.spec.format)]
         }
     }
 }

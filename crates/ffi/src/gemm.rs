@@ -37,8 +37,9 @@ pub struct fewbit_gemm_desc {
     pub rhs: fewbit_weights,
     /// FEWBIT_LAYOUT_NK (a column's codes are contiguous) or FEWBIT_LAYOUT_KN.
     pub rhs_layout: i32,
-    /// The codes of the lhs: FEWBIT_S8 or FEWBIT_U8; or, with an rhs of FEWBIT_U1 or FEWBIT_B1, one of these: packed bits, whose
-    /// rows start on a byte, with strides in codes that are multiples of 8. Its scales and zero points come with each run.
+    /// The codes of the lhs: FEWBIT_S8 or FEWBIT_U8; FEWBIT_S4 or FEWBIT_U4; or, with an rhs of FEWBIT_U1 or FEWBIT_B1, one of
+    /// these. Codes of fewer than eight bits are packed: rows start on a byte, and strides are in codes, multiples of the 2 or 8
+    /// of a byte. Its scales and zero points come with each run.
     pub lhs_dtype: i32,
     /// Codes between rows of the rhs as it lies; 0: no gaps.
     pub rhs_stride: usize,

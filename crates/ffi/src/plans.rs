@@ -4,8 +4,8 @@ use crate::arrays::fewbit_quant_params;
 use crate::boundary::{array, slice, unknown};
 use crate::requantize::fixed_rounding;
 use crate::tensors::{
-    FEWBIT_B1, FEWBIT_BF16, FEWBIT_F16, FEWBIT_F32, FEWBIT_S8, FEWBIT_S32, FEWBIT_U1, FEWBIT_U8,
-    int_format, real, scheme, symmetric_range,
+    FEWBIT_B1, FEWBIT_BF16, FEWBIT_F16, FEWBIT_F32, FEWBIT_S4, FEWBIT_S8, FEWBIT_S32, FEWBIT_U1,
+    FEWBIT_U4, FEWBIT_U8, int_format, real, scheme, symmetric_range,
 };
 use core::ffi::c_void;
 use fewbit::memory::Allocator;
@@ -23,7 +23,7 @@ pub const FEWBIT_INPUT_STATIC: i32 = 1;
 pub const FEWBIT_INPUT_DYNAMIC_PER_ROW: i32 = 2;
 /// The input is numbers, quantized in the run with parameters from the whole input's range.
 pub const FEWBIT_INPUT_DYNAMIC_PER_TENSOR: i32 = 3;
-/// The input is numbers, multiplied as they are: of linear layers whose weights are numbers too.
+/// The input is numbers, multiplied as they are: of linear layers and convolutions whose weights are numbers too.
 pub const FEWBIT_INPUT_REAL: i32 = 5;
 /// No activation.
 pub const FEWBIT_ACTIVATION_NONE: i32 = 0;
@@ -77,13 +77,12 @@ pub struct fewbit_allocator {
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct fewbit_weights {
-    /// The codes, a byte each; or packed, each row of the weights from a byte on, as fewbit_quantize writes them; or the
-    /// numbers. Their layout is the plan's.
+    /// The codes, a byte each; or packed, each row of the weights (of a convolution: the weights of each index of their
+    /// layout's first dimension) from a byte on, as fewbit_quantize writes them; or the numbers. Their layout is the plan's.
     pub data: *const c_void,
-    /// FEWBIT_S8 or FEWBIT_U8; for linear layers and products also FEWBIT_S4, FEWBIT_U4, FEWBIT_S2 (ternary weights are its
-    /// -1, 0 and 1), FEWBIT_U1 (0 and 1) and FEWBIT_B1 (-1 and +1; no zero points). Strides are in codes, and multiples of
-    /// those of a byte. For linear layers with FEWBIT_INPUT_REAL the numbers' type, FEWBIT_F32, FEWBIT_F16 or FEWBIT_BF16,
-    /// and all below is then 0 or NULL.
+    /// FEWBIT_S8, FEWBIT_U8, FEWBIT_S4, FEWBIT_U4, FEWBIT_S2 (ternary weights are its -1, 0 and 1), FEWBIT_U1 (0 and 1) or
+    /// FEWBIT_B1 (-1 and +1; no zero points). Strides are in codes, and multiples of those of a byte. With
+    /// FEWBIT_INPUT_REAL the numbers' type, FEWBIT_F32, FEWBIT_F16 or FEWBIT_BF16, and all below is then 0 or NULL.
     pub dtype: i32,
     /// 0; or, for linear layers, how many neighbouring weights of a channel, along K, share a scale: a multiple of 16, of
     /// FEWBIT_U1 and FEWBIT_B1 of 32; the last block of a channel may be shorter. Then results are real: no s32 bias or output, no fixed point, no table.
@@ -112,9 +111,10 @@ pub struct fewbit_weights {
 pub struct fewbit_input {
     /// FEWBIT_INPUT_*.
     pub mode: i32,
-    /// The codes that are read, or that numbers are quantized to: FEWBIT_S8 or FEWBIT_U8. Of linear layers whose weights
-    /// are FEWBIT_U1 or FEWBIT_B1 also one of these, with FEWBIT_INPUT_CODES: packed bits, whose rows start on a byte, with
-    /// strides in codes that are multiples of 8. Not used with FEWBIT_INPUT_REAL.
+    /// The codes that are read, or that numbers are quantized to: FEWBIT_S8 or FEWBIT_U8; of linear layers also FEWBIT_S4 or
+    /// FEWBIT_U4, and where the weights are FEWBIT_U1 or FEWBIT_B1 one of these, with FEWBIT_INPUT_CODES. Codes of fewer than
+    /// eight bits are read packed, as fewbit_quantize writes them: rows start on a byte, and strides are in codes, multiples
+    /// of the 2 or 8 of a byte. Not used with FEWBIT_INPUT_REAL.
     pub dtype: i32,
     /// The numbers that are read, in all modes but FEWBIT_INPUT_CODES: FEWBIT_F32, FEWBIT_F16 or FEWBIT_BF16.
     pub real: i32,
@@ -236,11 +236,13 @@ pub(crate) fn code(name: &'static str, dtype: i32) -> Result<Code> {
     }
 }
 
-/// Codes of a byte, or packed bits.
+/// Codes of a byte, or packed ones of four bits or one.
 pub(crate) fn lhs_format(name: &'static str, dtype: i32) -> Result<IntFormat> {
     match dtype {
         FEWBIT_U1 => Ok(IntFormat::U1),
         FEWBIT_B1 => Ok(IntFormat::B1),
+        FEWBIT_S4 => Ok(IntFormat::S4),
+        FEWBIT_U4 => Ok(IntFormat::U4),
         other => code(name, other).map(Code::format),
     }
 }
@@ -339,15 +341,15 @@ impl fewbit_input {
         let format = lhs_format("desc.input.dtype", self.dtype)?;
         if matches!(format, IntFormat::U1 | IntFormat::B1) {
             if self.mode == FEWBIT_INPUT_CODES {
-                return Ok(Input::Bits(format, self.params.into()));
+                return Ok(Input::Packed(format, self.params.into()));
             }
             let text = "is of bits, which no run makes of numbers: call fewbit_quantize, and plan with FEWBIT_INPUT_CODES";
             return Err(Error::new(Status::Unsupported, "desc.input.dtype", text));
         }
-        let code = code("desc.input.dtype", self.dtype)?;
+        let code = if format == IntFormat::U8 { Code::U8 } else { Code::S8 };
         let dynamic = || -> Result<DynamicSpec> {
             let spec = ParamSpec {
-                format: code.format(),
+                format,
                 scheme: scheme("desc.input.scheme", self.scheme)?,
                 range: symmetric_range("desc.input.range", self.range)?,
                 power_of_two: false,
@@ -355,8 +357,11 @@ impl fewbit_input {
             Ok(DynamicSpec { real: real()?, code, spec })
         };
         match self.mode {
+            FEWBIT_INPUT_CODES if code.format() != format => {
+                Ok(Input::Packed(format, self.params.into()))
+            }
             FEWBIT_INPUT_CODES => Ok(Input::Codes(code, self.params.into())),
-            FEWBIT_INPUT_STATIC => Ok(Input::Static(real()?, code, self.params.into())),
+            FEWBIT_INPUT_STATIC => Ok(Input::Static(real()?, format, self.params.into())),
             FEWBIT_INPUT_DYNAMIC_PER_ROW => Ok(Input::DynamicPerRow(dynamic()?)),
             FEWBIT_INPUT_DYNAMIC_PER_TENSOR => Ok(Input::DynamicPerTensor(dynamic()?)),
             other => Err(unknown("desc.input.mode", other)),

@@ -200,8 +200,10 @@ impl Arenas {
                 true => k % kr,
                 false => 0,
             },
+            narrow: is_narrow(tile, case),
             rows,
             start: start.at_end(&starts),
+            row_start: std::ptr::null(),
             lhs_zero: if has_lhs_zero { lhs_zero.at_end(&zeros) } else { null },
             rhs_fold: if has_lhs_zero { rhs_fold.at_end(&folds) } else { null },
             rhs_zero: if has_rhs_zero { rhs_zero.at_end(&column_zeros) } else { null },
@@ -247,6 +249,14 @@ impl Arenas {
             }
         }
     }
+}
+
+/// Whether a tile is told that its lhs is within -16..=15: where it is, and the tile cares.
+fn is_narrow(tile: &Tile, case: &Case) -> bool {
+    let shift = code_shift_lhs(case.lhs_unsigned, tile.lhs);
+    let code = |&byte: &u8| value(byte, case.lhs_unsigned, false) + shift;
+    let few = !has_bits(tile.rhs) && tile.rhs != RhsForm::S8;
+    few && case.lhs.iter().all(|byte| (-16..16).contains(&code(byte)))
 }
 
 /// The tiles that this CPU can run, callable; the others are reported.
@@ -404,6 +414,30 @@ fn every_combination_of_extremes() {
         covered(tile.rhs.op(), tile.row.required, cases);
     }
     report();
+}
+
+/// Sums of int16 are widened before they leave it: the largest products on both sides, and as many as a tile of any width
+/// may add up, of all lhs codes and of those within -16..=15.
+#[test]
+fn no_run_of_products_leaves_int16() {
+    let mut rng = Rng::new(seed() ^ 3);
+    let mut arenas = Arenas::new(1024 * 1024);
+    let few = |tile: &Tile| !has_bits(tile.rhs) && tile.rhs != RhsForm::S8;
+    for (tile, run) in runnable().into_iter().filter(|(tile, _)| few(tile)) {
+        for signs in signs(tile) {
+            let shift = code_shift_lhs(signs.0, tile.lhs);
+            for lhs in [-128, 127, -16, 15].map(|code: i32| (code - shift) as u8) {
+                for rhs in [0x7F, 0xFF] {
+                    for k in [64, 256, 511, 1056, 4096 + 32, 8192 + 67] {
+                        let fills = (Fill::All(lhs), Fill::All(rhs));
+                        let shape = (rng.pick(&[1, tile.mr]), rng.pick(&[1, tile.nr]), k);
+                        let case = case(&mut rng, shape, signs, fills);
+                        arenas.check(tile, run, &case, &format!("{fills:?}"));
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// The last k for which 255 * 255 * k fits int32, and beyond it: sums of the packed codes wrap on the

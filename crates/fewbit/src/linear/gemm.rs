@@ -23,7 +23,7 @@ pub struct GemmDesc<'a> {
     pub n: usize,
     /// K, at least 1.
     pub k: usize,
-    /// The codes of the lhs, S8, U8, U1 or B1, whose scales and zero points come with each run. Bits (U1, B1) meet bits.
+    /// The codes of the lhs, S8, U8, S4, U4, U1 or B1, whose scales and zero points come with each run. Bits (U1, B1) meet bits.
     pub lhs: IntFormat,
     /// The codes of the rhs, with none (all 1), one, or a scale for each column, and none (all 0), one, or a
     /// zero point for each column.
@@ -57,7 +57,7 @@ pub struct GemmRun {
     pub rows: usize,
     /// The first matrix' M rows of K codes.
     pub lhs: *const u8,
-    /// Distance of the rows, at least K; of bits in codes, a multiple of 8.
+    /// Distance of the rows, at least K; of packed codes in codes, a multiple of those in a byte.
     pub lhs_stride: usize,
     /// Distance of the matrices' lhs; 0: all read the same.
     pub lhs_batch_stride: usize,
@@ -539,7 +539,7 @@ fn linear<'a>(desc: &GemmDesc<'a>) -> LinearDesc<'a> {
         input: match desc.lhs {
             IntFormat::S8 => Input::CodesPerRow(Code::S8),
             IntFormat::U8 => Input::CodesPerRow(Code::U8),
-            format => Input::BitsPerRow(format),
+            format => Input::PackedPerRow(format),
         },
         bias: desc.bias,
         output: desc.output,

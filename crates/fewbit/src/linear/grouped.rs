@@ -19,7 +19,7 @@ pub struct LinearProblem {
     pub rows: usize,
     /// M rows of K elements.
     pub x: *const u8,
-    /// Distance of the rows of `x`, at least K; of bits in codes, a multiple of 8.
+    /// Distance of the rows of `x`, at least K; of packed codes in codes, a multiple of those in a byte.
     pub x_stride: usize,
     /// M rows of N elements, where the plan has a residual; may be this problem's `y`, element by element.
     pub residual: *const u8,

@@ -91,7 +91,7 @@ impl Linear<'_> {
                 chosen: chosen.copied(),
             }
         };
-        if self.input.is_real() {
+        if self.input.is_prepared() {
             // SAFETY: by this function's contract.
             unsafe { self.prepare_products(prepared, &product, shared, parallel) };
         }
@@ -153,7 +153,7 @@ impl Linear<'_> {
         });
     }
 
-    /// Quantizes the real inputs of products.
+    /// Quantizes the real inputs of products, or unpacks packed ones.
     ///
     /// # Safety
     /// As [`run_products`](Linear::run_products).
@@ -164,7 +164,7 @@ impl Linear<'_> {
         shared: &Shared<'_>,
         parallel: &dyn Parallel,
     ) {
-        let (k, element) = (self.in_features, self.input.element_size());
+        let k = self.in_features;
         let per_tensor = matches!(self.input, Input::DynamicPerTensor(_));
         if per_tensor {
             each(parallel, prepared, |index| {
@@ -190,7 +190,7 @@ impl Linear<'_> {
                 };
                 self.quantizer.quantize_row(
                     whole,
-                    (x.add(within * x_stride * element), k),
+                    (x.add(self.input.bytes(within * x_stride)), k),
                     parts.codes.add(row * k),
                     (parts.scales.wrapping_add(row), parts.zero_points.wrapping_add(row)),
                 );

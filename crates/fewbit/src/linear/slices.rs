@@ -300,7 +300,7 @@ impl Linear<'_> {
         unsafe { self.run_grouped_with(groups, Some(&params), workspace, parallel) }
     }
 
-    /// What `matrices` products of `rows` rows read and write, in elements: of bits in bytes.
+    /// What `matrices` products of `rows` rows read and write, in elements: of packed codes in bytes.
     pub(super) fn shapes(&self, rows: usize, matrices: usize) -> (Shape, Shape) {
         let elements = self.in_features.div_ceil(self.input.per_element());
         ((matrices, rows, elements), (matrices, rows, self.out_features))

@@ -22,7 +22,9 @@ pub(crate) fn check_operands(operands: &Operands<'_>, channels: usize, k: usize)
     }
     if let Input::DynamicPerRow(dynamic) | Input::DynamicPerTensor(dynamic) = input {
         // A zero point of another format could be beyond the codes, and sums beyond their bound.
-        if dynamic.spec.format != dynamic.code.format() {
+        let format = dynamic.spec.format;
+        let as_bytes = if input.is_of_four_bits() { IntFormat::S8 } else { format };
+        if as_bytes != dynamic.code.format() {
             return Err(Error::new(
                 Status::InvalidArgument,
                 "desc.input",

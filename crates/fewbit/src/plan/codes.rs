@@ -8,10 +8,13 @@ use fewbit_scheme::{IntFormat, pack};
 /// How weights of a format are packed for a tile that multiplies such an input.
 ///
 /// # Errors
-/// [`Status::Unsupported`] for S16, and for bits with anything but bits.
+/// [`Status::Unsupported`] for S16, for bits with anything but bits, and for inputs of other formats.
 pub(crate) fn rhs_form(format: IntFormat, input: &Input) -> Result<RhsForm> {
     if input.is_bits() {
         return by_bits(format, input.format());
+    }
+    if !matches!(input.format(), IntFormat::S8 | IntFormat::U8 | IntFormat::S4 | IntFormat::U4) {
+        return Err(no_input(input.format()));
     }
     match format {
         IntFormat::S8 | IntFormat::U8 => Ok(RhsForm::S8),
@@ -38,11 +41,13 @@ fn by_bits(weights: IntFormat, input: IntFormat) -> Result<RhsForm> {
             let error = Error::new(Status::Unsupported, "desc.weights", text);
             Err(error.with(weights.bits() as usize))
         }
-        _ => {
-            let text = "has codes of {} bits, but those of an input have 8 or 1";
-            Err(Error::new(Status::Unsupported, "desc.input", text).with(input.bits() as usize))
-        }
+        _ => Err(no_input(input)),
     }
+}
+
+fn no_input(format: IntFormat) -> Error {
+    let text = "has codes of {} bits, but those of an input have 8, 4 or 1";
+    Error::new(Status::Unsupported, "desc.input", text).with(format.bits() as usize)
 }
 
 /// Code number `index` of an array of packed codes, or of bytes.

@@ -6,6 +6,7 @@ mod check;
 mod checksum;
 mod codes;
 mod columns;
+mod either;
 mod engine;
 mod epilogue;
 mod fixed;
@@ -20,6 +21,7 @@ mod workspace;
 pub use check::check_params;
 pub(crate) use check::{bad_scale, bad_zero_point, check_operands};
 pub(crate) use codes::rhs_form;
+pub(crate) use either::EitherEngine;
 pub(crate) use engine::{Block, Engine, block_count};
 pub(crate) use epilogue::{Destination, find};
 pub(crate) use packed::{Layout, size, tile_columns};
@@ -28,9 +30,7 @@ pub use real::RealWeights;
 pub(crate) use real::{
     NO_WEIGHTS, RealBlock, RealEngine, RealLayout, check_real_operands, saved_real_format,
 };
-pub(crate) use saved::{
-    Kind, Opened, Saved, check_apart, save, save_real, saved_bytes, saved_format, saved_size,
-};
+pub(crate) use saved::{Kind, Opened, Saved, saved_format};
 pub(crate) use slices::{Operand, Shape, places};
 pub use slices::{View, ViewMut};
 pub(crate) use tasks::{Cut, MAX_BLOCKS, Slots, cut, each, each_with_slot, most_blocks};
@@ -88,13 +88,15 @@ pub enum Input {
     Codes(Code, QuantParams),
     /// 8-bit codes whose parameters come with each run, for all rows or for each. Of a [`Gemm`](crate::Gemm) only.
     CodesPerRow(Code),
-    /// Codes of a bit, [`IntFormat::U1`] or [`IntFormat::B1`], packed (docs/packing.md), with parameters known beforehand. Rows
-    /// start on a byte: their strides are in codes and multiples of 8. The weights are of U1 or B1 too. Linear layers only.
-    Bits(IntFormat, QuantParams),
+    /// Codes of less than a byte, packed (docs/packing.md), with parameters known beforehand: of a bit, [`IntFormat::U1`] or
+    /// [`IntFormat::B1`], where the weights are of these too, or of four, [`IntFormat::S4`] or [`IntFormat::U4`]. Rows
+    /// start on a byte: their strides are in codes, multiples of 8 or 2. Linear layers only.
+    Packed(IntFormat, QuantParams),
     /// The same with parameters that come with each run. Of a [`Gemm`](crate::Gemm) only.
-    BitsPerRow(IntFormat),
-    /// Numbers, quantized in the run with parameters known beforehand (round half to even, division).
-    Static(RealFormat, Code, QuantParams),
+    PackedPerRow(IntFormat),
+    /// Numbers, quantized in the run with parameters known beforehand (round half to even, division): to S8 or U8, of linear
+    /// layers also to S4 or U4.
+    Static(RealFormat, IntFormat, QuantParams),
     /// Numbers, quantized in the run with parameters chosen from each row's range (linear) or each
     /// image's (convolution).
     DynamicPerRow(DynamicSpec),
@@ -109,61 +111,85 @@ pub enum Input {
 pub struct DynamicSpec {
     /// What is read.
     pub real: RealFormat,
-    /// The codes.
+    /// The bytes that codes are kept in: S8, but for U8.
     pub code: Code,
-    /// The scheme; its format is `code`'s.
+    /// The scheme. Its format is that of the codes: S8, U8, or of linear layers S4 or U4.
     pub spec: ParamSpec,
 }
 
 impl Input {
-    /// The codes to multiply, as bytes; of bits the signedness that they have, of numbers none, S8.
+    /// The codes to multiply, as bytes; of bits the signedness that they have, of numbers none, S8. All of four bits
+    /// are S8.
     pub(crate) const fn code(&self) -> Code {
-        match *self {
-            Input::Real(_) => Code::S8,
-            Input::Bits(format, _) | Input::BitsPerRow(format) => match format {
-                IntFormat::B1 => Code::S8,
-                _ => Code::U8,
-            },
-            Input::Codes(code, _) | Input::CodesPerRow(code) | Input::Static(_, code, _) => code,
-            Input::DynamicPerRow(spec) | Input::DynamicPerTensor(spec) => spec.code,
+        match self.format() {
+            IntFormat::U8 | IntFormat::U1 => Code::U8,
+            _ => Code::S8,
         }
     }
 
     /// The format of the codes.
     pub(crate) const fn format(&self) -> IntFormat {
         match *self {
-            Input::Bits(format, _) | Input::BitsPerRow(format) => format,
-            _ => self.code().format(),
+            Input::Packed(format, _) | Input::PackedPerRow(format) => format,
+            Input::Static(_, format, _) => format,
+            Input::Codes(code, _) | Input::CodesPerRow(code) => code.format(),
+            Input::DynamicPerRow(dynamic) | Input::DynamicPerTensor(dynamic) => dynamic.spec.format,
+            Input::Real(_) => IntFormat::S8,
         }
+    }
+
+    /// Whether the codes to multiply have four bits.
+    pub(crate) const fn is_of_four_bits(&self) -> bool {
+        matches!(self.format(), IntFormat::S4 | IntFormat::U4)
+    }
+
+    /// Whether codes are read that are packed.
+    const fn is_packed(&self) -> bool {
+        matches!(self, Input::Packed(..) | Input::PackedPerRow(_))
     }
 
     /// Whether codes of a bit are read.
     pub(crate) const fn is_bits(&self) -> bool {
-        matches!(self, Input::Bits(..) | Input::BitsPerRow(_))
+        self.is_packed() && !self.is_of_four_bits()
+    }
+
+    /// Whether packed codes of four bits are read, of which the run makes bytes.
+    pub(crate) const fn is_nibbles(&self) -> bool {
+        self.is_packed() && self.is_of_four_bits()
+    }
+
+    /// Whether the run makes the codes that it multiplies: of numbers, or of packed ones.
+    pub(crate) const fn is_prepared(&self) -> bool {
+        self.is_real() || self.is_nibbles()
     }
 
     /// Whether the rows' parameters come with the run.
     pub(crate) const fn is_per_row(&self) -> bool {
-        matches!(self, Input::CodesPerRow(_) | Input::BitsPerRow(_))
+        matches!(self, Input::CodesPerRow(_) | Input::PackedPerRow(_))
     }
 
-    /// Codes or numbers in an element that the caller passes: 8 bits in a byte, otherwise 1.
+    /// Codes or numbers in an element that the caller passes: 8 bits or 2 codes of four in a byte, otherwise 1.
     pub(crate) const fn per_element(&self) -> usize {
-        if self.is_bits() { 8 } else { 1 }
+        match (self.is_bits(), self.is_nibbles()) {
+            (true, _) => 8,
+            (_, true) => 2,
+            _ => 1,
+        }
     }
 
     /// The bytes of a distance in codes or numbers, a multiple of [`per_element`](Input::per_element).
     pub(crate) const fn bytes(&self, distance: usize) -> usize {
-        match self.is_bits() {
-            true => distance / 8,
-            false => distance.wrapping_mul(self.element_size()),
+        match (self.is_bits(), self.is_nibbles()) {
+            (true, _) => distance / 8,
+            (_, true) => distance / 2,
+            _ => distance.wrapping_mul(self.element_size()),
         }
     }
 
     /// The parameters, where they are known beforehand.
     pub(crate) const fn fixed_params(&self) -> Option<QuantParams> {
         match *self {
-            Input::Codes(_, params) | Input::Bits(_, params) | Input::Static(_, _, params) => {
+            Input::Codes(_, params) | Input::Packed(_, params) | Input::Static(_, _, params) => {
                 Some(params)
             }
             _ => None,
@@ -174,7 +200,7 @@ impl Input {
     pub(crate) const fn real(&self) -> Option<RealFormat> {
         match *self {
             Input::Codes(..) | Input::CodesPerRow(_) => None,
-            Input::Bits(..) | Input::BitsPerRow(_) => None,
+            Input::Packed(..) | Input::PackedPerRow(_) => None,
             Input::Static(real, ..) | Input::Real(real) => Some(real),
             Input::DynamicPerRow(spec) | Input::DynamicPerTensor(spec) => Some(spec.real),
         }

@@ -4,21 +4,25 @@ use super::{Code, DynamicSpec, Input, Output, each};
 use crate::{Error, Parallel, Result, Status};
 use core::ops::Range;
 use fewbit_kernels::Rows;
+use fewbit_kernels::pack::{self, PackFn};
 use fewbit_kernels::quantize::{self, QuantizeArgs, QuantizeFn};
 use fewbit_kernels::reduce::{self, MinMaxFn};
 use fewbit_kernels::registry::{Bound, best};
-use fewbit_scheme::{ParamSpec, QuantParams, QuantizeMode, RealFormat, params_from_range, real};
+use fewbit_scheme::{
+    IntFormat, ParamSpec, QuantParams, QuantizeMode, RealFormat, params_from_range, real,
+};
 use fewbit_simd::Supported;
 use fewbit_simd::dot::LhsForm;
 
 /// Quantizes rows with fixed parameters, or with parameters of each row or of all. The codes are those of
-/// the input, moved by 128 where the tile reads bytes of the other signedness.
+/// the input, moved by 128 where the tile reads bytes of the other signedness. Or makes bytes of packed codes.
 pub(crate) struct Quantizer {
     input: Input,
     /// What is added to codes and zero points.
     shift: i32,
     quantize: Bound<QuantizeFn>,
     min_max: Bound<MinMaxFn>,
+    unpack: Bound<PackFn>,
 }
 
 /// Where codes and, if they are chosen in the run, their parameters go.
@@ -63,11 +67,13 @@ impl Quantizer {
             RealFormat::Bf16 => (quantize::BF16_S8, quantize::BF16_U8, reduce::MIN_MAX_BF16),
         };
         let rows = if code.is_unsigned() { unsigned } else { signed };
+        let nibbles = if input.format() == IntFormat::U4 { pack::U4_U8 } else { pack::S4_S8 };
         Ok(Quantizer {
             input,
             shift: code.format().qmin() - input.code().format().qmin(),
             quantize: best(rows, supported).ok_or(internal)?,
             min_max: best(ranges, supported).ok_or(internal)?,
+            unpack: best(nibbles, supported).ok_or(internal)?,
         })
     }
 
@@ -102,7 +108,7 @@ impl Quantizer {
     }
 
     /// Quantizes the rows of a range of a matrix of `rows` rows of `k`, and stores their
-    /// parameters if they are dynamic. Does nothing for an input of codes.
+    /// parameters if they are dynamic; or unpacks them. Does nothing for an input of codes that are multiplied as they are.
     ///
     /// # Safety
     /// `x.0` can be read for `rows` rows of `k` numbers, `x.1` apart (all of them if the parameters are
@@ -116,10 +122,10 @@ impl Quantizer {
         out: Codes,
         parallel: &dyn Parallel,
     ) {
-        if !self.input.is_real() {
+        if !self.input.is_prepared() {
             return;
         }
-        let stride = x.1.wrapping_mul(self.input.element_size());
+        let stride = self.input.bytes(x.1);
         let shared = Shared { x: x.0, out };
         // SAFETY: by this function's contract.
         let whole = unsafe { self.whole(x, (rows, k)) };
@@ -158,10 +164,10 @@ impl Quantizer {
         Some(params_of(range, &dynamic.spec))
     }
 
-    /// Quantizes a row with the parameters that all share, or with its own. Stores them if they are dynamic.
+    /// Quantizes a row with the parameters that all share, or with its own. Stores them if they are dynamic. Or unpacks it.
     ///
     /// # Safety
-    /// `from` can be read for `from.1` numbers of a real input; that many codes, and if the parameters are dynamic one
+    /// `from` can be read for `from.1` numbers of a real input, or packed codes; that many codes, and if the parameters are dynamic one
     /// of each (no zero point at NULL), can be written.
     pub(crate) unsafe fn quantize_row(
         &self,
@@ -170,7 +176,11 @@ impl Quantizer {
         codes: *mut u8,
         (scale_at, zero_point_at): (*mut f32, *mut i32),
     ) {
-        let format = self.input.code().format();
+        let format = self.input.format();
+        if self.input.is_nibbles() {
+            // SAFETY: by this function's contract.
+            return unsafe { self.unpack_row((from, k), codes) };
+        }
         // SAFETY: by this function's contract.
         unsafe {
             let QuantParams { scale, zero_point } = match (whole, self.input) {
@@ -200,6 +210,23 @@ impl Quantizer {
                 mode: QuantizeMode::default(),
                 clamp: (format.qmin() + self.shift, format.qmax() + self.shift),
             });
+        }
+    }
+
+    /// Makes bytes of a row of packed codes.
+    ///
+    /// # Safety
+    /// `from` can be read for `k` codes of four bits, and as many bytes written at `codes`.
+    unsafe fn unpack_row(&self, (from, k): (*const u8, usize), codes: *mut u8) {
+        // SAFETY: by this function's contract; the last code of an odd number is unpacked with its neighbour, which is
+        // left where it was.
+        unsafe {
+            self.unpack.run()(from, codes, k / 2);
+            if k % 2 == 1 {
+                let mut last = [0; 2];
+                self.unpack.run()(from.add(k / 2), last.as_mut_ptr(), 1);
+                codes.add(k - 1).write(last[0]);
+            }
         }
     }
 }

@@ -2,12 +2,13 @@
 //! results in plain loops through `scheme`.
 #![allow(dead_code, reason = "each test program uses its part")]
 
+pub mod images;
 pub mod layers;
 pub mod products;
 
 use fewbit::scheme::{
-    ParamSpec, QuantParams, QuantizeMode, RealFormat, Scheme, SymmetricRange, dequantize, float16,
-    params_from_range, quantize, real::canonical, reduce::min_max, requantize,
+    IntFormat, ParamSpec, QuantParams, QuantizeMode, RealFormat, Scheme, SymmetricRange,
+    dequantize, float16, params_from_range, quantize, real::canonical, reduce::min_max, requantize,
 };
 use fewbit::{
     Activation, ActivationMode, Bias, Code, DynamicSpec, Input, Output, Parallel, Residual, Weights,
@@ -156,10 +157,15 @@ pub fn any_input(rng: &mut Rng) -> Input {
     let real = rng.pick(&RealFormat::ALL);
     match rng.below(5) {
         0 | 1 => Input::Codes(code, params),
-        2 => Input::Static(real, code, params),
+        2 => Input::Static(real, code.format(), params),
         3 => Input::DynamicPerRow(DynamicSpec { real, code, spec }),
         _ => Input::DynamicPerTensor(DynamicSpec { real, code, spec }),
     }
+}
+
+/// The bytes that codes of a format are kept in.
+pub fn code_of(format: IntFormat) -> Code {
+    if format == IntFormat::U8 { Code::U8 } else { Code::S8 }
 }
 
 fn is_dynamic(input: &Input) -> bool {
@@ -252,9 +258,10 @@ impl Operands {
 
     pub fn input_code(&self) -> Code {
         match self.input {
-            Input::Codes(code, _) | Input::CodesPerRow(code) | Input::Static(_, code, _) => code,
+            Input::Codes(code, _) | Input::CodesPerRow(code) => code,
+            Input::Static(_, format, _) => code_of(format),
             Input::DynamicPerRow(spec) | Input::DynamicPerTensor(spec) => spec.code,
-            Input::Bits(..) | Input::BitsPerRow(_) | Input::Real(_) => {
+            Input::Packed(..) | Input::PackedPerRow(_) | Input::Real(_) => {
                 unreachable!("tested elsewhere")
             }
         }
@@ -263,7 +270,7 @@ impl Operands {
     pub fn real(&self) -> Option<RealFormat> {
         match self.input {
             Input::Codes(..) | Input::CodesPerRow(_) => None,
-            Input::Bits(..) | Input::BitsPerRow(_) => None,
+            Input::Packed(..) | Input::PackedPerRow(_) => None,
             Input::Static(real, ..) | Input::Real(real) => Some(real),
             Input::DynamicPerRow(spec) | Input::DynamicPerTensor(spec) => Some(spec.real),
         }
@@ -332,7 +339,7 @@ impl Operands {
                         return (codes, *params);
                     }
                     Input::CodesPerRow(_) | Input::Real(_) => unreachable!("tested elsewhere"),
-                    Input::Bits(..) | Input::BitsPerRow(_) => unreachable!("tested elsewhere"),
+                    Input::Packed(..) | Input::PackedPerRow(_) => unreachable!("tested elsewhere"),
                     Input::Static(_, _, params) => *params,
                     Input::DynamicPerRow(dynamic) => chosen(&real(data_of_group), &dynamic.spec),
                     Input::DynamicPerTensor(dynamic) => chosen(&real(data), &dynamic.spec),

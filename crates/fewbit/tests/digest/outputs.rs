@@ -53,7 +53,7 @@ fn digest_layer(seed: u64, kind: Kind, supported: Supported, digest: &mut Digest
             code,
             spec: ParamSpec::affine(code.format()),
         }),
-        _ => Input::Static(RealFormat::F32, code, params),
+        _ => Input::Static(RealFormat::F32, code.format(), params),
     };
     let steps = QuantParams { scale: 20.0, ..params };
     let rounding = rng.pick(&[FixedRounding::Single, FixedRounding::Double]);

@@ -125,7 +125,7 @@ fn digest_grouped(rng: &mut Rng, supported: Supported, digest: &mut Digest) {
         input: rng.pick(&[
             Input::DynamicPerRow(dynamic),
             Input::DynamicPerTensor(dynamic),
-            Input::Static(RealFormat::F32, Code::U8, params),
+            Input::Static(RealFormat::F32, Code::U8.format(), params),
         ]),
         bias: Bias::None,
         output: Output::Real(RealFormat::F32),

@@ -1,12 +1,14 @@
 //! Tiles of bits by bits: the same body, with the backends of [`fewbit_simd::dot::Bits`].
 //!
-//! Register budget: mr * nr / lanes accumulators, nr / lanes vectors of words, one lhs word, and what counts bits.
+//! Register budget: mr * nr / lanes accumulators, nr / lanes vectors of words (two of nibbles where bytes are counted by a
+//! table), the lhs word likewise, and what counts bits. Where bytes are counted, their counts are in registers, and the int32
+//! sums in the first cache.
 //!
 //! | backend | mr x nr | accumulators + rhs + lhs + constants | registers |
 //! |---|---|---|---|
 //! | avx512_vpopcntdq | 12 x 32 | 24 + 2 + 1 | 32 |
-//! | avx512 | 6 x 32 | 12 + 2 + 1 + 4 | 32 |
-//! | avx2 | 6 x 8 | 6 + 1 + 1 + 4 | 16 |
+//! | avx512 | 6 x 32 | 12 + 4 + 2 + 2 | 32 |
+//! | avx2 | 4 x 16 | 8 + 4 + 2 + 2 | 16 |
 //! | neon | 4 x 16 | 16 + 4 + 1 | 32 |
 
 use super::tile::{MAX_MR, MAX_NR, RhsForm, Tile, TileArgs};
@@ -39,10 +41,10 @@ macro_rules! tiles {
             ),
             #[cfg(target_arch = "x86_64")]
             tile_row!(
-                $rhs $op: "6x8x32_avx2",
+                $rhs $op: "4x16x32_avx2",
                 Bits<fewbit_simd::dot::Avx2Pair, $shift>,
-                6,
-                1,
+                4,
+                2,
                 Isa::Avx2.closure(),
                 "avx2,fma"
             ),

@@ -7,10 +7,12 @@
 //! Σ (2a - 1)(2w - 1)  =  4 Σ a w  -  2 Σ a  -  2 Σ w  +  K      for bits a, w
 //! ```
 //!
-//! which is what the tiles do for zero points anyway. Bits beyond the last k are 0 on the rhs, so what the lhs has there
+//! which is what the tiles do for zero points anyway. Where no instruction counts the bits of a lane, those of bytes are
+//! counted ([`CountBytes`]) and added up in bytes for as long as they fit. Bits beyond the last k are 0 on the rhs, so what the lhs has there
 //! does not count.
 
-use super::{Dot, LhsForm};
+use super::{AHEAD, Dot, LhsForm, Steps};
+use crate::prefetch;
 use core::marker::PhantomData;
 
 /// A backend's way to count bits.
@@ -36,6 +38,87 @@ pub unsafe trait Count: Dot {
         rhs: Self::Words,
         scale: i32,
     ) -> Self::Acc;
+    /// [`Dot::steps`] of bits of which each common one counts `1 << SHIFT`.
+    #[inline(always)]
+    unsafe fn bit_steps<const ROWS: usize, const NV: usize, const SHIFT: u32>(
+        acc: &mut [[Self::Acc; NV]; ROWS],
+        steps: Steps,
+    ) -> bool {
+        let _ = (acc, steps);
+        false
+    }
+}
+
+/// A backend that counts the bits of bytes.
+///
+/// # Safety
+/// As [`Dot`].
+#[allow(
+    clippy::missing_safety_doc,
+    reason = "the contract is the same for all methods and stated once, on the trait"
+)]
+pub unsafe trait CountBytes: Count {
+    /// `4 * LANES` counts.
+    type Counts: Copy;
+    /// Words as they are counted with many others.
+    type Prepared: Copy;
+
+    /// Zeros.
+    unsafe fn no_counts() -> Self::Counts;
+    /// What all rows share of the rhs.
+    unsafe fn prepare_rhs(rhs: Self::Words) -> Self::Prepared;
+    /// What all columns share of the lhs.
+    unsafe fn prepare_lhs(lhs: Self::Words) -> Self::Prepared;
+    /// `counts` plus the number of bits set in both, byte by byte: up to 8; nothing may leave a byte.
+    unsafe fn count(counts: Self::Counts, lhs: Self::Prepared, rhs: Self::Prepared)
+    -> Self::Counts;
+    /// `acc` plus `scale` (1, 2 or 4) times the counts of each lane's four bytes, modulo 2^32.
+    unsafe fn widen_counts(acc: Self::Acc, counts: Self::Counts, scale: i32) -> Self::Acc;
+}
+
+/// [`Bits`]' words, of bytes counted: groups whose counts fit a byte, 8 of each, are added up before they are widened.
+///
+/// # Safety
+/// As [`Dot::steps`].
+#[inline(always)]
+unsafe fn byte_steps<B: CountBytes, const ROWS: usize, const NV: usize, const SHIFT: u32>(
+    acc: &mut [[B::Acc; NV]; ROWS],
+    steps: Steps,
+) {
+    const RUN: usize = 255 / 8;
+    let Steps { mut lhs, row_stride, group_stride, mut rhs, count, .. } = steps;
+    let mut left = count;
+    // SAFETY: the caller is compiled for `B`; `count` groups of all rows and of the panel by this function's contract, at
+    // most `RUN` of them before counts are widened.
+    unsafe {
+        while left > 0 {
+            let run = if left < RUN { left } else { RUN };
+            left -= run;
+            let mut counts = [[B::no_counts(); NV]; ROWS];
+            for _ in 0..run {
+                let from = rhs.cast::<u8>();
+                prefetch(from.wrapping_add(AHEAD));
+                let mut columns = [B::prepare_rhs(B::load_words(from)); NV];
+                for (v, column) in columns.iter_mut().enumerate().skip(1) {
+                    *column = B::prepare_rhs(B::load_words(from.add(v * 4 * B::LANES)));
+                }
+                for (r, row) in counts.iter_mut().enumerate() {
+                    let group = B::repeat_word(lhs.wrapping_add(r * row_stride));
+                    let group = B::prepare_lhs(group);
+                    for (counts, &column) in row.iter_mut().zip(&columns) {
+                        *counts = B::count(*counts, group, column);
+                    }
+                }
+                lhs = lhs.wrapping_add(group_stride);
+                rhs = rhs.wrapping_add(NV * 4 * B::LANES);
+            }
+            for (row, counts) in acc.iter_mut().zip(counts) {
+                for (acc, counts) in row.iter_mut().zip(counts) {
+                    *acc = B::widen_counts(*acc, counts, const { 1 << SHIFT });
+                }
+            }
+        }
+    }
 }
 
 /// [`Dot`] of bits, each common one counted `1 << SHIFT` times.
@@ -45,6 +128,7 @@ pub struct Bits<B, const SHIFT: u32>(PhantomData<B>);
 // SAFETY: sums are the backend's own; groups are of 4 bytes on both sides.
 unsafe impl<B: Count, const SHIFT: u32> Dot for Bits<B, SHIFT> {
     sums_of!(B);
+    const CHAINS: usize = 1;
 
     type Lhs = B::Words;
     type Rhs = B::Words;
@@ -67,6 +151,15 @@ unsafe impl<B: Count, const SHIFT: u32> Dot for Bits<B, SHIFT> {
     unsafe fn dot(acc: B::Acc, lhs: B::Words, rhs: B::Words) -> B::Acc {
         // SAFETY: as above.
         unsafe { B::add_common(acc, lhs, rhs, const { 1 << SHIFT }) }
+    }
+
+    #[inline(always)]
+    unsafe fn steps<const ROWS: usize, const NV: usize>(
+        acc: &mut [[B::Acc; NV]; ROWS],
+        steps: Steps,
+    ) -> bool {
+        // SAFETY: as above.
+        unsafe { B::bit_steps::<ROWS, NV, SHIFT>(acc, steps) }
     }
 }
 
@@ -98,15 +191,16 @@ unsafe impl Count for super::ScalarDot {
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use super::super::{Avx2Pair, Avx512Pair, Avx512Popcnt};
-    use super::Count;
+    use super::{Count, CountBytes, Steps, byte_steps};
     use core::arch::x86_64::*;
 
-    /// Implements [`Count`] by a table of the bits in each nibble, looked up by `vpshufb`; bytes of 0 to 8 become words by
-    /// `vpmaddubsw` with the scale and `vpmaddwd` with ones.
+    /// Implements [`Count`] by a table of the bits in each nibble, looked up by `vpshufb`; bytes become words by
+    /// `vpmaddubsw` with the scale and `vpmaddwd` with ones. Words that are counted with many others are taken apart into
+    /// their nibbles first; of the lhs' nibbles only those of the rhs are left when they have met.
     macro_rules! by_table {
         (
             $backend:ty, $vector:ty,
-            [$load:ident, $set8:ident, $set16:ident, $set32:ident],
+            [$zero:ident, $load:ident, $set8:ident, $set16:ident, $set32:ident],
             [$and:ident, $shift:ident, $shuffle:ident, $add8:ident, $maddubs:ident, $madd:ident, $add32:ident],
             $table:expr
         ) => {
@@ -135,12 +229,64 @@ mod x86 {
                 ) -> $vector {
                     // SAFETY: as above.
                     unsafe {
-                        let (low, table) = ($set8(15), $table);
-                        let common = $and(lhs, rhs);
-                        let of_low = $shuffle(table, $and(common, low));
-                        let of_high = $shuffle(table, $and($shift::<4>(common), low));
-                        let bits = $maddubs($add8(of_low, of_high), $set8(scale as i8));
-                        $add32(acc, $madd(bits, $set16(1)))
+                        let (lhs, rhs) = (Self::prepare_lhs(lhs), Self::prepare_rhs(rhs));
+                        let counts = Self::count(Self::no_counts(), lhs, rhs);
+                        Self::widen_counts(acc, counts, scale)
+                    }
+                }
+
+                #[inline(always)]
+                unsafe fn bit_steps<const ROWS: usize, const NV: usize, const SHIFT: u32>(
+                    acc: &mut [[$vector; NV]; ROWS],
+                    steps: Steps,
+                ) -> bool {
+                    // SAFETY: as above.
+                    unsafe { byte_steps::<$backend, ROWS, NV, SHIFT>(acc, steps) };
+                    true
+                }
+            }
+
+            // SAFETY: as above.
+            unsafe impl CountBytes for $backend {
+                type Counts = $vector;
+                /// Bytes whose low nibbles matter: those of the words, and of the words moved by four bits.
+                type Prepared = [$vector; 2];
+
+                #[inline(always)]
+                unsafe fn no_counts() -> $vector {
+                    // SAFETY: as above.
+                    unsafe { $zero() }
+                }
+
+                #[inline(always)]
+                unsafe fn prepare_rhs(rhs: $vector) -> [$vector; 2] {
+                    // SAFETY: as above.
+                    unsafe { [$and(rhs, $set8(15)), $and($shift::<4>(rhs), $set8(15))] }
+                }
+
+                #[inline(always)]
+                unsafe fn prepare_lhs(lhs: $vector) -> [$vector; 2] {
+                    // SAFETY: as above.
+                    unsafe { [lhs, $shift::<4>(lhs)] }
+                }
+
+                #[inline(always)]
+                unsafe fn count(counts: $vector, lhs: [$vector; 2], rhs: [$vector; 2]) -> $vector {
+                    // SAFETY: as above.
+                    unsafe {
+                        let table = $table;
+                        let low = $shuffle(table, $and(lhs[0], rhs[0]));
+                        let high = $shuffle(table, $and(lhs[1], rhs[1]));
+                        $add8($add8(counts, low), high)
+                    }
+                }
+
+                #[inline(always)]
+                unsafe fn widen_counts(acc: $vector, counts: $vector, scale: i32) -> $vector {
+                    // SAFETY: as above.
+                    unsafe {
+                        let pairs = $maddubs(counts, $set8(scale as i8));
+                        $add32(acc, $madd(pairs, $set16(1)))
                     }
                 }
             }
@@ -149,14 +295,14 @@ mod x86 {
 
     by_table! {
         Avx2Pair, __m256i,
-        [_mm256_loadu_si256, _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32],
+        [_mm256_setzero_si256, _mm256_loadu_si256, _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32],
         [_mm256_and_si256, _mm256_srli_epi16, _mm256_shuffle_epi8, _mm256_add_epi8, _mm256_maddubs_epi16, _mm256_madd_epi16, _mm256_add_epi32],
         _mm256_broadcastsi128_si256(_mm_loadu_si128(NIBBLES.as_ptr().cast()))
     }
 
     by_table! {
         Avx512Pair, __m512i,
-        [_mm512_loadu_si512, _mm512_set1_epi8, _mm512_set1_epi16, _mm512_set1_epi32],
+        [_mm512_setzero_si512, _mm512_loadu_si512, _mm512_set1_epi8, _mm512_set1_epi16, _mm512_set1_epi32],
         [_mm512_and_si512, _mm512_srli_epi16, _mm512_shuffle_epi8, _mm512_add_epi8, _mm512_maddubs_epi16, _mm512_madd_epi16, _mm512_add_epi32],
         _mm512_broadcast_i32x4(_mm_loadu_si128(NIBBLES.as_ptr().cast()))
     }
@@ -199,7 +345,7 @@ mod x86 {
 #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
 mod neon {
     use super::super::NeonPair;
-    use super::Count;
+    use super::{Count, CountBytes, Steps, byte_steps};
     use core::arch::aarch64::*;
 
     // SAFETY: the intrinsics compute what the trait documents; loads touch exactly the bytes stated.
@@ -227,14 +373,60 @@ mod neon {
         ) -> int32x4_t {
             // SAFETY: as above.
             unsafe {
-                let bits = vcntq_u8(vandq_u8(lhs, rhs));
-                let bits = match scale {
-                    1 => bits,
-                    2 => vshlq_n_u8::<1>(bits),
-                    _ => vshlq_n_u8::<2>(bits),
+                let counts = Self::count(Self::no_counts(), lhs, rhs);
+                Self::widen_counts(acc, counts, scale)
+            }
+        }
+
+        #[inline(always)]
+        unsafe fn bit_steps<const ROWS: usize, const NV: usize, const SHIFT: u32>(
+            acc: &mut [[int32x4_t; NV]; ROWS],
+            steps: Steps,
+        ) -> bool {
+            // SAFETY: as above.
+            unsafe { byte_steps::<NeonPair, ROWS, NV, SHIFT>(acc, steps) };
+            true
+        }
+    }
+
+    // SAFETY: as above.
+    unsafe impl CountBytes for NeonPair {
+        type Counts = uint8x16_t;
+        type Prepared = uint8x16_t;
+
+        #[inline(always)]
+        unsafe fn no_counts() -> uint8x16_t {
+            // SAFETY: as above.
+            unsafe { vdupq_n_u8(0) }
+        }
+
+        #[inline(always)]
+        unsafe fn prepare_rhs(rhs: uint8x16_t) -> uint8x16_t {
+            rhs
+        }
+
+        #[inline(always)]
+        unsafe fn prepare_lhs(lhs: uint8x16_t) -> uint8x16_t {
+            lhs
+        }
+
+        #[inline(always)]
+        unsafe fn count(counts: uint8x16_t, lhs: uint8x16_t, rhs: uint8x16_t) -> uint8x16_t {
+            // SAFETY: as above.
+            unsafe { vaddq_u8(counts, vcntq_u8(vandq_u8(lhs, rhs))) }
+        }
+
+        #[inline(always)]
+        unsafe fn widen_counts(acc: int32x4_t, counts: uint8x16_t, scale: i32) -> int32x4_t {
+            // SAFETY: as above.
+            unsafe {
+                let pairs = vpaddlq_u8(counts);
+                let pairs = match scale {
+                    1 => pairs,
+                    2 => vshlq_n_u16::<1>(pairs),
+                    _ => vshlq_n_u16::<2>(pairs),
                 };
-                let words = vpadalq_u16(vreinterpretq_u32_s32(acc), vpaddlq_u8(bits));
-                vreinterpretq_s32_u32(words)
+                vreinterpretq_s32_u32(vpadalq_u16(vreinterpretq_u32_s32(acc), pairs))
             }
         }
     }

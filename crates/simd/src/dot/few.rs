@@ -10,10 +10,12 @@
 //! ```
 //!
 //! Codes are unsigned here (0 to 15, 0 to 3, 0 and 1, or 0 and 2 for -1 and +1); signed ones are moved there with their
-//! zero points when they are packed. **Exact**: `vpmaddubsw` takes them as its unsigned operand, and cannot saturate: two
-//! products are at most `2 * 15 * 128 = 3840`, and the sum of all parts at most 7680. The other instructions add in int32.
+//! zero points when they are packed.
+//!
+//! **Exact.** Dot products of bytes add in int32; where there are none, products are added in int16 first, and widened before
+//! they could leave it (short.rs).
 
-use super::{Dot, LhsForm};
+use super::{Dot, LhsForm, Scaling, Steps};
 use core::marker::PhantomData;
 
 /// A backend's vectors of bytes.
@@ -27,6 +29,8 @@ use core::marker::PhantomData;
 pub unsafe trait Bytes: Dot {
     /// `4 * LANES` unsigned bytes.
     type Vector: Copy;
+    /// [`Dot::CHAINS`] of these products.
+    const CHAINS: usize;
 
     /// Reads `4 * LANES` bytes at `from`.
     unsafe fn load_bytes(from: *const u8) -> Self::Vector;
@@ -39,6 +43,45 @@ pub unsafe trait Bytes: Dot {
         lhs: *const u8,
         parts: [Self::Vector; PARTS],
     ) -> Self::Acc;
+    /// [`Dot::steps`] of codes up to `MASK`.
+    #[inline(always)]
+    unsafe fn few_steps<const ROWS: usize, const NV: usize, const PARTS: usize, const MASK: u8>(
+        acc: &mut [[Self::Acc; NV]; ROWS],
+        steps: Steps,
+    ) -> bool {
+        let _ = (acc, steps);
+        false
+    }
+    /// [`Dot::scaled_steps`] likewise.
+    #[inline(always)]
+    unsafe fn few_scaled_steps<
+        const ROWS: usize,
+        const NV: usize,
+        const PARTS: usize,
+        const MASK: u8,
+    >(
+        steps: Steps,
+        scaling: Scaling,
+        real: &mut [[Self::Real; NV]; ROWS],
+    ) -> bool {
+        let _ = (steps, scaling, real);
+        false
+    }
+}
+
+/// Part `p` of bytes of packed codes.
+///
+/// # Safety
+/// The caller is compiled for `B`.
+#[inline(always)]
+pub(super) unsafe fn part_of<B: Bytes, const PARTS: usize, const MASK: u8>(
+    bytes: B::Vector,
+    p: usize,
+) -> B::Vector {
+    // A bit that stands for 2 is moved to where a 2 is.
+    let place = if PARTS == 8 && MASK == 2 { 1 } else { 0 };
+    // SAFETY: by this function's contract.
+    unsafe { B::part(bytes, (p * 8 / PARTS) as i32 - place, MASK) }
 }
 
 /// [`Dot`] of codes packed `PARTS` to a byte; `MASK` is the largest, or 2 for codes whose bit stands for 0 or 2.
@@ -49,6 +92,7 @@ pub struct Few<B, const PARTS: usize, const MASK: u8>(PhantomData<B>);
 // bytes as a group has.
 unsafe impl<B: Bytes, const PARTS: usize, const MASK: u8> Dot for Few<B, PARTS, MASK> {
     sums_of!(B);
+    const CHAINS: usize = <B as Bytes>::CHAINS;
 
     /// Where the group is: its bytes are repeated in the lanes when they are multiplied.
     type Lhs = *const u8;
@@ -71,13 +115,8 @@ unsafe impl<B: Bytes, const PARTS: usize, const MASK: u8> Dot for Few<B, PARTS, 
         unsafe {
             let bytes = B::load_bytes(from.cast());
             let mut parts = [bytes; PARTS];
-            let bits = const { 8 / PARTS as i32 };
-            // A bit that stands for 2 is moved to where a 2 is.
-            let place = if PARTS == 8 && MASK == 2 { 1 } else { 0 };
-            let mut shift = -place;
-            for part in &mut parts {
-                *part = B::part(bytes, shift, MASK);
-                shift += bits;
+            for (p, part) in parts.iter_mut().enumerate() {
+                *part = part_of::<B, PARTS, MASK>(bytes, p);
             }
             parts
         }
@@ -88,11 +127,31 @@ unsafe impl<B: Bytes, const PARTS: usize, const MASK: u8> Dot for Few<B, PARTS, 
         // SAFETY: as above.
         unsafe { B::dot_parts(acc, lhs, rhs) }
     }
+
+    #[inline(always)]
+    unsafe fn steps<const ROWS: usize, const NV: usize>(
+        acc: &mut [[B::Acc; NV]; ROWS],
+        steps: Steps,
+    ) -> bool {
+        // SAFETY: as above.
+        unsafe { B::few_steps::<ROWS, NV, PARTS, MASK>(acc, steps) }
+    }
+
+    #[inline(always)]
+    unsafe fn scaled_steps<const ROWS: usize, const NV: usize>(
+        steps: Steps,
+        scaling: Scaling,
+        real: &mut [[B::Real; NV]; ROWS],
+    ) -> bool {
+        // SAFETY: as above.
+        unsafe { B::few_scaled_steps::<ROWS, NV, PARTS, MASK>(steps, scaling, real) }
+    }
 }
 
 // SAFETY: plain arithmetic on exactly the bytes documented.
 unsafe impl Bytes for super::ScalarDot {
     type Vector = [[u8; 4]; 4];
+    const CHAINS: usize = 1;
 
     #[inline(always)]
     unsafe fn load_bytes(from: *const u8) -> [[u8; 4]; 4] {
@@ -131,14 +190,15 @@ unsafe impl Bytes for super::ScalarDot {
 #[cfg(target_arch = "x86_64")]
 macro_rules! bytes_backend {
     (
-        $backend:ty, $vector:ty,
-        [$load:ident, $set8:ident, $and:ident, $add8:ident, $shift:ident, $set32:ident],
-        |$acc:ident, $parts:ident, $group:ident| $dot:expr
+        $backend:ty, $vector:ty, $chains:expr,
+        [$load:ident, $set8:ident, $and:ident, $add8:ident, $shift:ident],
+        $($dot:item)*
     ) => {
         // SAFETY: the intrinsics compute what the trait documents; loads touch exactly the bytes stated, at any
         // alignment.
         unsafe impl Bytes for $backend {
             type Vector = $vector;
+            const CHAINS: usize = $chains;
 
             #[inline(always)]
             unsafe fn load_bytes(from: *const u8) -> $vector {
@@ -161,83 +221,185 @@ macro_rules! bytes_backend {
                 }
             }
 
+            $($dot)*
+        }
+    };
+}
+
+/// [`bytes_backend`] of one with a dot product of bytes.
+#[cfg(target_arch = "x86_64")]
+macro_rules! dot_of_bytes {
+    ($backend:ty, $vector:ty, $of_bytes:tt, $set32:ident, $dot:ident) => {
+        bytes_backend! {
+            $backend, $vector, <$backend as Dot>::CHAINS, $of_bytes,
             #[inline(always)]
             unsafe fn dot_parts<const PARTS: usize>(
-                $acc: $vector,
+                acc: $vector,
                 lhs: *const u8,
-                $parts: [$vector; PARTS],
+                parts: [$vector; PARTS],
             ) -> $vector {
-                // SAFETY: as above; the group's bytes by the trait's contract.
-                unsafe {
-                    let $group = |p: usize| $set32(lhs.add(4 * p).cast::<i32>().read_unaligned());
-                    $dot
+                let mut sums = acc;
+                for (p, part) in parts.into_iter().enumerate() {
+                    // SAFETY: as above; the group's bytes by the trait's contract.
+                    unsafe {
+                        let group = $set32(lhs.add(4 * p).cast::<i32>().read_unaligned());
+                        sums = $dot(sums, part, group);
+                    }
                 }
+                sums
             }
+        }
+    };
+}
+
+/// [`bytes_backend`] of one that adds pairs of products in int16.
+#[cfg(target_arch = "x86_64")]
+macro_rules! pairs_of_bytes {
+    (
+        $backend:ty, $vector:ty, $of_bytes:tt,
+        [$zero:ident, $set16:ident, $set32:ident],
+        [$maddubs:ident, $add16:ident, $madd:ident, $add32:ident]
+        $(, $turns:ident, $scaled:ident)?
+    ) => {
+        bytes_backend! {
+            $backend, $vector, 1, $of_bytes,
+            #[inline(always)]
+            unsafe fn dot_parts<const PARTS: usize>(
+                acc: $vector,
+                lhs: *const u8,
+                parts: [$vector; PARTS],
+            ) -> $vector {
+                // SAFETY: by the trait's contract.
+                unsafe { dot_short::<$backend, PARTS>(acc, lhs, parts) }
+            }
+            #[inline(always)]
+            unsafe fn few_steps<
+                const ROWS: usize,
+                const NV: usize,
+                const PARTS: usize,
+                const MASK: u8,
+            >(
+                acc: &mut [[$vector; NV]; ROWS],
+                steps: Steps,
+            ) -> bool {
+                // SAFETY: by the trait's contract.
+                unsafe { short_steps::<$backend, ROWS, NV, PARTS, MASK>(acc, steps) };
+                true
+            }
+
+            $(
+                #[inline(always)]
+                unsafe fn few_scaled_steps<
+                    const ROWS: usize,
+                    const NV: usize,
+                    const PARTS: usize,
+                    const MASK: u8,
+                >(
+                    steps: Steps,
+                    scaling: Scaling,
+                    real: &mut [[Self::Real; NV]; ROWS],
+                ) -> bool {
+                    // SAFETY: by the trait's contract.
+                    unsafe { $scaled::<ROWS, NV, PARTS, MASK>(steps, scaling, real) }
+                }
+            )?
+        }
+
+        // SAFETY: the intrinsics compute what the trait documents; loads touch exactly the bytes stated, at any
+        // alignment.
+        unsafe impl Short for $backend {
+            type Sums = $vector;
+            type Group = $vector;
+            const PRODUCTS: usize = 2;
+
+            #[inline(always)]
+            unsafe fn no_sums() -> $vector {
+                // SAFETY: the caller is compiled for this instruction set.
+                unsafe { $zero() }
+            }
+
+            #[inline(always)]
+            unsafe fn load_group(from: *const u8) -> $vector {
+                // SAFETY: as above; the bytes by the trait's contract.
+                unsafe { $set32(from.cast::<i32>().read_unaligned()) }
+            }
+
+            #[inline(always)]
+            unsafe fn add_products(sums: $vector, codes: $vector, group: $vector) -> $vector {
+                // SAFETY: as above.
+                unsafe { $add16(sums, $maddubs(codes, group)) }
+            }
+
+            #[inline(always)]
+            unsafe fn widen(acc: $vector, sums: $vector) -> $vector {
+                // SAFETY: as above.
+                unsafe { $add32(acc, $madd(sums, $set16(1))) }
+            }
+
+            $(
+                #[inline(always)]
+                unsafe fn add_turns<
+                    const ROWS: usize,
+                    const NV: usize,
+                    const PARTS: usize,
+                    const MASK: u8,
+                >(
+                    acc: &mut [[$vector; NV]; ROWS],
+                    at: &mut Steps,
+                    turns: usize,
+                    run: usize,
+                ) -> bool {
+                    // SAFETY: as above.
+                    unsafe { $turns::<ROWS, NV, PARTS, MASK>(acc, at, turns, run) }
+                }
+            )?
         }
     };
 }
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::super::{Avx2Pair, Avx512Pair, Avx512Vnni, AvxVnni};
+    use super::super::maddubs::{scaled, turns};
+    use super::super::short::{Short, dot_short, short_steps};
+    use super::super::{Avx2Pair, Avx512Pair, Avx512Vnni, AvxVnni, Dot, Scaling, Steps};
     use super::Bytes;
     use core::arch::x86_64::*;
 
-    bytes_backend! {
+    pairs_of_bytes! {
         Avx2Pair, __m256i,
-        [_mm256_loadu_si256, _mm256_set1_epi8, _mm256_and_si256, _mm256_add_epi8, _mm256_srl_epi16, _mm256_set1_epi32],
-        |acc, parts, group| {
-            let mut sums = _mm256_setzero_si256();
-            for (p, part) in parts.into_iter().enumerate() {
-                let products = _mm256_maddubs_epi16(part, group(p));
-                sums = if p == 0 { products } else { _mm256_add_epi16(sums, products) };
-            }
-            _mm256_add_epi32(acc, _mm256_madd_epi16(sums, _mm256_set1_epi16(1)))
-        }
+        [_mm256_loadu_si256, _mm256_set1_epi8, _mm256_and_si256, _mm256_add_epi8, _mm256_srl_epi16],
+        [_mm256_setzero_si256, _mm256_set1_epi16, _mm256_set1_epi32],
+        [_mm256_maddubs_epi16, _mm256_add_epi16, _mm256_madd_epi16, _mm256_add_epi32],
+        turns, scaled
     }
 
-    bytes_backend! {
+    pairs_of_bytes! {
         Avx512Pair, __m512i,
-        [_mm512_loadu_si512, _mm512_set1_epi8, _mm512_and_si512, _mm512_add_epi8, _mm512_srl_epi16, _mm512_set1_epi32],
-        |acc, parts, group| {
-            let mut sums = _mm512_setzero_si512();
-            for (p, part) in parts.into_iter().enumerate() {
-                let products = _mm512_maddubs_epi16(part, group(p));
-                sums = if p == 0 { products } else { _mm512_add_epi16(sums, products) };
-            }
-            _mm512_add_epi32(acc, _mm512_madd_epi16(sums, _mm512_set1_epi16(1)))
-        }
+        [_mm512_loadu_si512, _mm512_set1_epi8, _mm512_and_si512, _mm512_add_epi8, _mm512_srl_epi16],
+        [_mm512_setzero_si512, _mm512_set1_epi16, _mm512_set1_epi32],
+        [_mm512_maddubs_epi16, _mm512_add_epi16, _mm512_madd_epi16, _mm512_add_epi32]
     }
 
-    bytes_backend! {
+    dot_of_bytes! {
         Avx512Vnni, __m512i,
-        [_mm512_loadu_si512, _mm512_set1_epi8, _mm512_and_si512, _mm512_add_epi8, _mm512_srl_epi16, _mm512_set1_epi32],
-        |acc, parts, group| {
-            let mut sums = acc;
-            for (p, part) in parts.into_iter().enumerate() {
-                sums = _mm512_dpbusd_epi32(sums, part, group(p));
-            }
-            sums
-        }
+        [_mm512_loadu_si512, _mm512_set1_epi8, _mm512_and_si512, _mm512_add_epi8, _mm512_srl_epi16],
+        _mm512_set1_epi32,
+        _mm512_dpbusd_epi32
     }
 
-    bytes_backend! {
+    dot_of_bytes! {
         AvxVnni, __m256i,
-        [_mm256_loadu_si256, _mm256_set1_epi8, _mm256_and_si256, _mm256_add_epi8, _mm256_srl_epi16, _mm256_set1_epi32],
-        |acc, parts, group| {
-            let mut sums = acc;
-            for (p, part) in parts.into_iter().enumerate() {
-                sums = _mm256_dpbusd_avx_epi32(sums, part, group(p));
-            }
-            sums
-        }
+        [_mm256_loadu_si256, _mm256_set1_epi8, _mm256_and_si256, _mm256_add_epi8, _mm256_srl_epi16],
+        _mm256_set1_epi32,
+        _mm256_dpbusd_avx_epi32
     }
 }
 
 #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
 mod neon {
     use super::super::neon::sdot;
-    use super::super::{NeonPair, NeonSdot};
+    use super::super::short::{Short, dot_short, short_steps};
+    use super::super::{Dot, NeonPair, NeonSdot, Steps};
     use super::Bytes;
     use core::arch::aarch64::*;
 
@@ -260,10 +422,10 @@ mod neon {
         }
     }
 
-    // SAFETY: products of a code up to 15 and a signed byte, and their sums over the parts, fit int16; loads touch
-    // exactly 16 bytes, at any alignment.
+    // SAFETY: the intrinsics compute what the trait documents; loads touch exactly 16 bytes, at any alignment.
     unsafe impl Bytes for NeonPair {
         type Vector = uint8x16_t;
+        const CHAINS: usize = 1;
 
         #[inline(always)]
         unsafe fn load_bytes(from: *const u8) -> uint8x16_t {
@@ -284,21 +446,69 @@ mod neon {
             parts: [uint8x16_t; PARTS],
         ) -> int32x4_t {
             // SAFETY: as above.
+            unsafe { dot_short::<NeonPair, PARTS>(acc, lhs, parts) }
+        }
+
+        #[inline(always)]
+        unsafe fn few_steps<
+            const ROWS: usize,
+            const NV: usize,
+            const PARTS: usize,
+            const MASK: u8,
+        >(
+            acc: &mut [[int32x4_t; NV]; ROWS],
+            steps: Steps,
+        ) -> bool {
+            // SAFETY: as above.
+            unsafe { short_steps::<NeonPair, ROWS, NV, PARTS, MASK>(acc, steps) };
+            true
+        }
+    }
+
+    // SAFETY: as above; `smlal` adds a product to each int16, and loads touch exactly 4 bytes.
+    unsafe impl Short for NeonPair {
+        /// Of the first two columns and of the others, four of each.
+        type Sums = (int16x8_t, int16x8_t);
+        type Group = int8x16_t;
+        const PRODUCTS: usize = 1;
+
+        #[inline(always)]
+        unsafe fn no_sums() -> (int16x8_t, int16x8_t) {
+            // SAFETY: as above.
+            unsafe { (vdupq_n_s16(0), vdupq_n_s16(0)) }
+        }
+
+        #[inline(always)]
+        unsafe fn load_group(from: *const u8) -> int8x16_t {
+            // SAFETY: as above.
+            unsafe { group(from, 0) }
+        }
+
+        #[inline(always)]
+        unsafe fn add_products(
+            (low, high): (int16x8_t, int16x8_t),
+            codes: uint8x16_t,
+            group: int8x16_t,
+        ) -> (int16x8_t, int16x8_t) {
+            // SAFETY: as above.
             unsafe {
-                let (mut low, mut high) = (vdupq_n_s16(0), vdupq_n_s16(0));
-                for (p, part) in parts.into_iter().enumerate() {
-                    let (codes, group) = (vreinterpretq_s8_u8(part), group(lhs, p));
-                    low = vmlal_s8(low, vget_low_s8(codes), vget_low_s8(group));
-                    high = vmlal_high_s8(high, codes, group);
-                }
-                vaddq_s32(acc, vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high)))
+                let codes = vreinterpretq_s8_u8(codes);
+                let low = vmlal_s8(low, vget_low_s8(codes), vget_low_s8(group));
+                (low, vmlal_high_s8(high, codes, group))
             }
+        }
+
+        #[inline(always)]
+        unsafe fn widen(acc: int32x4_t, (low, high): (int16x8_t, int16x8_t)) -> int32x4_t {
+            // SAFETY: as above.
+            unsafe { vaddq_s32(acc, vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high))) }
         }
     }
 
     // SAFETY: as above; `sdot` adds in int32.
     unsafe impl Bytes for NeonSdot {
         type Vector = uint8x16_t;
+        const CHAINS: usize = <NeonSdot as Dot>::CHAINS;
 
         #[inline(always)]
         unsafe fn load_bytes(from: *const u8) -> uint8x16_t {

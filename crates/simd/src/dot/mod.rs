@@ -11,7 +11,6 @@ macro_rules! sums_of {
         type Acc = $backend::Acc;
         type Real = $backend::Real;
         const LANES: usize = $backend::LANES;
-        const CHAINS: usize = $backend::CHAINS;
 
         #[inline(always)]
         unsafe fn zero() -> Self::Acc {
@@ -84,7 +83,10 @@ macro_rules! sums_of {
 mod bits;
 mod few;
 mod scalar;
+mod short;
 
+#[cfg(target_arch = "x86_64")]
+mod maddubs;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 #[cfg(target_arch = "x86_64")]
@@ -92,11 +94,12 @@ mod pairs;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-pub use bits::{Bits, Count};
+pub use bits::{Bits, Count, CountBytes};
 pub use few::{Bytes, Few};
 #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
 pub use neon::{NeonPair, NeonSdot, smmla};
 pub use scalar::ScalarDot;
+pub use short::Short;
 #[cfg(target_arch = "x86_64")]
 pub use x86::{Avx2Pair, Avx512Pair, Avx512Popcnt, Avx512Vnni, Avx512VnniYmm, AvxVnni};
 
@@ -119,6 +122,9 @@ pub enum LhsForm {
     /// Two i16 a group; holds s8 and u8 codes as they are.
     I16,
 }
+
+/// How far ahead a panel's bytes are asked for: enough to cover a trip to memory.
+pub const AHEAD: usize = 8192;
 
 /// Bytes of the longest group.
 pub const MAX_GROUP: usize = 32;
@@ -180,6 +186,22 @@ pub struct Steps {
     pub rhs: *const i8,
     /// How many.
     pub count: usize,
+    /// Whether no lhs code is beyond -16..=15.
+    pub narrow: bool,
+}
+
+/// How the sums of a block become a part of results: `y = f32(sum) * (row_factor * factor) + y`, as
+/// [`Dot::add_scaled`] has it, of sums of products plus `start + row_start` modulo 2^32.
+#[derive(Clone, Copy, Debug)]
+pub struct Scaling {
+    /// What each column's sums start with.
+    pub start: *const i32,
+    /// What each row's sums start with besides. NULL: all 0.
+    pub row_start: *const i32,
+    /// Each column's factor.
+    pub factors: *const f32,
+    /// Each row's factor. NULL: all 1.
+    pub row_factors: *const f32,
 }
 
 /// A dot-product instruction over vectors of int32 lanes.
@@ -248,6 +270,17 @@ pub unsafe trait Dot: Copy + 'static {
         steps: Steps,
     ) -> bool {
         let _ = (acc, steps);
+        false
+    }
+    /// Adds the scaled sums of k-steps to the results of as many rows and columns as [`steps`](Dot::steps) has, and says
+    /// so; or does nothing.
+    #[inline(always)]
+    unsafe fn scaled_steps<const ROWS: usize, const NV: usize>(
+        steps: Steps,
+        scaling: Scaling,
+        real: &mut [[Self::Real; NV]; ROWS],
+    ) -> bool {
+        let _ = (steps, scaling, real);
         false
     }
 }

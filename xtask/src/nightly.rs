@@ -1,0 +1,68 @@
+//! Instrumented builds: what only a nightly compiler of rustup's makes.
+
+use crate::{root, target_dir};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+/// The machine's own target: with it named, flags are for what runs, and not for what builds.
+pub const HOST: &str = fewbit_c_tests::HOST;
+
+/// AddressSanitizer, and the counters that libFuzzer reads. The C harness takes the same build: one is enough.
+pub const ADDRESS: &str = "--cfg fuzzing -Zsanitizer=address -Cpasses=sancov-module \
+    -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
+    -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares";
+/// ThreadSanitizer. `core` and `std` come without it: what they inline into this code is seen.
+pub const THREAD: &str = "--cfg fuzzing -Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer";
+
+/// Whether there is such a compiler.
+pub fn is_there() -> bool {
+    let mut command = rustup();
+    command.args(["rustc", "--version"]).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+fn rustup() -> Command {
+    let mut command = Command::new("rustup");
+    command.args(["run", "nightly"]);
+    command
+}
+
+/// Where builds with some flags go.
+pub fn folder(name: &str) -> PathBuf {
+    target_dir().join(name)
+}
+
+/// `cargo` of that compiler in the workspace `fuzz`, with flags, into a folder.
+pub fn cargo(task: &str, flags: &str, name: &str) -> Command {
+    let mut command = rustup();
+    command.current_dir(root().join("fuzz")).args(["cargo", task, "--quiet", "--release"]);
+    command.args(["--target", HOST]).arg("--target-dir").arg(folder(name));
+    // What cargo told this process of its own compiler is not for the other one.
+    for variable in ["CARGO", "RUSTC", "RUSTDOC", "RUSTUP_TOOLCHAIN", "CARGO_ENCODED_RUSTFLAGS"] {
+        command.env_remove(variable);
+    }
+    command.env("RUSTFLAGS", flags);
+    command
+}
+
+/// The tests inside of the crates that hold pointers of C and memory of the caller's, in the same build.
+pub fn tests() -> Command {
+    let mut command = cargo("test", ADDRESS, crate::fuzz::FOLDER);
+    command.current_dir(root()).args(["--lib", "--package", "fewbit-ffi", "--package", "fewbit"]);
+    // The profile of the workspace `fuzz`, so that what was built there is built.
+    for setting in [
+        "opt-level=1",
+        "debug=\"line-tables-only\"",
+        "debug-assertions=true",
+        "overflow-checks=true",
+        "codegen-units=4",
+    ] {
+        command.arg("--config").arg(format!("profile.release.{setting}"));
+    }
+    command
+}
+
+/// What such a build leaves.
+pub fn built(name: &str, file: &str) -> PathBuf {
+    folder(name).join(HOST).join("release").join(file)
+}
