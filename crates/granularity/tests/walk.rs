@@ -47,7 +47,8 @@ fn definition<const N: usize>(
 fn expand<const N: usize>(runs: impl Iterator<Item = Run<N>>) -> Vec<([usize; N], usize)> {
     let mut elements = Vec::new();
     for run in runs {
-        assert!(run.len > 0 && run.param_step <= 1);
+        assert!(run.len > 1 || (run.len == 1 && run.strides == [1; N]));
+        assert!(run.param_step <= 1);
         for i in 0..run.len {
             let mut offsets = run.offsets;
             offsets.iter_mut().zip(run.strides).for_each(|(o, s)| *o += i * s);
@@ -60,7 +61,7 @@ fn expand<const N: usize>(runs: impl Iterator<Item = Run<N>>) -> Vec<([usize; N]
 /// The runs of grids.
 fn rows<const N: usize>(grids: impl Iterator<Item = Grid<N>>) -> impl Iterator<Item = Run<N>> {
     grids.flat_map(|grid| {
-        assert!(grid.rows > 0);
+        assert!(grid.rows > 1 || (grid.rows == 1 && grid.row_strides == [0; N]));
         (0..grid.rows).map(move |row| {
             let mut run = grid.run;
             run.offsets.iter_mut().zip(grid.row_strides).for_each(|(o, s)| *o += row * s);
@@ -239,6 +240,12 @@ fn bad_layouts_are_refused() {
     }
     assert_eq!(Layout::strided(&[2, 2], &[usize::MAX, 1]), Err(Error::Overflow));
     assert_eq!(Layout::strided(&[3], &[usize::MAX / 2]), Err(Error::Overflow));
+    // The largest that there can be, and one more, in elements and in reach.
+    let most = isize::MAX as usize;
+    assert_eq!(Layout::contiguous(&[most]).map(|layout| layout.len()), Ok(most));
+    assert_eq!(Layout::contiguous(&[most + 1]), Err(Error::Overflow));
+    assert_eq!(Layout::strided(&[2], &[most - 1]).map(|layout| layout.extent()), Ok(most));
+    assert_eq!(Layout::strided(&[2], &[most]), Err(Error::Overflow));
 }
 
 #[test]
