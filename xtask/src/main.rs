@@ -13,6 +13,8 @@ mod lib_build;
 mod nightly;
 mod nostd;
 mod sanitize;
+mod size;
+mod start;
 mod symbols;
 mod witnesses;
 
@@ -38,6 +40,8 @@ const TASKS: &[Task] = &[
     Task { name: "abi", help: abi::HELP, run: abi::run },
     Task { name: "install", help: install::HELP, run: install::run },
     Task { name: "symbols", help: symbols::HELP, run: symbols::run },
+    Task { name: "size", help: size::HELP, run: size::run },
+    Task { name: "start", help: start::HELP, run: start::run },
     Task { name: "isa-table", help: isa_table::HELP, run: isa_table::run },
     Task { name: "digest", help: digest::HELP, run: digest::run },
     Task { name: "bench-report", help: bench_report::HELP, run: bench_report::run },
