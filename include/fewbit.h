@@ -313,7 +313,7 @@
 #define FEWBIT_INPUT_DYNAMIC_PER_TENSOR 3
 
 /**
- * The input is numbers, multiplied as they are: of linear layers whose weights are numbers too.
+ * The input is numbers, multiplied as they are: of linear layers and convolutions whose weights are numbers too.
  */
 #define FEWBIT_INPUT_REAL 5
 
@@ -760,15 +760,14 @@ typedef struct fewbit_quality {
  */
 typedef struct fewbit_weights {
   /**
-   * The codes, a byte each; or packed, each row of the weights from a byte on, as fewbit_quantize writes them; or the
-   * numbers. Their layout is the plan's.
+   * The codes, a byte each; or packed, each row of the weights (of a convolution: the weights of each index of their
+   * layout's first dimension) from a byte on, as fewbit_quantize writes them; or the numbers. Their layout is the plan's.
    */
   const void *data;
   /**
-   * FEWBIT_S8 or FEWBIT_U8; for linear layers and products also FEWBIT_S4, FEWBIT_U4, FEWBIT_S2 (ternary weights are its
-   * -1, 0 and 1), FEWBIT_U1 (0 and 1) and FEWBIT_B1 (-1 and +1; no zero points). Strides are in codes, and multiples of
-   * those of a byte. For linear layers with FEWBIT_INPUT_REAL the numbers' type, FEWBIT_F32, FEWBIT_F16 or FEWBIT_BF16,
-   * and all below is then 0 or NULL.
+   * FEWBIT_S8, FEWBIT_U8, FEWBIT_S4, FEWBIT_U4, FEWBIT_S2 (ternary weights are its -1, 0 and 1), FEWBIT_U1 (0 and 1) or
+   * FEWBIT_B1 (-1 and +1; no zero points). Strides are in codes, and multiples of those of a byte. With
+   * FEWBIT_INPUT_REAL the numbers' type, FEWBIT_F32, FEWBIT_F16 or FEWBIT_BF16, and all below is then 0 or NULL.
    */
   int32_t dtype;
   /**
@@ -2764,8 +2763,10 @@ fewbit_status fewbit_gemm_run_grouped_dynamic(const struct fewbit_gemm *gemm,
 
 /**
  * Packs a convolution's weights and chooses its kernels. Each output is the exact int32 sum over the taps of
- * (x - zx) * (w - zw); a tap on padding contributes 0; then as fewbit_linear_create. Output pixels along an axis:
- * (size + pad_begin + pad_end - dilation * (kernel - 1) - 1) / stride + 1. The only call on a plan that allocates.
+ * (x - zx) * (w - zw); a tap on padding contributes 0; then as fewbit_linear_create. With FEWBIT_INPUT_REAL it is one chain
+ * of fused multiply-adds as of linear layers, in the order of the taps and of the input channels of each; a tap on padding is
+ * the number 0, multiplied as any other. Output pixels along an axis: (size + pad_begin + pad_end - dilation * (kernel - 1) - 1)
+ * / stride + 1. The only call on a plan that allocates.
  *
  * @param[in] desc  The convolution.
  * @param[out] conv  The plan; destroy it with fewbit_conv_destroy. Untouched on error.
@@ -2781,7 +2782,9 @@ fewbit_status fewbit_conv_create(const struct fewbit_conv_desc *desc,
  * input pixel i and tap k meet at output pixel i * stride + k * dilation - pad_begin, and there their products
  * (x - zx) * (w - zw) are added; an output pixel that nothing meets is the bias. Strides, dilations and padding are
  * those of the output, whose pixels along an axis are (size - 1) * stride + dilation * (kernel - 1) + output_padding + 1 -
- * pad_begin - pad_end. The usual layout of weights is FEWBIT_FILTER_IOHW. Packed weights cannot be saved.
+ * pad_begin - pad_end. The usual layout of weights is FEWBIT_FILTER_IOHW. Packed weights cannot be saved. With
+ * FEWBIT_INPUT_REAL a chain has the taps k of each axis at which o + pad_begin - k * dilation is a multiple of the stride, the last
+ * one first; where that is no pixel of the input, it is the number 0.
  *
  * @param[in] desc  The convolution.
  * @param[in] output_padding  For each spatial axis, how many output pixels more than the taps reach, less than the stride
@@ -3110,8 +3113,8 @@ fewbit_status fewbit_conv_save_packed(const struct fewbit_conv *conv,
  * fewbit_linear_create_packed. (The weights of depthwise layers are copied, into int16: a few a channel.)
  *
  * @param[in] desc  The convolution. Of `weights` only the multipliers, shifts and their count are used; `filter_layout` is
- *                  not; image sizes, strides, dilations, padding,
- *                  image layout, input, bias, residual and output need not be those of the plan that wrote the weights.
+ *                  not; image sizes, strides, dilations, padding, image layout, input, bias, residual and output need not
+ *                  be those of the plan that wrote the weights. For weights that are numbers the input is FEWBIT_INPUT_REAL.
  * @param[in] packed, packed_size  As for fewbit_linear_create_packed; used until the plan is destroyed.
  * @param[out] conv  The plan; destroy it with fewbit_conv_destroy. Untouched on error.
  * @param[out] error  May be NULL.

@@ -1,7 +1,11 @@
 """onnxruntime for the peer bench: reads cases and orders on standard input, answers on standard output.
 
   case KIND FORM SHAPE... THREADS SCALES... and operands   -> the number of bytes of the result, and the result
+  nbits M N K LEVEL BLOCK THREADS and operands             -> likewise: MatMulNBits of 4 bits
+  half M N K THREADS and operands                          -> likewise: MatMul of f16
   time CALLS                        -> nanoseconds of a call
+
+Where onnxruntime refuses a case, the answer is a line that is no number: why.
 
 A model holds many equal nodes where one is short, and a call counts as that many: so a session's own overhead, some
 microseconds of Python and of graph, does not hide the kernels.
@@ -17,6 +21,7 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 KINDS = {"uint8": TensorProto.UINT8, "int8": TensorProto.INT8, "int32": TensorProto.INT32, "float32": TensorProto.FLOAT}
+KINDS["float16"] = TensorProto.FLOAT16
 MICROSOFT = "com.microsoft"
 CORES = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
 
@@ -124,6 +129,34 @@ class Case:
         return (time.perf_counter_ns() - begin) / (runs * self.nodes)
 
 
+class Nbits(Case):
+    """x f32; codes 0..15 with the zero point 8, blocks along K, two in a byte; scales f32."""
+
+    def __init__(self, words, read):
+        m, n, k, level, block, threads = (int(word) for word in words)
+        x = np.frombuffer(read(), np.float32).reshape(m, k)
+        w = np.frombuffer(read(), np.uint8).reshape(n, k // block, block // 2)
+        scales = np.frombuffer(read(), np.float32)
+        attributes = dict(K=k, N=n, bits=4, block_size=block, accuracy_level=level)
+        self.nodes, self.last = 1, False
+        order, constants = ["x", "w", "s"], dict(w=w, s=scales)
+        self.open(session("MatMulNBits", MICROSOFT, x, order, constants, "float32", attributes, 1, threads), x, "float32")
+
+
+class Half(Case):
+    """x, weights [N, K] and results of f16."""
+
+    def __init__(self, words, read):
+        m, n, k, threads = (int(word) for word in words)
+        x = np.frombuffer(read(), np.float16).reshape(m, k)
+        w = np.ascontiguousarray(np.frombuffer(read(), np.float16).reshape(n, k).T)
+        self.nodes, self.last = 1, False
+        self.open(session("MatMul", "", x, ["x", "w"], dict(w=w), "float16", {}, 1, threads), x, "float16")
+
+
+CASES = {"case": Case, "nbits": Nbits, "half": Half}
+
+
 def main():
     source, sink = sys.stdin.buffer, sys.stdout.buffer
 
@@ -138,10 +171,15 @@ def main():
     case = None
     for line in iter(source.readline, b""):
         words = line.decode().split()
-        if words[0] == "case":
+        if words[0] in CASES:
             case = None
-            case = Case(words[1:], read)
-            y = case.result()
+            operands = [read() for _ in range(2 if words[0] == "half" else 3)]
+            try:
+                case = CASES[words[0]](words[1:], iter(operands).__next__)
+                y = case.result()
+            except Exception as error:
+                answer("none: " + " ".join(str(error).split()))
+                continue
             answer(len(y), y)
         else:
             answer(case.time(int(words[1])))

@@ -9,6 +9,7 @@ mod buffer;
 mod case;
 pub mod choice;
 mod core;
+pub mod formats;
 pub mod memory;
 mod mode;
 pub mod networks;

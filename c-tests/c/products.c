@@ -411,3 +411,81 @@ void test_plan_info(void) {
     fewbit_conv_destroy(conv);
     fewbit_linear_destroy(linear);
 }
+
+/* Inputs of four bits: packed codes by weights of four bits, and numbers that the run quantizes. */
+void test_four_bits(void) {
+    enum { ROWS = 3, COLUMNS = 5, DEPTH = 7, BYTES = 4, STRIDE = 2 * BYTES };
+    int8_t a[ROWS][STRIDE], b[COLUMNS][STRIDE];
+    uint8_t x[ROWS][BYTES], packed[COLUMNS][BYTES];
+    int32_t sums[ROWS][COLUMNS], sum;
+    float numbers[ROWS * DEPTH], reals[ROWS * COLUMNS];
+    const float one = 1.0f;
+    size_t m, n, k, size = 0, align = 0;
+    void *memory;
+    fewbit_plan_info info = FEWBIT_PLAN_INFO_INIT;
+    fewbit_linear_desc four = FEWBIT_LINEAR_DESC_INIT;
+    fewbit_linear *linear = NULL;
+    for (k = 0; k < STRIDE; k++) {
+        for (m = 0; m < ROWS; m++) {
+            a[m][k] = (int8_t)((m * 5 + k * 3) % 16);
+            numbers[m * DEPTH + k % DEPTH] = (float)a[m][k % DEPTH] - 2.0f;
+        }
+        for (n = 0; n < COLUMNS; n++) {
+            b[n][k] = (int8_t)((int)((n * 7 + k * 5) % 16) - 8);
+        }
+    }
+    for (m = 0; m < ROWS; m++) {
+        CHECK_OK(fewbit_pack(a[m], STRIDE, FEWBIT_U4, 0, x[m]));
+    }
+    for (n = 0; n < COLUMNS; n++) {
+        CHECK_OK(fewbit_pack(b[n], STRIDE, FEWBIT_S4, 0, packed[n]));
+    }
+    four.in_features = DEPTH;
+    four.out_features = COLUMNS;
+    four.weights.data = packed;
+    four.weights.dtype = FEWBIT_S4;
+    four.weights.scales = &one;
+    four.weights.scale_count = 1;
+    four.input.mode = FEWBIT_INPUT_CODES;
+    four.input.dtype = FEWBIT_U4;
+    four.input.params.scale = 1.0f;
+    four.input.params.zero_point = 2;
+    four.output.dtype = FEWBIT_S32;
+    CHECK_OK(fewbit_linear_create(&four, &linear, &err));
+    CHECK_OK(fewbit_linear_describe(linear, &info, &err));
+    CHECK(info.input_dtype == FEWBIT_U4 && info.code_dtype == FEWBIT_U4);
+    CHECK_OK(fewbit_linear_workspace(linear, ROWS, 1, &size, &align, &err));
+    memory = aligned_memory(size, align);
+    CHECK_OK(fewbit_linear_run(linear, ROWS, x, STRIDE, memory, size, NULL, sums, COLUMNS, &err));
+    for (m = 0; m < ROWS; m++) {
+        for (n = 0; n < COLUMNS; n++) {
+            for (sum = 0, k = 0; k < DEPTH; k++) {
+                sum += (a[m][k] - 2) * b[n][k];
+            }
+            CHECK(sums[m][n] == sum);
+        }
+    }
+    CHECK_STATUS(FEWBIT_ERROR_INVALID_ARGUMENT,
+                 fewbit_linear_run(linear, ROWS, x, DEPTH, memory, size, NULL, sums, COLUMNS, &err));
+    CHECK(strcmp(err.argument, "x_stride") == 0);
+    free(memory);
+    fewbit_linear_destroy(linear);
+
+    four.input.mode = FEWBIT_INPUT_STATIC;
+    four.input.real = FEWBIT_F32;
+    four.output.dtype = FEWBIT_F32;
+    CHECK_OK(fewbit_linear_create(&four, &linear, &err));
+    info.struct_size = sizeof info;
+    CHECK_OK(fewbit_linear_describe(linear, &info, &err));
+    CHECK(info.input_dtype == FEWBIT_F32 && info.code_dtype == FEWBIT_U4);
+    CHECK_OK(fewbit_linear_workspace(linear, ROWS, 1, &size, &align, &err));
+    memory = aligned_memory(size, align);
+    CHECK_OK(fewbit_linear_run(linear, ROWS, numbers, DEPTH, memory, size, NULL, reals, COLUMNS, &err));
+    for (m = 0; m < ROWS; m++) {
+        for (n = 0; n < COLUMNS; n++) {
+            CHECK(reals[m * COLUMNS + n] == (float)sums[m][n]);
+        }
+    }
+    free(memory);
+    fewbit_linear_destroy(linear);
+}

@@ -37,6 +37,7 @@ pub const SOURCES: &[&str] = &[
     "products.c",
     "groups.c",
     "codes.c",
+    "convs.c",
     "half.c",
     "bad_arrays.c",
     "bad_tensors.c",

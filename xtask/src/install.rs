@@ -12,40 +12,83 @@ pub const HELP: &str = "[--prefix DIR] [--libdir DIR] [--destdir DIR] [--strip] 
                         libraries, headers, fewbit.pc and the CMake package (STRIP names another strip)";
 
 /// The version of every crate, and so of the library.
-const VERSION: &str = env!("CARGO_PKG_VERSION");
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Where things go below the prefix.
 const PARTS: [(&str, &[&str]); 4] = [
     ("include", &["include/fewbit.h", "include/fewbit.hpp"]),
     ("share/licenses/fewbit", &["LICENSE-MIT", "LICENSE-APACHE"]),
     ("share/doc/fewbit", &["README.md", "CHANGELOG.md", "docs"]),
-    ("share/doc/fewbit/examples", &["examples/c", "examples/cmake", "examples/meson"]),
+    (
+        "share/doc/fewbit/examples",
+        &["examples/c", "examples/cmake", "examples/meson", "examples/threads"],
+    ),
 ];
+
+/// Where a tree is laid down, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// An absolute path.
+    pub prefix: &'a Path,
+    /// Of the libraries, below the prefix.
+    pub libdir: &'a Path,
+    /// What the prefix is put below, if anything.
+    pub destdir: Option<&'a Path>,
+    /// Whether libraries are stripped.
+    pub strip: bool,
+    /// What is built for, if not for this machine.
+    pub target: Option<&'a str>,
+}
+
+impl Default for Place<'_> {
+    fn default() -> Self {
+        let (prefix, libdir) = (Path::new("/usr/local"), Path::new("lib"));
+        Place { prefix, libdir, destdir: None, strip: false, target: None }
+    }
+}
 
 pub fn run(arguments: &[String]) -> Outcome {
     known(arguments)?;
-    let prefix = Path::new(option(arguments, "--prefix").unwrap_or("/usr/local"));
-    let libdir = Path::new(option(arguments, "--libdir").unwrap_or("lib"));
+    let path = |name| option(arguments, name).map(Path::new);
+    let usual = Place::default();
+    let place = Place {
+        prefix: path("--prefix").unwrap_or(usual.prefix),
+        libdir: path("--libdir").unwrap_or(usual.libdir),
+        destdir: path("--destdir"),
+        strip: flag(arguments, "--strip"),
+        target: option(arguments, "--target"),
+    };
+    for path in install(&place)? {
+        println!("{}", path.display());
+    }
+    Ok(())
+}
+
+/// Builds the libraries and lays the tree down. Gives the paths of all files and links.
+///
+/// # Errors
+/// If a path is not of its form, or a step fails.
+pub fn install(place: &Place<'_>) -> Result<Vec<PathBuf>, Box<dyn Error>> {
+    let (prefix, libdir) = (place.prefix, place.libdir);
     if !prefix.is_absolute() {
         return Err(format!("--prefix {} is not an absolute path", prefix.display()).into());
     }
     let depth = depth(libdir)
         .ok_or_else(|| format!("--libdir {} is not a path below the prefix", libdir.display()))?;
-    let tree = match option(arguments, "--destdir") {
+    let tree = match place.destdir {
         Some(destdir) => std::path::absolute(destdir)?.join(prefix.strip_prefix("/")?),
         None => prefix.to_path_buf(),
     };
 
-    let library = Library::build(&target_dir(), option(arguments, "--target"), None)?;
+    let library = Library::build(&target_dir(), place.target, None)?;
     let soname = Elf::read(&library.shared())?.soname.ok_or("the library has no SONAME")?;
     let file = format!("libfewbit.so.{VERSION}");
     let lib = tree.join(libdir);
-    let strip = flag(arguments, "--strip");
     let mut installed = vec![
-        put(&library.shared(), &lib.join(&file), strip.then_some("--strip-unneeded"))?,
+        put(&library.shared(), &lib.join(&file), place.strip.then_some("--strip-unneeded"))?,
         link(&file, &lib.join(&soname))?,
         link(&soname, &lib.join("libfewbit.so"))?,
-        put(&library.archive(), &lib.join("libfewbit.a"), strip.then_some("--strip-debug"))?,
+        put(&library.archive(), &lib.join("libfewbit.a"), place.strip.then_some("--strip-debug"))?,
     ];
 
     let mut numbers = VERSION.split('.');
@@ -65,13 +108,7 @@ pub fn run(arguments: &[String]) -> Outcome {
         ("cmake/fewbit", "fewbit-config-version.cmake"),
     ] {
         let template = root().join("xtask/install").join(format!("{name}.in"));
-        let mut text = std::fs::read_to_string(&template)?;
-        for (word, value) in &words {
-            text = text.replace(word, value);
-        }
-        if let Some(word) = text.split('@').nth(1) {
-            return Err(format!("{}: @{word}@ is not known", template.display()).into());
-        }
+        let text = fill(&template, &words)?;
         installed.push(write(text.as_bytes(), &lib.join(folder).join(name), 0o644)?);
     }
     for (folder, sources) in PARTS {
@@ -79,10 +116,25 @@ pub fn run(arguments: &[String]) -> Outcome {
             copy(&root().join(source), &tree.join(folder), &mut installed)?;
         }
     }
-    for path in installed {
-        println!("{}", path.display());
+    Ok(installed)
+}
+
+/// A template's text with values for its words between at signs. Addresses of people have one at sign a line.
+///
+/// # Errors
+/// If a word has no value.
+pub fn fill(template: &Path, words: &[(&str, String)]) -> Result<String, Box<dyn Error>> {
+    let mut text = std::fs::read_to_string(template)?;
+    for (word, value) in words {
+        text = text.replace(word, value);
     }
-    Ok(())
+    match text
+        .lines()
+        .find_map(|line| line.split('@').nth(1).filter(|_| line.matches('@').count() > 1))
+    {
+        Some(word) => Err(format!("{}: @{word}@ is not known", template.display()).into()),
+        None => Ok(text),
+    }
 }
 
 /// Refuses arguments that are none: a misspelt option would install elsewhere.
@@ -133,7 +185,7 @@ fn put(from: &Path, to: &Path, strip: Option<&str>) -> Result<PathBuf, Box<dyn E
 }
 
 /// Writes a file, in the place of an old one, which running programs keep.
-fn write(bytes: &[u8], to: &Path, mode: u32) -> Result<PathBuf, Box<dyn Error>> {
+pub fn write(bytes: &[u8], to: &Path, mode: u32) -> Result<PathBuf, Box<dyn Error>> {
     use std::os::unix::fs::PermissionsExt;
     fresh(to)?;
     let said = |error| format!("{}: {error}", to.display());

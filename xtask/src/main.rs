@@ -3,8 +3,11 @@
 
 mod abi;
 mod bench_report;
+mod book;
+mod deb;
 mod demo;
 mod digest;
+mod formats;
 mod fuzz;
 mod headers;
 mod install;
@@ -39,12 +42,15 @@ const TASKS: &[Task] = &[
     Task { name: "headers", help: headers::HELP, run: headers::run },
     Task { name: "abi", help: abi::HELP, run: abi::run },
     Task { name: "install", help: install::HELP, run: install::run },
+    Task { name: "deb", help: deb::HELP, run: deb::run },
+    Task { name: "book", help: book::HELP, run: book::run },
     Task { name: "symbols", help: symbols::HELP, run: symbols::run },
     Task { name: "size", help: size::HELP, run: size::run },
     Task { name: "start", help: start::HELP, run: start::run },
     Task { name: "isa-table", help: isa_table::HELP, run: isa_table::run },
     Task { name: "digest", help: digest::HELP, run: digest::run },
     Task { name: "bench-report", help: bench_report::HELP, run: bench_report::run },
+    Task { name: "formats", help: formats::HELP, run: formats::run },
     Task { name: "nostd", help: nostd::HELP, run: nostd::run },
     Task { name: "fuzz", help: fuzz::HELP, run: fuzz::run },
     Task { name: "sanitize", help: sanitize::HELP, run: sanitize::run },

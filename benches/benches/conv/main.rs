@@ -1,7 +1,8 @@
-//! int8 convolutions: each layer with the kernels that each instruction set gives, beside the same layer in f32; whether
-//! the chosen kernel is the best; and networks as wholes.
+//! int8 convolutions: each layer with the kernels that each instruction set gives, beside the same layer in f32; in the other
+//! formats of weights; whether the chosen kernel is the best; and networks as wholes.
 #![allow(missing_docs, reason = "a program, not an interface")]
 
+mod formats;
 #[path = "../common/plans.rs"]
 mod plans;
 
@@ -29,6 +30,8 @@ fn main() -> ExitCode {
             plans::each_set(&mut criterion, (&mode, "conv", Cold), &shape, &kinds[1..2]);
             plans::two_threads(&mut criterion, "conv", &shape, &kinds[..2]);
             plans::create(&mut criterion, "conv", &shape);
+            formats::reals(&mut criterion, &shape);
+            formats::few_bits(&mut criterion, &shape);
         } else {
             plans::each_set(&mut criterion, (&mode, "conv", Warm), &shape, &kinds[1..2]);
         }

@@ -3,6 +3,7 @@
 #![allow(missing_docs, reason = "a program, not an interface")]
 
 mod compare;
+mod few;
 mod onednn;
 mod onnxruntime;
 mod tables;
@@ -42,7 +43,9 @@ enum What {
     Conv,
     /// Sums of networks with convolutions.
     Networks,
-    /// The last three.
+    /// Weights of 4 bits, and numbers of 16.
+    Few,
+    /// All but the first.
     Report,
 }
 
@@ -92,5 +95,8 @@ fn main() {
         if asked(What::Networks) {
             tables::networks(&mut field, filters, &threads);
         }
+    }
+    if asked(What::Few) {
+        few::few(&mut field, filters);
     }
 }

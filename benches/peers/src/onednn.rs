@@ -1,6 +1,8 @@
 //! oneDNN through its C interface, of version 2 or 3, loaded at run time: no header and no library is needed to build
 //! this. Weights are reordered once into the layout that oneDNN prefers; that and all creation is not timed.
 
+use fewbit::scheme::RealFormat;
+use fewbit_benches::formats::{self, halves};
 use fewbit_benches::{Case, Kind, Layer, Runner};
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr::{null, null_mut};
@@ -11,6 +13,8 @@ type Handle = *mut c_void;
 const CPU: c_int = 1;
 const IN_ORDER: c_int = 1;
 const TAG_ANY: c_int = 1;
+const F16: c_int = 1;
+const BF16: c_int = 2;
 const F32: c_int = 3;
 const S32: c_int = 4;
 const S8: c_int = 5;
@@ -186,15 +190,7 @@ impl OneDnn {
         let (input, filter) = if case.kind == Kind::Real { (F32, F32) } else { (U8, S8) };
         let mut attributes = null_mut();
         checked!(self, "dnnl_primitive_attr_create", &mut attributes => *mut Handle)?;
-        let mut made = Operation {
-            dnnl: self,
-            primitive: null_mut(),
-            name: String::new(),
-            arguments: Vec::new(),
-            buffers: Vec::new(),
-            y: case.layer.outputs(),
-            kind: case.kind,
-        };
+        let mut made = Operation::new(self, case.layer.outputs(), case.kind);
         if !matches!(case.kind, Kind::S32 | Kind::Real) {
             self.quantization(case, attributes, &mut made)?;
         }
@@ -207,16 +203,7 @@ impl OneDnn {
                 let weights = self.describe(filter, &[k, n], None)?;
                 let plain = self.describe(filter, &[k, n], Some(&[1, k]))?;
                 let dst = self.describe(out, &[m, n], Some(&[n, 1]))?;
-                if self.major == 2 {
-                    let mut op = Box::new([0u64; 1024]);
-                    checked!(self, "dnnl_matmul_desc_init", op.as_mut_ptr() => *mut u64, src.get() => *const c_void,
-                        weights.get() => *const c_void, null() => *const c_void, dst.get() => *const c_void)?;
-                    self.create_2(&mut description, &op, attributes)?;
-                } else {
-                    checked!(self, "dnnl_matmul_primitive_desc_create", &mut description => *mut Handle,
-                        self.engine => Handle, src.get() => *const c_void, weights.get() => *const c_void,
-                        null() => *const c_void, dst.get() => *const c_void, attributes => Handle)?;
-                }
+                description = self.matmul([&src, &weights, &dst], attributes)?;
                 (src, weights, plain, dst)
             }
             Layer::Conv { size, inputs, outputs, kernel, stride, groups } => {
@@ -263,6 +250,67 @@ impl OneDnn {
             }
         };
         let _ = weights;
+        let bytes =
+            |reals: &[f32]| -> Vec<u8> { reals.iter().flat_map(|x| x.to_ne_bytes()).collect() };
+        let w = match case.kind {
+            Kind::Real => bytes(&case.real_weights()),
+            _ => case.weights.iter().map(|&code| code as u8).collect(),
+        };
+        let x = if case.kind == Kind::Real { bytes(&case.reals) } else { case.codes.clone() };
+        self.complete(made, description, [&src, &plain, &dst], &x, &w)
+    }
+
+    /// A product of f16 or bf16 with f32 results; `Err` says why oneDNN has none.
+    pub fn halves<'a>(
+        &'a self,
+        layer: &formats::Layer,
+        real: RealFormat,
+    ) -> Result<Operation<'a>, String> {
+        let form = if real == RealFormat::Bf16 { BF16 } else { F16 };
+        let [m, n, k] = layer.shape.map(|extent| extent as i64);
+        let src = self.describe(form, &[m, k], Some(&[k, 1]))?;
+        let weights = self.describe(form, &[k, n], None)?;
+        let plain = self.describe(form, &[k, n], Some(&[1, k]))?;
+        let dst = self.describe(F32, &[m, n], Some(&[n, 1]))?;
+        let mut attributes = null_mut();
+        checked!(self, "dnnl_primitive_attr_create", &mut attributes => *mut Handle)?;
+        let description = self.matmul([&src, &weights, &dst], attributes)?;
+        let bytes = |x: &[f32]| -> Vec<u8> {
+            halves(x, real).into_iter().flat_map(u16::to_ne_bytes).collect()
+        };
+        let made = Operation::new(self, layer.shape[0] * layer.shape[1], Kind::Real);
+        self.complete(made, description, [&src, &plain, &dst], &bytes(&layer.x), &bytes(&layer.w))
+    }
+
+    /// The description of a product.
+    fn matmul(
+        &self,
+        [src, weights, dst]: [&Description; 3],
+        attributes: Handle,
+    ) -> Result<Handle, String> {
+        let mut description = null_mut();
+        if self.major == 2 {
+            let mut op = Box::new([0u64; 1024]);
+            checked!(self, "dnnl_matmul_desc_init", op.as_mut_ptr() => *mut u64, src.get() => *const c_void,
+                weights.get() => *const c_void, null() => *const c_void, dst.get() => *const c_void)?;
+            self.create_2(&mut description, &op, attributes)?;
+        } else {
+            checked!(self, "dnnl_matmul_primitive_desc_create", &mut description => *mut Handle,
+                self.engine => Handle, src.get() => *const c_void, weights.get() => *const c_void,
+                null() => *const c_void, dst.get() => *const c_void, attributes => Handle)?;
+        }
+        Ok(description)
+    }
+
+    /// Makes the primitive, reorders its weights, and gives it memory.
+    fn complete<'a>(
+        &'a self,
+        mut made: Operation<'a>,
+        description: Handle,
+        [src, plain, dst]: [&Description; 3],
+        x: &[u8],
+        w: &[u8],
+    ) -> Result<Operation<'a>, String> {
         made.primitive = self.primitive(description)?;
         let mut name: *const c_char = null();
         checked!(self, "dnnl_primitive_desc_query", description => Handle, QUERY_IMPLEMENTATION => c_int, 0 => c_int,
@@ -273,13 +321,7 @@ impl OneDnn {
         let packed = call!(self, "dnnl_primitive_desc_query_md", description => Handle, QUERY_WEIGHTS => c_int,
             0 => c_int; *const c_void);
         let size = call!(self, "dnnl_memory_desc_get_size", packed => *const c_void; usize);
-        let bytes =
-            |reals: &[f32]| -> Vec<u8> { reals.iter().flat_map(|x| x.to_ne_bytes()).collect() };
-        let from = match case.kind {
-            Kind::Real => bytes(&case.real_weights()),
-            _ => case.weights.iter().map(|&code| code as u8).collect(),
-        };
-        let from = made.buffer(&from, from.len());
+        let from = made.buffer(w, w.len());
         let to = made.buffer(&[], size);
         let (from, to) = (self.memory(plain.get(), from)?, self.memory(packed, to)?);
         let mut reorder = null_mut();
@@ -288,10 +330,9 @@ impl OneDnn {
         let pack = [Argument { number: SRC, memory: from }, Argument { number: DST, memory: to }];
         self.execute(self.primitive(reorder)?, &pack);
 
-        let x = if case.kind == Kind::Real { bytes(&case.reals) } else { case.codes.clone() };
-        let x = made.buffer(&x, x.len());
+        let x = made.buffer(x, x.len());
         let x = self.memory(src.get(), x)?;
-        let bytes = made.y * if case.kind == Kind::U8 { 1 } else { 4 };
+        let bytes = made.y * if made.kind == Kind::U8 { 1 } else { 4 };
         let y = made.buffer(&[], bytes);
         let y = self.memory(dst.get(), y)?;
         for (number, memory) in [(SRC, x), (WEIGHTS, to), (DST, y)] {
@@ -391,7 +432,20 @@ pub struct Operation<'a> {
     kind: Kind,
 }
 
-impl Operation<'_> {
+impl<'a> Operation<'a> {
+    /// Of `y` results, without anything yet.
+    fn new(dnnl: &'a OneDnn, y: usize, kind: Kind) -> Operation<'a> {
+        Operation {
+            dnnl,
+            primitive: null_mut(),
+            name: String::new(),
+            arguments: Vec::new(),
+            buffers: Vec::new(),
+            y,
+            kind,
+        }
+    }
+
     /// Aligned memory that begins with `bytes`, and lives as long as this.
     fn buffer(&mut self, bytes: &[u8], size: usize) -> *mut u8 {
         let mut lines = vec![Line([0; 64]); size.div_ceil(64) + 1];

@@ -1,5 +1,7 @@
 //! onnxruntime in a Python process of its own (`ort.py`), which is stopped while others are timed.
 
+use fewbit::scheme::{RealFormat, float16};
+use fewbit_benches::formats::{self, Codes};
 use fewbit_benches::{Case, Kind, Layer, Runner};
 use std::io::{BufRead, BufReader, Read, Result, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -69,10 +71,14 @@ impl OnnxRuntime {
         let (x, y) = (case.x, case.y());
         let scales = format!("{} {} {} {}", x.scale, x.zero_point, y.scale, y.zero_point);
         let head = format!("case {kind} {layer} {threads} {scales}\n");
-        self.halt(false);
-        let result = self.exchange(&head, case);
-        self.halt(true);
-        let result = result.unwrap_or_else(|error| panic!("onnxruntime, {head}: {error}"));
+        let x = if case.kind.reads_real() { bytes(&case.reals) } else { case.codes.clone() };
+        let weights = match case.kind {
+            Kind::Real => bytes(&case.real_weights()),
+            _ => case.weights.iter().map(|&code| code as u8).collect(),
+        };
+        let result = self
+            .exchange(&head, &[x, weights, bytes(&case.scales)])
+            .unwrap_or_else(|error| panic!("onnxruntime, {head}: {error}"));
         let numbers = match case.kind {
             Kind::U8 => result.iter().map(|&y| f64::from(y)).collect(),
             Kind::S32 => words(&result).map(|y| f64::from(i32::from_ne_bytes(y))).collect(),
@@ -81,25 +87,61 @@ impl OnnxRuntime {
         Some(Session { process: self, result: numbers })
     }
 
-    fn exchange(&mut self, head: &str, case: &Case) -> Result<Vec<u8>> {
-        self.to.write_all(head.as_bytes())?;
-        let bytes =
-            |reals: &[f32]| -> Vec<u8> { reals.iter().flat_map(|x| x.to_ne_bytes()).collect() };
-        let x = if case.kind.reads_real() { bytes(&case.reals) } else { case.codes.clone() };
-        let weights = match case.kind {
-            Kind::Real => bytes(&case.real_weights()),
-            _ => case.weights.iter().map(|&code| code as u8).collect(),
+    /// MatMulNBits of s4 codes with a scale a block, of an accuracy level: 0 has f32 activations, 4 those in 8 bits by block.
+    pub fn nbits(
+        &mut self,
+        layer: &formats::Layer,
+        (codes, block): (&Codes, usize),
+        level: usize,
+    ) -> Result<Session<'_>> {
+        let [m, n, k] = layer.shape;
+        let head = format!("nbits {m} {n} {k} {level} {block} 1\n");
+        // Its codes are 0 to 15, with the zero point 8.
+        let w = codes.codes.iter().map(|byte| byte ^ 0x88).collect();
+        let result = self.exchange(&head, &[bytes(&layer.x), w, bytes(&codes.scales)])?;
+        let result = words(&result).map(|y| f64::from(f32::from_ne_bytes(y))).collect();
+        Ok(Session { process: self, result })
+    }
+
+    /// MatMul of f16.
+    pub fn half(&mut self, layer: &formats::Layer) -> Result<Session<'_>> {
+        let [m, n, k] = layer.shape;
+        let halves = |x: &[f32]| -> Vec<u8> {
+            let halves = formats::halves(x, RealFormat::F16).into_iter();
+            halves.flat_map(u16::to_ne_bytes).collect()
         };
-        for bytes in [x, weights, bytes(&case.scales)] {
+        let head = format!("half {m} {n} {k} 1\n");
+        let result = self.exchange(&head, &[halves(&layer.x), halves(&layer.w)])?;
+        let halves = result.as_chunks().0.iter().map(|&y| u16::from_ne_bytes(y));
+        let result = halves.map(|y| f64::from(float16::f16_to_f32(y))).collect();
+        Ok(Session { process: self, result })
+    }
+
+    /// Gives it a case and gets its result; the process is stopped before and afterwards.
+    fn exchange(&mut self, head: &str, operands: &[Vec<u8>]) -> Result<Vec<u8>> {
+        self.halt(false);
+        let result = self.exchange_awake(head, operands);
+        self.halt(true);
+        result
+    }
+
+    fn exchange_awake(&mut self, head: &str, operands: &[Vec<u8>]) -> Result<Vec<u8>> {
+        self.to.write_all(head.as_bytes())?;
+        for bytes in operands {
             writeln!(self.to, "{}", bytes.len())?;
-            self.to.write_all(&bytes)?;
+            self.to.write_all(bytes)?;
         }
         self.to.flush()?;
-        let length = self.line()?.parse().map_err(std::io::Error::other)?;
+        let line = self.line()?;
+        let length = line.parse().map_err(|_| std::io::Error::other(line))?;
         let mut result = vec![0; length];
         self.from.read_exact(&mut result)?;
         Ok(result)
     }
+}
+
+fn bytes(reals: &[f32]) -> Vec<u8> {
+    reals.iter().flat_map(|x| x.to_ne_bytes()).collect()
 }
 
 fn words(bytes: &[u8]) -> impl Iterator<Item = [u8; 4]> {

@@ -10,7 +10,7 @@ const LINEAR: [Kind; 4] = [Kind::S32, Kind::U8, Kind::F32, Kind::Dynamic];
 const CONV: [Kind; 2] = [Kind::S32, Kind::U8];
 
 /// Whether a part of an id chooses it; behind ^, its beginning. Without filters all are chosen.
-fn chosen(id: &str, filters: &[String]) -> bool {
+pub fn chosen(id: &str, filters: &[String]) -> bool {
     let fits = |filter: &String| match filter.strip_prefix('^') {
         Some(begin) => id.starts_with(begin),
         None => id.contains(filter.as_str()),
@@ -93,7 +93,7 @@ fn cell_of_base(found: &Comparison) -> String {
 }
 
 /// Three digits.
-fn short(value: f64) -> String {
+pub fn short(value: f64) -> String {
     match value {
         v if v >= 100.0 => format!("{v:.0}"),
         v if v >= 10.0 => format!("{v:.1}"),

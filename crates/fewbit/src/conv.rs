@@ -7,27 +7,31 @@
 
 use crate::memory::Allocator;
 use crate::plan::{
-    ActivationMode, Bias, Engine, Input, Kind, Layout, Operands, Output, Quantizer, Residual,
-    Saved, Weights, check_operands, rhs_form, size, tile_columns,
+    ActivationMode, Bias, EitherEngine, Input, Kind, Output, Quantizer, Residual, Weights,
 };
 use crate::{Error, Result, Status};
 use depthwise::Depthwise;
-use fewbit_scheme::{Activation, IntFormat};
+use fewbit_scheme::Activation;
 use fewbit_simd::Supported;
+use gather::Gather;
 use run::Ends;
 use taps::Taps;
-use tiles::{Gather, fusion};
-use transposed::{Phases, Repeated};
 
+mod create;
 mod depthwise;
+mod gather;
 mod packed;
+mod real;
 mod results;
 mod run;
+mod shape;
 mod slices;
 mod taps;
 mod tiles;
 mod transposed;
 mod window;
+
+pub use real::RealConvDesc;
 
 /// How images lie, without gaps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,7 +104,8 @@ pub struct ConvDesc<'a> {
     pub layout: ImageLayout,
     /// Layout of the weights.
     pub filter_layout: FilterLayout,
-    /// The codes, `O * kernel * C / groups` of them, and their parameters.
+    /// The codes, `O * kernel * C / groups` of them, and their parameters. Codes of fewer than 8 bits are packed, those of each
+    /// index of the layout's first dimension from a byte on.
     pub weights: Weights<'a>,
     /// What is read. "Per row" is per image.
     pub input: Input,
@@ -119,7 +124,7 @@ pub struct ConvDesc<'a> {
 /// A planned convolution. Immutable; threads may share it. `'w` is how long packed weights live that the plan does
 /// not own; a plan made by [`create`](Conv::create) owns them.
 pub struct Conv<'w> {
-    engine: Engine<'w>,
+    engine: EitherEngine<'w>,
     /// What multiplies in the engine's place, if the layer is depthwise.
     depthwise: Option<Depthwise>,
     /// How rows get into the engine's blocks.
@@ -138,6 +143,8 @@ pub struct Conv<'w> {
     phases: usize,
     taps: Taps,
     out_channels: usize,
+    /// Bytes of an element that tasks read: a code, or a number that is multiplied as it is.
+    unit: usize,
     /// Elements of an input image.
     image: usize,
     /// Output pixels of an image.
@@ -174,203 +181,22 @@ impl<'w> Conv<'w> {
         Conv::build(desc, None, None, supported, allocator)
     }
 
-    pub(super) fn build(
-        desc: &ConvDesc<'_>,
-        output_padding: Option<[usize; 3]>,
-        packed: Option<&'w [u8]>,
-        supported: Supported,
-        allocator: &Allocator,
-    ) -> Result<Conv<'w>> {
-        let ConvDesc { in_channels, out_channels, groups, axes, .. } = *desc;
-        if desc.input.format().bits() < 8 {
-            let text = "is of fewer than eight bits, which linear layers and products take";
-            return Err(Error::new(Status::Unsupported, "desc.input", text));
-        }
-        if desc.input.is_per_row() {
-            let text = "has parameters that come with the run, which a Gemm takes";
-            return Err(Error::new(Status::Unsupported, "desc.input", text));
-        }
-        if groups == 0 {
-            return Err(Error::new(Status::InvalidArgument, "desc.groups", "is 0"));
-        }
-        let channels = [("desc.in_channels", in_channels), ("desc.out_channels", out_channels)];
-        for (name, count) in channels {
-            if count == 0 || !count.is_multiple_of(groups) {
-                return Err(Error::new(
-                    Status::InvalidArgument,
-                    name,
-                    "is {}, which is not a positive multiple of {} groups",
-                )
-                .with(count)
-                .with(groups));
-            }
-        }
-        let out_dims = match output_padding {
-            Some(padding) => transposed::output_dims(&axes, padding)?,
-            None => output_dims(&axes, ConvAxis::output)?,
-        };
-        let group_channels = in_channels / groups;
-        let [kd, kh, kw] = axes.map(|axis| axis.kernel);
-        let taps = size(&[kd, kh, kw])?;
-        let k = size(&[taps, group_channels])?;
-        if desc.weights.block != 0 && packed.is_none() {
-            let text = "is {}, but only linear layers take weights with a scale a block";
-            let error = Error::new(Status::Unsupported, "desc.weights.block", text);
-            return Err(error.with(desc.weights.block));
-        }
-        // Small groups are packed side by side, up to a panel's columns, with real zeros where a
-        // group's outputs meet another group's inputs: as many products a panel as before, but many
-        // groups at once. (A depthwise convolution would otherwise use one column of each panel.)
-        let columns = out_channels.checked_div(groups).unwrap_or(0);
-        // Packed weights are checked below, against the layout of bytes.
-        let format = packed.map_or(desc.weights.format, |_| IntFormat::S8);
-        if format.bits() < 8 {
-            let text = "has codes of fewer than 8 bits, which only linear layers take";
-            return Err(Error::new(Status::Unsupported, "desc.weights", text));
-        }
-        let rhs = rhs_form(format, &desc.input)?;
-        let fused = fusion(groups, columns, tile_columns(rhs, usize::MAX, supported)?);
-        // Where the kernel of depthwise layers multiplies, each channel is a column of one product.
-        let by_channel = output_padding.is_none() && groups > 1 && in_channels == groups;
-        let fused_channels = size(&[group_channels, fused])?;
-        // A transposed one is `phases` side by side; see transposed.rs.
-        let transposed = match output_padding {
-            Some(_) => Some(Phases::new(&axes)?),
-            None => None,
-        };
-        let phases = transposed.as_ref().map_or(1, |phases| phases.count);
-        let packed_taps = transposed.as_ref().map_or(taps, |phases| phases.most_taps);
-        // Where the description has the weight of a group's output column, input channel and tap.
-        let stored = |(group, column): (usize, usize), input: usize, tap: usize| {
-            let (out, input_channel) = (group * columns + column, group * group_channels + input);
-            match desc.filter_layout {
-                FilterLayout::Ohwi => (out * taps + tap) * group_channels + input,
-                FilterLayout::Oihw => (out * group_channels + input) * taps + tap,
-                FilterLayout::Ihwo => (input_channel * taps + tap) * columns + column,
-                FilterLayout::Iohw => (input_channel * columns + column) * taps + tap,
-            }
-        };
-        let at = |channel: usize, i: usize| {
-            if by_channel {
-                // One input channel a group.
-                let group = channel.checked_div(columns)?;
-                return Some(stored((group, channel - group * columns), 0, i));
-            }
-            let tap = i.checked_div(fused_channels)?;
-            let within = i - tap * fused_channels;
-            let member = within.checked_div(group_channels)?;
-            let input = within - member * group_channels;
-            // Channels are [packed group][phase][group][output].
-            let column = channel.checked_rem(columns)?;
-            let rest = channel.checked_div(columns)?;
-            let (rest, own) = (rest.checked_div(fused)?, rest.checked_rem(fused)?);
-            let group = rest.checked_div(phases)? * fused + own;
-            let tap = match &transposed {
-                Some(phases) => phases.tap(rest.checked_rem(phases.count)?, tap)?,
-                None => tap,
-            };
-            (member == own).then_some(stored((group, column), input, tap))
-        };
-        let [sd, sh, sw] = axes.map(|axis| axis.size);
-        let [od, oh, ow] = out_dims;
-        let image = size(&[sd, sh, sw, in_channels])?;
-        let pixels = size(&[od, oh, ow])?;
-        size(&[pixels, out_channels, desc.output.of_sums().element_size()])?;
-        let (groups, shape) = if by_channel {
-            (1, (1, out_channels, taps))
-        } else {
-            let groups = groups.checked_div(fused).unwrap_or(0);
-            let parts = size(&[groups, phases])?;
-            (parts, (parts, columns * fused, size(&[packed_taps, fused_channels])?))
-        };
-        let kernel = Kind::Conv([kd, kh, kw, group_channels]);
-        let layout = Layout::new(rhs, shape, supported)?;
-        let saved = match packed {
-            Some(bytes) => Some(Saved::open(bytes, kernel, &layout)?),
-            None => None,
-        };
-        let operands = Operands {
-            weights: saved.as_ref().map_or(desc.weights, |saved| saved.weights(desc.weights)),
-            input: desc.input,
-            bias: desc.bias,
-            output: desc.output,
-            activation: desc.activation,
-            mode: desc.activation_mode,
-            residual: desc.residual,
-        };
-        check_operands(&operands, out_channels, k)?;
-        let operands = Operands { output: desc.output.of_sums(), ..operands };
-        let engine = match &saved {
-            Some(saved) => Engine::mapped(&operands, saved, layout, supported, allocator)?,
-            None => {
-                let (given, needed) = (desc.weights.codes.len(), size(&[out_channels, k])?);
-                if given < needed {
-                    return Err(Error::new(
-                        Status::BufferTooSmall,
-                        "desc.weights.data",
-                        "has {} codes, but needs {}",
-                    )
-                    .with(given)
-                    .with(needed));
-                }
-                match &transposed {
-                    Some(phases) => {
-                        let (span, phases) = (columns * fused, phases.count);
-                        let repeated = Repeated::new(&operands, span, phases, allocator)?;
-                        let operands = repeated.operands(&operands);
-                        Engine::new(&operands, at, shape, supported, allocator)?
-                    }
-                    None => Engine::new(&operands, at, shape, supported, allocator)?,
-                }
-            }
-        };
-        let geometry = Taps {
-            axes,
-            out_dims,
-            layout: desc.layout,
-            in_channels,
-            group_channels: fused_channels,
-            transposed: transposed.is_some(),
-        };
-        let depthwise = match by_channel {
-            true => Some(Depthwise::new(&engine, &geometry, supported, allocator)?),
-            false => None,
-        };
-        Ok(Conv {
-            depthwise,
-            quantizer: Quantizer::new(desc.input, engine.packed.form, supported)?,
-            of_results: Quantizer::of_output(desc.output, supported)?,
-            gather: Gather::new(&engine, supported)?,
-            engine,
-            kernel,
-            input: desc.input,
-            output: desc.output,
-            residual: desc.residual,
-            groups,
-            phases,
-            taps: geometry,
-            out_channels,
-            image,
-            pixels,
-        })
-    }
-
     /// The name of the kernel that multiplies: a tile, or one of depthwise layers.
     pub fn kernel_name(&self) -> &'static str {
         match &self.depthwise {
             Some(depthwise) => depthwise.name(),
-            None => self.engine.packed.tile.name(),
+            None => self.engine.kernel_name(),
         }
     }
 
-    /// The largest |int32 sum| that any input can give, proven from the weights.
+    /// The largest |int32 sum| that any input can give, proven from the weights; of real weights 0.
     pub fn bound(&self) -> i64 {
-        self.engine.packed.bound
+        self.engine.bound()
     }
 
     /// Bytes of packed weights.
     pub fn weight_bytes(&self) -> usize {
-        self.engine.packed.weight_bytes()
+        self.engine.weight_bytes()
     }
 
     /// Output depth, height and width.

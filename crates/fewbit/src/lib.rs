@@ -34,7 +34,7 @@ pub mod tensor;
 
 pub use binary::{BinaryDesc, add, add_raw, multiply, multiply_raw};
 pub use concat::{ConcatDesc, Piece, concat, concat_raw};
-pub use conv::{Conv, ConvAxis, ConvDesc, ConvRun, FilterLayout, ImageLayout};
+pub use conv::{Conv, ConvAxis, ConvDesc, ConvRun, FilterLayout, ImageLayout, RealConvDesc};
 pub use error::{Error, Result, Status, Value};
 pub use linear::{
     Gemm, GemmDesc, GemmGroup, GemmProblem, GemmRun, Linear, LinearBatch, LinearDesc, LinearGroup,

@@ -1,8 +1,8 @@
 //! Linear layers: `y[m][n] = Σ_k x[m][k] w[n][k] + bias[n]` with int8 weights packed once.
 
 use crate::plan::{
-    ActivationMode, Bias, Block, Carver, Codes, Destination, Input, MAX_BLOCKS, MemoryRange,
-    Output, OutputParams, Quantizer, Residual, Slots, Weights, Workspace, block_count,
+    ActivationMode, Bias, Block, Carver, Codes, Destination, EitherEngine, Input, MAX_BLOCKS,
+    MemoryRange, Output, OutputParams, Quantizer, Residual, Slots, Weights, Workspace, block_count,
     check_residual_range, check_workspace, cut, each_with_slot, forbid_overlap, size,
 };
 use crate::{Error, Parallel, Result, Status};
@@ -14,7 +14,6 @@ use fewbit_scheme::Activation;
 
 mod batch;
 mod create;
-mod engine;
 mod gemm;
 mod gemm_slices;
 mod grouped;
@@ -27,8 +26,6 @@ pub use gemm_slices::GemmGroup;
 pub use grouped::{GemmProblem, LinearProblem};
 pub use real::RealLinearDesc;
 pub use slices::LinearGroup;
-
-use engine::LinearEngine;
 
 mod slices;
 
@@ -78,7 +75,7 @@ pub struct LinearDesc<'a> {
 /// A planned linear layer: packed weights and the kernels chosen. Immutable; threads may share it. `'w` is how long
 /// packed weights live that the plan does not own; a plan made by [`create`](Linear::create) owns them.
 pub struct Linear<'w> {
-    engine: LinearEngine<'w>,
+    engine: EitherEngine<'w>,
     quantizer: Quantizer,
     /// What quantizes the results, where their parameters are chosen in the run.
     of_results: Option<Quantizer>,
@@ -446,8 +443,8 @@ impl Linear<'_> {
         slot: usize,
     ) {
         let engine = match &self.engine {
-            LinearEngine::Codes(engine) => engine,
-            LinearEngine::Real(engine) => {
+            EitherEngine::Codes(engine) => engine,
+            EitherEngine::Real(engine) => {
                 let part = (rows, columns);
                 // SAFETY: by this function's contract.
                 return unsafe { self.real_task(engine, product, parts, part, (direct, slot)) };

@@ -4,6 +4,7 @@
 
 mod common;
 
+use common::images::Images;
 use common::{Backwards, Memory, Operands, Threads, rayon_threads, value, workspace};
 use fewbit::memory::Allocator;
 use fewbit::scheme::{QuantParams, RealFormat::F32};
@@ -13,28 +14,34 @@ use fewbit::{
     ImageLayout, Input, Output, Parallel, RayonPool, Residual, Serial, Status, Weights,
 };
 use fewbit_testkit::{Rng, covered, fraction, limited, report, seed, supported_sets};
+use std::ops::{Deref, DerefMut};
 
-/// A convolution with its operands, owned, and the number of images to run.
+/// A convolution with its operands, owned.
 #[derive(Debug)]
 struct Layer {
-    images: usize,
-    groups: usize,
-    /// Channels of a group.
-    inputs: usize,
-    outputs: usize,
-    axes: [ConvAxis; 3],
-    /// The output padding, if the convolution is transposed.
-    transposed: Option<[usize; 3]>,
-    layout: ImageLayout,
-    filter_layout: FilterLayout,
+    shape: Images,
     operands: Operands,
+}
+
+impl Deref for Layer {
+    type Target = Images;
+
+    fn deref(&self) -> &Images {
+        &self.shape
+    }
+}
+
+impl DerefMut for Layer {
+    fn deref_mut(&mut self) -> &mut Images {
+        &mut self.shape
+    }
 }
 
 impl Layer {
     fn desc(&self) -> ConvDesc<'_> {
         ConvDesc {
             in_channels: self.groups * self.inputs,
-            out_channels: self.groups * self.outputs,
+            out_channels: self.channels(),
             groups: self.groups,
             axes: self.axes,
             layout: self.layout,
@@ -59,36 +66,8 @@ impl Layer {
         .unwrap()
     }
 
-    fn sizes(&self) -> [usize; 3] {
-        self.axes.map(|axis| axis.size)
-    }
-
-    fn image(&self) -> usize {
-        self.sizes().iter().product::<usize>() * self.groups * self.inputs
-    }
-
-    /// Output pixels along each axis, counted one by one.
-    fn out_dims(&self) -> [usize; 3] {
-        if let Some(more) = self.transposed {
-            return [0, 1, 2].map(|i| {
-                let axis = self.axes[i];
-                let places = (0..axis.size).flat_map(|pixel| {
-                    (0..axis.kernel).map(move |k| pixel * axis.stride + k * axis.dilation)
-                });
-                places.max().unwrap() + 1 + more[i] - axis.pad_begin - axis.pad_end
-            });
-        }
-        self.axes.map(|axis| {
-            let padded = axis.pad_begin + axis.size + axis.pad_end;
-            let fits = |first: usize| first + (axis.kernel - 1) * axis.dilation < padded;
-            (0..).take_while(|out| fits(out * axis.stride)).count()
-        })
-    }
-
     fn any_residual(&self, rng: &mut Rng) -> Vec<u8> {
-        let pixels: usize = self.out_dims().iter().product();
-        let count = self.images * pixels * self.groups * self.outputs;
-        self.operands.finish.residuals(rng, count)
+        self.operands.finish.residuals(rng, self.results())
     }
 
     fn element(&self) -> usize {
@@ -97,76 +76,28 @@ impl Layer {
 
     /// The output's bytes by definition.
     fn definition(&self, x: &[u8], residual: &[u8]) -> Vec<u8> {
-        let dims = self.out_dims();
-        let channels = self.groups * self.outputs;
-        let pixels: usize = dims.iter().product();
         let element = self.element();
-        let mut y = vec![0; self.images * pixels * channels * element];
-        for (n, (codes, params)) in self.operands.quantized(x, self.images).iter().enumerate() {
-            for channel in 0..channels {
-                for pixel in 0..pixels {
-                    let out =
-                        [pixel / dims[2] / dims[1], pixel / dims[2] % dims[1], pixel % dims[2]];
-                    let sum = self.sum(codes, i64::from(params.zero_point), channel, out);
-                    let index = match self.layout {
-                        ImageLayout::Nhwc => (n * pixels + pixel) * channels + channel,
-                        ImageLayout::Nchw => (n * channels + channel) * pixels + pixel,
-                    };
-                    let added = self.operands.finish.residual_element();
-                    let residual = &residual[index * added..][..added];
-                    let bytes = self.operands.finish(sum, channel, params.scale, residual);
-                    y[index * element..][..element].copy_from_slice(&bytes);
-                }
-            }
+        let mut y = vec![0; self.results() * element];
+        let quantized = self.operands.quantized(x, self.images);
+        for (n, channel, place, index) in self.each_output() {
+            let (codes, params) = &quantized[n];
+            let sum = self.sum(codes, i64::from(params.zero_point), channel, place);
+            let added = self.operands.finish.residual_element();
+            let residual = &residual[index * added..][..added];
+            let bytes = self.operands.finish(sum, channel, params.scale, residual);
+            y[index * element..][..element].copy_from_slice(&bytes);
         }
         y
     }
 
     /// The exact sum, without bias, of one output. Taps on padding are skipped.
     fn sum(&self, codes: &[i64], zero_point: i64, channel: usize, out: [usize; 3]) -> i64 {
-        let [depth, height, width] = self.axes;
-        let sizes = self.sizes();
-        let all = self.groups * self.inputs;
-        let taps = depth.kernel * height.kernel * width.kernel;
-        let mut sum = 0;
-        for tap in 0..taps {
-            let at = [
-                tap / width.kernel / height.kernel,
-                tap / width.kernel % height.kernel,
-                tap % width.kernel,
-            ];
-            let pixel = [0, 1, 2].map(|i| {
-                let axis = self.axes[i];
-                if self.transposed.is_some() {
-                    let place = (out[i] + axis.pad_begin).checked_sub(at[i] * axis.dilation)?;
-                    let pixel = place / axis.stride;
-                    return (place % axis.stride == 0 && pixel < axis.size).then_some(pixel);
-                }
-                let padded = out[i] * axis.stride + at[i] * axis.dilation;
-                (axis.pad_begin..axis.pad_begin + axis.size)
-                    .contains(&padded)
-                    .then(|| padded - axis.pad_begin)
-            });
-            let [Some(d), Some(h), Some(w)] = pixel else { continue };
-            let pixel = (d * sizes[1] + h) * sizes[2] + w;
-            for i in 0..self.inputs {
-                let input = channel / self.outputs * self.inputs + i;
-                let code = codes[match self.layout {
-                    ImageLayout::Nhwc => pixel * all + input,
-                    ImageLayout::Nchw => input * (sizes[0] * sizes[1] * sizes[2]) + pixel,
-                }];
-                let column = channel % self.outputs;
-                let weight = self.operands.weights[match self.filter_layout {
-                    FilterLayout::Ohwi => (channel * taps + tap) * self.inputs + i,
-                    FilterLayout::Oihw => (channel * self.inputs + i) * taps + tap,
-                    FilterLayout::Ihwo => (input * taps + tap) * self.outputs + column,
-                    FilterLayout::Iohw => (input * self.outputs + column) * taps + tap,
-                }];
-                let weight = value(self.operands.weight_code, weight);
-                sum += (code - zero_point) * (weight - self.operands.weight_zero_point(channel));
-            }
-        }
-        sum
+        let product = |(element, weight): (Option<usize>, usize)| {
+            let weight = value(self.operands.weight_code, self.operands.weights[weight]);
+            let weight = weight - self.operands.weight_zero_point(channel);
+            element.map_or(0, |element| (codes[element] - zero_point) * weight)
+        };
+        self.products(channel, out).into_iter().map(product).sum()
     }
 
     /// The output's bytes by a plan; input, output and workspace lie against guard pages.
@@ -177,8 +108,7 @@ impl Layer {
         parallel: &dyn Parallel,
         arenas: &mut Arenas,
     ) -> Vec<u8> {
-        let pixels: usize = self.out_dims().iter().product();
-        let bytes = self.images * pixels * self.groups * self.outputs * self.element();
+        let bytes = self.results() * self.element();
         let needed = plan.workspace(self.images, parallel.max_workers()).unwrap();
         let workspace = arenas.workspace.garbage(needed.size);
         let x = arenas.x.copy(x);
@@ -217,58 +147,11 @@ impl Arenas {
     }
 }
 
-/// A random layer, or none if the taps do not fit, or if there would be too many products for its definition.
+/// A random layer, or none.
 fn random_layer(rng: &mut Rng) -> Option<Layer> {
-    let rank = 1 + rng.below(3);
-    let mut axes = [ConvAxis::NONE; 3];
-    let mut padding = [0; 3];
-    let transposed = rng.below(4) == 0;
-    for (axis, padding) in axes.iter_mut().zip(&mut padding).skip(3 - rank) {
-        *axis = ConvAxis {
-            size: 1 + rng.below(if rank == 3 { 5 } else { 17 }),
-            kernel: 1 + rng.below(if rank == 3 { 3 } else { 7 }),
-            stride: 1 + rng.below(3),
-            dilation: 1 + rng.below(3),
-            pad_begin: rng.below(4),
-            pad_end: rng.below(4),
-        };
-        // Layers of one tap are a case of their own.
-        if rng.below(4) == 0 {
-            *axis = ConvAxis { kernel: 1, stride: 1, pad_begin: 0, pad_end: 0, ..*axis };
-        }
-        *padding = rng.below(axis.stride.max(axis.dilation));
-    }
-    let fits = |(axis, &padding): (&ConvAxis, &usize)| match transposed {
-        true => axis.transposed_output(padding).is_some(),
-        false => axis.output().is_some(),
-    };
-    if !axes.iter().zip(&padding).all(fits) {
-        return None;
-    }
-    // Up to depthwise ones, whose groups share panels; 37 groups cannot be divided evenly.
-    let groups = rng.pick(&[1, 1, 1, 2, 3, 5, 12, 37]);
-    let most = if groups > 5 { 2 } else { rng.pick(&[3, 5, 5, 40, 70]) };
-    let inputs = 1 + rng.below(if most == 40 { 20 } else { most });
-    let outputs = 1 + rng.below(most);
-    let taps: usize = axes.iter().map(|axis| axis.kernel).product();
-    let layer = Layer {
-        images: rng.below(4),
-        groups,
-        inputs,
-        outputs,
-        axes,
-        transposed: transposed.then_some(padding),
-        layout: rng.pick(&[ImageLayout::Nhwc, ImageLayout::Nchw]),
-        filter_layout: rng.pick(&[
-            FilterLayout::Ohwi,
-            FilterLayout::Oihw,
-            FilterLayout::Ihwo,
-            FilterLayout::Iohw,
-        ]),
-        operands: Operands::any(rng, groups * outputs, groups * outputs * taps * inputs),
-    };
-    let results = layer.images * layer.out_dims().iter().product::<usize>() * groups * outputs;
-    (results * taps * inputs < 4_000_000 && results < 200_000).then_some(layer)
+    let shape = Images::any(rng)?;
+    let operands = Operands::any(rng, shape.channels(), shape.weights());
+    Some(Layer { shape, operands })
 }
 
 #[test]
@@ -360,7 +243,7 @@ fn what_cannot_be_seen_of_a_depthwise_layer_costs_nothing() {
     let whole = ConvAxis { kernel: 5, stride: far, dilation: 1, pad_begin: 0, pad_end: 0, size: 5 };
     for axes in [[single, single, single], [whole, whole, whole], [single, whole, single]] {
         let taps: usize = axes.iter().map(|axis| axis.kernel).product();
-        let layer = Layer {
+        let shape = Images {
             images: 2,
             groups: 3,
             inputs: 1,
@@ -369,8 +252,8 @@ fn what_cannot_be_seen_of_a_depthwise_layer_costs_nothing() {
             transposed: None,
             layout: ImageLayout::Nhwc,
             filter_layout: FilterLayout::Ohwi,
-            operands: Operands::any(&mut rng, 3, 3 * taps),
         };
+        let layer = Layer { shape, operands: Operands::any(&mut rng, 3, 3 * taps) };
         let x = layer.operands.any_data(&mut rng, layer.images, layer.images * layer.image());
         let residual = layer.any_residual(&mut rng);
         let expected = layer.definition(&x, &residual);
@@ -378,6 +261,42 @@ fn what_cannot_be_seen_of_a_depthwise_layer_costs_nothing() {
         let got = layer.run(&plan, (&x, &residual), &Serial, &mut arenas);
         assert_eq!(got, expected, "{layer:?}");
     }
+}
+
+/// A depthwise layer's memory is that of its outputs, not of the columns between taps.
+#[test]
+fn dilation_costs_a_depthwise_layer_no_memory() {
+    let mut rng = Rng::new(seed() + 5);
+    let mut arenas = Arenas::new();
+    let mut workspaces = Vec::new();
+    for (dilation, stride) in [(1, 1), (7, 1), (150, 1), (150, 4), (399, 3)] {
+        let pad = dilation;
+        let width =
+            ConvAxis { size: 400, kernel: 3, stride, dilation, pad_begin: pad, pad_end: pad };
+        let shape = Images {
+            images: 1,
+            groups: 5,
+            inputs: 1,
+            outputs: 1,
+            axes: [ConvAxis::NONE, ConvAxis::NONE, width],
+            transposed: None,
+            layout: rng.pick(&[ImageLayout::Nhwc, ImageLayout::Nchw]),
+            filter_layout: FilterLayout::Ohwi,
+        };
+        let mut layer = Layer { shape, operands: Operands::any(&mut rng, 5, 15) };
+        layer.operands.input = Input::Codes(Code::U8, QuantParams { scale: 0.1, zero_point: 5 });
+        let x = layer.operands.any_data(&mut rng, 1, layer.image());
+        let residual = layer.any_residual(&mut rng);
+        let expected = layer.definition(&x, &residual);
+        for set in supported_sets() {
+            let plan = layer.create(set);
+            let got = layer.run(&plan, (&x, &residual), &Serial, &mut arenas);
+            assert_eq!(got, expected, "{} {layer:?}", plan.kernel_name());
+        }
+        workspaces.push(layer.create(limited()).workspace(1, 1).unwrap().size);
+    }
+    let least = workspaces[0];
+    assert!(workspaces.iter().all(|&size| size < 8 * least), "{workspaces:?}");
 }
 
 #[test]
@@ -395,7 +314,7 @@ fn what_cannot_be_seen_of_any_layer_is_not_computed_with() {
     for axes in axes {
         for layout in [ImageLayout::Nhwc, ImageLayout::Nchw] {
             let taps: usize = axes.iter().map(|axis| axis.kernel).product();
-            let layer = Layer {
+            let shape = Images {
                 images: 1,
                 groups: 1,
                 inputs: 16,
@@ -404,8 +323,8 @@ fn what_cannot_be_seen_of_any_layer_is_not_computed_with() {
                 transposed: None,
                 layout,
                 filter_layout: FilterLayout::Ohwi,
-                operands: Operands::any(&mut rng, 5, 5 * 16 * taps),
             };
+            let layer = Layer { shape, operands: Operands::any(&mut rng, 5, 5 * 16 * taps) };
             let x = layer.operands.any_data(&mut rng, layer.images, layer.images * layer.image());
             let residual = layer.any_residual(&mut rng);
             let expected = layer.definition(&x, &residual);

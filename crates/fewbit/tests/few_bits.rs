@@ -3,6 +3,7 @@
 
 mod common;
 
+use common::images::Images;
 use common::layers::{GOOD, create, linear, real_operands, refused, shapes};
 use common::{Backwards, Operands, OwnedBias, aligned, workspace};
 use fewbit::memory::Allocator;
@@ -12,10 +13,10 @@ use fewbit::scheme::{
 };
 use fewbit::simd::Supported;
 use fewbit::{
-    Activation, ActivationMode, Bias, Code, DynamicSpec, Gemm, GemmDesc, Input, Linear, LinearDesc,
-    LinearLayout, LinearRun, Output, Parallel, Serial, Status, Weights,
+    Activation, ActivationMode, Bias, Code, Conv, ConvDesc, ConvRun, DynamicSpec, Gemm, GemmDesc,
+    Input, Linear, LinearDesc, LinearLayout, LinearRun, Output, Parallel, Serial, Status, Weights,
 };
-use fewbit_testkit::{Rng, covered, limited, report, sampled, seed, supported_sets};
+use fewbit_testkit::{Rng, covered, fraction, limited, report, sampled, seed, supported_sets};
 
 const FEW: [IntFormat; 5] =
     [IntFormat::S4, IntFormat::U4, IntFormat::S2, IntFormat::U1, IntFormat::B1];
@@ -131,6 +132,124 @@ fn few_bits_give_the_bytes_of_eight() {
         }
     }
     report();
+}
+
+/// A convolution's results, and the kernel's name.
+fn run_conv(
+    plan: &Conv,
+    images: usize,
+    (data, residual): (&[u8], &[u8]),
+    bytes: usize,
+    parallel: &dyn Parallel,
+) -> Vec<u8> {
+    let size = plan.workspace(images, parallel.max_workers()).unwrap().size;
+    let (mut memory, mut y) = (workspace(size), workspace(bytes));
+    let run = ConvRun {
+        images,
+        x: data.as_ptr(),
+        residual: residual.as_ptr(),
+        workspace: memory.as_mut_ptr(),
+        workspace_size: size,
+        y: y.as_mut_ptr(),
+    };
+    // SAFETY: images of the sizes that the plan has.
+    unsafe { plan.run_raw(&run, parallel) }.unwrap();
+    y.to_vec()
+}
+
+#[test]
+fn convolutions_of_few_bits_give_the_bytes_of_eight() {
+    let mut rng = Rng::new(seed() ^ 0xF3);
+    let rounds = 5_000 / fraction("few bits conv", 20);
+    let mut tried = 0;
+    while tried < rounds.max(1) {
+        let Some(mut shape) = Images::any(&mut rng) else { continue };
+        tried += 1;
+        if rng.below(4) == 0 {
+            // Depthwise.
+            (shape.inputs, shape.transposed) = (1, shape.transposed.filter(|_| rng.below(2) == 0));
+            if shape.transposed.is_none() && shape.axes.iter().any(|axis| axis.output().is_none()) {
+                continue;
+            }
+        }
+        let of = FEW[tried % FEW.len()];
+        let channels = shape.channels();
+        let mut operands = Operands::any(&mut rng, channels, shape.weights());
+        operands.scales = (0..channels).map(|_| 0.01 + rng.unit()).collect();
+        operands.zero_points = match (of, rng.below(3)) {
+            (IntFormat::B1, _) | (_, 0) => vec![],
+            (_, 1) => vec![code(&mut rng, of)],
+            _ => (0..channels).map(|_| code(&mut rng, of)).collect(),
+        };
+        // Each index of the first dimension from a byte on.
+        let row = shape.weight_row();
+        let mut matrix = Matrix::any(&mut rng, of, (shape.weights() / row, row));
+        let stride = row.next_multiple_of(of.codes_per_byte());
+        matrix.packed = repacked(&matrix, of, row, stride);
+        (operands.weight_code, operands.weights) = (Code::S8, matrix.bytes);
+        let desc = ConvDesc {
+            in_channels: shape.groups * shape.inputs,
+            out_channels: channels,
+            groups: shape.groups,
+            axes: shape.axes,
+            layout: shape.layout,
+            filter_layout: shape.filter_layout,
+            weights: operands.weights(),
+            input: operands.input,
+            bias: operands.bias.borrow(),
+            output: operands.output,
+            activation: operands.finish.activation,
+            activation_mode: operands.finish.mode,
+            residual: operands.finish.residual,
+        };
+        let weights = Weights { format: of, codes: &matrix.packed, ..desc.weights };
+        let create = |weights: Weights, set: Supported| {
+            let desc = ConvDesc { weights, ..desc };
+            match shape.transposed {
+                Some(more) => Conv::create_transposed(&desc, more, set, &Allocator::DEFAULT),
+                None => Conv::create(&desc, set, &Allocator::DEFAULT),
+            }
+        };
+        let data =
+            aligned(&operands.any_data(&mut rng, shape.images, shape.images * shape.image()));
+        let residual = aligned(&operands.finish.residuals(&mut rng, shape.results()));
+        let bytes = shape.results() * operands.output_element();
+        for set in supported_sets() {
+            let from = (&data[..], &residual[..]);
+            let of_bytes = create(desc.weights, set).unwrap();
+            let want = run_conv(&of_bytes, shape.images, from, bytes, &Serial);
+            let plan = create(weights, set).unwrap();
+            assert_eq!(plan.bound(), of_bytes.bound());
+            for parallel in [&Serial as &dyn Parallel, &Backwards] {
+                let got = run_conv(&plan, shape.images, from, bytes, parallel);
+                assert!(got == want, "{} {of:?} {shape:?} {operands:?}", plan.kernel_name());
+            }
+            if shape.transposed.is_none() {
+                let mut saved = workspace(plan.packed_size().unwrap());
+                plan.save_packed(&mut saved).unwrap();
+                let mapped = Conv::create_packed(&desc, &saved, set, &Allocator::DEFAULT).unwrap();
+                let got = run_conv(&mapped, shape.images, from, bytes, &Serial);
+                assert!(got == want, "mapped {} {of:?}", plan.kernel_name());
+            }
+            covered("few_bits conv", set.set(), 1);
+        }
+        let short = Weights { codes: &matrix.packed[1..], ..weights };
+        let error = create(short, limited()).err().unwrap();
+        assert_eq!((error.status, error.argument), (Status::BufferTooSmall, "desc.weights.data"));
+    }
+    report();
+}
+
+/// The codes of a matrix in rows `stride` codes apart, without more behind the last one; what is between rows is garbage.
+fn repacked(matrix: &Matrix, format: IntFormat, row: usize, stride: usize) -> Vec<u8> {
+    let rows = matrix.bytes.len() / row;
+    let unit = format.codes_per_byte();
+    let mut packed = vec![0xA6; ((rows - 1) * stride + row).div_ceil(unit)];
+    for (i, &q) in matrix.bytes.iter().enumerate() {
+        let (byte, slot) = pack::position(format, i / row * stride + i % row);
+        packed[byte] = pack::set(format, packed[byte], slot, i32::from(q as i8));
+    }
+    packed
 }
 
 /// Saved weights are read back, and say of which format they are.

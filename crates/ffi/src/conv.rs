@@ -5,8 +5,8 @@ use crate::boundary::{
 };
 use crate::handle::{self, handle, plan};
 use crate::plans::{
-    allocator, code, fewbit_allocator, fewbit_bias, fewbit_input, fewbit_output, fewbit_residual,
-    fewbit_weights,
+    allocator, fewbit_allocator, fewbit_bias, fewbit_input, fewbit_output, fewbit_residual,
+    fewbit_weights, matrix_codes,
 };
 use crate::status::{fewbit_error, fewbit_status};
 use crate::version::write_name;
@@ -130,11 +130,11 @@ impl fewbit_conv_desc {
         3usize.saturating_sub(self.spatial)
     }
 
-    /// The description, with its weights or without.
-    ///
-    /// # Safety
-    /// Its arrays can be read as documented.
-    pub(crate) unsafe fn read<'a>(&self, with_weights: bool) -> fewbit::Result<ConvDesc<'a>> {
+    /// Spatial axes, and layouts of images and weights; without weights any layout of theirs does.
+    pub(crate) fn shape(
+        &self,
+        with_weights: bool,
+    ) -> Result<([ConvAxis; 3], ImageLayout, FilterLayout)> {
         let axes = axes(self.spatial, &self.axes)?;
         let layout = image_layout("desc.layout", self.layout)?;
         let filter_layout = match self.filter_layout {
@@ -145,17 +145,32 @@ impl fewbit_conv_desc {
             _ if !with_weights => FilterLayout::Ohwi,
             other => return Err(unknown("desc.filter_layout", other)),
         };
-        let codes = self.in_channels.checked_div(self.groups).and_then(|channels| {
-            axes.iter()
-                .try_fold(channels, |product, axis| product.checked_mul(axis.kernel))?
-                .checked_mul(self.out_channels)
-        });
-        if with_weights {
-            code("desc.weights.dtype", self.weights.dtype)?;
-        }
         if self.groups == 0 {
             return Err(Error::new(Status::InvalidArgument, "desc.groups", "is 0"));
         }
+        Ok((axes, layout, filter_layout))
+    }
+
+    /// Bytes of codes, or numbers, of the weights: rows, one for each index of their first dimension, from a byte on. `None`:
+    /// more than memory.
+    pub(crate) fn weight_count(&self, axes: &[ConvAxis; 3]) -> Option<usize> {
+        let of_inputs = matches!(self.filter_layout, FEWBIT_FILTER_IHWO | FEWBIT_FILTER_IOHW);
+        let (rows, others) = match of_inputs {
+            true => (self.in_channels, self.out_channels),
+            false => (self.out_channels, self.in_channels),
+        };
+        let others = others.checked_div(self.groups)?;
+        let row = axes.iter().try_fold(others, |product, axis| product.checked_mul(axis.kernel))?;
+        matrix_codes(self.weights.dtype, (1, rows, row), (0, 0))
+    }
+
+    /// The description of a convolution of codes, with its weights or without.
+    ///
+    /// # Safety
+    /// Its arrays can be read as documented.
+    pub(crate) unsafe fn read<'a>(&self, with_weights: bool) -> Result<ConvDesc<'a>> {
+        let (axes, layout, filter_layout) = self.shape(with_weights)?;
+        let codes = self.weight_count(&axes);
         let (output, activation, activation_mode) = self.output.read()?;
         // SAFETY: by this function's contract.
         unsafe {
@@ -193,8 +208,10 @@ pub(crate) fn named(error: Error, absent: usize) -> Error {
 }
 
 /// Packs a convolution's weights and chooses its kernels. Each output is the exact int32 sum over the taps of
-/// (x - zx) * (w - zw); a tap on padding contributes 0; then as fewbit_linear_create. Output pixels along an axis:
-/// (size + pad_begin + pad_end - dilation * (kernel - 1) - 1) / stride + 1. The only call on a plan that allocates.
+/// (x - zx) * (w - zw); a tap on padding contributes 0; then as fewbit_linear_create. With FEWBIT_INPUT_REAL it is one chain
+/// of fused multiply-adds as of linear layers, in the order of the taps and of the input channels of each; a tap on padding is
+/// the number 0, multiplied as any other. Output pixels along an axis: (size + pad_begin + pad_end - dilation * (kernel - 1) - 1)
+/// / stride + 1. The only call on a plan that allocates.
 ///
 /// @param[in] desc  The convolution.
 /// @param[out] conv  The plan; destroy it with fewbit_conv_destroy. Untouched on error.
@@ -215,8 +232,7 @@ pub unsafe extern "C" fn fewbit_conv_create(
             let desc = description("desc", desc)?;
             handle::place(conv)?;
             let allocator = allocator(desc.allocator)?;
-            let plan = Conv::create(&desc.read(true)?, supported, &allocator)
-                .map_err(|error| named(error, desc.absent()))?;
+            let plan = desc.create(None, None, supported, &allocator)?;
             handle::give(plan, &allocator, conv)
         })
     }
@@ -226,7 +242,9 @@ pub unsafe extern "C" fn fewbit_conv_create(
 /// input pixel i and tap k meet at output pixel i * stride + k * dilation - pad_begin, and there their products
 /// (x - zx) * (w - zw) are added; an output pixel that nothing meets is the bias. Strides, dilations and padding are
 /// those of the output, whose pixels along an axis are (size - 1) * stride + dilation * (kernel - 1) + output_padding + 1 -
-/// pad_begin - pad_end. The usual layout of weights is FEWBIT_FILTER_IOHW. Packed weights cannot be saved.
+/// pad_begin - pad_end. The usual layout of weights is FEWBIT_FILTER_IOHW. Packed weights cannot be saved. With
+/// FEWBIT_INPUT_REAL a chain has the taps k of each axis at which o + pad_begin - k * dilation is a multiple of the stride, the last
+/// one first; where that is no pixel of the input, it is the number 0.
 ///
 /// @param[in] desc  The convolution.
 /// @param[in] output_padding  For each spatial axis, how many output pixels more than the taps reach, less than the stride
@@ -250,16 +268,16 @@ pub unsafe extern "C" fn fewbit_conv_create_transposed(
             let desc = description("desc", desc)?;
             handle::place(conv)?;
             let allocator = allocator(desc.allocator)?;
-            let read = desc.read(true)?;
             let mut padding = [0; 3];
             if !output_padding.is_null() {
+                // At most three are read.
+                axes(desc.spatial, &desc.axes)?;
                 array("output_padding", output_padding.cast_mut(), desc.spatial)?;
                 for (i, to) in padding.iter_mut().skip(desc.absent()).enumerate() {
                     *to = output_padding.add(i).read();
                 }
             }
-            let plan = Conv::create_transposed(&read, padding, supported, &allocator)
-                .map_err(|error| named(error, desc.absent()))?;
+            let plan = desc.create(Some(padding), None, supported, &allocator)?;
             handle::give(plan, &allocator, conv)
         })
     }

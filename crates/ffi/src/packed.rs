@@ -2,14 +2,14 @@
 
 use crate::boundary::{description, float_entry};
 #[cfg(feature = "conv")]
-use crate::conv::{self, fewbit_conv, fewbit_conv_desc};
+use crate::conv::{fewbit_conv, fewbit_conv_desc};
 use crate::gemm::{self, fewbit_gemm, fewbit_gemm_desc};
 use crate::handle;
 use crate::linear::{fewbit_linear, fewbit_linear_desc};
 use crate::plans::allocator;
 use crate::status::{fewbit_error, fewbit_status};
 use core::ffi::c_void;
-use fewbit::{Conv, Gemm};
+use fewbit::Gemm;
 
 /// The bytes of a plan's packed weights with all that fewbit_linear_create_packed needs to know of them.
 ///
@@ -143,8 +143,8 @@ pub unsafe extern "C" fn fewbit_conv_save_packed(
 /// fewbit_linear_create_packed. (The weights of depthwise layers are copied, into int16: a few a channel.)
 ///
 /// @param[in] desc  The convolution. Of `weights` only the multipliers, shifts and their count are used; `filter_layout` is
-///                  not; image sizes, strides, dilations, padding,
-///                  image layout, input, bias, residual and output need not be those of the plan that wrote the weights.
+///                  not; image sizes, strides, dilations, padding, image layout, input, bias, residual and output need not
+///                  be those of the plan that wrote the weights. For weights that are numbers the input is FEWBIT_INPUT_REAL.
 /// @param[in] packed, packed_size  As for fewbit_linear_create_packed; used until the plan is destroyed.
 /// @param[out] conv  The plan; destroy it with fewbit_conv_destroy. Untouched on error.
 /// @param[out] error  May be NULL.
@@ -168,8 +168,7 @@ pub unsafe extern "C" fn fewbit_conv_create_packed(
             let packed = handle::packed(packed, packed_size)?;
             handle::place(conv)?;
             let allocator = allocator(desc.allocator)?;
-            let plan = Conv::create_packed(&desc.read(false)?, packed, supported, &allocator)
-                .map_err(|error| conv::named(error, desc.absent()))?;
+            let plan = desc.create(None, Some(packed), supported, &allocator)?;
             handle::give(plan, &allocator, conv)
         })
     }

@@ -23,7 +23,7 @@ pub const FEWBIT_INPUT_STATIC: i32 = 1;
 pub const FEWBIT_INPUT_DYNAMIC_PER_ROW: i32 = 2;
 /// The input is numbers, quantized in the run with parameters from the whole input's range.
 pub const FEWBIT_INPUT_DYNAMIC_PER_TENSOR: i32 = 3;
-/// The input is numbers, multiplied as they are: of linear layers whose weights are numbers too.
+/// The input is numbers, multiplied as they are: of linear layers and convolutions whose weights are numbers too.
 pub const FEWBIT_INPUT_REAL: i32 = 5;
 /// No activation.
 pub const FEWBIT_ACTIVATION_NONE: i32 = 0;
@@ -77,13 +77,12 @@ pub struct fewbit_allocator {
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct fewbit_weights {
-    /// The codes, a byte each; or packed, each row of the weights from a byte on, as fewbit_quantize writes them; or the
-    /// numbers. Their layout is the plan's.
+    /// The codes, a byte each; or packed, each row of the weights (of a convolution: the weights of each index of their
+    /// layout's first dimension) from a byte on, as fewbit_quantize writes them; or the numbers. Their layout is the plan's.
     pub data: *const c_void,
-    /// FEWBIT_S8 or FEWBIT_U8; for linear layers and products also FEWBIT_S4, FEWBIT_U4, FEWBIT_S2 (ternary weights are its
-    /// -1, 0 and 1), FEWBIT_U1 (0 and 1) and FEWBIT_B1 (-1 and +1; no zero points). Strides are in codes, and multiples of
-    /// those of a byte. For linear layers with FEWBIT_INPUT_REAL the numbers' type, FEWBIT_F32, FEWBIT_F16 or FEWBIT_BF16,
-    /// and all below is then 0 or NULL.
+    /// FEWBIT_S8, FEWBIT_U8, FEWBIT_S4, FEWBIT_U4, FEWBIT_S2 (ternary weights are its -1, 0 and 1), FEWBIT_U1 (0 and 1) or
+    /// FEWBIT_B1 (-1 and +1; no zero points). Strides are in codes, and multiples of those of a byte. With
+    /// FEWBIT_INPUT_REAL the numbers' type, FEWBIT_F32, FEWBIT_F16 or FEWBIT_BF16, and all below is then 0 or NULL.
     pub dtype: i32,
     /// 0; or, for linear layers, how many neighbouring weights of a channel, along K, share a scale: a multiple of 16, of
     /// FEWBIT_U1 and FEWBIT_B1 of 32; the last block of a channel may be shorter. Then results are real: no s32 bias or output, no fixed point, no table.

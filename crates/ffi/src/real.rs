@@ -1,13 +1,19 @@
-//! Level 3: linear layers of real numbers.
+//! Level 3: linear layers and convolutions of real numbers.
 
 use crate::boundary::{array, slice};
+#[cfg(feature = "conv")]
+use crate::conv::{fewbit_conv_desc, named};
 use crate::linear::fewbit_linear_desc;
-use crate::plans::{FEWBIT_INPUT_REAL, fewbit_weights, matrix_codes};
+use crate::plans::{
+    FEWBIT_INPUT_REAL, fewbit_bias, fewbit_input, fewbit_output, fewbit_weights, matrix_codes,
+};
 use crate::tensors::{FEWBIT_BF16, FEWBIT_F16, FEWBIT_F32};
 use fewbit::memory::Allocator;
+use fewbit::scheme::RealFormat;
 use fewbit::simd::Supported;
 use fewbit::{
-    ActivationMode, Bias, Error, Input, Linear, RealLinearDesc, RealWeights, Result, Status,
+    Activation, ActivationMode, Bias, Conv, Error, Input, Linear, Output, RealConvDesc,
+    RealLinearDesc, RealWeights, Result, Status,
 };
 
 fn unsupported(argument: &'static str, text: &'static str) -> Error {
@@ -25,12 +31,7 @@ impl fewbit_linear_desc {
         supported: Supported,
         allocator: &Allocator,
     ) -> Result<Linear<'static>> {
-        let numbers = matches!(self.weights.dtype, FEWBIT_F32 | FEWBIT_F16 | FEWBIT_BF16);
-        let real = self.input.mode == FEWBIT_INPUT_REAL;
-        if packed.is_none() && numbers && !real {
-            let text = "is of numbers, which take an input of numbers: FEWBIT_INPUT_REAL";
-            return Err(unsupported("desc.weights.dtype", text));
-        }
+        let real = is_real(&self.input, &self.weights, packed.is_none())?;
         // SAFETY: by this function's contract.
         unsafe {
             match (packed, real) {
@@ -61,14 +62,8 @@ impl fewbit_linear_desc {
         let matrices = self.matrices.max(1);
         let strides = (self.weight_stride, self.matrix_stride);
         let count = matrix_codes(self.weights.dtype, (matrices, rows, columns), strides);
-        let Input::Real(input) = self.input.read()? else {
-            return Err(unsupported("desc.input.mode", "is not FEWBIT_INPUT_REAL"));
-        };
-        let (output, activation, mode) = self.output.read()?;
-        if mode != ActivationMode::Float {
-            let text = "is by table, which codes have, but the weights are numbers";
-            return Err(unsupported("desc.output.mode", text));
-        }
+        let input = self.input.read_real()?;
+        let (output, activation) = self.output.read_real()?;
         // SAFETY: by this function's contract.
         unsafe {
             Ok(RealLinearDesc {
@@ -81,20 +76,137 @@ impl fewbit_linear_desc {
                 layout,
                 weight_stride: self.weight_stride,
                 input,
-                bias: match self.bias.read(self.out_features.saturating_mul(matrices))? {
-                    Bias::None => &[],
-                    Bias::F32(bias) => bias,
-                    Bias::S32(_) => {
-                        let text = "is s32, but a product of numbers has no integer sums: use f32";
-                        return Err(unsupported("desc.bias", text));
-                    }
-                },
+                bias: self.bias.read_real(self.out_features.saturating_mul(matrices))?,
                 output,
                 activation,
                 residual: self.residual.read()?,
                 matrices,
                 matrix_stride: self.matrix_stride,
             })
+        }
+    }
+}
+
+#[cfg(feature = "conv")]
+impl fewbit_conv_desc {
+    /// The plan, of codes or of numbers, of weights to pack or of packed ones; transposed, if it has an output padding.
+    ///
+    /// # Safety
+    /// As of [`fewbit_linear_desc::create`].
+    pub(crate) unsafe fn create(
+        &self,
+        padding: Option<[usize; 3]>,
+        packed: Option<&'static [u8]>,
+        supported: Supported,
+        allocator: &Allocator,
+    ) -> Result<Conv<'static>> {
+        let real = is_real(&self.input, &self.weights, packed.is_none())?;
+        let with_weights = packed.is_none();
+        // SAFETY: by this function's contract.
+        let plan = unsafe {
+            if real {
+                let desc = self.read_real(with_weights)?;
+                match (packed, padding) {
+                    (Some(packed), _) => {
+                        Conv::create_real_packed(&desc, packed, supported, allocator)
+                    }
+                    (None, Some(padding)) => {
+                        Conv::create_real_transposed(&desc, padding, supported, allocator)
+                    }
+                    (None, None) => Conv::create_real(&desc, supported, allocator),
+                }
+            } else {
+                let desc = self.read(with_weights)?;
+                match (packed, padding) {
+                    (Some(packed), _) => Conv::create_packed(&desc, packed, supported, allocator),
+                    (None, Some(padding)) => {
+                        Conv::create_transposed(&desc, padding, supported, allocator)
+                    }
+                    (None, None) => Conv::create(&desc, supported, allocator),
+                }
+            }
+        };
+        plan.map_err(|error| named(error, self.absent()))
+    }
+
+    /// The description of a convolution of numbers, with its weights or without.
+    ///
+    /// # Safety
+    /// Its arrays can be read as documented.
+    unsafe fn read_real<'a>(&self, with_weights: bool) -> Result<RealConvDesc<'a>> {
+        let (axes, layout, filter_layout) = self.shape(with_weights)?;
+        let input = self.input.read_real()?;
+        let (output, activation) = self.output.read_real()?;
+        // SAFETY: by this function's contract.
+        unsafe {
+            Ok(RealConvDesc {
+                in_channels: self.in_channels,
+                out_channels: self.out_channels,
+                groups: self.groups,
+                axes,
+                layout,
+                filter_layout,
+                weights: match with_weights {
+                    true => self.weights.read_real(self.weight_count(&axes))?,
+                    false => RealWeights::F32(&[]),
+                },
+                input,
+                bias: self.bias.read_real(self.out_channels)?,
+                output,
+                activation,
+                residual: self.residual.read()?,
+            })
+        }
+    }
+}
+
+/// Whether a plan is of numbers. Weights to pack that are numbers have an input that is multiplied as it is.
+fn is_real(input: &fewbit_input, weights: &fewbit_weights, to_pack: bool) -> Result<bool> {
+    let numbers = matches!(weights.dtype, FEWBIT_F32 | FEWBIT_F16 | FEWBIT_BF16);
+    let real = input.mode == FEWBIT_INPUT_REAL;
+    if to_pack && numbers && !real {
+        let text = "is of numbers, which take an input of numbers: FEWBIT_INPUT_REAL";
+        return Err(unsupported("desc.weights.dtype", text));
+    }
+    Ok(real)
+}
+
+impl fewbit_input {
+    /// The numbers of an input that is multiplied as it is.
+    fn read_real(&self) -> Result<RealFormat> {
+        match self.read()? {
+            Input::Real(input) => Ok(input),
+            _ => Err(unsupported("desc.input.mode", "is not FEWBIT_INPUT_REAL")),
+        }
+    }
+}
+
+impl fewbit_output {
+    /// The output of a plan of numbers, and its activation.
+    fn read_real(&self) -> Result<(Output, Activation)> {
+        let (output, activation, mode) = self.read()?;
+        if mode != ActivationMode::Float {
+            let text = "is by table, which codes have, but the weights are numbers";
+            return Err(unsupported("desc.output.mode", text));
+        }
+        Ok((output, activation))
+    }
+}
+
+impl fewbit_bias {
+    /// The bias of a plan of numbers.
+    ///
+    /// # Safety
+    /// `data` is NULL or can be read for `channels` values.
+    unsafe fn read_real<'a>(&self, channels: usize) -> Result<&'a [f32]> {
+        // SAFETY: by this function's contract.
+        match unsafe { self.read(channels)? } {
+            Bias::None => Ok(&[]),
+            Bias::F32(bias) => Ok(bias),
+            Bias::S32(_) => {
+                let text = "is s32, but a product of numbers has no integer sums: use f32";
+                Err(unsupported("desc.bias", text))
+            }
         }
     }
 }

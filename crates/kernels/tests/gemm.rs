@@ -203,6 +203,7 @@ impl Arenas {
             narrow: is_narrow(tile, case),
             rows,
             start: start.at_end(&starts),
+            row_start: std::ptr::null(),
             lhs_zero: if has_lhs_zero { lhs_zero.at_end(&zeros) } else { null },
             rhs_fold: if has_lhs_zero { rhs_fold.at_end(&folds) } else { null },
             rhs_zero: if has_rhs_zero { rhs_zero.at_end(&column_zeros) } else { null },

@@ -56,7 +56,9 @@ impl Case {
             0 => value(0, unsigned),
             _ => value(rng.byte(), unsigned),
         };
-        let plain = rng.below(3);
+        let plain = rng.below(4);
+        let (shared_zero, of_all) = (rhs_value(rng.byte(), form, qmin), rng.below(2) == 0);
+        let first = zero(rng, lhs_unsigned);
         let factor = |rng: &mut Rng| (0.01 + rng.unit()) * rng.pick(&[1.0, 1e-30, 1e30]);
         Case {
             rows,
@@ -67,11 +69,14 @@ impl Case {
             qmin,
             lhs: rng.bytes(rows * k),
             rhs: rng.bytes(nr * k),
-            // Of some cases no row, or no column, has a zero point in the packed form.
-            lhs_zero: (0..rows).map(|_| zero(rng, lhs_unsigned)).collect(),
+            // Of some cases no row, or no column, has a zero point in the packed form, or all share one.
+            lhs_zero: (0..rows)
+                .map(|_| if of_all { first } else { zero(rng, lhs_unsigned) })
+                .collect(),
             rhs_zero: (0..count * nr)
                 .map(|_| match plain {
                     0 => -code_shift_rhs(form, qmin),
+                    1 => shared_zero,
                     _ if rng.below(3) == 0 => rhs_value(0, form, qmin),
                     _ => rhs_value(rng.byte(), form, qmin),
                 })
@@ -144,6 +149,10 @@ impl Case {
             row_sums[b * distance + r] =
                 unsafe { sum_lhs(row(r).add(b * block), block, self.lhs_unsigned, tile.lhs) };
         }
+        // What a zero point of all columns makes of the rows' sums, as a plan does.
+        let shared = column_zeros.iter().all(|&zero| zero == column_zeros[0]);
+        let times = if shared { column_zeros[0].wrapping_neg() } else { 1 };
+        row_sums.iter_mut().for_each(|sum: &mut i32| *sum = sum.wrapping_mul(times));
         let null = std::ptr::null();
         let stride = nr + rows % 3;
         let to = dst.at_end(&vec![f32::MAX; (rows - 1) * stride + nr]);
@@ -158,16 +167,14 @@ impl Case {
                 narrow: false,
                 rows,
                 start: starts.at_end(&start),
+                row_start: if shared { sums.at_end(&row_sums) } else { null },
                 lhs_zero: match row_zeros.iter().any(|&zero| zero != 0) {
                     true => row_zeros.as_ptr(),
                     false => null,
                 },
                 rhs_fold: folds.at_end(&fold),
-                rhs_zero: match column_zeros.iter().any(|&zero| zero != 0) {
-                    true => zeros.at_end(&column_zeros),
-                    false => null,
-                },
-                lhs_sum: sums.at_end(&row_sums),
+                rhs_zero: if shared { null } else { zeros.at_end(&column_zeros) },
+                lhs_sum: if shared { null } else { sums.at_end(&row_sums) },
                 dst: std::ptr::null_mut(),
                 dst_stride: 0,
             },

@@ -2,18 +2,27 @@
 //! repository, and the header is compared with it (docs/abi.md).
 
 mod compare;
+mod compiled;
 mod parse;
 
-use crate::{Outcome, flag, root, write_or_check};
+use crate::{Outcome, flag, option, root, write_or_check};
 use fewbit_c_tests::{header, symbols};
 use parse::Item;
 use std::error::Error;
 use std::path::PathBuf;
 
 pub const HELP: &str = "[--check | --release]: write c-tests/abi/current.txt and c-tests/c/layout.c from the header, or \
-                        check them; either way no release of the same SONAME is broken. --release keeps this one";
+                        check them; either way no release of the same SONAME is broken. --release keeps this one. \
+                        --since REVISION | --since-release: compare with a revision, or the last tag, by abidiff, and \
+                        run its C harness with this library";
 
 pub fn run(arguments: &[String]) -> Outcome {
+    if let Some(revision) = option(arguments, "--since") {
+        return compiled::since(revision);
+    }
+    if flag(arguments, "--since-release") {
+        return compiled::since_release();
+    }
     let items = parse::items(&header::text()?)?;
     let (text, check) = (text(&items), flag(arguments, "--check"));
     let folder = folder();

@@ -68,7 +68,7 @@ pub fn items(text: &str) -> Parsed<Vec<Item>> {
 }
 
 /// Cuts at semicolons outside of braces; what is behind the last one is none.
-fn statements(code: &str) -> Vec<String> {
+pub fn statements(code: &str) -> Vec<String> {
     let (mut statements, mut statement, mut depth) = (Vec::new(), String::new(), 0usize);
     for c in code.chars() {
         match c {

@@ -6,10 +6,10 @@
 //! odd numbers of channels are anything special to the kernel. What differs between layouts ends there too: a line has
 //! the channels of a pixel side by side, and an input channel as often as it has outputs.
 //!
-//! Dilation ends there as well. With `g` the greatest common divisor of stride and dilation, output `x` has tap `k` at column
-//! `g * (x * s + k * d)`, where `s = stride / g` and `d = dilation / g` have no common divisor: columns between are never
-//! read, and those of the same remainder by `d` make a line in which taps are neighbours, of the outputs
-//! of the same remainder.
+//! Dilation ends there as well. With `g` the greatest common divisor of stride and dilation, `s = stride / g` and `d = dilation / g`,
+//! output `x` has tap `k` at column `g * (x * s + k * d)`, and output `x + d` has it `s` taps further. So the outputs of the same
+//! remainder by `d`, a class, have lines of their own, of the columns at multiples of the dilation from the first one's first tap
+//! on, in which taps are neighbours. Classes are no more than a task has outputs in a row, however large the dilation.
 //!
 //! Weights are kept less their zero points, so that a sum is `start + Σ a * (w - zw)`, with `start = bias - za * Σ (w - zw)` over
 //! all taps.
@@ -60,8 +60,9 @@ pub(super) struct Depthwise {
     span: usize,
     /// Output pixels of a row that the lines reach over.
     chunk: usize,
-    /// `s` above.
+    /// `s` and `d` above.
     stride: usize,
+    apart: usize,
     shape: LineShape,
 }
 
@@ -102,7 +103,8 @@ impl Depthwise {
             span: padded,
             chunk: 0,
             stride: 1,
-            shape: LineShape { classes: 1, step: 1, columns: 0, room: 0 },
+            apart: 1,
+            shape: LineShape { classes: 1, dilation: 1, columns: 0, room: 0 },
         };
         depthwise.cut(taps, padded)?;
         Ok(depthwise)
@@ -118,28 +120,36 @@ impl Depthwise {
         let dilation = if width.kernel > 1 { width.dilation.max(1) } else { 1 };
         let step = common_divisor(stride, dilation);
         let stride = stride.checked_div(step).unwrap_or(1).max(1);
-        let classes = dilation.checked_div(step).unwrap_or(1).max(1);
-        // Columns of a class that so many outputs need. No overflow: they are pixels of the padded image.
-        let columns = |pixels: usize| pixels.saturating_sub(1) * stride / classes + width.kernel;
-        let column = size(&[self.lines, classes, size_of::<i16>()])?.max(1);
-        let fitting = LINES / column.saturating_mul(columns(pixels)).max(1);
+        let apart = dilation.checked_div(step).unwrap_or(1).max(1);
+        // Columns that so many outputs need of a class, and of all of them. No overflow: they are pixels of the padded image, or
+        // taps of outputs.
+        let columns = |pixels: usize| {
+            (pixels.div_ceil(apart).saturating_sub(1) * stride).saturating_add(width.kernel)
+        };
+        let all = |pixels: usize| columns(pixels).saturating_mul(apart.min(pixels));
+        let column = size(&[self.lines, size_of::<i16>()])?.max(1);
+        let fitting = LINES / column.saturating_mul(all(pixels)).max(1);
         let most = (fitting / CHANNELS * CHANNELS).clamp(FEWEST, MOST);
         let spans = padded.div_ceil(most).max(1);
         self.span = padded.div_ceil(spans).next_multiple_of(CHANNELS);
         // As many pixels as fit, at least four tiles.
-        let fitting =
-            (LINES / column.saturating_mul(self.span).max(1)).saturating_sub(width.kernel);
-        let fitting = (fitting * classes / stride + 1).max(4 * TILE);
+        let room = LINES / column.saturating_mul(self.span).max(1);
+        let fitting = match (room / apart).checked_sub(width.kernel) {
+            Some(beyond) => (beyond / stride + 1).saturating_mul(apart),
+            None => room / width.kernel.max(1),
+        };
+        let fitting = fitting.max(4 * TILE);
         let chunks = pixels.div_ceil(fitting).max(1);
         self.chunk = pixels.div_ceil(chunks).next_multiple_of(TILE).min(pixels);
-        self.stride = stride;
-        // Whole tiles, the classes' own beginnings, and the column that the last pair of an odd row may read beyond.
-        let most = self.chunk.div_ceil(classes) + BEYOND;
-        let room = size(&[most, stride])?.saturating_add(stride).saturating_add(width.kernel);
+        (self.stride, self.apart) = (stride, apart);
+        let classes = apart.min(self.chunk).max(1);
+        // Whole tiles, and the column that the last pair of an odd row may read beyond.
+        let most = self.chunk.div_ceil(apart) + BEYOND;
+        let room = size(&[most, stride])?.saturating_add(width.kernel);
         // An odd number of lines of a cache: the same column of several lines is then not in the same set.
         let room = room.saturating_add(1) | 1;
         let room = size(&[room, classes, CHANNELS])? / CHANNELS / classes;
-        self.shape = LineShape { classes, step, columns: columns(self.chunk), room };
+        self.shape = LineShape { classes, dilation, columns: columns(self.chunk), room };
         self.memory(taps).map(|_| ())
     }
 
@@ -226,7 +236,7 @@ impl Conv<'_> {
     /// As [`Conv::task`](super::Conv::task), with a task of those that [`run_depthwise`](Conv::run_depthwise) counts.
     unsafe fn depthwise_task(
         &self,
-        depthwise: &Depthwise,
+        (depthwise, engine): (&Depthwise, &Engine<'_>),
         ends: &Ends,
         (images, task, slot): (usize, usize, usize),
     ) {
@@ -249,7 +259,7 @@ impl Conv<'_> {
             let (scale, zero_point) = self.quantizer.row(ends.scales, ends.zero_points, image);
             let start = memory.add(places.start).cast::<i32>();
             for c in 0..n {
-                start.add(c).write(self.engine.packed.start(first + c, zero_point));
+                start.add(c).write(engine.packed.start(first + c, zero_point));
             }
             let mut lines = Lines {
                 taps: &self.taps,
@@ -279,7 +289,7 @@ impl Conv<'_> {
                     for row in (from + class..to).step_by(apart) {
                         lines.reach((row / height.max(1), row % height.max(1)), x..end);
                         let chunk = Chunk { image, row, x: x..end, channels: (first, n), scale };
-                        self.depthwise_chunk(depthwise, ends, &chunk, (memory, &places));
+                        self.depthwise_chunk((depthwise, engine), ends, &chunk, (memory, &places));
                     }
                 }
                 x = end;
@@ -293,7 +303,7 @@ impl Conv<'_> {
     /// As [`depthwise_task`](Conv::depthwise_task).
     unsafe fn depthwise_chunk(
         &self,
-        depthwise: &Depthwise,
+        (depthwise, engine): (&Depthwise, &Engine<'_>),
         ends: &Ends,
         chunk: &Chunk,
         (memory, places): (*mut u8, &Places),
@@ -302,17 +312,15 @@ impl Conv<'_> {
         let [.., width] = self.taps.out_dims;
         let (first, n) = chunk.channels;
         let (stride, shape) = (depthwise.stride, &depthwise.shape);
-        let classes = shape.classes.max(1);
+        let apart = depthwise.apart.max(1);
         let pixels = chunk.x.len();
         for block in 0..n.div_ceil(CHANNELS) {
             let channels = (n - block * CHANNELS).min(CHANNELS);
-            for class in 0..classes.min(pixels) {
-                let count = (pixels - class).div_ceil(classes);
+            for class in 0..shape.classes.min(pixels) {
+                let count = (pixels - class).div_ceil(apart);
                 for done in (0..count).step_by(PIXELS) {
                     let pixels = (count - done).min(PIXELS);
-                    let columns = shape.class(block, class * stride % classes)
-                        + class * stride / classes
-                        + done * stride;
+                    let columns = shape.class(block, class) + done * stride;
                     // SAFETY: by this function's contract; blocks of the span, columns of the lines.
                     unsafe {
                         let sums = memory.add(places.sums).cast::<i32>();
@@ -330,12 +338,13 @@ impl Conv<'_> {
                             channels,
                             dst: sums,
                         });
-                        let x = chunk.x.start + class + done * classes;
+                        let x = chunk.x.start + class + done * apart;
                         let channel = first + block * CHANNELS;
                         let pixel = chunk.row * width + x;
-                        let to = self.destination(ends, (chunk.image, pixel, channel), classes);
+                        let to = self.destination(ends, (chunk.image, pixel, channel), apart);
                         let results = memory.add(places.results);
                         self.store_depthwise(
+                            engine,
                             (sums, results),
                             (pixels, channels),
                             (channel, chunk.scale),
@@ -354,6 +363,7 @@ impl Conv<'_> {
     /// As [`depthwise_task`](Conv::depthwise_task); the results' own memory has room for them.
     unsafe fn store_depthwise(
         &self,
+        engine: &Engine<'_>,
         (sums, results): (*const i32, *mut u8),
         (pixels, channels): (usize, usize),
         place: (usize, f32),
@@ -363,11 +373,11 @@ impl Conv<'_> {
         // SAFETY: by this function's contract.
         unsafe {
             if !turned || self.residual != Residual::None {
-                return self.engine.store((sums, CHANNELS), (pixels, channels), place, to);
+                return engine.store((sums, CHANNELS), (pixels, channels), place, to);
             }
             let beside =
                 Destination { base: results, row_stride: CHANNELS, column_stride: 1, ..*to };
-            self.engine.store((sums, CHANNELS), (pixels, channels), place, &beside);
+            engine.store((sums, CHANNELS), (pixels, channels), place, &beside);
             let (base, stride, size) = (to.base, to.column_stride, (pixels, channels));
             match self.output.of_sums().element_size() {
                 1 => transpose((results.cast_const(), CHANNELS), (base, stride), size),
@@ -413,7 +423,7 @@ impl Conv<'_> {
     /// As [`Conv::run_raw`], with the workspace's parts.
     pub(super) unsafe fn run_depthwise(
         &self,
-        depthwise: &Depthwise,
+        (depthwise, engine): (&Depthwise, &Engine<'_>),
         ends: &Ends,
         images: usize,
         parallel: &dyn Parallel,
@@ -425,7 +435,7 @@ impl Conv<'_> {
         let tasks = size(&[images, spans, (depth * height).div_ceil(rows.max(1))])?;
         crate::plan::each_with_slot(parallel, tasks, &slots, |task, slot| {
             // SAFETY: the task exists; the slot's memory is its alone; no two tasks share an output.
-            unsafe { self.depthwise_task(depthwise, ends, (images, task, slot)) }
+            unsafe { self.depthwise_task((depthwise, engine), ends, (images, task, slot)) }
         });
         Ok(())
     }

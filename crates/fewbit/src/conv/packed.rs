@@ -2,7 +2,7 @@
 
 use super::{Conv, ConvDesc};
 use crate::memory::Allocator;
-use crate::plan::{Input, Output, check_apart, save, saved_size};
+use crate::plan::{Input, Output};
 use crate::{Error, Result, Status};
 use fewbit_simd::Supported;
 
@@ -39,7 +39,7 @@ impl<'w> Conv<'w> {
     /// [`Status::Unsupported`] if the convolution is transposed.
     pub fn packed_size(&self) -> Result<usize> {
         self.check_saves()?;
-        saved_size(&self.engine.packed)
+        self.engine.saved_size()
     }
 
     /// Writes the packed weights, as [`Linear::save_packed`](crate::Linear::save_packed) does.
@@ -49,7 +49,7 @@ impl<'w> Conv<'w> {
     /// the convolution is transposed; nothing is written then.
     pub fn save_packed(&self, packed: &mut [u8]) -> Result<()> {
         self.check_saves()?;
-        save(&self.engine.packed, self.kernel, packed)
+        self.engine.save(self.kernel, packed)
     }
 
     /// The format has no place for what the panels of a transposed convolution depend on.
@@ -69,7 +69,7 @@ impl<'w> Conv<'w> {
     /// # Safety
     /// `packed` can be written for `size` bytes.
     pub unsafe fn save_packed_raw(&self, packed: *mut u8, size: usize) -> Result<()> {
-        check_apart(self.engine.packed.codes(), packed, size)?;
+        self.engine.check_apart(packed, size)?;
         // SAFETY: by this function's contract; apart from what the plan reads.
         self.save_packed(unsafe { core::slice::from_raw_parts_mut(packed, size) })
     }

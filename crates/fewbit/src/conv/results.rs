@@ -57,7 +57,7 @@ impl Conv<'_> {
         own: *mut T,
     ) {
         let Panel { window, from, pixels, at, channel, columns } = *panel;
-        let nr = self.engine.packed.nr;
+        let (_, nr) = self.engine.shape();
         let planes = self.taps.layout == ImageLayout::Nchw;
         // SAFETY: by this function's contract.
         unsafe {
@@ -110,10 +110,15 @@ impl Conv<'_> {
     ) {
         let plane: usize = self.taps.axes.iter().map(|axis| axis.size).product();
         let channels = self.taps.group_channels;
-        // SAFETY: by this function's contract.
+        let matrix = (channels, span.1 - span.0);
+        // SAFETY: by this function's contract; each size is that of a type without padding.
         unsafe {
-            let first = codes.add(group * channels * plane + span.0);
-            transpose(first, plane, (channels, span.1 - span.0), strip, channels);
+            let first = codes.add((group * channels * plane + span.0) * self.unit);
+            match self.unit {
+                1 => transpose(first, plane, matrix, strip, channels),
+                2 => transpose::<u16>(first.cast(), plane, matrix, strip.cast(), channels),
+                _ => transpose::<u32>(first.cast(), plane, matrix, strip.cast(), channels),
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::{Conv, ConvRun};
 use crate::memory::ALIGNMENT;
 use crate::plan::{
-    Carver, Codes, MemoryRange, OutputParams, Residual, Workspace, block_count,
+    Carver, Codes, EitherEngine, MemoryRange, OutputParams, Residual, Workspace, block_count,
     check_residual_range, check_workspace, forbid_overlap, most_blocks, size,
 };
 use crate::{Error, Parallel, Result, Status};
@@ -11,7 +11,7 @@ use core::sync::atomic::AtomicBool;
 
 #[derive(Clone, Copy)]
 pub(super) struct Ends {
-    /// Codes of all images: the caller's, or those in the workspace.
+    /// Codes of all images, the caller's or those in the workspace; or the caller's numbers.
     pub codes: *const u8,
     pub residual: *const u8,
     pub y: *mut u8,
@@ -59,7 +59,7 @@ impl Conv<'_> {
             None => self.block_bytes().map_err(|_| overflow)?.next_multiple_of(ALIGNMENT),
         };
         let most_blocks =
-            most_blocks(block_count(self.most_pixels(), self.engine.packed.mr), block);
+            most_blocks(block_count(self.most_pixels(), self.engine.shape().0), block);
         let workers = workers.max(1);
         let blocks = size(&[block, most_blocks, workers]).map_err(|_| overflow)?;
         let rows = match &self.depthwise {
@@ -207,10 +207,12 @@ impl Conv<'_> {
                 parallel,
             );
         }
-        match &self.depthwise {
-            // SAFETY: the parts are those of this run, and the codes are there.
-            Some(depthwise) => unsafe { self.run_depthwise(depthwise, &ends, images, parallel)? },
-            None => self.run_tiles(&ends, images, parallel)?,
+        match (&self.depthwise, &self.engine) {
+            (Some(depthwise), EitherEngine::Codes(engine)) => {
+                // SAFETY: the parts are those of this run, and the codes are there.
+                unsafe { self.run_depthwise((depthwise, engine), &ends, images, parallel)? }
+            }
+            _ => self.run_tiles(&ends, images, parallel)?,
         }
         if let (Some(quantizer), Some(params)) = (&self.of_results, params) {
             let from = (results.cast_const().cast(), out_elements);

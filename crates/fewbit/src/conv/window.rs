@@ -306,6 +306,66 @@ impl Window {
         first.min(end)..end
     }
 
+    /// All lines of taps.
+    pub(super) fn all_lines(&self) -> Range<usize> {
+        0..self.lines[0].taps * self.lines[1].taps
+    }
+
+    /// The runs of `rows` output pixels' rows, `row_stride` bytes apart, from a place on, which moves behind them; of some lines
+    /// of taps, where the others are on padding. The list has those of the rows before.
+    ///
+    /// # Safety
+    /// There is room for the runs of so many rows; the places are those of the window.
+    pub(super) unsafe fn collect(
+        &self,
+        source: &Source,
+        (place, rows): (&mut [usize; 3], usize),
+        lines: Range<usize>,
+        row_stride: usize,
+        runs: &mut Runs,
+    ) {
+        // SAFETY: by this function's contract.
+        unsafe {
+            if self.is_pointwise() {
+                runs.count = 0;
+                let [d, h, w] = *place;
+                let [_, height, width] = self.lines;
+                let pixel = (d * height.count + h) * width.count + w;
+                runs.push(Run {
+                    from: source.codes.wrapping_add(pixel * source.pixel_stride),
+                    len: source.channels,
+                    to: 0,
+                    count: rows,
+                    from_stride: source.pixel_stride,
+                    to_stride: row_stride,
+                });
+                *place = self.place(pixel + rows);
+                return;
+            }
+            // Runs of the row before, if its neighbour's are the same ones, a step further.
+            let step = self.step(source);
+            for r in 0..rows {
+                let inside = self.lines[2].is_inside(place[2]);
+                let shares = inside && runs.shared > 0 && place[2] > 0;
+                if r == 0 && shares && runs.lines == lines {
+                    runs.keep_shared(step);
+                } else if r > 0 && shares {
+                    runs.again(step, row_stride);
+                } else {
+                    if r == 0 {
+                        runs.count = 0;
+                    }
+                    let before = runs.count;
+                    self.row(source, *place, &lines, r * row_stride, runs);
+                    runs.shared = if inside { runs.count - before } else { 0 };
+                }
+                runs.row = r * row_stride;
+                *place = self.next(*place);
+            }
+            runs.lines = lines;
+        }
+    }
+
     /// Adds the runs of some lines of an output pixel's row, which begins `to` bytes from where places are counted. The
     /// other lines are on padding.
     ///

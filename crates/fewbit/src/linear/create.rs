@@ -1,10 +1,10 @@
 //! The creation of linear plans, from weights or from packed ones, and the writing of these.
 
-use super::engine::LinearEngine;
 use super::{Linear, LinearDesc, LinearLayout};
 use crate::memory::Allocator;
 use crate::plan::{
-    Engine, Kind, Layout, Operands, Quantizer, Saved, check_operands, rhs_form, saved_format, size,
+    EitherEngine, Engine, Kind, Layout, Operands, Quantizer, Saved, check_operands, rhs_form,
+    saved_format, size,
 };
 use crate::{Error, Result, Status};
 use fewbit_simd::Supported;
@@ -84,12 +84,12 @@ impl<'w> Linear<'w> {
             Some(saved) => Engine::mapped(&operands, saved, layout, supported, allocator)?,
             None => {
                 let at = strided.index(desc.weights.codes.len())?;
-                Engine::new(&operands, at, (matrices, n, k), supported, allocator)?
+                Engine::new(&operands, at, layout, supported, allocator)?
             }
         };
         let form = engine.packed.form;
         Ok(Linear {
-            engine: LinearEngine::Codes(engine),
+            engine: EitherEngine::Codes(engine),
             quantizer: Quantizer::new(desc.input, form, supported)?,
             of_results: Quantizer::of_output(desc.output, supported)?,
             input: desc.input,
@@ -118,7 +118,7 @@ impl<'w> Linear<'w> {
     /// [`Status::BufferTooSmall`], [`Status::Unsupported`] (weights with a scale a block); nothing is written
     /// then.
     pub fn save_packed(&self, packed: &mut [u8]) -> Result<()> {
-        self.engine.save(packed)
+        self.engine.save(Kind::Linear, packed)
     }
 
     /// As [`save_packed`](Linear::save_packed), for memory that may be what the plan reads.

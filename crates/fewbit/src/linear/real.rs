@@ -1,13 +1,12 @@
 //! Linear layers of real numbers: f32, f16 or bf16 weights, packed once, and the tasks of their runs.
 
 use super::create::Strided;
-use super::engine::LinearEngine;
 use super::{Linear, LinearLayout, Parts, Product};
 use crate::memory::Allocator;
 use crate::plan::{
-    ActivationMode, Bias, Destination, Input, MAX_BLOCKS, NO_WEIGHTS, Opened, Operands, Output,
-    Quantizer, RealBlock, RealEngine, RealLayout, RealWeights, Residual, check_real_operands,
-    saved_real_format,
+    ActivationMode, Bias, Destination, EitherEngine, Input, Kind, MAX_BLOCKS, NO_WEIGHTS, Opened,
+    Operands, Output, Quantizer, RealBlock, RealEngine, RealLayout, RealWeights, Residual,
+    check_real_operands, saved_real_format,
 };
 use crate::{Error, Result, Status};
 use core::mem::MaybeUninit;
@@ -120,14 +119,17 @@ impl<'w> Linear<'w> {
         check_real_operands(&operands, layout.channels)?;
         let operands = Operands { output: output.of_sums(), ..operands };
         let engine = match &saved {
-            Some(saved) => RealEngine::mapped(&operands, saved, layout, supported, allocator)?,
+            Some(saved) => {
+                let panels = saved.panels(&layout.head(Kind::Linear))?;
+                RealEngine::mapped(&operands, panels, layout, supported, allocator)?
+            }
             None => {
                 let at = strided.index(desc.weights.len())?;
                 RealEngine::new(&operands, desc.weights, at, layout, supported, allocator)?
             }
         };
         Ok(Linear {
-            engine: LinearEngine::Real(engine),
+            engine: EitherEngine::Real(engine),
             // Of no codes: it does nothing.
             quantizer: Quantizer::new(input, LhsForm::S8, supported)?,
             of_results: Quantizer::of_output(output, supported)?,
@@ -170,7 +172,7 @@ impl<'w> Linear<'w> {
                     true => null_mut(),
                     false => parts.blocks.add((slot * parts.most_blocks + b) * parts.block),
                 };
-                engine.block(memory, of_block.len(), (first, stride))
+                engine.block(memory, (of_block.len(), self.in_features), (first, stride))
             };
             block.write(made);
             count += 1;

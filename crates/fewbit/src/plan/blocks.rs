@@ -13,7 +13,7 @@
 use super::codes::rhs_form;
 use super::engine::{Block, Engine};
 use super::epilogue::{Destination, Epilogue, Sums, find};
-use super::packed::{Packed, size, tile_columns};
+use super::packed::{Layout, Packed, size, tile_columns};
 use super::{Bias, Operands, Weights};
 use crate::memory::{Allocator, Buffer};
 use crate::{Error, Result, Status};
@@ -35,6 +35,8 @@ pub(crate) struct Blocks {
     count: usize,
     /// The f32 bias of each column, padded to whole panels; empty if there is none.
     bias: Buffer<f32>,
+    /// The weights' zero point in the packed form, if it is other than 0 and all share it.
+    zero: Option<i32>,
     tile: Bound<BlocksFn>,
     scale: Bound<ScaleBlockFn>,
 }
@@ -93,7 +95,8 @@ pub(crate) fn pack<'w>(
         let i = of * block + i;
         if channel < n && i < k { at(channel, i) } else { None }
     };
-    let packed = Packed::new(&columns, code, (groups, nr, block), supported, allocator)?;
+    let layout = Layout::new(rhs, (groups, nr, block), supported)?;
+    let packed = Packed::new(&columns, code, layout, supported, allocator)?;
     if packed.nr != nr {
         return Err(Error::new(Status::Internal, "plan", "found a tile of another width"));
     }
@@ -110,7 +113,8 @@ pub(crate) fn pack<'w>(
     for (to, &from) in bias.as_mut_slice().iter_mut().zip(given) {
         *to = from;
     }
-    let blocks = Blocks { block, count, bias, tile, scale: find(S32_F32_BLOCK, supported)? };
+    let zero = packed.shared_weight_zero();
+    let blocks = Blocks { block, count, bias, zero, tile, scale: find(S32_F32_BLOCK, supported)? };
     Ok((packed, epilogue, blocks))
 }
 
@@ -121,7 +125,7 @@ impl Blocks {
         if packed.has_zero { self.count * packed.mr } else { 0 }
     }
 
-    /// The sums of the lhs codes in each block: `[blocks][mr]`.
+    /// The sums of the lhs codes in each block, or, where all weights share a zero point, what it makes of them: `[blocks][mr]`.
     ///
     /// # Safety
     /// `row(r)` is the address of `k` codes for each of up to mr rows, and `to` can be written for
@@ -140,7 +144,8 @@ impl Blocks {
                 // SAFETY: by this function's contract.
                 unsafe {
                     let sum = sum_lhs(row(r).add(first), codes, unsigned, packed.form);
-                    to.add(b * packed.mr + r).write(sum);
+                    let times = self.zero.map_or(1, i32::wrapping_neg);
+                    to.add(b * packed.mr + r).write(sum.wrapping_mul(times));
                 }
             }
         }
@@ -212,6 +217,7 @@ impl Blocks {
         let bias = self.bias.as_slice().as_ptr().wrapping_add(panel * nr + first);
         let at = |b: usize| {
             let rhs = packed.panel(panel * self.count + b, 0);
+            let of_rows = block.block_sums.wrapping_add(b * packed.mr);
             TileArgs {
                 lhs: block.lhs.wrapping_add(b * groups * block.group_stride),
                 lhs_row_stride: block.row_stride,
@@ -222,10 +228,11 @@ impl Blocks {
                 narrow: packed.narrow,
                 rows: block.rows,
                 start: rhs.start,
+                row_start: if self.zero.is_some() { of_rows } else { null() },
                 lhs_zero: if block.has_zero { block.zero.as_ptr() } else { null() },
                 rhs_fold: rhs.fold,
-                rhs_zero: rhs.zero,
-                lhs_sum: block.block_sums.wrapping_add(b * packed.mr),
+                rhs_zero: if self.zero.is_some() { null() } else { rhs.zero },
+                lhs_sum: of_rows,
                 dst: sums,
                 dst_stride: nr,
             }

@@ -86,22 +86,22 @@ pub(crate) fn block_count(rows: usize, mr: usize) -> usize {
 }
 
 impl<'w> Engine<'w> {
-    /// Packs `groups * columns` output channels of `k` weights; `at(channel, i)` is the index of a
-    /// weight's code, or `None` for a real 0. The operands are checked; with blocks there is one group.
+    /// Packs the output channels of a layout; `at(channel, i)` is the index of a weight's code, or `None` for a real 0. The
+    /// operands are checked; with blocks there is one group.
     pub(crate) fn new(
         operands: &Operands<'_>,
         at: impl Fn(usize, usize) -> Option<usize>,
-        shape: (usize, usize, usize),
+        layout: Layout,
         supported: Supported,
         allocator: &Allocator,
     ) -> Result<Engine<'w>> {
         if operands.weights.block > 0 {
-            let k = shape.2;
+            let k = layout.k;
             let (packed, epilogue, blocks) =
-                blocks::pack(operands, at, (shape.1, k), supported, allocator)?;
+                blocks::pack(operands, at, (layout.columns, k), supported, allocator)?;
             return Ok(Engine::of(operands, k, packed, epilogue, Some(blocks)));
         }
-        let packed = Packed::new(operands, at, shape, supported, allocator)?;
+        let packed = Packed::new(operands, at, layout, supported, allocator)?;
         Engine::with(operands, packed, supported, allocator)
     }
 
@@ -390,6 +390,7 @@ impl<'w> Engine<'w> {
                             narrow: packed.narrow,
                             rows: block.rows,
                             start: rhs.start,
+                            row_start: null(),
                             lhs_zero: if block.has_zero { block.zero.as_ptr() } else { null() },
                             rhs_fold: rhs.fold,
                             rhs_zero: rhs.zero,

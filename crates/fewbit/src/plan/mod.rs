@@ -6,6 +6,7 @@ mod check;
 mod checksum;
 mod codes;
 mod columns;
+mod either;
 mod engine;
 mod epilogue;
 mod fixed;
@@ -20,6 +21,7 @@ mod workspace;
 pub use check::check_params;
 pub(crate) use check::{bad_scale, bad_zero_point, check_operands};
 pub(crate) use codes::rhs_form;
+pub(crate) use either::EitherEngine;
 pub(crate) use engine::{Block, Engine, block_count};
 pub(crate) use epilogue::{Destination, find};
 pub(crate) use packed::{Layout, size, tile_columns};
@@ -28,9 +30,7 @@ pub use real::RealWeights;
 pub(crate) use real::{
     NO_WEIGHTS, RealBlock, RealEngine, RealLayout, check_real_operands, saved_real_format,
 };
-pub(crate) use saved::{
-    Kind, Opened, Saved, check_apart, save, save_real, saved_bytes, saved_format, saved_size,
-};
+pub(crate) use saved::{Kind, Opened, Saved, saved_format};
 pub(crate) use slices::{Operand, Shape, places};
 pub use slices::{View, ViewMut};
 pub(crate) use tasks::{Cut, MAX_BLOCKS, Slots, cut, each, each_with_slot, most_blocks};

@@ -1,6 +1,6 @@
 //! Weights packed for a tile, with what the zero points of both sides need.
 
-use super::codes::{read, rhs_form};
+use super::codes::read;
 use super::columns::Columns;
 use super::saved::Saved;
 use super::{Bias, DynamicSpec, Input, Operands};
@@ -129,18 +129,16 @@ impl Layout {
 }
 
 impl<'w> Packed<'w> {
-    /// Packs `groups * columns` output channels of `k` weights; `at(channel, i)` is the index of a
-    /// weight's code, or `None` for a real 0.
+    /// Packs the output channels of a layout; `at(channel, i)` is the index of a weight's code, or `None` for a real 0.
     pub(crate) fn new(
         operands: &Operands<'_>,
         at: impl Fn(usize, usize) -> Option<usize>,
-        shape: (usize, usize, usize),
+        layout: Layout,
         supported: Supported,
         allocator: &Allocator,
     ) -> Result<Packed<'w>> {
         let weights = &operands.weights;
-        let (groups, columns, k) = shape;
-        let layout = Layout::new(rhs_form(weights.format, &operands.input)?, shape, supported)?;
+        let Layout { groups, columns, k, .. } = layout;
         let mut codes = Buffer::zeroed(layout.codes, allocator, "desc.weights")?;
         let shift = code_shift_rhs(layout.tile.rhs, weights.format.qmin());
         let code = |channel: usize, i: usize| {
@@ -275,6 +273,12 @@ impl<'w> Packed<'w> {
         self.codes.as_slice()
     }
 
+    /// The zero point of all columns in the packed form, padding included, if there is one other than 0.
+    pub(crate) fn shared_weight_zero(&self) -> Option<i32> {
+        let (&first, others) = self.zero.as_slice().split_first()?;
+        (first != 0 && others.iter().all(|&zero| zero == first)).then_some(first)
+    }
+
     /// A channel's zero point as it was given, and the sum of its packed codes.
     pub(crate) fn channel(&self, channel: usize) -> (i32, i32) {
         let columns = self.columns.max(1);
@@ -300,6 +304,11 @@ impl<'w> Packed<'w> {
         let get = |values: &Buffer<i32>| values.as_slice().get(column).copied().unwrap_or(0);
         let beyond = zero_point.wrapping_sub(self.shared_zero);
         get(&self.start).wrapping_add(beyond.wrapping_mul(get(&self.fold)))
+    }
+
+    /// Whether the tile reads rows interleaved, and no others: that of `smmla`, of bytes.
+    pub(crate) fn is_interleaved(&self) -> bool {
+        self.form == LhsForm::S8x8 && self.rhs_bytes == self.form.kr()
     }
 
     /// Bytes of packed weights.

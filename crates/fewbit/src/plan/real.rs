@@ -4,7 +4,7 @@ use super::check::{check_activation, check_output, check_residual};
 use super::columns::Columns;
 use super::epilogue::{Destination, Epilogue, Sums};
 use super::packed::size;
-use super::saved::{Head, Kind, Opened, REAL_FORM};
+use super::saved::{Head, Kind, REAL_FORM};
 use super::tasks::most_blocks;
 use super::{Bias, Operands, Output, Weights, block_count, find};
 use crate::memory::{ALIGNMENT, Allocator, Buffer};
@@ -145,10 +145,10 @@ impl RealLayout {
     }
 
     /// How saved weights of this layout describe themselves.
-    fn head(&self) -> Head {
+    pub(crate) fn head(&self, kind: Kind) -> Head {
         let Columns { groups, columns, nr, .. } = self.columns;
         Head {
-            kind: Kind::Linear,
+            kind,
             // Numbers have no sums and magnitudes.
             channels: 0,
             form: REAL_FORM,
@@ -223,6 +223,8 @@ pub(crate) struct RealBlock {
     /// In numbers.
     row_stride: usize,
     rows: usize,
+    /// Numbers of a row: those of a panel, or the first ones.
+    k: usize,
 }
 
 impl<'w> RealEngine<'w> {
@@ -253,16 +255,15 @@ impl<'w> RealEngine<'w> {
         RealEngine::with(operands, numbers, layout, supported, allocator)
     }
 
-    /// Takes weights that were packed before.
+    /// Takes panels that were packed before.
     pub(crate) fn mapped(
         operands: &Operands<'_>,
-        saved: &Opened<'w>,
+        panels: &'w [u8],
         layout: RealLayout,
         supported: Supported,
         allocator: &Allocator,
     ) -> Result<RealEngine<'w>> {
-        let numbers = Numbers::Mapped(saved.panels(&layout.head())?);
-        RealEngine::with(operands, numbers, layout, supported, allocator)
+        RealEngine::with(operands, Numbers::Mapped(panels), layout, supported, allocator)
     }
 
     fn with(
@@ -331,12 +332,12 @@ impl<'w> RealEngine<'w> {
         self.layout.numbers * self.layout.format.size()
     }
 
-    /// The packed weights, and how they describe themselves when they are saved.
-    pub(crate) fn saved(&self) -> (Head, &[u8]) {
+    /// The packed weights, and how they describe themselves when they are saved as those of a kind of plan.
+    pub(crate) fn saved(&self, kind: Kind) -> (Head, &[u8]) {
         // SAFETY: so many numbers were packed, or mapped.
         let bytes =
             unsafe { core::slice::from_raw_parts(self.numbers.as_ptr(), self.weight_bytes()) };
-        (self.layout.head(), bytes)
+        (self.layout.head(kind), bytes)
     }
 
     /// Bytes from one block of rows in the workspace to the next.
@@ -349,12 +350,23 @@ impl<'w> RealEngine<'w> {
         self.most_blocks.min(row_blocks.max(1))
     }
 
+    /// Bytes from one row of a block in the workspace to the next.
+    pub(crate) fn row_bytes(&self) -> usize {
+        self.layout.row_numbers() * size_of::<f32>()
+    }
+
+    /// Numbers of a row.
+    pub(crate) fn k(&self) -> usize {
+        self.layout.k
+    }
+
     /// Whether rows can be multiplied where they are.
     pub(crate) fn is_direct(&self) -> bool {
         self.input == RealFormat::F32
     }
 
-    /// `1..=mr` rows of k numbers that lie `stride` bytes apart, as f32: at `memory`, or where they are if there is none.
+    /// `1..=mr` rows of up to k numbers that lie `stride` bytes apart, as f32: at `memory`, or where they are if there is
+    /// none.
     ///
     /// # Safety
     /// The numbers can be read, and `memory`, if it is not NULL, written for [`block_distance`](RealEngine::block_distance)
@@ -362,13 +374,13 @@ impl<'w> RealEngine<'w> {
     pub(crate) unsafe fn block(
         &self,
         memory: *mut u8,
-        rows: usize,
+        (rows, k): (usize, usize),
         (first, stride): (*const u8, usize),
     ) -> RealBlock {
         if memory.is_null() {
-            return RealBlock { lhs: first.cast(), row_stride: stride / size_of::<f32>(), rows };
+            return RealBlock { lhs: first.cast(), row_stride: stride / size_of::<f32>(), rows, k };
         }
-        let (k, row_stride) = (self.layout.k, self.layout.row_numbers());
+        let row_stride = self.layout.row_numbers();
         let lhs = memory.cast::<f32>();
         for r in 0..rows {
             let from = first.wrapping_add(r * stride);
@@ -389,7 +401,7 @@ impl<'w> RealEngine<'w> {
                 }
             }
         }
-        RealBlock { lhs, row_stride, rows }
+        RealBlock { lhs, row_stride, rows, k }
     }
 
     /// Multiplies blocks with columns of a group and stores the results. Each panel meets all blocks before the next one
@@ -441,7 +453,7 @@ impl<'w> RealEngine<'w> {
                         rhs: self.numbers.as_ptr().wrapping_add(slot / nr * panel_bytes),
                         rhs_panel_stride: panel_bytes,
                         panels,
-                        k: self.layout.k,
+                        k: block.k,
                         rows: block.rows,
                         bias: if self.bias.is_empty() { core::ptr::null() } else { bias },
                         relu: self.epilogue.relu,

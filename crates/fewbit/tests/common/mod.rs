@@ -2,6 +2,7 @@
 //! results in plain loops through `scheme`.
 #![allow(dead_code, reason = "each test program uses its part")]
 
+pub mod images;
 pub mod layers;
 pub mod products;
 

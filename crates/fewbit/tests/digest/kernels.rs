@@ -802,6 +802,7 @@ fn digest_tiles(book: &mut Book) {
                             narrow: false,
                             rows: block_size,
                             start: column_bias.as_ptr(),
+                            row_start: std::ptr::null(),
                             lhs_zero: zero.as_ptr(),
                             rhs_fold: fold.as_ptr(),
                             rhs_zero: column_zero.as_ptr(),

@@ -2,7 +2,9 @@
 
 use crate::{Book, Digest};
 use fewbit::memory::{ALIGNMENT, Allocator};
-use fewbit::scheme::{ParamSpec, QuantParams, RealFormat, Scheme, SymmetricRange, float16};
+use fewbit::scheme::{
+    IntFormat, ParamSpec, QuantParams, RealFormat, Scheme, SymmetricRange, float16,
+};
 use fewbit::simd::Supported;
 use fewbit::{
     Activation, ActivationMode, Bias, Code, Conv, ConvAxis, ConvDesc, DynamicSpec, FilterLayout,
@@ -16,21 +18,28 @@ const LAYERS: u64 = 120;
 
 pub(crate) fn enter(book: &mut Book) {
     for supported in supported_sets() {
-        let [mut linear, mut conv, mut transposed] = [(); 3].map(|()| Digest::new());
+        let [mut linear, mut conv, mut transposed, mut few] = [(); 4].map(|()| Digest::new());
         for layer in 0..LAYERS {
             digest_linear(&mut Rng::new(layer), supported, &mut linear);
-            digest_conv(&mut Rng::new(layer), supported, &mut conv, false);
-            digest_conv(&mut Rng::new(layer), supported, &mut transposed, true);
+            digest_conv(&mut Rng::new(layer), supported, &mut conv, false, None);
+            digest_conv(&mut Rng::new(layer), supported, &mut transposed, true, None);
+            let format = FEW[layer as usize % FEW.len()];
+            digest_conv(&mut Rng::new(layer), supported, &mut few, layer % 3 == 0, Some(format));
         }
         book.enter("linear", supported.set(), linear);
         book.enter("conv", supported.set(), conv);
         book.enter("conv_transposed", supported.set(), transposed);
+        book.enter("conv_few_bits", supported.set(), few);
     }
 }
 
+/// Formats of weights of fewer than 8 bits.
+const FEW: [IntFormat; 5] =
+    [IntFormat::S4, IntFormat::U4, IntFormat::S2, IntFormat::U1, IntFormat::B1];
+
 /// What a random layer multiplies, adds and writes.
 struct Layer {
-    weight_code: Code,
+    weight_format: IntFormat,
     weights: Vec<u8>,
     scales: Vec<f32>,
     zero_points: Vec<i32>,
@@ -123,7 +132,7 @@ impl Layer {
             (activation, residual) = (Activation::Relu, Residual::None);
         }
         Layer {
-            weight_code,
+            weight_format: weight_code.format(),
             weights: rng.bytes(weights),
             scales: (0..parameters).map(|_| 0.001 + rng.unit() * 0.05).collect(),
             zero_points: (0..zeros).map(|_| zero_point(rng, weight_code)).collect(),
@@ -140,7 +149,7 @@ impl Layer {
 
     fn weights(&self) -> Weights<'_> {
         Weights {
-            format: self.weight_code.format(),
+            format: self.weight_format,
             codes: &self.weights,
             scales: &self.scales,
             zero_points: &self.zero_points,
@@ -273,7 +282,13 @@ fn digest_linear(rng: &mut Rng, supported: Supported, digest: &mut Digest) {
     run!(plan, layer, rng, digest, rows, rows * k, rows * n);
 }
 
-fn digest_conv(rng: &mut Rng, supported: Supported, digest: &mut Digest, transposed: bool) {
+fn digest_conv(
+    rng: &mut Rng,
+    supported: Supported,
+    digest: &mut Digest,
+    transposed: bool,
+    few: Option<IntFormat>,
+) {
     let groups = rng.pick(&[1, 1, 2, 3]);
     let (inputs, outputs) = (groups * (1 + rng.below(8)), groups * (1 + rng.below(20)));
     let axis = |rng: &mut Rng| ConvAxis {
@@ -290,7 +305,16 @@ fn digest_conv(rng: &mut Rng, supported: Supported, digest: &mut Digest, transpo
         _ => [ConvAxis::NONE, axis(rng), axis(rng)],
     };
     let taps: usize = axes.iter().map(|axis| axis.kernel).product();
-    let layer = Layer::new(rng, outputs * taps * inputs / groups, outputs);
+    let mut layer = Layer::new(rng, outputs * taps * inputs / groups, outputs);
+    if let Some(format) = few {
+        // The bytes are more packed codes than are needed.
+        layer.weight_format = format;
+        let (codes, qmin) = (1 << format.bits(), format.qmin());
+        layer.zero_points.iter_mut().for_each(|zero| *zero = qmin + zero.rem_euclid(codes));
+        if format == IntFormat::B1 {
+            layer.zero_points.clear();
+        }
+    }
     let desc = ConvDesc {
         in_channels: inputs,
         out_channels: outputs,

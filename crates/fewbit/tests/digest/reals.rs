@@ -8,7 +8,10 @@ use fewbit::memory::{ALIGNMENT, Allocator};
 use fewbit::scheme::hazards::LIMITS;
 use fewbit::scheme::{Activation, RealFormat, float16};
 use fewbit::simd::{Supported, with_default_env};
-use fewbit::{Linear, LinearLayout, Output, RealLinearDesc, RealWeights, Residual, Serial, half};
+use fewbit::{
+    Conv, ConvAxis, FilterLayout, ImageLayout, Linear, LinearLayout, Output, RealConvDesc,
+    RealLinearDesc, RealWeights, Residual, Serial, half,
+};
 use fewbit_testkit::{Rng, limited, supported_sets};
 
 const LAYERS: u64 = 40;
@@ -50,6 +53,11 @@ pub(crate) fn enter(book: &mut Book) {
             digest_layer(&mut Rng::new(layer), supported, &mut digest);
         }
         book.enter("linear.real", supported.set(), digest);
+        let mut digest = Digest::new();
+        for layer in 0..LAYERS {
+            digest_conv(&mut Rng::new(layer), supported, &mut digest);
+        }
+        book.enter("conv.real", supported.set(), digest);
         let mut digest = Digest::new();
         for part in numbers.chunks(97) {
             let found = half::hazards(part, supported).unwrap();
@@ -122,6 +130,90 @@ fn tile_product(
         }
     }
     digest.f32s(&dst);
+}
+
+/// Numbers, some of them of any kind.
+fn numbers_of(rng: &mut Rng, count: usize) -> Vec<f32> {
+    (0..count).map(|_| if rng.below(2000) == 0 { rng.any_f32() } else { rng.normal() }).collect()
+}
+
+fn halves_of(values: &[f32], format: RealFormat) -> Vec<u16> {
+    values.iter().map(|&x| bits_of(x, format) as u16).collect()
+}
+
+fn digest_conv(rng: &mut Rng, supported: Supported, digest: &mut Digest) {
+    let groups = rng.pick(&[1, 1, 2, 6]);
+    let (inputs, outputs) = (groups * (1 + rng.below(8)), groups * (1 + rng.below(20)));
+    let axis = |rng: &mut Rng| ConvAxis {
+        size: 4 + rng.below(6),
+        kernel: 1 + rng.below(3),
+        stride: 1 + rng.below(2),
+        dilation: 1 + rng.below(2),
+        pad_begin: rng.below(3),
+        pad_end: rng.below(3),
+    };
+    let axes = match rng.below(3) {
+        0 => [ConvAxis::NONE, ConvAxis::NONE, axis(rng)],
+        1 => [axis(rng), axis(rng), axis(rng)],
+        _ => [ConvAxis::NONE, axis(rng), axis(rng)],
+    };
+    let taps: usize = axes.iter().map(|axis| axis.kernel).product();
+    let weights = numbers_of(rng, outputs * taps * inputs / groups);
+    let format = rng.pick(&RealFormat::ALL);
+    let half = halves_of(&weights, format);
+    let bias = if rng.below(2) == 0 { Vec::new() } else { numbers_of(rng, outputs) };
+    let (input, output) = (rng.pick(&RealFormat::ALL), rng.pick(&RealFormat::ALL));
+    let desc = RealConvDesc {
+        in_channels: inputs,
+        out_channels: outputs,
+        groups,
+        axes,
+        layout: rng.pick(&[ImageLayout::Nhwc, ImageLayout::Nchw]),
+        filter_layout: rng.pick(&[FilterLayout::Ohwi, FilterLayout::Iohw]),
+        weights: match format {
+            RealFormat::F32 => RealWeights::F32(&weights),
+            RealFormat::F16 => RealWeights::F16(&half),
+            RealFormat::Bf16 => RealWeights::Bf16(&half),
+        },
+        input,
+        bias: &bias,
+        output: Output::Real(output),
+        activation: rng.pick(&[Activation::None, Activation::Relu, Activation::Gelu]),
+        residual: Residual::None,
+    };
+    let plan = match rng.below(3) {
+        0 => {
+            let padding = axes.map(|axis| axis.stride - 1);
+            Conv::create_real_transposed(&desc, padding, supported, &Allocator::DEFAULT)
+        }
+        _ => Conv::create_real(&desc, supported, &Allocator::DEFAULT),
+    }
+    .unwrap();
+    let images = 1 + rng.below(2);
+    let (read, written) = plan.image_elements();
+    let x = numbers_of(rng, images * read);
+    let half = halves_of(&x, input);
+    let size = plan.workspace(images, 1).unwrap().size;
+    let mut memory = vec![0xA5; size + ALIGNMENT];
+    let skip = memory.as_ptr().align_offset(ALIGNMENT);
+    let memory = &mut memory[skip..][..size];
+    macro_rules! run {
+        ($y:expr) => {{
+            let mut y = $y;
+            match input {
+                RealFormat::F32 => plan.run(images, &x, memory, &Serial, &mut y).unwrap(),
+                _ => plan.run(images, &half, memory, &Serial, &mut y).unwrap(),
+            }
+            y
+        }};
+    }
+    match output {
+        RealFormat::F32 => digest.f32s(&run!(vec![0f32; images * written])),
+        _ => {
+            let y = run!(vec![0u16; images * written]);
+            y.iter().for_each(|y| digest.bytes(&y.to_le_bytes()));
+        }
+    }
 }
 
 fn digest_layer(rng: &mut Rng, supported: Supported, digest: &mut Digest) {

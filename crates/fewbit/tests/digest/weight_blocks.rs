@@ -70,6 +70,7 @@ pub(crate) fn enter(book: &mut Book) {
                             narrow: false,
                             rows: height,
                             start: start.as_ptr(),
+                            row_start: std::ptr::null(),
                             lhs_zero: std::ptr::null(),
                             rhs_fold: std::ptr::null(),
                             rhs_zero: std::ptr::null(),

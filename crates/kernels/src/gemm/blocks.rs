@@ -17,7 +17,7 @@ pub struct BlocksArgs {
     pub tile: TileArgs,
     /// How many.
     pub count: usize,
-    /// Distance of the blocks' `lhs_sum`.
+    /// Distance of the blocks' `lhs_sum` and `row_start`.
     pub sum_stride: usize,
     /// `[count][nr]`: the blocks' factors.
     pub factors: *const f32,
@@ -60,6 +60,49 @@ pub(super) trait BlockSums<D: Dot, const ROWS: usize, const NV: usize> {
     /// # Safety
     /// As [`TileFn`](super::TileFn), within an entry compiled for `D`; nothing is written.
     unsafe fn of(args: &TileArgs) -> [[D::Acc; NV]; ROWS];
+    /// Adds a block's scaled sums, zero points included, to the results, all at once, and says so; or does nothing. The
+    /// factors are those of the columns and of the rows.
+    ///
+    /// # Safety
+    /// As [`of`](BlockSums::of), and both kinds of factors can be read (those of the rows unless NULL).
+    #[inline(always)]
+    unsafe fn scaled(
+        args: &TileArgs,
+        factors: (*const f32, *const f32),
+        real: &mut [[D::Real; NV]; ROWS],
+    ) -> bool {
+        let _ = (args, factors, real);
+        false
+    }
+}
+
+/// Adds the scaled sums of the first `rows` rows to their results.
+///
+/// # Safety
+/// The factors of the columns and the rows can be read (those of the rows unless NULL), within an entry compiled for `D`.
+#[inline(always)]
+unsafe fn scale<D: Dot, const ROWS: usize, const NV: usize>(
+    sums: &[[D::Acc; NV]; ROWS],
+    (factors, row_factors): (*const f32, *const f32),
+    rows: usize,
+    real: &mut [[D::Real; NV]; ROWS],
+) {
+    // SAFETY: by this function's contract.
+    unsafe {
+        for v in 0..NV {
+            let factor = D::load_real(factors.add(v * D::LANES));
+            if row_factors.is_null() {
+                for (row, sums) in real.iter_mut().zip(sums).take(rows) {
+                    row[v] = D::add_scaled(sums[v], factor, row[v]);
+                }
+            } else {
+                for (r, (row, sums)) in real.iter_mut().zip(sums).enumerate().take(rows) {
+                    let of_row = D::splat_real(row_factors.add(r).read_unaligned());
+                    row[v] = D::add_scaled(sums[v], D::mul_real(of_row, factor), row[v]);
+                }
+            }
+        }
+    }
 }
 
 /// The results of the first `rows` rows.
@@ -84,26 +127,19 @@ pub(super) unsafe fn add_blocks<
     unsafe {
         let mut real = [[D::splat_real(0.0); NV]; ROWS];
         for _ in 0..args.count {
-            let mut sums = S::of(&block);
-            correct::<D, ROWS, NV>(&block, &mut sums, rows);
-            for v in 0..NV {
-                let factor = D::load_real(factors.add(v * D::LANES));
-                if args.row_factors.is_null() {
-                    for (row, sums) in real.iter_mut().zip(&sums).take(rows) {
-                        row[v] = D::add_scaled(sums[v], factor, row[v]);
-                    }
-                } else {
-                    for (r, (row, sums)) in real.iter_mut().zip(&sums).enumerate().take(rows) {
-                        let of_row = D::splat_real(args.row_factors.add(r).read_unaligned());
-                        row[v] = D::add_scaled(sums[v], D::mul_real(of_row, factor), row[v]);
-                    }
-                }
+            if !S::scaled(&block, (factors, args.row_factors), &mut real) {
+                let mut sums = S::of(&block);
+                correct::<D, ROWS, NV>(&block, &mut sums, rows);
+                scale::<D, ROWS, NV>(&sums, (factors, args.row_factors), rows, &mut real);
             }
             block.lhs = block.lhs.wrapping_add(block.k_groups * block.lhs_group_stride);
             block.rhs = block.rhs.wrapping_add(block.k_groups * nr * S::RHS_BYTES);
             block.start = block.start.wrapping_add(nr);
             block.rhs_fold = block.rhs_fold.wrapping_add(nr);
             block.lhs_sum = block.lhs_sum.wrapping_add(args.sum_stride);
+            if !block.row_start.is_null() {
+                block.row_start = block.row_start.wrapping_add(args.sum_stride);
+            }
             if !block.rhs_zero.is_null() {
                 block.rhs_zero = block.rhs_zero.wrapping_add(nr);
             }

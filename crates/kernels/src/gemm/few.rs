@@ -10,7 +10,8 @@
 //! | avx512_vnni, avx512 | 8 x 32: 16 + 4 + 1 | 6 x 32: 12 + 8 + 1 | 4 x 32: 8 + 16 + 1 | 32 |
 //! | avx_vnni | 4 x 16: 8 + 4 + 1 | 4 x 8: 4 + 4 + 1 | 4 x 8: 4 + 8 + 1 | 16 |
 //! | avx2 | 4 x 16: 8 + 4 + 1 + 1 product + 2 | the same | the same | 16 |
-//! | neon_dotprod, neon | 4 x 16: 16 + 8 + 1 | 4 x 8: 8 + 8 + 1 | 4 x 8: 8 + 16 + 1 | 32 |
+//! | neon_dotprod | 4 x 16: 16 + 8 + 1 | 4 x 8: 8 + 8 + 1 | 4 x 8: 8 + 16 + 1 | 32 |
+//! | neon | 4 x 8: 16 (two int16 vectors for one of int32) + 4 + 1 | the same, 2 + 2 codes | the same | 32 |
 //!
 //! A group's unpacking serves all rows of a tile. One row reads half, a quarter or an eighth of the bytes that it would read
 //! as int8.
@@ -29,6 +30,7 @@ macro_rules! tiles {
         avx512: $mr512:tt x $nv512:tt = $shape512:literal,
         avx_vnni: $mrv:tt x $nvv:tt = $shapev:literal,
         avx2: $mr2:tt x $nv2:tt = $shape2:literal,
+        neon_dotprod: $mrd:tt x $nvd:tt = $shaped:literal,
         neon: $mrn:tt x $nvn:tt = $shapen:literal
     ) => {
         &[
@@ -70,10 +72,10 @@ macro_rules! tiles {
             ),
             #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
             tile_row!(
-                $rhs $op $real: concat!($shapen, "x", $kr, "_neon_dotprod"),
+                $rhs $op $real: concat!($shaped, "x", $kr, "_neon_dotprod"),
                 Few<fewbit_simd::dot::NeonSdot, $parts, $mask>,
-                $mrn,
-                $nvn,
+                $mrd,
+                $nvd,
                 Isa::NeonDotprod.closure(),
                 "neon,dotprod"
             ),
@@ -99,17 +101,21 @@ macro_rules! tiles {
 
 pub(super) static TILES_U4: &[Tile] = tiles!(
     U4, "s8u4s32", "s8u4f32", 2, 15, "8",
-    avx512: 8 x 2 = "8x32", avx_vnni: 4 x 2 = "4x16", avx2: 4 x 2 = "4x16", neon: 4 x 4 = "4x16"
+    avx512: 8 x 2 = "8x32", avx_vnni: 4 x 2 = "4x16", avx2: 4 x 2 = "4x16",
+    neon_dotprod: 4 x 4 = "4x16", neon: 4 x 2 = "4x8"
 );
 pub(super) static TILES_U2: &[Tile] = tiles!(
     U2, "s8u2s32", "s8u2f32", 4, 3, "16",
-    avx512: 6 x 2 = "6x32", avx_vnni: 4 x 1 = "4x8", avx2: 4 x 2 = "4x16", neon: 4 x 2 = "4x8"
+    avx512: 6 x 2 = "6x32", avx_vnni: 4 x 1 = "4x8", avx2: 4 x 2 = "4x16",
+    neon_dotprod: 4 x 2 = "4x8", neon: 4 x 2 = "4x8"
 );
 pub(super) static TILES_U1: &[Tile] = tiles!(
     U1, "s8u1s32", "s8u1f32", 8, 1, "32",
-    avx512: 4 x 2 = "4x32", avx_vnni: 4 x 1 = "4x8", avx2: 4 x 2 = "4x16", neon: 4 x 2 = "4x8"
+    avx512: 4 x 2 = "4x32", avx_vnni: 4 x 1 = "4x8", avx2: 4 x 2 = "4x16",
+    neon_dotprod: 4 x 2 = "4x8", neon: 4 x 2 = "4x8"
 );
 pub(super) static TILES_B1: &[Tile] = tiles!(
     B1, "s8b1s32", "s8b1f32", 8, 2, "32",
-    avx512: 4 x 2 = "4x32", avx_vnni: 4 x 1 = "4x8", avx2: 4 x 2 = "4x16", neon: 4 x 2 = "4x8"
+    avx512: 4 x 2 = "4x32", avx_vnni: 4 x 1 = "4x8", avx2: 4 x 2 = "4x16",
+    neon_dotprod: 4 x 2 = "4x8", neon: 4 x 2 = "4x8"
 );

@@ -25,7 +25,7 @@
 use super::blocks::{BlockSums, BlocksArgs, BlocksFn, add_blocks};
 use crate::registry::Row;
 use core::mem::MaybeUninit;
-use fewbit_simd::dot::{AHEAD, Dot, LhsForm, MAX_GROUP, Steps};
+use fewbit_simd::dot::{AHEAD, Dot, LhsForm, MAX_GROUP, Scaling, Steps};
 use fewbit_simd::{Isa, IsaSet, opaque, prefetch};
 
 /// The largest mr of any tile.
@@ -56,6 +56,8 @@ pub struct TileArgs {
     /// For each of the panel's nr columns, what its sums start with: the bias, and what a zero point that
     /// all rows share contributes.
     pub start: *const i32,
+    /// What each row's sums start with besides: what a zero point that all columns share contributes. NULL: all 0.
+    pub row_start: *const i32,
     /// Each row's zero point beyond the shared one, in the packed form. NULL: all 0.
     pub lhs_zero: *const i32,
     /// For each of the panel's nr columns: `K * zw - Σ_k w`, of packed codes. Used with `lhs_zero` only.
@@ -178,6 +180,26 @@ unsafe fn step<D: Dot, const ROWS: usize, const NV: usize>(
     }
 }
 
+/// What the rows' sums start with.
+///
+/// # Safety
+/// As [`TileFn`], within an entry compiled for `D`; nothing is written.
+#[inline(always)]
+unsafe fn starts<D: Dot, const ROWS: usize, const NV: usize>(
+    args: &TileArgs,
+) -> [[D::Acc; NV]; ROWS] {
+    // SAFETY: column arrays are as long as documented.
+    unsafe {
+        let mut acc = [[D::zero(); NV]; ROWS];
+        for row in &mut acc {
+            for (v, sum) in row.iter_mut().enumerate() {
+                *sum = D::load(args.start.add(v * D::LANES));
+            }
+        }
+        acc
+    }
+}
+
 /// The sums of products, and what they start with; zero points are not looked at.
 ///
 /// # Safety
@@ -192,11 +214,7 @@ unsafe fn add_up<D: Dot, const ROWS: usize, const NV: usize, const STEPS: usize>
     // long as documented.
     unsafe {
         let mut acc = [[[D::zero(); NV]; ROWS]; STEPS];
-        for row in &mut acc[0] {
-            for (v, sum) in row.iter_mut().enumerate() {
-                *sum = D::load(args.start.add(v * D::LANES));
-            }
-        }
+        acc[0] = starts::<D, ROWS, NV>(args);
         let row_stride = args.lhs_row_stride;
         let mut rhs = args.rhs;
         let mut lhs = Cursor { at: [args.lhs; MAX_MR / 3], row_stride };
@@ -272,6 +290,14 @@ pub(super) unsafe fn correct<D: Dot, const ROWS: usize, const NV: usize>(
 ) {
     // SAFETY: row and column arrays are as long as documented.
     unsafe {
+        if !args.row_start.is_null() {
+            for (r, row) in sums.iter_mut().enumerate().take(rows) {
+                let start = D::splat(args.row_start.add(r).read_unaligned());
+                for sum in row {
+                    *sum = D::add(*sum, start);
+                }
+            }
+        }
         // acc + za (K zw - Σw) - zw Σa, modulo 2^32.
         if !args.lhs_zero.is_null() {
             for (r, row) in sums.iter_mut().enumerate().take(rows) {
@@ -362,6 +388,31 @@ impl<D: Dot, const ROWS: usize, const NV: usize> BlockSums<D, ROWS, NV> for Chai
         // SAFETY: by this function's contract.
         unsafe { add_up_chained::<D, ROWS, NV>(args) }
     }
+
+    #[inline(always)]
+    unsafe fn scaled(
+        args: &TileArgs,
+        factors: (*const f32, *const f32),
+        real: &mut [[D::Real; NV]; ROWS],
+    ) -> bool {
+        let steps = Steps {
+            lhs: args.lhs,
+            row_stride: args.lhs_row_stride,
+            group_stride: args.lhs_group_stride,
+            rhs: args.rhs,
+            count: args.k_groups,
+            narrow: args.narrow,
+        };
+        let scaling = Scaling {
+            start: args.start,
+            row_start: args.row_start,
+            factors: factors.0,
+            row_factors: factors.1,
+        };
+        let simple = args.lhs_zero.is_null() && args.rhs_zero.is_null();
+        // SAFETY: by this function's contract.
+        simple && unsafe { D::scaled_steps(steps, scaling, real) }
+    }
 }
 
 /// The rows of a tile of so many that are taken first. All, where they have code of their own; from seven rows on that is
@@ -397,6 +448,7 @@ impl Part for TileArgs {
         TileArgs {
             lhs: self.lhs.wrapping_add(first * self.lhs_row_stride),
             rows,
+            row_start: from_row(self.row_start, first),
             lhs_zero: from_row(self.lhs_zero, first),
             lhs_sum: from_row(self.lhs_sum, first),
             dst: self.dst.wrapping_add(first * self.dst_stride),

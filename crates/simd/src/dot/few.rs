@@ -15,7 +15,7 @@
 //! **Exact.** Dot products of bytes add in int32; where there are none, products are added in int16 first, and widened before
 //! they could leave it (short.rs).
 
-use super::{Dot, LhsForm, Steps};
+use super::{Dot, LhsForm, Scaling, Steps};
 use core::marker::PhantomData;
 
 /// A backend's vectors of bytes.
@@ -50,6 +50,21 @@ pub unsafe trait Bytes: Dot {
         steps: Steps,
     ) -> bool {
         let _ = (acc, steps);
+        false
+    }
+    /// [`Dot::scaled_steps`] likewise.
+    #[inline(always)]
+    unsafe fn few_scaled_steps<
+        const ROWS: usize,
+        const NV: usize,
+        const PARTS: usize,
+        const MASK: u8,
+    >(
+        steps: Steps,
+        scaling: Scaling,
+        real: &mut [[Self::Real; NV]; ROWS],
+    ) -> bool {
+        let _ = (steps, scaling, real);
         false
     }
 }
@@ -120,6 +135,16 @@ unsafe impl<B: Bytes, const PARTS: usize, const MASK: u8> Dot for Few<B, PARTS, 
     ) -> bool {
         // SAFETY: as above.
         unsafe { B::few_steps::<ROWS, NV, PARTS, MASK>(acc, steps) }
+    }
+
+    #[inline(always)]
+    unsafe fn scaled_steps<const ROWS: usize, const NV: usize>(
+        steps: Steps,
+        scaling: Scaling,
+        real: &mut [[B::Real; NV]; ROWS],
+    ) -> bool {
+        // SAFETY: as above.
+        unsafe { B::few_scaled_steps::<ROWS, NV, PARTS, MASK>(steps, scaling, real) }
     }
 }
 
@@ -234,7 +259,7 @@ macro_rules! pairs_of_bytes {
         $backend:ty, $vector:ty, $of_bytes:tt,
         [$zero:ident, $set16:ident, $set32:ident],
         [$maddubs:ident, $add16:ident, $madd:ident, $add32:ident]
-        $(, $turns:ident)?
+        $(, $turns:ident, $scaled:ident)?
     ) => {
         bytes_backend! {
             $backend, $vector, 1, $of_bytes,
@@ -261,6 +286,23 @@ macro_rules! pairs_of_bytes {
                 unsafe { short_steps::<$backend, ROWS, NV, PARTS, MASK>(acc, steps) };
                 true
             }
+
+            $(
+                #[inline(always)]
+                unsafe fn few_scaled_steps<
+                    const ROWS: usize,
+                    const NV: usize,
+                    const PARTS: usize,
+                    const MASK: u8,
+                >(
+                    steps: Steps,
+                    scaling: Scaling,
+                    real: &mut [[Self::Real; NV]; ROWS],
+                ) -> bool {
+                    // SAFETY: by the trait's contract.
+                    unsafe { $scaled::<ROWS, NV, PARTS, MASK>(steps, scaling, real) }
+                }
+            )?
         }
 
         // SAFETY: the intrinsics compute what the trait documents; loads touch exactly the bytes stated, at any
@@ -317,9 +359,9 @@ macro_rules! pairs_of_bytes {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::super::maddubs::turns;
+    use super::super::maddubs::{scaled, turns};
     use super::super::short::{Short, dot_short, short_steps};
-    use super::super::{Avx2Pair, Avx512Pair, Avx512Vnni, AvxVnni, Dot, Steps};
+    use super::super::{Avx2Pair, Avx512Pair, Avx512Vnni, AvxVnni, Dot, Scaling, Steps};
     use super::Bytes;
     use core::arch::x86_64::*;
 
@@ -328,7 +370,7 @@ mod x86 {
         [_mm256_loadu_si256, _mm256_set1_epi8, _mm256_and_si256, _mm256_add_epi8, _mm256_srl_epi16],
         [_mm256_setzero_si256, _mm256_set1_epi16, _mm256_set1_epi32],
         [_mm256_maddubs_epi16, _mm256_add_epi16, _mm256_madd_epi16, _mm256_add_epi32],
-        turns
+        turns, scaled
     }
 
     pairs_of_bytes! {

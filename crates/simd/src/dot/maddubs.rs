@@ -8,9 +8,10 @@
 //! a group's part: 2 vpand (and 2 vpsrlw), and for each row: vpbroadcastd, 2 vpmaddubsw, 2 vpaddw
 //! ```
 
-use super::Steps;
+use super::{Scaling, Steps};
 use core::arch::asm;
 use core::arch::x86_64::*;
+use core::mem::MaybeUninit;
 
 /// A row's products with both vectors of a part, added to its sums; or, if they are the first, in their place.
 macro_rules! row {
@@ -189,6 +190,68 @@ macro_rules! widen {
     };
 }
 
+/// A row's sums in int16, made int32, added to what they start with, and scaled; what the next row starts with lies a distance
+/// on.
+macro_rules! scale {
+    ($a:literal, $b:literal, $row:literal, $at:literal, $next:literal) => {
+        concat!(
+            "vpbroadcastd {x0}, dword ptr [{row_start} + ",
+            $row,
+            "]\nvbroadcastss {x1}, dword ptr [{row_factors} + ",
+            $row,
+            "]\n",
+            scale!($a, 0, $at),
+            scale!($b, 32, $next),
+            "add {start}, {start_stride}\n"
+        )
+    };
+    ($a:literal, $column:literal, $at:literal) => {
+        concat!(
+            "vmulps {w1}, {x1}, ymmword ptr [{factors} + ",
+            $column,
+            "]\nvpmaddwd {",
+            $a,
+            "}, {",
+            $a,
+            "}, {ones}\nvpaddd {",
+            $a,
+            "}, {",
+            $a,
+            "}, ymmword ptr [{start} + ",
+            $column,
+            "]\nvpaddd {",
+            $a,
+            "}, {",
+            $a,
+            "}, {x0}\nvcvtdq2ps {",
+            $a,
+            "}, {",
+            $a,
+            "}\nvfmadd213ps {",
+            $a,
+            "}, {w1}, ymmword ptr [{real} + ",
+            $at,
+            "]\nvmovups ymmword ptr [{real} + ",
+            $at,
+            "], {",
+            $a,
+            "}\n"
+        )
+    };
+    (1) => {
+        scale!("a0", "b0", 0, 0, 32)
+    };
+    (2) => {
+        concat!(scale!(1), scale!("a1", "b1", 4, 64, 96))
+    };
+    (3) => {
+        concat!(scale!(2), scale!("a2", "b2", 8, 128, 160))
+    };
+    (4) => {
+        concat!(scale!(3), scale!("a3", "b3", 12, 192, 224))
+    };
+}
+
 /// The loop of some rows: of each its number and the names of its sums; and what else their addresses take. `first` turns are
 /// widened one by one, others all together.
 macro_rules! turns_loop {
@@ -257,22 +320,56 @@ macro_rules! turns_loop {
     }};
 }
 
-/// [`turns_loop`] of as many rows as there are.
+/// A turn, and its sums scaled; arguments as of [`turns_loop`], but for what is known of the scaling, and where sums start.
+macro_rules! scaled_turn {
+    (
+        $start:ident, $at:ident, $scaling:expr, $mask:expr, $rows:tt, scaled,
+        [$($r:literal, $a:ident, $b:ident;)*], [$($stride:ident = $distance:expr),*]
+    ) => {{
+        let (scaling, start_stride, real) = $scaling;
+        asm!(
+            turn!($rows, first),
+            scale!($rows),
+            rhs = inout(reg) $at.rhs => _,
+            lhs = inout(reg) $at.lhs => _,
+            group_stride = in(reg) $at.group_stride,
+            start = inout(reg) $start => _,
+            start_stride = in(reg) start_stride,
+            row_start = in(reg) scaling.row_start,
+            factors = in(reg) scaling.factors,
+            row_factors = in(reg) scaling.row_factors,
+            real = in(reg) real,
+            mask = in(ymm_reg) _mm256_set1_epi8($mask as i8),
+            ones = in(ymm_reg) _mm256_set1_epi16(1),
+            x0 = out(ymm_reg) _,
+            x1 = out(ymm_reg) _,
+            w0 = out(ymm_reg) _,
+            w1 = out(ymm_reg) _,
+            group = out(ymm_reg) _,
+            product = out(ymm_reg) _,
+            $($a = out(ymm_reg) _, $b = out(ymm_reg) _,)*
+            $($stride = in(reg) $distance,)*
+            options(nostack),
+        )
+    }};
+}
+
+/// [`turns_loop`] or [`scaled_turn`] of as many rows as there are.
 macro_rules! by_rows {
-    ($acc:ident, $at:ident, $turns:ident, $mask:expr, $kind:tt) => {{
+    ($do:ident, $acc:ident, $at:ident, $turns:ident, $mask:expr, $kind:tt) => {{
         let stride = $at.row_stride;
         let thrice = stride.wrapping_mul(3);
         match ROWS {
-            1 => turns_loop!($acc, $at, $turns, $mask, 1, $kind, [0, a0, b0;], []),
-            2 => turns_loop!(
+            1 => $do!($acc, $at, $turns, $mask, 1, $kind, [0, a0, b0;], []),
+            2 => $do!(
                 $acc, $at, $turns, $mask, 2, $kind,
                 [0, a0, b0; 1, a1, b1;], [stride = stride]
             ),
-            3 => turns_loop!(
+            3 => $do!(
                 $acc, $at, $turns, $mask, 3, $kind,
                 [0, a0, b0; 1, a1, b1; 2, a2, b2;], [stride = stride]
             ),
-            _ => turns_loop!(
+            _ => $do!(
                 $acc, $at, $turns, $mask, 4, $kind,
                 [0, a0, b0; 1, a1, b1; 2, a2, b2; 3, a3, b3;],
                 [stride = stride, thrice = thrice]
@@ -308,7 +405,7 @@ pub(super) unsafe fn turns<
     unsafe {
         if PARTS == 2 && run == 1 {
             if turns > 0 {
-                by_rows!(acc, at, turns, MASK, first);
+                by_rows!(turns_loop, acc, at, turns, MASK, first);
             }
             return true;
         }
@@ -317,12 +414,63 @@ pub(super) unsafe fn turns<
             let turns = if left < run { left } else { run };
             left -= turns;
             match (PARTS, MASK) {
-                (2, _) => by_rows!(acc, at, turns, MASK, u4),
-                (4, _) => by_rows!(acc, at, turns, MASK, u2),
-                (_, 1) => by_rows!(acc, at, turns, MASK, u1),
-                _ => by_rows!(acc, at, turns, MASK, b1),
+                (2, _) => by_rows!(turns_loop, acc, at, turns, MASK, u4),
+                (4, _) => by_rows!(turns_loop, acc, at, turns, MASK, u2),
+                (_, 1) => by_rows!(turns_loop, acc, at, turns, MASK, u1),
+                _ => by_rows!(turns_loop, acc, at, turns, MASK, b1),
             }
         }
+    }
+    true
+}
+
+/// [`super::Dot::scaled_steps`] of whole turns of 4-bit codes; does nothing, and says so, where there is anything else.
+///
+/// # Safety
+/// As there; the CPU has AVX2 and FMA.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn scaled<
+    const ROWS: usize,
+    const NV: usize,
+    const PARTS: usize,
+    const MASK: u8,
+>(
+    steps: Steps,
+    mut scaling: Scaling,
+    real: &mut [[__m256; NV]; ROWS],
+) -> bool {
+    /// What a row's factor is where it has none: a product by it is exact.
+    static ONES: [f32; 4] = [1.0; 4];
+    static ZEROS: [i32; 4] = [0; 4];
+    let whole = steps.count > 0 && steps.count.is_multiple_of(4);
+    if PARTS != 2 || NV != 2 || !matches!(ROWS, 1..=4) || !whole {
+        return false;
+    }
+    if scaling.row_factors.is_null() {
+        scaling.row_factors = ONES.as_ptr();
+    }
+    if scaling.row_start.is_null() {
+        scaling.row_start = ZEROS.as_ptr();
+    }
+    let mut at = steps;
+    // SAFETY: all turns but the last, and then that: of the operands exactly the bytes of their groups are read, of what
+    // scales them the values of ROWS rows and NV vectors.
+    unsafe {
+        let real = real.as_mut_ptr().cast::<__m256>();
+        let mut acc = MaybeUninit::<[[__m256i; NV]; ROWS]>::uninit();
+        let (mut start, mut start_stride) = (scaling.start, 0);
+        if steps.count > 4 {
+            let mut column = [_mm256_setzero_si256(); NV];
+            for (v, sum) in column.iter_mut().enumerate() {
+                *sum = _mm256_loadu_si256(scaling.start.add(8 * v).cast());
+            }
+            let acc = acc.write([column; ROWS]);
+            turns::<ROWS, NV, PARTS, MASK>(acc, &mut at, steps.count / 4 - 1, 1);
+            (start, start_stride) = (acc.as_ptr().cast(), size_of::<[__m256i; 2]>());
+        }
+        let scaling = (scaling, start_stride, real);
+        by_rows!(scaled_turn, start, at, scaling, MASK, scaled);
     }
     true
 }

@@ -190,6 +190,20 @@ pub struct Steps {
     pub narrow: bool,
 }
 
+/// How the sums of a block become a part of results: `y = f32(sum) * (row_factor * factor) + y`, as
+/// [`Dot::add_scaled`] has it, of sums of products plus `start + row_start` modulo 2^32.
+#[derive(Clone, Copy, Debug)]
+pub struct Scaling {
+    /// What each column's sums start with.
+    pub start: *const i32,
+    /// What each row's sums start with besides. NULL: all 0.
+    pub row_start: *const i32,
+    /// Each column's factor.
+    pub factors: *const f32,
+    /// Each row's factor. NULL: all 1.
+    pub row_factors: *const f32,
+}
+
 /// A dot-product instruction over vectors of int32 lanes.
 ///
 /// # Safety
@@ -256,6 +270,17 @@ pub unsafe trait Dot: Copy + 'static {
         steps: Steps,
     ) -> bool {
         let _ = (acc, steps);
+        false
+    }
+    /// Adds the scaled sums of k-steps to the results of as many rows and columns as [`steps`](Dot::steps) has, and says
+    /// so; or does nothing.
+    #[inline(always)]
+    unsafe fn scaled_steps<const ROWS: usize, const NV: usize>(
+        steps: Steps,
+        scaling: Scaling,
+        real: &mut [[Self::Real; NV]; ROWS],
+    ) -> bool {
+        let _ = (steps, scaling, real);
         false
     }
 }

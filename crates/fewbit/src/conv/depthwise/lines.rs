@@ -10,12 +10,12 @@ use fewbit_kernels::registry::Bound;
 /// No row.
 const NONE: usize = usize::MAX;
 
-/// What a line is: `[blocks][classes][room][CHANNELS]`. Column `i` of class `c` is the input's column
-/// `step * (c + classes * i)`, from that of the first output's first tap on.
+/// What a line is: `[blocks][classes][room][CHANNELS]`. Column `i` of class `c` is `dilation * i` columns of the input behind
+/// that of the first tap of the class's first output, number `c` of the chunk.
 #[derive(Clone, Copy)]
 pub(super) struct LineShape {
     pub classes: usize,
-    pub step: usize,
+    pub dilation: usize,
     /// Columns of a class that outputs need.
     pub columns: usize,
     /// With those that are only read.
@@ -155,10 +155,10 @@ impl Lines<'_> {
     /// As [`reach`](Lines::reach); the row exists.
     unsafe fn fill(&self, line: *mut i16, row: usize, pixels: &Range<usize>) {
         let [.., width] = &self.taps.axes;
-        let LineShape { classes, step, columns, room } = self.shape;
-        for class in 0..classes {
+        let LineShape { classes, dilation: apart, columns, room } = self.shape;
+        for class in 0..classes.min(pixels.len()) {
             // The class's first column, counted from the first column of padding; the next ones are `apart` further.
-            let (begin, apart) = (pixels.start * width.stride + class * step, classes * step);
+            let begin = (pixels.start + class) * width.stride;
             let before = |column: usize| column.saturating_sub(begin).div_ceil(apart.max(1));
             let first = before(width.pad_begin).min(columns);
             let end = before(width.pad_begin + width.size).min(columns).max(first);
