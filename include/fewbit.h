@@ -18,6 +18,8 @@
  *   - Results are the same bits on every CPU, instruction set, thread count and split, and whatever the caller's
  *     floating-point environment; that is back, flags too, on return. docs/numerics.md is the numeric contract.
  *   - Descriptions start with struct_size: initialise them with their _INIT macro. Named constants are int32_t.
+ *   - A library can be built without families of functions: those of convolutions, between layers (pooling, codes), of rows
+ *     (softmax, norms), of blocks (GGUF, MX), and observers. Such a library lacks them; nothing else changes.
  */
 
 

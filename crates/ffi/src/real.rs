@@ -2,6 +2,7 @@
 
 use crate::block::{gguf_format, mx_format};
 use crate::boundary::{array, slice};
+#[cfg(feature = "conv")]
 use crate::conv::{fewbit_conv_desc, named};
 use crate::linear::fewbit_linear_desc;
 use crate::plans::{
@@ -98,6 +99,7 @@ impl fewbit_linear_desc {
     }
 }
 
+#[cfg(feature = "conv")]
 impl fewbit_conv_desc {
     /// The plan, of codes or of numbers, of weights to pack or of packed ones; transposed, if it has an output padding.
     ///
