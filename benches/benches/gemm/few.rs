@@ -93,7 +93,7 @@ impl Few {
                 (Input::DynamicPerRow(dynamic), bytes)
             }
         };
-        let scales = vec![0.01; if block > 0 { n * k / block } else { n }];
+        let scales = vec![0.01; (n * k).checked_div(block).unwrap_or(n)];
         let sums = block == 0 && !matches!(lhs, Lhs::Dynamic(_));
         let desc = LinearDesc {
             matrices: 1,

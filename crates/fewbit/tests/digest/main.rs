@@ -5,6 +5,7 @@
 //! `cargo xtask digest` writes the file.
 
 mod codes;
+mod few;
 mod kernels;
 mod observers;
 mod outputs;
@@ -79,6 +80,7 @@ fn digest() {
     codes::enter(&mut book);
     observers::enter(&mut book);
     plans::enter(&mut book);
+    few::enter(&mut book);
     outputs::enter(&mut book);
     products::enter(&mut book);
     reals::enter(&mut book);
