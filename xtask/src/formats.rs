@@ -39,6 +39,9 @@ pub fn run(arguments: &[String]) -> Outcome {
     if write { write_readme(&out) } else { Ok(()) }
 }
 
+const PICTURE: &str =
+    "![How many times as fast as f32, and the signal to noise](docs/formats.svg)\n";
+
 /// Puts the table into the README, and the picture beside the documents.
 fn write_readme(out: &Path) -> Outcome {
     let table = std::fs::read_to_string(out.join("formats.md"))?;
@@ -47,5 +50,10 @@ fn write_readme(out: &Path) -> Outcome {
     let readme = std::fs::read_to_string(&path)?;
     let (head, rest) = readme.split_once(BEGIN).ok_or("README.md has no formats")?;
     let (_, tail) = rest.split_once(END).ok_or("README.md's formats have no end")?;
-    write_or_check(&path, &format!("{head}{BEGIN}{table}{END}{tail}"), false, "formats --write")
+    write_or_check(
+        &path,
+        &format!("{head}{BEGIN}{table}\n{PICTURE}{END}{tail}"),
+        false,
+        "formats --write",
+    )
 }
