@@ -249,6 +249,16 @@ fn bad_layouts_are_refused() {
 }
 
 #[test]
+fn the_first_rows_are_a_layout() {
+    let layout = Layout::strided(&[3, 4], &[10, 2]).unwrap();
+    assert_eq!(layout.rows(3), Some(layout));
+    assert_eq!(layout.rows(2), Some(Layout::strided(&[2, 4], &[10, 2]).unwrap()));
+    assert_eq!(layout.rows(0).map(|rows| rows.len()), Some(0));
+    assert_eq!(layout.rows(4), None);
+    assert_eq!(Layout::contiguous(&[]).unwrap().rows(1), None);
+}
+
+#[test]
 fn bad_granularities_are_refused() {
     let layout = Layout::contiguous(&[2, 3]).unwrap();
     let count = |granularity: Granularity| granularity.param_count(&layout);
