@@ -18,6 +18,8 @@
  *   - Results are the same bits on every CPU, instruction set, thread count and split, and whatever the caller's
  *     floating-point environment; that is back, flags too, on return. docs/numerics.md is the numeric contract.
  *   - Descriptions start with struct_size: initialise them with their _INIT macro. Named constants are int32_t.
+ *   - A library can be built without families of functions: those of convolutions, between layers (pooling, codes), of rows
+ *     (softmax, norms), of blocks (GGUF, MX), and observers. Such a library lacks them; nothing else changes.
  */
 
 
@@ -138,6 +140,21 @@
  * Q8_0: 34 bytes, 8-bit codes.
  */
 #define FEWBIT_GGUF_Q8_0 8
+
+/**
+ * Q4_K: 144 bytes for 256 numbers, 4-bit codes, a scale and a minimum of 6 bits for each 32. Read, not made.
+ */
+#define FEWBIT_GGUF_Q4_K 12
+
+/**
+ * Q5_K: 176 bytes for 256 numbers, as Q4_K with 5-bit codes. Read, not made.
+ */
+#define FEWBIT_GGUF_Q5_K 13
+
+/**
+ * Q6_K: 210 bytes for 256 numbers, 6-bit codes, a scale of 8 bits for each 16. Read, not made.
+ */
+#define FEWBIT_GGUF_Q6_K 14
 
 /**
  * MXFP8 with elements of OCP E4M3, up to 448. 32 elements share a scale of the format E8M0, a power of two.
@@ -311,9 +328,27 @@
 #define FEWBIT_INPUT_DYNAMIC_PER_TENSOR 3
 
 /**
- * The input is numbers, multiplied as they are: of linear layers and convolutions whose weights are numbers too.
+ * The input is numbers, multiplied as they are: of linear layers and convolutions whose weights are numbers too, and of linear
+ * layers whose weights stand for numbers.
  */
 #define FEWBIT_INPUT_REAL 5
+
+/**
+ * Added to FEWBIT_GGUF_*: weights that are blocks of GGUF, as they are in a file; for linear layers with FEWBIT_INPUT_REAL.
+ */
+#define FEWBIT_WEIGHTS_GGUF 256
+
+/**
+ * Added to FEWBIT_MXFP8_E4M3, FEWBIT_MXFP8_E5M2, FEWBIT_MXFP4 or FEWBIT_MXINT8: weights in OCP MX; for linear layers with
+ * FEWBIT_INPUT_REAL.
+ */
+#define FEWBIT_WEIGHTS_MX 512
+
+/**
+ * Weights in NVFP4: elements of E2M1, two in a byte, a scale of E4M3 for each 16, and an f32 scale; for linear layers with
+ * FEWBIT_INPUT_REAL.
+ */
+#define FEWBIT_WEIGHTS_NVFP4 768
 
 /**
  * No activation.
@@ -765,7 +800,11 @@ typedef struct fewbit_weights {
   /**
    * FEWBIT_S8, FEWBIT_U8, FEWBIT_S4, FEWBIT_U4, FEWBIT_S2 (ternary weights are its -1, 0 and 1), FEWBIT_U1 (0 and 1) or
    * FEWBIT_B1 (-1 and +1; no zero points). Strides are in codes, and multiples of those of a byte. With
-   * FEWBIT_INPUT_REAL the numbers' type, FEWBIT_F32, FEWBIT_F16 or FEWBIT_BF16, and all below is then 0 or NULL.
+   * FEWBIT_INPUT_REAL the numbers' type, FEWBIT_F32, FEWBIT_F16 or FEWBIT_BF16, and all below is then 0 or NULL; or, for linear
+   * layers, FEWBIT_S8, FEWBIT_U8, FEWBIT_S4 or FEWBIT_U4, codes that are multiplied as the numbers scale * (code - zero point);
+   * or blocks, FEWBIT_WEIGHTS_GGUF + FEWBIT_GGUF_*, FEWBIT_WEIGHTS_MX + FEWBIT_MX* or FEWBIT_WEIGHTS_NVFP4: rows of in_features
+   * weights, a multiple of a block's, in the layout FEWBIT_LAYOUT_NK without gaps, and all below is 0 or NULL but for NVFP4's
+   * scale, a single one.
    */
   int32_t dtype;
   /**
@@ -1018,6 +1057,11 @@ typedef struct fewbit_linear_desc {
    * Codes between the first ones of neighbouring matrices; 0: no gaps.
    */
   size_t matrix_stride;
+  /**
+   * For FEWBIT_WEIGHTS_MX the E8M0 scales, a byte for each 32 weights, for FEWBIT_WEIGHTS_NVFP4 the E4M3 scales, a byte for
+   * each 16: [out_features][in_features / 32 or 16], matrix by matrix. Otherwise NULL.
+   */
+  const uint8_t *weight_block_scales;
 } fewbit_linear_desc;
 
 /**
@@ -1898,8 +1942,8 @@ fewbit_status fewbit_unpack(const uint8_t *packed, size_t n, int32_t dtype, int8
 /**
  * The bytes of GGUF blocks.
  *
- * @param[in] format  FEWBIT_GGUF_Q8_0, FEWBIT_GGUF_Q4_0, FEWBIT_GGUF_Q4_1, FEWBIT_GGUF_Q5_0 or FEWBIT_GGUF_Q5_1.
- * @param[in] n  The number of numbers, a multiple of 32.
+ * @param[in] format  FEWBIT_GGUF_*.
+ * @param[in] n  The number of numbers, a multiple of 32; of FEWBIT_GGUF_Q4_K, Q5_K and Q6_K of 256.
  * @param[out] bytes  One number.
  * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_INVALID_ARGUMENT (format, n), FEWBIT_ERROR_MISALIGNED,
  *         FEWBIT_ERROR_ISA.
@@ -1911,25 +1955,29 @@ fewbit_status fewbit_gguf_size(int32_t format, size_t n, size_t *bytes);
  * stored as f16; ties away from zero (Q8_0), up (the others). With a NaN a block is NaN; with an infinity, or beyond
  * f16, its scale is infinite. docs/numerics.md has the formulas.
  *
- * @param[in] format  As fewbit_gguf_size.
+ * @param[in] format  FEWBIT_GGUF_Q8_0, FEWBIT_GGUF_Q4_0, FEWBIT_GGUF_Q4_1, FEWBIT_GGUF_Q5_0 or FEWBIT_GGUF_Q5_1.
  * @param[in] x  n numbers.
  * @param[in] n  A multiple of 32.
  * @param[out] blocks  fewbit_gguf_size bytes, at any address; must not overlap x.
  * @return FEWBIT_ERROR_NULL_POINTER (may be NULL if n is 0), FEWBIT_ERROR_INVALID_ARGUMENT (format, n),
- *         FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP, FEWBIT_ERROR_ISA.
+ *         FEWBIT_ERROR_UNSUPPORTED (Q4_K, Q5_K, Q6_K), FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP, FEWBIT_ERROR_ISA.
  */
 fewbit_status fewbit_gguf_quantize(int32_t format, const float *x, size_t n, void *blocks);
 
 /**
- * Dequantizes GGUF blocks to f32: d * q, d * (q - 8), d * (q - 16) or d * q + m. Exact, but for the sum; NaN is the
- * canonical one.
+ * Dequantizes GGUF blocks to f32: d * q, d * (q - 8), d * (q - 16) or d * q + m; of the K formats (d * scale) * q - dmin * min,
+ * Q6_K (d * scale) * (q - 32). Exact, but for the sum; NaN is the canonical one.
  *
- * @param[in] format, n  As fewbit_gguf_quantize.
+ * @param[in] format, n  As fewbit_gguf_size.
  * @param[in] blocks  fewbit_gguf_size bytes, at any address.
  * @param[out] x  n numbers; must not overlap blocks.
- * @return As fewbit_gguf_quantize.
+ * @return FEWBIT_ERROR_NULL_POINTER (may be NULL if n is 0), FEWBIT_ERROR_INVALID_ARGUMENT (format, n),
+ *         FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP, FEWBIT_ERROR_ISA.
  */
-fewbit_status fewbit_gguf_dequantize(int32_t format, const void *blocks, size_t n, float *x);
+fewbit_status fewbit_gguf_dequantize(int32_t format,
+                                     const void *blocks,
+                                     size_t n,
+                                     float *x);
 
 /**
  * Takes GGUF blocks apart into weights of a linear layer with a scale a block (fewbit_weights, block 32), exactly: each
@@ -1947,7 +1995,7 @@ fewbit_status fewbit_gguf_dequantize(int32_t format, const void *blocks, size_t 
  * @param[out] scales  n / 32 scales.
  * @param[out] zero_points  n / 32 zero points, 0 or -1. Outputs must not overlap each other or blocks.
  * @return FEWBIT_ERROR_NULL_POINTER (may be NULL if n is 0), FEWBIT_ERROR_INVALID_ARGUMENT (format, n, blocks: a d that is not
- *         finite), FEWBIT_ERROR_UNSUPPORTED (Q4_1, Q5_1), FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP,
+ *         finite), FEWBIT_ERROR_UNSUPPORTED (the other formats), FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP,
  *         FEWBIT_ERROR_ISA. Nothing is written then.
  */
 fewbit_status fewbit_gguf_unpack(int32_t format,
@@ -2377,7 +2425,8 @@ fewbit_status fewbit_compare_f32(const float *reference, const float *x, size_t 
  * f32 result, quantized. FEWBIT_OUTPUT_FIXED_POINT requantizes in integers only. FEWBIT_OUTPUT_DYNAMIC_PER_ROW is
  * fewbit_quantize_dynamic of each row of the f32 results. With FEWBIT_INPUT_REAL there is no int32: y[m][n] is from 0 on,
  * for each k in order, y = fma(f32(x[m][k]), f32(w[n][k]), y), which takes the place of f32(acc) * (x scale * w scale); there
- * is then no s32 bias or output, no fixed point, no table. With blocks of weights, f32(acc) * (x scale * w scale) is
+ * is then no s32 bias or output, no fixed point, no table; w[n][k] is the weight, or, where weights are codes or blocks, the number
+ * that dequantizing them gives. With blocks of weights, f32(acc) * (x scale * w scale) is
  * instead, block by block from 0, y = fma(f32(acc of the block), x scale * w scale, y). The only call on a plan that
  * allocates.
  *
@@ -3204,7 +3253,7 @@ fewbit_status fewbit_gemm_describe(const struct fewbit_gemm *gemm,
 /** A fewbit_linear_desc to fill in: int8 weights without zero points, int8 codes in, f32 out. */
 #define FEWBIT_LINEAR_DESC_INIT { sizeof(fewbit_linear_desc), 0, 0, \
     FEWBIT_WEIGHTS_INIT, FEWBIT_LAYOUT_NK, 0, 0, \
-    FEWBIT_INPUT_INIT, FEWBIT_BIAS_INIT, FEWBIT_RESIDUAL_INIT, FEWBIT_OUTPUT_INIT, NULL, 1, 0 }
+    FEWBIT_INPUT_INIT, FEWBIT_BIAS_INIT, FEWBIT_RESIDUAL_INIT, FEWBIT_OUTPUT_INIT, NULL, 1, 0, NULL }
 /** A fewbit_conv_desc to fill in: 2-d, NHWC, one group, otherwise as FEWBIT_LINEAR_DESC_INIT. */
 #define FEWBIT_CONV_DESC_INIT { sizeof(fewbit_conv_desc), 2, \
     { FEWBIT_CONV_AXIS_INIT, FEWBIT_CONV_AXIS_INIT, FEWBIT_CONV_AXIS_INIT }, 0, 0, 1, \

@@ -18,6 +18,7 @@ REALS = {"float32": F32, "float16": F16, "bfloat16": BF16}
 PER_TENSOR, PER_AXIS, PER_BLOCK = 0, 1, 2
 AFFINE, SYMMETRIC = 0, 1
 GGUF = {"Q4_0": 2, "Q4_1": 3, "Q5_0": 6, "Q5_1": 7, "Q8_0": 8}
+GGUF_K = {"Q4_K": 12, "Q5_K": 13, "Q6_K": 14}
 MXFP8_E4M3, MXFP8_E5M2, MXFP4, MXINT8 = 1, 2, 3, 4
 
 
@@ -192,7 +193,7 @@ def gguf_quantize(kind, x):
 
 def gguf_dequantize(kind, blocks, n):
     blocks, x = np.ascontiguousarray(blocks), np.zeros(n, np.float32)
-    form = ctypes.c_int32(GGUF[kind])
+    form = ctypes.c_int32({**GGUF, **GGUF_K}[kind])
     _check(_lib.fewbit_gguf_dequantize(form, _pointer(blocks), ctypes.c_size_t(n), _pointer(x)))
     return x
 

@@ -73,7 +73,7 @@ LinearDesc = _structure(
         ("z", "weight_stride"),
     ]
     + LAST
-    + [("z", "matrices"), ("z", "matrix_stride")],
+    + [("z", "matrices"), ("z", "matrix_stride"), ("p", "weight_block_scales")],
 )
 Axis = _structure("Axis", [("z", name) for name in "size kernel stride dilation pad_begin pad_end".split()])
 ConvDesc = _structure(
@@ -161,6 +161,16 @@ def real_linear(x, w, y_form, bias=None):
         desc.bias = Bias(_pointer(bias), F32, 0)
     desc.output = Output(fewbit.REALS[np.dtype(y_form).name], 0, neutral, 0.0, 0.0, 0, S8, neutral)
     return _run_linear(desc, x, y_form)
+
+
+def block_linear(x, kind, blocks, n):
+    """f32 x [M, K] times n rows of GGUF blocks of a kind, as they are in a file."""
+    blocks, neutral = np.ascontiguousarray(blocks), Params(1.0, 0)
+    desc = LinearDesc(ctypes.sizeof(LinearDesc), x.shape[1], n)
+    desc.weights = Weights(_pointer(blocks), 256 + {**fewbit.GGUF, **fewbit.GGUF_K}[kind])
+    desc.input = Input(REAL, S8, F32, 0, 0, 0, neutral)
+    desc.output = Output(F32, 0, neutral, 0.0, 0.0, 0, S8, neutral)
+    return _run_linear(desc, x, np.float32)
 
 
 def few_linear(x, q, codes, scales, zeros=None, block=0):

@@ -32,6 +32,24 @@ def test_gguf(kind):
         assert (fewbit.bits(fewbit.gguf_dequantize(kind, want, x.size)) == fewbit.bits(back).reshape(-1)).all()
 
 
+@pytest.mark.parametrize("kind", fewbit.GGUF_K)
+def test_gguf_k(kind):
+    form = gguf.GGMLQuantizationType[kind]
+    rng = np.random.default_rng(3)
+    numbers, size = gguf.GGML_QUANT_SIZES[form]
+    blocks = rng.integers(0, 256, (3000, size), np.uint8)
+    # Any bits as scales, infinite and NaN ones too; in half of the blocks ordinary ones.
+    for at in [size - 2] if kind == "Q6_K" else [0, 2]:
+        scales = rng.normal(0, 0.02, 1500).astype(np.float16)
+        blocks[:1500, at : at + 2] = scales.view(np.uint8).reshape(-1, 2)
+    with np.errstate(all="ignore"):
+        want = gguf.quants.dequantize(blocks, form).reshape(-1)
+    got = fewbit.gguf_dequantize(kind, blocks, 3000 * numbers)
+    assert (np.isnan(got) == np.isnan(want)).all()
+    finite = ~np.isnan(want)
+    assert (fewbit.bits(got)[finite] == fewbit.bits(want)[finite]).all()
+
+
 # The largest exponent of each element format (OCP MX 1.0, section 6.3), and its type.
 ELEMENTS = {
     fewbit.MXFP8_E4M3: (8, ml_dtypes.float8_e4m3fn, 448.0),

@@ -4,6 +4,8 @@ numpy has no fused multiply-add: a product of two f32 is exact in f64, and its s
 that rounding it to f32 is the only rounding (Boldo and Melquiond).
 """
 
+import fewbit
+import gguf
 import ml_dtypes
 import numpy as np
 import plans
@@ -56,3 +58,19 @@ def test_one_chain_an_output(x_form, w_form, special):
                 assert same.all() and y.dtype == exact.dtype, (m, k, n)
                 zero = exact == 0
                 assert (np.signbit(y)[zero] == np.signbit(exact)[zero]).all(), (m, k, n)
+
+
+@pytest.mark.parametrize("kind", [*fewbit.GGUF, *fewbit.GGUF_K])
+def test_blocks_of_gguf_are_multiplied_as_the_package_reads_them(kind):
+    rng, form = np.random.default_rng(6), gguf.GGMLQuantizationType[kind]
+    numbers, size = gguf.GGML_QUANT_SIZES[form]
+    m, k, n = 5, 512, 21
+    blocks = rng.integers(0, 256, (n * k // numbers, size), np.uint8)
+    for at in [size - 2] if kind == "Q6_K" else [0, 2][: 2 if kind in ("Q4_1", "Q5_1", "Q4_K", "Q5_K") else 1]:
+        scales = rng.normal(0, 0.05, len(blocks)).astype(np.float16)
+        blocks[:, at : at + 2] = scales.view(np.uint8).reshape(-1, 2)
+    w = gguf.quants.dequantize(blocks, form).reshape(n, k).T
+    x = rng.standard_normal((m, k)).astype(np.float32)
+    y = plans.block_linear(x, kind, blocks, n)
+    assert (fewbit.bits(y) == fewbit.bits(chain(x, w, None))).all()
+

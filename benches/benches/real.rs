@@ -1,14 +1,20 @@
 //! Products of real numbers: each tile alone, on operands that stay in the first cache, and whole layers with f32, f16 and
-//! bf16 weights. Their limit is `peak/fma_f32`; of one row, the memory's.
+//! bf16 weights. Their limit is `peak/fma_f32`; of one row, the memory's. And what decodes panels of codes, on a panel that stays
+//! in the first cache, and layers whose weights are codes and blocks.
 #![allow(missing_docs, reason = "criterion's macros write undocumented functions")]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use fewbit::kernels::real_gemm::{RealTileArgs, pack_rhs, select, tiles};
+use fewbit::kernels::real_gemm::{
+    Coding, DecodeArgs, RealTileArgs, pack_codes, pack_rhs, select, tiles,
+};
 use fewbit::kernels::registry::bind;
 use fewbit::memory::{ALIGNMENT, Allocator};
-use fewbit::scheme::{RealFormat, dot, float16};
+use fewbit::scheme::block::gguf::Gguf;
+use fewbit::scheme::block::mx::Mx;
+use fewbit::scheme::{IntFormat, RealFormat, dot, float16};
 use fewbit::{
     Activation, Linear, LinearLayout, Output, RealLinearDesc, RealWeights, Residual, Serial,
+    Weights,
 };
 use fewbit_benches::{Layer, activations, id, linear_shapes};
 use fewbit_testkit::{limited, supported_sets};
@@ -61,6 +67,7 @@ fn tile(c: &mut Criterion) {
                 rows: mr,
                 bias: std::ptr::null(),
                 relu: false,
+                resume: false,
                 dst: dst.as_mut_ptr(),
                 dst_stride: nr,
             };
@@ -141,9 +148,117 @@ fn linear(c: &mut Criterion) {
     }
 }
 
+/// Panels of codes of 256 steps of k become f32; the throughput is that of the numbers.
+fn decode(c: &mut Criterion) {
+    const K: usize = 256;
+    for coding in Coding::ALL {
+        for row in coding.table() {
+            let Some(bound) = bind(row, limited()) else { continue };
+            let tile = tiles(RealFormat::F32).iter().find(|tile| tile.row.required == row.required);
+            let nr = tile.expect("a tile of the same set").nr;
+            let mut words = vec![0u32; coding.panel_bytes(K, 32, nr) / 4];
+            // SAFETY: the bytes of the words.
+            let panel = unsafe {
+                std::slice::from_raw_parts_mut(words.as_mut_ptr().cast::<u8>(), 4 * words.len())
+            };
+            let of = (|c: usize, i: usize| (c * 37 + i * 11) as u8, |_, _| [0.5, 1.0]);
+            pack_codes(coding, of, (nr, K, 32), nr, panel);
+            let mut dst = vec![0f32; K * nr];
+            let args = DecodeArgs {
+                codes: panel[coding.factor_bytes(K, 32, nr)..].as_ptr(),
+                factors: panel.as_ptr().cast(),
+                first: 32,
+                block: 32,
+                k: K,
+                nr,
+                lhs: std::ptr::null(),
+                panels: 1,
+                panel_stride: 0,
+                dst: dst.as_mut_ptr(),
+            };
+            let op = fewbit::kernels::rows().find(|of| of.name == row.name).expect("a row").op;
+            let mut group = c.benchmark_group(id(op, bound.name()));
+            group.throughput(Throughput::Elements((K * nr) as u64));
+            // SAFETY: a panel, and room for its numbers.
+            group.bench_function("panel_k256", |b| b.iter(|| unsafe { bound.run()(&args) }));
+            group.finish();
+        }
+    }
+}
+
+/// Layers with weights of each kind, 4096 squared: of one row, and of 32.
+fn weight_only(c: &mut Criterion) {
+    const N: usize = 4096;
+    let bytes: Vec<u8> = (0..N * N / 8 * 9).map(|i| (i * 2654435761 >> 7) as u8 & 0x3F).collect();
+    let block_scales = vec![120u8; N * N / 16];
+    let reals = vec![0.01f32; N * N / 32];
+    let mut kinds: Vec<(&str, f64, RealWeights)> = [
+        ("q8_0", 8.5, Gguf::Q8_0),
+        ("q4_0", 4.5, Gguf::Q4_0),
+        ("q4_k", 4.5, Gguf::Q4K),
+        ("q5_k", 5.5, Gguf::Q5K),
+        ("q6_k", 6.5625, Gguf::Q6K),
+    ]
+    .map(|(name, bits, format)| (name, bits, RealWeights::Gguf(format, &bytes)))
+    .to_vec();
+    for (name, bits, format) in [("mxfp4", 4.25, Mx::Fp4E2m1), ("mxfp8e4m3", 8.25, Mx::Fp8E4m3)] {
+        let weights = RealWeights::Mx { format, scales: &block_scales, elements: &bytes };
+        kinds.push((name, bits, weights));
+    }
+    kinds.push((
+        "s4_block32",
+        5.0,
+        RealWeights::Codes(Weights {
+            format: IntFormat::S4,
+            codes: &bytes,
+            scales: &reals,
+            zero_points: &[],
+            block: 32,
+            multipliers: &[],
+            shifts: &[],
+        }),
+    ));
+    let x = activations(32 * N);
+    for (name, bits, weights) in kinds {
+        for m in [1, 32] {
+            let mut group = c.benchmark_group(format!("linear_weight_only/{name}"));
+            group.throughput(Throughput::Elements((2 * m * N * N) as u64));
+            // The bytes that a file has for the weights, for their share of the memory's speed.
+            let mib = bits / 8.0 * (N * N) as f64 / f64::from(1 << 20);
+            group.bench_function(format!("{m}x4096x4096_{mib:.1}MiB"), |b| {
+                let desc = RealLinearDesc {
+                    in_features: N,
+                    out_features: N,
+                    weights,
+                    layout: LinearLayout::Nk,
+                    weight_stride: 0,
+                    input: RealFormat::F32,
+                    bias: &[],
+                    output: Output::Real(RealFormat::F32),
+                    activation: Activation::None,
+                    residual: Residual::None,
+                    matrices: 1,
+                    matrix_stride: 0,
+                };
+                let plan = Linear::create_real(&desc, limited(), &Allocator::DEFAULT);
+                let plan = plan.expect("a plan");
+                let size = plan.workspace(m, 1).expect("a workspace").size;
+                let mut memory = vec![0u8; size + ALIGNMENT];
+                let skip = memory.as_ptr().align_offset(ALIGNMENT);
+                let memory = &mut memory[skip..skip + size];
+                let mut y = vec![0f32; m * N];
+                b.iter(|| {
+                    plan.run(m, &x.floats()[..m * N], memory, &Serial, &mut y).expect("a run")
+                });
+            });
+            group.finish();
+        }
+    }
+}
+
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(20);
-    targets = tile, linear
+    targets = tile, decode, linear, weight_only
 }
 criterion_main!(benches);

@@ -143,6 +143,60 @@ static void test_bad_gguf(int32_t format) {
     }
 }
 
+static const int32_t k_formats[] = {FEWBIT_GGUF_Q4_K, FEWBIT_GGUF_Q5_K, FEWBIT_GGUF_Q6_K};
+static const size_t k_bytes[] = {144, 176, 210};
+
+/* A block of 256 numbers, by hand: of each format number 40 has the largest code, and all else is 0. */
+static void test_k_formats(void) {
+    static float numbers_of_k[256];
+    unsigned char block[210];
+    size_t format, i;
+    for (format = 0; format < COUNT(k_formats); format++) {
+        int32_t kind = k_formats[format];
+        memset(block, 0, sizeof block);
+        if (kind == FEWBIT_GGUF_Q6_K) {
+            block[40] = 0x0F, block[128 + 8] = 3 << 2; /* 63 - 32 */
+            block[192 + 2] = 0xFE;                     /* the scale of 32..47: -2 */
+            block[209] = 0x3C;                         /* d: 1 */
+        } else {
+            block[1] = 0x3C, block[3] = 0x40; /* d: 1, dmin: 2 */
+            block[4 + 1] = 3, block[8 + 1] = 5;
+            block[(kind == FEWBIT_GGUF_Q5_K ? 48 : 16) + 8] = 0xF0;
+            block[16 + 8] |= kind == FEWBIT_GGUF_Q5_K ? 2 : 0;
+        }
+        CHECK_OK(fewbit_gguf_size(kind, 512, &out.bytes));
+        CHECK(out.bytes == 2 * k_bytes[format]);
+        CHECK_OK(fewbit_gguf_dequantize(kind, block, 256, numbers_of_k));
+        for (i = 0; i < 256; i++) {
+            float of_q6 = i / 16 == 2 ? (i == 40 ? -62.0f : 64.0f) : 0.0f;
+            float largest = kind == FEWBIT_GGUF_Q5_K ? 93.0f : 45.0f;
+            float other = i / 32 == 1 ? (i == 40 ? largest - 10.0f : -10.0f) : 0.0f;
+            CHECK(numbers_of_k[i] == (kind == FEWBIT_GGUF_Q6_K ? of_q6 : other));
+        }
+    }
+}
+
+static void test_bad_k(int32_t format) {
+    static unsigned char block[210];
+    size_t i;
+    outputs_reset();
+    NULL_REFUSED(fewbit_gguf_size, bytes, (format, 256, NULL));
+    ZERO_ACCEPTED(fewbit_gguf_size, n, (format, 0, &out.bytes));
+    INVALID(fewbit_gguf_size, n, (format, 32, &out.bytes));
+    CHECK(fewbit_gguf_quantize(format, numbers, 0, out.room) == FEWBIT_ERROR_UNSUPPORTED);
+    CHECK(fewbit_gguf_unpack(format, block, 256, out.u8, out.f32, out.s32) == FEWBIT_ERROR_UNSUPPORTED);
+    NULL_REFUSED(fewbit_gguf_dequantize, blocks, (format, NULL, 256, out.f32));
+    NULL_REFUSED(fewbit_gguf_dequantize, x, (format, block, 256, NULL));
+    ZERO_ACCEPTED(fewbit_gguf_dequantize, n, (format, NULL, 0, NULL));
+    INVALID(fewbit_gguf_dequantize, n, (format, block, 255, out.f32));
+    MISALIGNED(fewbit_gguf_dequantize, x, (format, block, 256, ODD(float, out.f32)));
+    OVERLAPPING(fewbit_gguf_dequantize, x, (format, out.f32, 256, out.f32 + 4));
+    for (i = 0; i < COUNT(huge); i++) {
+        HUGE_REFUSED(fewbit_gguf_size, n, (format, huge[i], &out.bytes));
+        HUGE_REFUSED(fewbit_gguf_dequantize, n, (format, block, huge[i], out.f32));
+    }
+}
+
 static void test_bad_mx(int32_t format) {
     size_t i;
     NULL_REFUSED(fewbit_mx_size, scales, (format, 5, NULL, &out.bytes));
@@ -175,7 +229,7 @@ static void test_bad_mx(int32_t format) {
 }
 
 static void test_bad_formats(void) {
-    static const int32_t formats[] = {0, 1, 4, 5, 9, 10, -1, INT32_MAX, INT32_MIN};
+    static const int32_t formats[] = {0, 1, 4, 5, 9, 10, 11, 15, -1, INT32_MAX, INT32_MIN};
     static const int32_t of_mx[] = {0, 5, 8, -1, INT32_MAX, INT32_MIN};
     size_t i;
     for (i = 0; i < COUNT(formats); i++) {
@@ -209,6 +263,10 @@ void test_block_formats(void) {
     }
     for (i = 0; i < COUNT(mx_formats); i++) {
         test_bad_mx(mx_formats[i]);
+    }
+    test_k_formats();
+    for (i = 0; i < COUNT(k_formats); i++) {
+        test_bad_k(k_formats[i]);
     }
     test_bad_formats();
 }

@@ -65,6 +65,7 @@ void test_arrays(void);
 void test_block_formats(void);
 void test_tensors(void);
 void test_rowwise(void);
+void test_weight_only(void);
 void test_observers(void);
 void test_linear(void);
 void test_conv(void);

@@ -124,7 +124,7 @@ static void test_refused(void) {
     static const float scale = 1.0f;
     BAD_REAL(desc.input.mode = FEWBIT_INPUT_CODES, FEWBIT_ERROR_UNSUPPORTED, "desc.weights.dtype");
     BAD_REAL(desc.input.mode = FEWBIT_INPUT_DYNAMIC_PER_ROW, FEWBIT_ERROR_UNSUPPORTED, "desc.weights.dtype");
-    BAD_REAL(desc.weights.dtype = FEWBIT_S8, FEWBIT_ERROR_UNSUPPORTED, "desc.weights.dtype");
+    BAD_REAL(desc.weights.dtype = FEWBIT_S2, FEWBIT_ERROR_UNSUPPORTED, "desc.weights.dtype");
     BAD_REAL(desc.weights.data = NULL, FEWBIT_ERROR_NULL_POINTER, "desc.weights.data");
     BAD_REAL(desc.weights.data = (const char *)w + 1, FEWBIT_ERROR_MISALIGNED, "desc.weights.data");
     BAD_REAL(desc.weights.block = 32, FEWBIT_ERROR_UNSUPPORTED, "desc.weights.block");

@@ -131,7 +131,7 @@ AT(fewbit_allocator, ctx, 0, 8);
 AT(fewbit_allocator, allocate, 8, 8);
 AT(fewbit_allocator, release, 16, 8);
 
-SIZE(fewbit_linear_desc, 256);
+SIZE(fewbit_linear_desc, 264);
 AT(fewbit_linear_desc, struct_size, 0, 8);
 AT(fewbit_linear_desc, in_features, 8, 8);
 AT(fewbit_linear_desc, out_features, 16, 8);
@@ -146,6 +146,7 @@ AT(fewbit_linear_desc, output, 176, 56);
 AT(fewbit_linear_desc, allocator, 232, 8);
 AT(fewbit_linear_desc, matrices, 240, 8);
 AT(fewbit_linear_desc, matrix_stride, 248, 8);
+AT(fewbit_linear_desc, weight_block_scales, 256, 8);
 
 SIZE(fewbit_linear_batch, 104);
 AT(fewbit_linear_batch, struct_size, 0, 8);

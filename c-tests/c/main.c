@@ -102,8 +102,8 @@ static const struct part parts[] = {
     {"bad-arrays", test_bad_arrays},   {"bad-tensors", test_bad_tensors}, {"bad-plans", test_bad_plans},
     {"bad-codes", test_bad_codes},     {"sentences", test_sentences},     {"allocators", test_allocators},
     {"environment", test_environment}, {"threads", test_threads},         {"rowwise", test_rowwise},
-    {"half", test_half},               {"processes", test_processes},     {"four-bits", test_four_bits},
-    {"convs", test_convs},
+    {"half", test_half},               {"weight_only", test_weight_only}, {"processes", test_processes},
+    {"four-bits", test_four_bits},     {"convs", test_convs},
 };
 
 /* Whether a part is to run: all, those that are named, or all but those named behind a minus. */

@@ -39,6 +39,7 @@ pub const SOURCES: &[&str] = &[
     "codes.c",
     "convs.c",
     "half.c",
+    "weight_only.c",
     "bad_arrays.c",
     "bad_tensors.c",
     "bad_plans.c",

@@ -12,7 +12,7 @@ pub struct Library {
 }
 
 impl Library {
-    /// Builds below a target directory of cargo's, for the host or a target, perhaps with features of
+    /// Builds below a target directory of cargo's, for the host or a target, perhaps with more features of
     /// the crate `capi`.
     ///
     /// # Errors
@@ -21,6 +21,19 @@ impl Library {
         target_dir: &Path,
         target: Option<&str>,
         features: Option<&str>,
+    ) -> Outcome<Library> {
+        Library::build_of(target_dir, target, features, true)
+    }
+
+    /// As [`build`](Library::build), with the families of functions that are on by default, or with none but `features`.
+    ///
+    /// # Errors
+    /// If a build step fails.
+    pub fn build_of(
+        target_dir: &Path,
+        target: Option<&str>,
+        features: Option<&str>,
+        default: bool,
     ) -> Outcome<Library> {
         // A folder of its own, so that a build from inside `cargo test` does not wait for the outer one.
         let build = target_dir.join("capi-build");
@@ -34,9 +47,13 @@ impl Library {
         if let Some(features) = features {
             cargo.args(["--features", features]);
         }
+        if !default {
+            cargo.arg("--no-default-features");
+        }
         output(&mut cargo)?;
         let built = target.map_or(build.clone(), |target| build.join(target)).join("capi");
-        let name = [target.unwrap_or("host"), features.unwrap_or("plain")].join("-");
+        let families = if default { "plain" } else { "bare" };
+        let name = [target.unwrap_or("host"), features.unwrap_or(families)].join("-");
         let folder = target_dir.join("fewbit").join(name);
         std::fs::create_dir_all(&folder)?;
         let (shared, archive) = (built.join("libfewbit_capi.so"), built.join("libfewbit_capi.a"));

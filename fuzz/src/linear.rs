@@ -96,6 +96,7 @@ impl Layer {
             allocator: if input.below(4) == 0 && !refusing { null() } else { c },
             matrices,
             matrix_stride: between,
+            weight_block_scales: null(),
         };
         Some(Layer { desc, kept, refusing, allocator })
     }

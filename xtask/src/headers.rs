@@ -28,6 +28,8 @@ const HEAD: &str = "\
  *   - Results are the same bits on every CPU, instruction set, thread count and split, and whatever the caller's
  *     floating-point environment; that is back, flags too, on return. docs/numerics.md is the numeric contract.
  *   - Descriptions start with struct_size: initialise them with their _INIT macro. Named constants are int32_t.
+ *   - A library can be built without families of functions: those of convolutions, between layers (pooling, codes), of rows
+ *     (softmax, norms), of blocks (GGUF, MX), and observers. Such a library lacks them; nothing else changes.
  */
 ";
 
@@ -39,7 +41,7 @@ const INIT: &str = "\
 /** A fewbit_linear_desc to fill in: int8 weights without zero points, int8 codes in, f32 out. */
 #define FEWBIT_LINEAR_DESC_INIT { sizeof(fewbit_linear_desc), 0, 0, \\
     FEWBIT_WEIGHTS_INIT, FEWBIT_LAYOUT_NK, 0, 0, \\
-    FEWBIT_INPUT_INIT, FEWBIT_BIAS_INIT, FEWBIT_RESIDUAL_INIT, FEWBIT_OUTPUT_INIT, NULL, 1, 0 }
+    FEWBIT_INPUT_INIT, FEWBIT_BIAS_INIT, FEWBIT_RESIDUAL_INIT, FEWBIT_OUTPUT_INIT, NULL, 1, 0, NULL }
 /** A fewbit_conv_desc to fill in: 2-d, NHWC, one group, otherwise as FEWBIT_LINEAR_DESC_INIT. */
 #define FEWBIT_CONV_DESC_INIT { sizeof(fewbit_conv_desc), 2, \\
     { FEWBIT_CONV_AXIS_INIT, FEWBIT_CONV_AXIS_INIT, FEWBIT_CONV_AXIS_INIT }, 0, 0, 1, \\

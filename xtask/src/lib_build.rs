@@ -1,11 +1,12 @@
 //! `libfewbit.so` and `libfewbit.a`, as they are shipped.
 
-use crate::{Outcome, option, target_dir};
+use crate::{Outcome, flag, option, target_dir};
 use fewbit_c_tests::library::Library;
 use std::error::Error;
 use std::path::PathBuf;
 
-pub const HELP: &str = "[--target TRIPLE] [--features F]: build libfewbit.so and libfewbit.a";
+pub const HELP: &str = "[--target TRIPLE] [--no-default-features] [--features F]: build libfewbit.so and \
+                        libfewbit.a";
 
 /// The libraries' folder, with both in it.
 ///
@@ -16,7 +17,9 @@ pub fn build(target: Option<&str>, features: Option<&str>) -> Result<PathBuf, Bo
 }
 
 pub fn run(arguments: &[String]) -> Outcome {
-    let lib = build(option(arguments, "--target"), option(arguments, "--features"))?;
+    let (target, features) = (option(arguments, "--target"), option(arguments, "--features"));
+    let default = !flag(arguments, "--no-default-features");
+    let lib = Library::build_of(&target_dir(), target, features, default)?.folder;
     for file in ["libfewbit.so", "libfewbit.a"] {
         let path = lib.join(file);
         println!("{}: {} bytes", path.display(), std::fs::metadata(&path)?.len());

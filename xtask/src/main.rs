@@ -16,6 +16,8 @@ mod lib_build;
 mod nightly;
 mod nostd;
 mod sanitize;
+mod size;
+mod start;
 mod symbols;
 mod witnesses;
 
@@ -43,6 +45,8 @@ const TASKS: &[Task] = &[
     Task { name: "deb", help: deb::HELP, run: deb::run },
     Task { name: "book", help: book::HELP, run: book::run },
     Task { name: "symbols", help: symbols::HELP, run: symbols::run },
+    Task { name: "size", help: size::HELP, run: size::run },
+    Task { name: "start", help: start::HELP, run: start::run },
     Task { name: "isa-table", help: isa_table::HELP, run: isa_table::run },
     Task { name: "digest", help: digest::HELP, run: digest::run },
     Task { name: "bench-report", help: bench_report::HELP, run: bench_report::run },

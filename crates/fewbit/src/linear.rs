@@ -221,6 +221,8 @@ impl Linear<'_> {
         let most_blocks = self.engine.most_blocks(block_count(rows, self.engine.shape().0));
         let workers = workers.max(1);
         let blocks = size(&[block, most_blocks, workers]).map_err(|_| overflow)?;
+        let scratch_size = self.engine.scratch(most_blocks);
+        let scratch = size(&[scratch_size, workers]).map_err(|_| overflow)?;
         let results = match self.of_results {
             Some(_) => rows.checked_mul(self.out_features).ok_or(overflow)?,
             None => 0,
@@ -234,6 +236,8 @@ impl Linear<'_> {
                 blocks: carver.take(blocks)?,
                 block,
                 most_blocks,
+                scratch: carver.take(scratch)?,
+                scratch_size,
                 busy: carver.take(workers)?,
                 workers,
             })
@@ -526,6 +530,9 @@ struct Parts {
     block: usize,
     /// Blocks of a worker.
     most_blocks: usize,
+    /// What else a task needs, for each worker, `scratch_size` bytes apart.
+    scratch: *mut u8,
+    scratch_size: usize,
     /// Whether a worker's blocks are in use.
     busy: *mut AtomicBool,
     workers: usize,

@@ -20,6 +20,12 @@ pub const FEWBIT_GGUF_Q5_0: i32 = 6;
 pub const FEWBIT_GGUF_Q5_1: i32 = 7;
 /// Q8_0: 34 bytes, 8-bit codes.
 pub const FEWBIT_GGUF_Q8_0: i32 = 8;
+/// Q4_K: 144 bytes for 256 numbers, 4-bit codes, a scale and a minimum of 6 bits for each 32. Read, not made.
+pub const FEWBIT_GGUF_Q4_K: i32 = 12;
+/// Q5_K: 176 bytes for 256 numbers, as Q4_K with 5-bit codes. Read, not made.
+pub const FEWBIT_GGUF_Q5_K: i32 = 13;
+/// Q6_K: 210 bytes for 256 numbers, 6-bit codes, a scale of 8 bits for each 16. Read, not made.
+pub const FEWBIT_GGUF_Q6_K: i32 = 14;
 /// MXFP8 with elements of OCP E4M3, up to 448. 32 elements share a scale of the format E8M0, a power of two.
 pub const FEWBIT_MXFP8_E4M3: i32 = 1;
 /// MXFP8 with elements of OCP E5M2, up to 57344.
@@ -29,18 +35,24 @@ pub const FEWBIT_MXFP4: i32 = 3;
 /// MXINT8: elements are 64ths, q / 64 with q in -127..127 (-128 is read, but not written).
 pub const FEWBIT_MXINT8: i32 = 4;
 
-fn gguf_format(format: i32) -> Result<Gguf> {
+pub(crate) fn gguf_format(format: i32) -> Result<Gguf> {
     match format {
         FEWBIT_GGUF_Q4_0 => Ok(Gguf::Q4_0),
         FEWBIT_GGUF_Q4_1 => Ok(Gguf::Q4_1),
         FEWBIT_GGUF_Q5_0 => Ok(Gguf::Q5_0),
         FEWBIT_GGUF_Q5_1 => Ok(Gguf::Q5_1),
         FEWBIT_GGUF_Q8_0 => Ok(Gguf::Q8_0),
+        FEWBIT_GGUF_Q4_K => Ok(Gguf::Q4K),
+        FEWBIT_GGUF_Q5_K => Ok(Gguf::Q5K),
+        FEWBIT_GGUF_Q6_K => Ok(Gguf::Q6K),
         _ => Err(unknown("format", format)),
     }
 }
 
-fn mx_format(format: i32) -> Result<Mx> {
+/// Numbers of a block of the K formats.
+const K_BLOCK: usize = 256;
+
+pub(crate) fn mx_format(format: i32) -> Result<Mx> {
     match format {
         FEWBIT_MXFP8_E4M3 => Ok(Mx::Fp8E4m3),
         FEWBIT_MXFP8_E5M2 => Ok(Mx::Fp8E5m2),
@@ -62,22 +74,25 @@ fn count(n: usize) -> Result<usize> {
 
 /// Whole blocks, and their bytes: at most 34 for the 128 of their numbers.
 fn gguf_blocks(format: Gguf, n: usize) -> Result<(usize, usize)> {
-    let blocks = count(n)? / BLOCK;
-    if blocks * BLOCK != n {
+    // Constants to the compiler: no division by 0.
+    let len = if format.is_k() { K_BLOCK } else { BLOCK };
+    let blocks = if format.is_k() { count(n)? / K_BLOCK } else { count(n)? / BLOCK };
+    if blocks * len != n {
         return Err(Error::new(
             Status::InvalidArgument,
             "n",
-            "is {}: blocks hold 32 numbers, and there are only whole ones",
+            "is {}: blocks hold {} numbers, and there are only whole ones",
         )
-        .with(n));
+        .with(n)
+        .with(len));
     }
     Ok((blocks, blocks * format.block_bytes()))
 }
 
 /// The bytes of GGUF blocks.
 ///
-/// @param[in] format  FEWBIT_GGUF_Q8_0, FEWBIT_GGUF_Q4_0, FEWBIT_GGUF_Q4_1, FEWBIT_GGUF_Q5_0 or FEWBIT_GGUF_Q5_1.
-/// @param[in] n  The number of numbers, a multiple of 32.
+/// @param[in] format  FEWBIT_GGUF_*.
+/// @param[in] n  The number of numbers, a multiple of 32; of FEWBIT_GGUF_Q4_K, Q5_K and Q6_K of 256.
 /// @param[out] bytes  One number.
 /// @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_INVALID_ARGUMENT (format, n), FEWBIT_ERROR_MISALIGNED,
 ///         FEWBIT_ERROR_ISA.
@@ -104,12 +119,12 @@ pub unsafe extern "C" fn fewbit_gguf_size(
 /// stored as f16; ties away from zero (Q8_0), up (the others). With a NaN a block is NaN; with an infinity, or beyond
 /// f16, its scale is infinite. docs/numerics.md has the formulas.
 ///
-/// @param[in] format  As fewbit_gguf_size.
+/// @param[in] format  FEWBIT_GGUF_Q8_0, FEWBIT_GGUF_Q4_0, FEWBIT_GGUF_Q4_1, FEWBIT_GGUF_Q5_0 or FEWBIT_GGUF_Q5_1.
 /// @param[in] x  n numbers.
 /// @param[in] n  A multiple of 32.
 /// @param[out] blocks  fewbit_gguf_size bytes, at any address; must not overlap x.
 /// @return FEWBIT_ERROR_NULL_POINTER (may be NULL if n is 0), FEWBIT_ERROR_INVALID_ARGUMENT (format, n),
-///         FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP, FEWBIT_ERROR_ISA.
+///         FEWBIT_ERROR_UNSUPPORTED (Q4_K, Q5_K, Q6_K), FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP, FEWBIT_ERROR_ISA.
 ///
 /// # Safety
 /// As documented.
@@ -124,6 +139,10 @@ pub unsafe extern "C" fn fewbit_gguf_quantize(
     unsafe {
         float_entry(core::ptr::null_mut(), |supported| {
             let (format, to) = (gguf_format(format)?, blocks.cast::<u8>());
+            if format.is_k() {
+                let text = "is read, but not made: quantize to another one";
+                return Err(Error::new(Status::Unsupported, "format", text));
+            }
             let (blocks, bytes) = gguf_blocks(format, n)?;
             apart(array("x", x, n)?, array("blocks", to, bytes)?)?;
             kernel(block::gguf(format).0, supported)?.run()(x, to, blocks);
@@ -132,13 +151,14 @@ pub unsafe extern "C" fn fewbit_gguf_quantize(
     }
 }
 
-/// Dequantizes GGUF blocks to f32: d * q, d * (q - 8), d * (q - 16) or d * q + m. Exact, but for the sum; NaN is the
-/// canonical one.
+/// Dequantizes GGUF blocks to f32: d * q, d * (q - 8), d * (q - 16) or d * q + m; of the K formats (d * scale) * q - dmin * min,
+/// Q6_K (d * scale) * (q - 32). Exact, but for the sum; NaN is the canonical one.
 ///
-/// @param[in] format, n  As fewbit_gguf_quantize.
+/// @param[in] format, n  As fewbit_gguf_size.
 /// @param[in] blocks  fewbit_gguf_size bytes, at any address.
 /// @param[out] x  n numbers; must not overlap blocks.
-/// @return As fewbit_gguf_quantize.
+/// @return FEWBIT_ERROR_NULL_POINTER (may be NULL if n is 0), FEWBIT_ERROR_INVALID_ARGUMENT (format, n),
+///         FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP, FEWBIT_ERROR_ISA.
 ///
 /// # Safety
 /// As documented.
@@ -176,7 +196,7 @@ pub unsafe extern "C" fn fewbit_gguf_dequantize(
 /// @param[out] scales  n / 32 scales.
 /// @param[out] zero_points  n / 32 zero points, 0 or -1. Outputs must not overlap each other or blocks.
 /// @return FEWBIT_ERROR_NULL_POINTER (may be NULL if n is 0), FEWBIT_ERROR_INVALID_ARGUMENT (format, n, blocks: a d that is not
-///         finite), FEWBIT_ERROR_UNSUPPORTED (Q4_1, Q5_1), FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP,
+///         finite), FEWBIT_ERROR_UNSUPPORTED (the other formats), FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP,
 ///         FEWBIT_ERROR_ISA. Nothing is written then.
 ///
 /// # Safety
@@ -195,7 +215,7 @@ pub unsafe extern "C" fn fewbit_gguf_unpack(
         float_entry(core::ptr::null_mut(), |_| {
             let (format, from) = (gguf_format(format)?, blocks.cast::<u8>());
             let Some(of) = format.code_format() else {
-                let text = "has a real minimum a block, which no zero point is: dequantize it";
+                let text = "has a real minimum a block, or scales of scales: dequantize it";
                 return Err(Error::new(Status::Unsupported, "format", text));
             };
             let (blocks, bytes) = gguf_blocks(format, n)?;

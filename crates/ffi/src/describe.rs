@@ -1,6 +1,7 @@
 //! Level 3: what plans tell of themselves.
 
 use crate::boundary::{array, integer_entry};
+#[cfg(feature = "conv")]
 use crate::conv::fewbit_conv;
 use crate::gemm::fewbit_gemm;
 use crate::handle::{Handle, plan};
@@ -252,6 +253,7 @@ pub unsafe extern "C" fn fewbit_linear_describe(
 ///
 /// # Safety
 /// As documented.
+#[cfg(feature = "conv")]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fewbit_conv_describe(
     conv: *const fewbit_conv,

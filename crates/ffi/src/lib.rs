@@ -5,7 +5,14 @@
 //! place where it computes with floats (the caller's control and sticky bits are back on return), and
 //! returns a status. None panics: the shipped library holds no panic path, which a test reads from its
 //! symbols.
+//!
+//! Families of functions can be left out: the features of this crate, all on by default. What only they use is then left out
+//! by the linker, as it is not called.
 #![no_std]
+#![cfg_attr(
+    not(feature = "default"),
+    allow(dead_code, unused_imports, reason = "what families that are left out share")
+)]
 #![allow(
     rustdoc::broken_intra_doc_links,
     reason = "the documentation is the header's, whose @param[in] looks like a link"
@@ -16,9 +23,12 @@ extern crate std;
 
 mod arrays;
 mod batch;
+#[cfg(feature = "block-formats")]
 mod block;
 mod boundary;
+#[cfg(feature = "layers")]
 mod codes;
+#[cfg(feature = "conv")]
 mod conv;
 mod convert;
 mod describe;
@@ -26,14 +36,17 @@ mod gemm;
 mod half;
 mod handle;
 mod linear;
+#[cfg(feature = "observers")]
 mod observe;
 mod pack;
 mod packed;
 mod plans;
+#[cfg(feature = "layers")]
 mod pool;
 mod real;
 mod reduce;
 mod requantize;
+#[cfg(feature = "row-functions")]
 mod rowwise;
 mod status;
 mod sums;
@@ -42,9 +55,12 @@ mod version;
 
 pub use arrays::*;
 pub use batch::*;
+#[cfg(feature = "block-formats")]
 pub use block::*;
 pub use boundary::{fewbit_parallel_for, fewbit_task};
+#[cfg(feature = "layers")]
 pub use codes::*;
+#[cfg(feature = "conv")]
 pub use conv::*;
 pub use convert::*;
 pub use describe::*;
@@ -56,6 +72,7 @@ pub use gemm::{
 };
 pub use half::*;
 pub use linear::*;
+#[cfg(feature = "observers")]
 pub use observe::*;
 pub use pack::*;
 pub use packed::*;
@@ -69,9 +86,11 @@ pub use plans::{
     FEWBIT_OUTPUT_STATIC, fewbit_allocator, fewbit_bias, fewbit_input, fewbit_output,
     fewbit_residual, fewbit_weights,
 };
+#[cfg(feature = "layers")]
 pub use pool::*;
 pub use reduce::*;
 pub use requantize::*;
+#[cfg(feature = "row-functions")]
 pub use rowwise::*;
 pub use status::{
     FEWBIT_ERROR_BUFFER_TOO_SMALL, FEWBIT_ERROR_INTERNAL, FEWBIT_ERROR_INVALID_ARGUMENT,

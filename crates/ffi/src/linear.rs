@@ -63,6 +63,9 @@ pub struct fewbit_linear_desc {
     pub matrices: usize,
     /// Codes between the first ones of neighbouring matrices; 0: no gaps.
     pub matrix_stride: usize,
+    /// For FEWBIT_WEIGHTS_MX the E8M0 scales, a byte for each 32 weights, for FEWBIT_WEIGHTS_NVFP4 the E4M3 scales, a byte for
+    /// each 16: [out_features][in_features / 32 or 16], matrix by matrix. Otherwise NULL.
+    pub weight_block_scales: *const u8,
 }
 
 impl fewbit_linear_desc {
@@ -128,7 +131,8 @@ impl fewbit_linear_desc {
 /// f32 result, quantized. FEWBIT_OUTPUT_FIXED_POINT requantizes in integers only. FEWBIT_OUTPUT_DYNAMIC_PER_ROW is
 /// fewbit_quantize_dynamic of each row of the f32 results. With FEWBIT_INPUT_REAL there is no int32: y[m][n] is from 0 on,
 /// for each k in order, y = fma(f32(x[m][k]), f32(w[n][k]), y), which takes the place of f32(acc) * (x scale * w scale); there
-/// is then no s32 bias or output, no fixed point, no table. With blocks of weights, f32(acc) * (x scale * w scale) is
+/// is then no s32 bias or output, no fixed point, no table; w[n][k] is the weight, or, where weights are codes or blocks, the number
+/// that dequantizing them gives. With blocks of weights, f32(acc) * (x scale * w scale) is
 /// instead, block by block from 0, y = fma(f32(acc of the block), x scale * w scale, y). The only call on a plan that
 /// allocates.
 ///

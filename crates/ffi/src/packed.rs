@@ -1,6 +1,7 @@
 //! Level 3: packed weights, written to memory and read where they lie.
 
 use crate::boundary::{description, float_entry};
+#[cfg(feature = "conv")]
 use crate::conv::{fewbit_conv, fewbit_conv_desc};
 use crate::gemm::{self, fewbit_gemm, fewbit_gemm_desc};
 use crate::handle;
@@ -103,6 +104,7 @@ pub unsafe extern "C" fn fewbit_linear_create_packed(
 ///
 /// # Safety
 /// As documented.
+#[cfg(feature = "conv")]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fewbit_conv_packed_size(
     conv: *const fewbit_conv,
@@ -125,6 +127,7 @@ pub unsafe extern "C" fn fewbit_conv_packed_size(
 ///
 /// # Safety
 /// As documented.
+#[cfg(feature = "conv")]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fewbit_conv_save_packed(
     conv: *const fewbit_conv,
@@ -149,6 +152,7 @@ pub unsafe extern "C" fn fewbit_conv_save_packed(
 ///
 /// # Safety
 /// As documented.
+#[cfg(feature = "conv")]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fewbit_conv_create_packed(
     desc: *const fewbit_conv_desc,

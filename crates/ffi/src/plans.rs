@@ -23,8 +23,17 @@ pub const FEWBIT_INPUT_STATIC: i32 = 1;
 pub const FEWBIT_INPUT_DYNAMIC_PER_ROW: i32 = 2;
 /// The input is numbers, quantized in the run with parameters from the whole input's range.
 pub const FEWBIT_INPUT_DYNAMIC_PER_TENSOR: i32 = 3;
-/// The input is numbers, multiplied as they are: of linear layers and convolutions whose weights are numbers too.
+/// The input is numbers, multiplied as they are: of linear layers and convolutions whose weights are numbers too, and of linear
+/// layers whose weights stand for numbers.
 pub const FEWBIT_INPUT_REAL: i32 = 5;
+/// Added to FEWBIT_GGUF_*: weights that are blocks of GGUF, as they are in a file; for linear layers with FEWBIT_INPUT_REAL.
+pub const FEWBIT_WEIGHTS_GGUF: i32 = 256;
+/// Added to FEWBIT_MXFP8_E4M3, FEWBIT_MXFP8_E5M2, FEWBIT_MXFP4 or FEWBIT_MXINT8: weights in OCP MX; for linear layers with
+/// FEWBIT_INPUT_REAL.
+pub const FEWBIT_WEIGHTS_MX: i32 = 512;
+/// Weights in NVFP4: elements of E2M1, two in a byte, a scale of E4M3 for each 16, and an f32 scale; for linear layers with
+/// FEWBIT_INPUT_REAL.
+pub const FEWBIT_WEIGHTS_NVFP4: i32 = 768;
 /// No activation.
 pub const FEWBIT_ACTIVATION_NONE: i32 = 0;
 /// max(0, y).
@@ -82,7 +91,11 @@ pub struct fewbit_weights {
     pub data: *const c_void,
     /// FEWBIT_S8, FEWBIT_U8, FEWBIT_S4, FEWBIT_U4, FEWBIT_S2 (ternary weights are its -1, 0 and 1), FEWBIT_U1 (0 and 1) or
     /// FEWBIT_B1 (-1 and +1; no zero points). Strides are in codes, and multiples of those of a byte. With
-    /// FEWBIT_INPUT_REAL the numbers' type, FEWBIT_F32, FEWBIT_F16 or FEWBIT_BF16, and all below is then 0 or NULL.
+    /// FEWBIT_INPUT_REAL the numbers' type, FEWBIT_F32, FEWBIT_F16 or FEWBIT_BF16, and all below is then 0 or NULL; or, for linear
+    /// layers, FEWBIT_S8, FEWBIT_U8, FEWBIT_S4 or FEWBIT_U4, codes that are multiplied as the numbers scale * (code - zero point);
+    /// or blocks, FEWBIT_WEIGHTS_GGUF + FEWBIT_GGUF_*, FEWBIT_WEIGHTS_MX + FEWBIT_MX* or FEWBIT_WEIGHTS_NVFP4: rows of in_features
+    /// weights, a multiple of a block's, in the layout FEWBIT_LAYOUT_NK without gaps, and all below is 0 or NULL but for NVFP4's
+    /// scale, a single one.
     pub dtype: i32,
     /// 0; or, for linear layers, how many neighbouring weights of a channel, along K, share a scale: a multiple of 16, of
     /// FEWBIT_U1 and FEWBIT_B1 of 32; the last block of a channel may be shorter. Then results are real: no s32 bias or output, no fixed point, no table.

@@ -3,6 +3,7 @@
 use crate::boundary::{array, integer_entry, not_null};
 use crate::status::{fewbit_error, fewbit_status, finish};
 use core::ffi::{CStr, c_char};
+use fewbit::kernels::registry::RowInfo;
 use fewbit::simd::Isa;
 use fewbit::{Error, Status, dispatch, kernels};
 
@@ -116,7 +117,48 @@ pub unsafe extern "C" fn fewbit_set_isa(
 /// The number of kernels in the library, whatever the CPU at hand can run.
 #[unsafe(no_mangle)]
 pub extern "C" fn fewbit_kernel_count() -> usize {
-    kernels::rows().count()
+    row(usize::MAX).1
+}
+
+/// Calls a function with the kernels of every family that the library has, in the order of [`kernels::rows`].
+fn each_row(mut call: impl FnMut(RowInfo)) {
+    // One loop over tables behind each other, not one for each of them.
+    macro_rules! rows {
+        ($($(#[$cfg:meta])? $op:ident)*) => {{
+            $($(#[$cfg])? kernels::$op::rows().for_each(&mut call);)*
+        }};
+    }
+    rows! {
+        quantize dequantize requantize rescale lookup convert
+        #[cfg(feature = "block-formats")]
+        block
+        pack reduce scale activate add
+        #[cfg(feature = "row-functions")]
+        softmax
+        #[cfg(feature = "row-functions")]
+        norm
+        #[cfg(feature = "conv")]
+        depthwise
+        #[cfg(feature = "layers")]
+        pool
+        #[cfg(feature = "layers")]
+        binary
+        #[cfg(feature = "conv")]
+        gather
+        gemm real_gemm census
+    }
+}
+
+/// The kernel of an index, if there is one, and how many there are.
+fn row(index: usize) -> (Option<RowInfo>, usize) {
+    let (mut found, mut count) = (None, 0);
+    each_row(|row| {
+        if count == index {
+            found = Some(row);
+        }
+        count += 1;
+    });
+    (found, count)
 }
 
 /// A kernel's name, e.g. "quantize_f32s8_avx2", and what it needs.
@@ -140,10 +182,11 @@ pub unsafe extern "C" fn fewbit_kernel_name(
     error: *mut fewbit_error,
 ) -> fewbit_status {
     let result = not_null("name", name).and_then(|()| {
-        let row = kernels::rows().nth(index).ok_or(
+        let (row, count) = row(index);
+        let row = row.ok_or(
             Error::new(Status::InvalidArgument, "index", "is {}, but there are {} kernels")
                 .with(index)
-                .with(kernels::rows().count()),
+                .with(count),
         )?;
         // SAFETY: not NULL, writable for `name_size` bytes by the documented contract.
         unsafe { write_name(row.name, name, name_size)? };
@@ -177,4 +220,15 @@ pub(crate) unsafe fn write_name(name: &str, to: *mut c_char, size: usize) -> few
         to.add(name.len()).write(0);
     }
     Ok(())
+}
+
+#[cfg(all(test, feature = "default"))]
+mod tests {
+    #[test]
+    fn every_kernel_is_listed() {
+        let mut listed = std::vec::Vec::new();
+        super::each_row(|row| listed.push(row.name));
+        let rows = fewbit::kernels::rows().map(|row| row.name);
+        assert_eq!(listed, rows.collect::<std::vec::Vec<_>>());
+    }
 }

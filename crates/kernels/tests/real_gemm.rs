@@ -69,6 +69,8 @@ struct Case {
     k: usize,
     rows: usize,
     panels: usize,
+    /// Where k is cut in two, at an even step; 0: nowhere.
+    split: usize,
     format: RealFormat,
     /// `[rows][k]`
     lhs: Vec<f32>,
@@ -126,7 +128,7 @@ impl Arenas {
         let extent = (rows - 1) * stride + columns;
         dst.as_mut_slice().fill(0x77);
         let to = dst.at_end(&vec![FILL; extent]);
-        let args = RealTileArgs {
+        let mut args = RealTileArgs {
             lhs,
             lhs_row_stride: distance,
             rhs,
@@ -136,9 +138,24 @@ impl Arenas {
             rows,
             bias,
             relu: case.relu,
+            resume: false,
             dst: to.cast(),
             dst_stride: stride,
         };
+        if case.split > 0 {
+            // The first steps alone, and the others on top of their sums.
+            let first = RealTileArgs { k: case.split, bias: null(), relu: false, ..args };
+            // SAFETY: as below.
+            with_default_env(|| unsafe { run(&first) });
+            let step = case.split * tile.nr * case.format.size();
+            args = RealTileArgs {
+                lhs: args.lhs.wrapping_add(case.split),
+                rhs: args.rhs.wrapping_add(step),
+                k: k - case.split,
+                resume: true,
+                ..args
+            };
+        }
         // SAFETY: every pointer is valid for the extent that the arguments state, and not a byte more.
         with_default_env(|| unsafe { run(&args) });
         let len = dst.len();
@@ -207,6 +224,7 @@ fn case(
         k,
         rows,
         panels,
+        split: if k > 2 { rng.below(k / 2) * 2 } else { 0 },
         format,
         lhs: (0..rows * k).map(|_| number(rng, lhs)).collect(),
         rhs: (0..columns * k).map(|_| rhs.bits(rng, format)).collect(),
@@ -269,6 +287,7 @@ fn every_16_bit_number() {
                     k: 1,
                     rows: 1,
                     panels: 1,
+                    split: 0,
                     format,
                     lhs: vec![1.0],
                     rhs: (first..first + tile.nr as u32).collect(),

@@ -7,6 +7,7 @@ use common::{divide, extremes, multiply, rng};
 use fewbit_scheme::block::BLOCK;
 use fewbit_scheme::block::gguf::{self, Gguf};
 use fewbit_scheme::block::mx::{self, Mx, SCALE_NAN};
+use fewbit_scheme::block::nvfp4;
 use fewbit_scheme::{float16, fp8};
 use fewbit_testkit::Rng;
 
@@ -41,8 +42,8 @@ fn gguf_as_the_package_gguf() {
         bytes.chunks(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
     };
     let x = floats(take(blocks * BLOCK * 4));
-    let stored = Gguf::ALL.map(|format| take(blocks * format.block_bytes()));
-    for (format, want) in Gguf::ALL.into_iter().zip(stored) {
+    let stored = Gguf::MADE.map(|format| take(blocks * format.block_bytes()));
+    for (format, want) in Gguf::MADE.into_iter().zip(stored) {
         let got = encoded(format, &x);
         for (i, (got, want)) in
             got.chunks(format.block_bytes()).zip(want.chunks(format.block_bytes())).enumerate()
@@ -70,7 +71,7 @@ fn reference(format: Gguf, x: &[f32]) -> Vec<u8> {
         Gguf::Q4_0 => (divide(first, -8.0), 0.0, 8.5, 15),
         Gguf::Q5_0 => (divide(first, -16.0), 0.0, 16.5, 31),
         Gguf::Q4_1 => (divide(largest - smallest, 15.0), smallest, 0.5, 15),
-        Gguf::Q5_1 => (divide(largest - smallest, 31.0), smallest, 0.5, 31),
+        _ => (divide(largest - smallest, 31.0), smallest, 0.5, 31),
     };
     let inverse = if d == 0.0 { 0.0 } else { divide(1.0, d) };
     let codes: Vec<i32> = x
@@ -126,7 +127,7 @@ fn gguf_as_defined() {
     let mut rng = rng(50);
     for _ in 0..20_000 {
         let x = block(&mut rng);
-        for format in Gguf::ALL {
+        for format in Gguf::MADE {
             if !(x.iter().copied().fold(0.0, f32::max) - x.iter().copied().fold(0.0, f32::min))
                 .is_finite()
             {
@@ -167,7 +168,7 @@ fn gguf_without_numbers() {
         let mut x: Vec<f32> = (0..32).map(|i| i as f32 - 9.0).collect();
         for nan in [0x7FC0_0000, 0xFFC0_0000, 0x7F80_0001, 0xFFFF_FFFF].map(f32::from_bits) {
             x[at] = nan;
-            for format in Gguf::ALL {
+            for format in Gguf::MADE {
                 let got = encoded(format, &x);
                 let words = if got.len().is_multiple_of(4) { 2 } else { 1 };
                 let (head, codes) = got.split_at(2 * words);
@@ -256,7 +257,7 @@ fn gguf_every_code() {
 #[test]
 fn gguf_stops_at_the_shorter_side() {
     let x = [1.0; 100];
-    for format in Gguf::ALL {
+    for format in Gguf::MADE {
         let size = format.block_bytes();
         for bytes in [0, 1, size - 1, size, 2 * size + 5, 9 * size] {
             for n in [0, 31, 32, 64, 100] {
@@ -477,4 +478,82 @@ fn mx_stops_at_the_shortest_side() {
     assert_eq!([0, 1, 32, 33].map(mx::scale_count), [0, 1, 1, 2]);
     assert_eq!([0, 1, 32, 33].map(|n| Mx::Fp4E2m1.element_bytes(n)), [0, 1, 16, 17]);
     assert_eq!(mx::scale_count(usize::MAX), usize::MAX / 32 + 1);
+}
+
+/// The nearest of numbers in order, the one at an even place of two.
+fn nearest_of(table: &[f64], v: f64) -> usize {
+    let distance = |i: usize| (table[i] - v).abs();
+    (0..table.len())
+        .min_by(|&a, &b| distance(a).total_cmp(&distance(b)).then((a % 2).cmp(&(b % 2))))
+        .unwrap()
+}
+
+#[test]
+fn nvfp4_as_defined() {
+    let mut rng = rng(54);
+    let (scales_of, elements_of) = (magnitudes(Mx::Fp8E4m3), magnitudes(Mx::Fp4E2m1));
+    for round in 0..2000 {
+        let n = if round % 3 == 0 { 64 } else { 1 + rng.below(70) };
+        let exponent = 2f32.powi(rng.below(80) as i32 - 40);
+        let number = |rng: &mut Rng| match rng.below(6) {
+            0 => (rng.below(49) as f32 - 24.0) * 0.25 * exponent,
+            1 => rng.normal() * exponent * 2f32.powi(-(rng.below(12) as i32)),
+            _ => rng.normal() * exponent,
+        };
+        let x: Vec<f32> = (0..n).map(|_| number(&mut rng)).collect();
+        let amax = x.iter().fold(0f32, |most, x| most.max(x.abs()));
+        let scale = match rng.below(2) {
+            0 => nvfp4::tensor_scale(amax),
+            _ => exponent * 2f32.powi(-(rng.below(12) as i32)),
+        };
+        assert!(scale > 0.0 && (amax == 0.0 || nvfp4::tensor_scale(amax) == divide(amax, 2688.0)));
+        let mut scales = vec![0xA5; nvfp4::scale_count(n)];
+        let mut elements = vec![0xA5; n.div_ceil(2)];
+        nvfp4::quantize(scale, &x, &mut scales, &mut elements);
+        let mut back = vec![1e30; n];
+        nvfp4::dequantize(scale, &scales, &elements, &mut back);
+        for (b, x) in x.chunks(16).enumerate() {
+            let amax = x.iter().fold(0f32, |most, x| most.max(x.abs()));
+            let quotient = f64::from(divide(divide(amax, 6.0), scale)).min(448.0);
+            let byte = nearest_of(&scales_of, quotient);
+            assert_eq!(usize::from(scales[b]), byte, "block {b} of {x:?}");
+            let step = multiply(scales_of[byte] as f32, scale);
+            for (i, &x) in x.iter().enumerate() {
+                let at = 16 * b + i;
+                let code = elements[at / 2] >> (at % 2 * 4) & 15;
+                let want = match step > 0.0 {
+                    true => {
+                        nearest_of(&elements_of, f64::from(divide(x.abs(), step)).min(6.0)) as u8
+                    }
+                    false => 0,
+                };
+                let sign = if x.is_sign_negative() && step > 0.0 { 8 } else { 0 };
+                assert_eq!(code, want | sign, "{x} of step {step}");
+                let value = multiply(elements_of[usize::from(want)] as f32, step);
+                let value = if sign == 0 { value } else { -value };
+                assert_eq!(back[at].to_bits(), value.to_bits());
+            }
+        }
+        if n % 2 == 1 {
+            assert_eq!(elements[n / 2] >> 4, 0);
+        }
+    }
+}
+
+#[test]
+fn nvfp4_without_numbers() {
+    for odd in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        let mut x = [1.5f32; 32];
+        x[20] = odd;
+        let (mut scales, mut elements, mut back) = ([0; 2], [0xA5; 16], [0f32; 32]);
+        nvfp4::quantize(0.5, &x, &mut scales, &mut elements);
+        assert_eq!(scales[1], 0x7F);
+        assert_eq!(elements[8..], [0; 8]);
+        nvfp4::dequantize(0.5, &scales, &elements, &mut back);
+        assert!(back[..16].iter().all(|&x| x == 1.5));
+        assert!(back[16..].iter().all(|x| x.to_bits() == 0x7FC0_0000));
+    }
+    assert_eq!(nvfp4::tensor_scale(0.0), 1.0);
+    assert_eq!(nvfp4::tensor_scale(1e-45), 1.0);
+    assert_eq!(nvfp4::tensor_scale(2688.0), 1.0);
 }

@@ -11,9 +11,9 @@ use super::window::Runs;
 use super::{Conv, ConvAxis, FilterLayout, ImageLayout};
 use crate::memory::Allocator;
 use crate::plan::{
-    ActivationMode, Bias, EitherEngine, Input, MAX_BLOCKS, NO_WEIGHTS, Opened, Operands, Output,
-    Quantizer, RealBlock, RealEngine, RealLayout, RealWeights, Residual, check_real_operands,
-    saved_real_format,
+    ActivationMode, Bias, EitherEngine, Form, Input, MAX_BLOCKS, NO_WEIGHTS, Opened, Operands,
+    Output, Quantizer, RealBlock, RealEngine, RealLayout, RealWeights, Residual,
+    check_real_operands,
 };
 use crate::{Error, Result, Status};
 use core::mem::MaybeUninit;
@@ -119,15 +119,23 @@ impl<'w> Conv<'w> {
             Some(bytes) => Some(Opened::open(bytes)?),
             None => None,
         };
-        let format = match &saved {
-            Some(saved) => saved_real_format(saved.code()).ok_or(Error::new(
+        let form = match &saved {
+            Some(saved) => Form::saved(saved.code()).ok_or(Error::new(
                 Status::InvalidArgument,
                 "packed",
                 "holds codes, but the plan's input is numbers that are multiplied as they are",
             ))?,
-            None => desc.weights.format(),
+            None => Form::of(&desc.weights, None, 0),
         };
-        let layout = RealLayout::new(format, shape.product, supported)?;
+        let stand = desc.weights.are_blocks() || matches!(desc.weights, RealWeights::Codes(_));
+        if matches!(form, Form::Codes(..)) || (saved.is_none() && stand) {
+            return Err(Error::new(
+                Status::Unsupported,
+                if saved.is_some() { "packed" } else { "desc.weights.dtype" },
+                "is of codes that stand for numbers, which only linear layers decode",
+            ));
+        }
+        let layout = RealLayout::new(form, shape.product, supported)?;
         let operands = Operands {
             weights: NO_WEIGHTS,
             input,
@@ -146,7 +154,7 @@ impl<'w> Conv<'w> {
             }
             None => {
                 let weights = desc.weights;
-                shape.check_weights(weights.len(), 1, format.size())?;
+                shape.check_weights(weights.len(), 1, weights.unit().1)?;
                 let at = |channel: usize, i: usize| shape.at(channel, i, 1);
                 match &shape.phases {
                     Some(phases) => {

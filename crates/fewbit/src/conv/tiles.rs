@@ -230,7 +230,8 @@ impl Conv<'_> {
                     let count = self.real_blocks(engine, &part, &mut blocks);
                     let blocks = blocks.get(..count).unwrap_or_default().assume_init_ref();
                     self.results(ends, &results, columns, |columns, to| {
-                        engine.multiply(blocks, group, columns, to);
+                        // Numbers are not decoded, which would need memory.
+                        engine.multiply(blocks, group, columns, to, core::ptr::null_mut());
                     });
                 }
             }

@@ -1,12 +1,13 @@
-//! Linear layers of real numbers: f32, f16 or bf16 weights, packed once, and the tasks of their runs.
+//! Linear layers of real numbers: f32, f16 or bf16 weights, or codes that stand for numbers, packed once, and the tasks of
+//! their runs.
 
 use super::create::Strided;
 use super::{Linear, LinearLayout, Parts, Product};
 use crate::memory::Allocator;
 use crate::plan::{
-    ActivationMode, Bias, Destination, EitherEngine, Input, Kind, MAX_BLOCKS, NO_WEIGHTS, Opened,
-    Operands, Output, Quantizer, RealBlock, RealEngine, RealLayout, RealWeights, Residual,
-    check_real_operands, saved_real_format,
+    ActivationMode, Bias, Coded, Destination, EitherEngine, Form, Input, Kind, MAX_BLOCKS,
+    NO_WEIGHTS, Opened, Operands, Output, Quantizer, RealBlock, RealEngine, RealLayout,
+    RealWeights, Residual, check_real_operands, size,
 };
 use crate::{Error, Result, Status};
 use core::mem::MaybeUninit;
@@ -83,6 +84,7 @@ impl<'w> Linear<'w> {
     ) -> Result<Linear<'w>> {
         let RealLinearDesc { in_features: k, out_features: n, matrices, output, .. } = *desc;
         let input = Input::Real(desc.input);
+        let (unit, unit_bytes) = desc.weights.unit();
         let strided = Strided {
             matrices,
             out_features: n,
@@ -90,23 +92,29 @@ impl<'w> Linear<'w> {
             layout: desc.layout,
             weight_stride: desc.weight_stride,
             matrix_stride: desc.matrix_stride,
-            unit: 1,
-            unit_bytes: desc.weights.format().size(),
+            unit,
+            unit_bytes,
         };
         strided.check()?;
         let saved = match packed {
             Some(bytes) => Some(Opened::open(bytes)?),
             None => None,
         };
-        let format = match &saved {
-            Some(saved) => saved_real_format(saved.code()).ok_or(Error::new(
+        let form = match &saved {
+            Some(saved) => Form::saved(saved.code()).ok_or(Error::new(
                 Status::InvalidArgument,
                 "packed",
                 "holds codes, but the plan's input is numbers that are multiplied as they are",
             ))?,
-            None => desc.weights.format(),
+            None => {
+                if desc.weights.are_blocks() {
+                    check_rows(&strided)?;
+                }
+                let coded = Coded::new(desc.weights, size(&[matrices, n])?, k)?;
+                Form::of(&desc.weights, coded.as_ref(), k)
+            }
         };
-        let layout = RealLayout::new(format, (matrices, n, k), supported)?;
+        let layout = RealLayout::new(form, (matrices, n, k), supported)?;
         let operands = Operands {
             weights: NO_WEIGHTS,
             input,
@@ -124,7 +132,9 @@ impl<'w> Linear<'w> {
                 RealEngine::mapped(&operands, panels, layout, supported, allocator)?
             }
             None => {
-                let at = strided.index(desc.weights.len())?;
+                // Blocks are found by their numbers.
+                let len = if desc.weights.are_blocks() { usize::MAX } else { desc.weights.len() };
+                let at = strided.index(len)?;
                 RealEngine::new(&operands, desc.weights, at, layout, supported, allocator)?
             }
         };
@@ -189,7 +199,29 @@ impl<'w> Linear<'w> {
             };
             let destination = whole.at(rows.start, 0, element, self.residual.element_size());
             let blocks = blocks.get(..count).unwrap_or_default().assume_init_ref();
-            engine.multiply(blocks, *matrix, columns, &destination);
+            let scratch = parts.scratch.wrapping_add(slot * parts.scratch_size);
+            engine.multiply(blocks, *matrix, columns, &destination, scratch);
         }
     }
+}
+
+/// Refuses rows of blocks in another layout than that of files.
+fn check_rows(strided: &Strided) -> Result<()> {
+    let Strided { out_features: n, in_features: k, layout, weight_stride, matrix_stride, .. } =
+        *strided;
+    if layout != LinearLayout::Nk {
+        let text = "is by input feature, but blocks are rows of an output channel's weights";
+        return Err(Error::new(Status::Unsupported, "desc.weight_layout", text));
+    }
+    let strides = [
+        ("desc.weight_stride", weight_stride, k),
+        ("desc.matrix_stride", matrix_stride, size(&[n, k])?),
+    ];
+    for (name, given, contiguous) in strides {
+        if given != 0 && given != contiguous {
+            let text = "is {}, but blocks are without gaps: 0, or {}";
+            return Err(Error::new(Status::Unsupported, name, text).with(given).with(contiguous));
+        }
+    }
+    Ok(())
 }

@@ -4,6 +4,7 @@ use super::columns::Columns;
 use super::engine::Engine;
 use super::real::RealEngine;
 use super::saved::{Kind, check_apart, save, save_real, saved_bytes, saved_size};
+use crate::memory::ALIGNMENT;
 use crate::{Error, Result, Status};
 
 /// A plan's engine.
@@ -69,6 +70,14 @@ impl EitherEngine<'_> {
         match self {
             EitherEngine::Codes(engine) => engine.most_blocks(row_blocks),
             EitherEngine::Real(engine) => engine.most_blocks(row_blocks),
+        }
+    }
+
+    /// Bytes that a task of so many blocks needs beside them, a multiple of a cache line.
+    pub(crate) fn scratch(&self, blocks: usize) -> usize {
+        match self {
+            EitherEngine::Codes(_) => 0,
+            EitherEngine::Real(engine) => engine.scratch(blocks).next_multiple_of(ALIGNMENT),
         }
     }
 

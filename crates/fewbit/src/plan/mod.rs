@@ -4,6 +4,7 @@
 mod blocks;
 mod check;
 mod checksum;
+mod coded;
 mod codes;
 mod columns;
 mod either;
@@ -13,6 +14,7 @@ mod fixed;
 mod packed;
 mod quantizer;
 mod real;
+mod real_layout;
 mod saved;
 mod slices;
 pub(crate) mod tasks;
@@ -20,16 +22,16 @@ mod workspace;
 
 pub use check::check_params;
 pub(crate) use check::{bad_scale, bad_zero_point, check_operands};
+pub(crate) use coded::Coded;
 pub(crate) use codes::rhs_form;
 pub(crate) use either::EitherEngine;
 pub(crate) use engine::{Block, Engine, block_count};
 pub(crate) use epilogue::{Destination, find};
 pub(crate) use packed::{Layout, size, tile_columns};
 pub(crate) use quantizer::{Codes, Quantizer};
-pub use real::RealWeights;
-pub(crate) use real::{
-    NO_WEIGHTS, RealBlock, RealEngine, RealLayout, check_real_operands, saved_real_format,
-};
+pub(crate) use real::{NO_WEIGHTS, RealBlock, RealEngine, check_real_operands};
+pub use real_layout::RealWeights;
+pub(crate) use real_layout::{Form, RealLayout};
 pub(crate) use saved::{Kind, Opened, Saved, saved_format};
 pub(crate) use slices::{Operand, Shape, places};
 pub use slices::{View, ViewMut};

@@ -1,10 +1,16 @@
-//! Products of real numbers: packed f32, f16 or bf16 weights, and blocks of rows times panels of columns.
+//! Products of real numbers: packed f32, f16 or bf16 weights, or codes that stand for numbers, and blocks of rows times
+//! panels of columns.
+
+mod decoded;
+
+use decoded::Decoder;
 
 use super::check::{check_activation, check_output, check_residual};
+use super::coded::Coded;
 use super::columns::Columns;
 use super::epilogue::{Destination, Epilogue, Sums};
-use super::packed::size;
-use super::saved::{Head, Kind, REAL_FORM};
+use super::real_layout::{Form, RealLayout, RealWeights};
+use super::saved::{Head, Kind};
 use super::tasks::most_blocks;
 use super::{Bias, Operands, Output, Weights, block_count, find};
 use crate::memory::{ALIGNMENT, Allocator, Buffer};
@@ -12,47 +18,10 @@ use crate::{Error, Result, Status};
 use core::mem::MaybeUninit;
 use core::ops::Range;
 use fewbit_kernels::convert::{self, ConvertArgs, ConvertFn};
-use fewbit_kernels::real_gemm::{
-    self, MAX_MR, MAX_NR, RealTile, RealTileArgs, RealTileFn, pack_rhs,
-};
+use fewbit_kernels::real_gemm::{MAX_MR, MAX_NR, RealTileArgs, RealTileFn, pack_codes, pack_rhs};
 use fewbit_kernels::registry::{self, Bound};
 use fewbit_scheme::{IntFormat, RealFormat};
 use fewbit_simd::Supported;
-
-/// Weights that are numbers; their layout is the plan's.
-#[derive(Clone, Copy, Debug)]
-pub enum RealWeights<'a> {
-    /// f32.
-    F32(&'a [f32]),
-    /// The bits of IEEE binary16.
-    F16(&'a [u16]),
-    /// The bits of bfloat16.
-    Bf16(&'a [u16]),
-}
-
-impl RealWeights<'_> {
-    /// The format.
-    pub const fn format(&self) -> RealFormat {
-        match self {
-            RealWeights::F32(_) => RealFormat::F32,
-            RealWeights::F16(_) => RealFormat::F16,
-            RealWeights::Bf16(_) => RealFormat::Bf16,
-        }
-    }
-
-    /// The number of weights.
-    pub const fn len(&self) -> usize {
-        match self {
-            RealWeights::F32(weights) => weights.len(),
-            RealWeights::F16(weights) | RealWeights::Bf16(weights) => weights.len(),
-        }
-    }
-
-    /// Whether there are none.
-    pub const fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
 
 /// No codes: what operands hold in the place of quantized weights.
 pub(crate) const NO_WEIGHTS: Weights<'static> = Weights {
@@ -90,99 +59,11 @@ pub(crate) fn check_real_operands(operands: &Operands<'_>, channels: usize) -> R
     }
 }
 
-/// How real weights of a shape are packed on a CPU.
-#[derive(Clone, Copy)]
-pub(crate) struct RealLayout {
-    tile: &'static RealTile,
-    format: RealFormat,
-    k: usize,
-    pub columns: Columns,
-    /// Output channels of all groups.
-    pub channels: usize,
-    /// Numbers of a panel, and of all.
-    panel: usize,
-    numbers: usize,
-}
-
-impl RealLayout {
-    /// The layout for `groups` products of `k` by `columns`.
-    pub(crate) fn new(
-        format: RealFormat,
-        (groups, columns, k): (usize, usize, usize),
-        supported: Supported,
-    ) -> Result<RealLayout> {
-        let tile = real_gemm::select(format, supported.set()).ok_or(Error::new(
-            Status::Internal,
-            "plan",
-            "found no kernel",
-        ))?;
-        let nr = tile.nr;
-        let panels = columns.div_ceil(nr.max(1));
-        let panel = size(&[k.div_ceil(tile.kr.max(1)), nr, tile.kr])?;
-        let numbers = size(&[groups, panels, panel])?;
-        size(&[numbers, format.size()])?;
-        Ok(RealLayout {
-            tile,
-            format,
-            k,
-            columns: Columns { groups, columns, panels, nr },
-            channels: size(&[groups, columns])?,
-            panel,
-            numbers,
-        })
-    }
-
-    /// Bytes of a block of up to mr rows of f32.
-    fn block_size(&self) -> usize {
-        // No overflow: the packed weights, of at least as many numbers a panel, exist.
-        self.tile.mr * self.row_numbers() * size_of::<f32>()
-    }
-
-    /// The distance of a block's rows, an odd number of lines: not all of them in the same sets of the nearest cache.
-    fn row_numbers(&self) -> usize {
-        const LINE: usize = 16;
-        (self.k.div_ceil(LINE) | 1) * LINE
-    }
-
-    /// How saved weights of this layout describe themselves.
-    pub(crate) fn head(&self, kind: Kind) -> Head {
-        let Columns { groups, columns, nr, .. } = self.columns;
-        Head {
-            kind,
-            // Numbers have no sums and magnitudes.
-            channels: 0,
-            form: REAL_FORM,
-            nr,
-            kr: self.tile.kr,
-            kernel: self.tile.row.name,
-            groups,
-            columns,
-            k: self.k,
-            code: format_id(self.format),
-            bytes: self.numbers * self.format.size(),
-        }
-    }
-}
-
-/// A format's number in saved weights, beyond those of codes.
-const fn format_id(format: RealFormat) -> u32 {
-    match format {
-        RealFormat::F32 => 16,
-        RealFormat::F16 => 17,
-        RealFormat::Bf16 => 18,
-    }
-}
-
-/// The format of saved weights, if they are numbers.
-pub(crate) fn saved_real_format(code: u32) -> Option<RealFormat> {
-    let formats = [RealFormat::F32, RealFormat::F16, RealFormat::Bf16];
-    formats.into_iter().find(|&format| format_id(format) == code)
-}
-
-/// Packed numbers: the plan's own, or the caller's.
+/// Packed numbers or codes: the plan's own, or the caller's.
 enum Numbers<'w> {
     F32(Buffer<f32>),
     Half(Buffer<u16>),
+    Codes(Buffer<u8>),
     Mapped(&'w [u8]),
 }
 
@@ -191,6 +72,7 @@ impl Numbers<'_> {
         match self {
             Numbers::F32(numbers) => numbers.as_slice().as_ptr().cast(),
             Numbers::Half(numbers) => numbers.as_slice().as_ptr().cast(),
+            Numbers::Codes(codes) => codes.as_slice().as_ptr(),
             Numbers::Mapped(bytes) => bytes.as_ptr(),
         }
     }
@@ -210,6 +92,8 @@ pub(crate) struct RealEngine<'w> {
     input: RealFormat,
     /// What widens an input of 16 bits.
     widen: Bound<ConvertFn>,
+    /// What makes numbers of codes.
+    decode: Option<Decoder>,
     /// Bytes from one block of rows in a worker's part to the next.
     block_distance: usize,
     /// The most blocks that a task keeps.
@@ -238,18 +122,34 @@ impl<'w> RealEngine<'w> {
         supported: Supported,
         allocator: &Allocator,
     ) -> Result<RealEngine<'w>> {
+        let count = |size: usize| layout.bytes.checked_div(size).unwrap_or(0);
         let numbers = match weights {
             RealWeights::F32(weights) => {
-                let mut to = Buffer::zeroed(layout.numbers, allocator, "desc.weights")?;
+                let mut to = Buffer::zeroed(count(4), allocator, "desc.weights")?;
                 let number = |index: usize| weights.get(index).copied();
                 pack(|c, i| number(at(c, i)?), &layout, to.as_mut_slice());
                 Numbers::F32(to)
             }
             RealWeights::F16(weights) | RealWeights::Bf16(weights) => {
-                let mut to = Buffer::zeroed(layout.numbers, allocator, "desc.weights")?;
+                let mut to = Buffer::zeroed(count(2), allocator, "desc.weights")?;
                 let number = |index: usize| weights.get(index).copied();
                 pack(|c, i| number(at(c, i)?), &layout, to.as_mut_slice());
                 Numbers::Half(to)
+            }
+            _ => {
+                let coded = Coded::new(weights, layout.channels, layout.k)?;
+                let coded = coded.ok_or(Error::new(Status::Internal, "plan", "has no codes"))?;
+                let mut to = Buffer::zeroed(layout.bytes, allocator, "desc.weights")?;
+                let Columns { columns, nr, .. } = layout.columns;
+                each_panel(&layout, layout.panel, to.as_mut_slice(), |channel, first, to| {
+                    let of = (
+                        |c: usize, i: usize| coded.code(&at, channel + c, i),
+                        |c: usize, b: usize| coded.factors(channel + c, b),
+                    );
+                    let shape = (columns.saturating_sub(first).min(nr), layout.k, coded.block);
+                    pack_codes(coded.coding, of, shape, nr, to);
+                });
+                Numbers::Codes(to)
             }
         };
         RealEngine::with(operands, numbers, layout, supported, allocator)
@@ -288,6 +188,14 @@ impl<'w> RealEngine<'w> {
             }
         }
         let input = operands.input.real().unwrap_or(RealFormat::F32);
+        let decode = match layout.form {
+            Form::Numbers(_) => None,
+            Form::Codes(coding, block) => Some(Decoder {
+                run: find(coding.table(), supported)?,
+                coding,
+                block: if block == 0 { layout.k.max(1) } else { block },
+            }),
+        };
         let without_bias = Operands { bias: Bias::None, ..*operands };
         let block_distance = layout.block_size().next_multiple_of(ALIGNMENT);
         Ok(RealEngine {
@@ -307,14 +215,15 @@ impl<'w> RealEngine<'w> {
                 if input == RealFormat::Bf16 { convert::BF16_F32 } else { convert::F16_F32 },
                 supported,
             )?,
+            decode,
             block_distance,
             most_blocks: most_blocks(usize::MAX, block_distance),
         })
     }
 
-    /// The tile kernel's name.
+    /// The kernel's name: the tile's, or of codes that of what decodes them for it.
     pub(crate) fn kernel_name(&self) -> &'static str {
-        self.tile.name()
+        self.decode.as_ref().map_or(self.tile.name(), |decoder| decoder.run.name())
     }
 
     /// Most rows of a block.
@@ -329,7 +238,7 @@ impl<'w> RealEngine<'w> {
 
     /// Bytes of packed weights.
     pub(crate) fn weight_bytes(&self) -> usize {
-        self.layout.numbers * self.layout.format.size()
+        self.layout.bytes
     }
 
     /// The packed weights, and how they describe themselves when they are saved as those of a kind of plan.
@@ -410,18 +319,19 @@ impl<'w> RealEngine<'w> {
     /// # Safety
     /// The blocks are those of [`block`](RealEngine::block), and their memory is unchanged; `group` and `columns` exist;
     /// every element of the blocks' rows, which follow each other, and of these columns can be written at `dst`, which
-    /// is the place of row 0 of the first block and of column 0; so can residuals be read, if the plan has any.
+    /// is the place of row 0 of the first block and of column 0; so can residuals be read, if the plan has any; `scratch` has
+    /// [`scratch`](RealEngine::scratch) bytes for so many blocks, aligned to f32.
     pub(crate) unsafe fn multiply(
         &self,
         blocks: &[RealBlock],
         group: usize,
         columns: Range<usize>,
         dst: &Destination,
+        scratch: *mut u8,
     ) {
         let map = self.layout.columns;
         let nr = map.nr.max(1);
         let element = self.output.element_size();
-        let panel_bytes = self.layout.panel * self.layout.format.size();
         let most = match blocks {
             [block] => self.layout.tile.panels(block.rows),
             _ => 1,
@@ -437,47 +347,63 @@ impl<'w> RealEngine<'w> {
             let panels = if first == 0 { whole.clamp(1, most) } else { 1 };
             let n = (panels * nr - first).min(columns.end - column);
             let is_whole = n == panels * nr;
-            let direct = is_whole && dst.column_stride == 1 && self.epilogue.is_real_identity();
             let slot = map.slot(group, panel);
-            let mut row = 0;
-            for block in blocks {
-                // SAFETY: the block's rows are there; the panels exist; `real` holds the largest tile, and `to` the
-                // results by this function's contract.
-                unsafe {
-                    let to = dst.at(row, column, element, self.residual);
-                    let columns = panels * nr;
-                    let bias = self.bias.as_slice().as_ptr().wrapping_add(slot);
-                    self.tile.run()(&RealTileArgs {
-                        lhs: block.lhs,
-                        lhs_row_stride: block.row_stride,
-                        rhs: self.numbers.as_ptr().wrapping_add(slot / nr * panel_bytes),
-                        rhs_panel_stride: panel_bytes,
-                        panels,
-                        k: block.k,
-                        rows: block.rows,
-                        bias: if self.bias.is_empty() { core::ptr::null() } else { bias },
-                        relu: self.epilogue.relu,
-                        dst: if direct { to.base.cast() } else { real },
-                        dst_stride: if direct { dst.row_stride } else { columns },
-                    });
-                    if !direct {
-                        for r in 0..if is_whole { 0 } else { block.rows } {
-                            real.add(r * n).copy_from(real.add(r * columns + first), n);
-                        }
-                        let results = Sums {
-                            at: core::ptr::null(),
-                            row_stride: 0,
-                            rows: block.rows,
-                            n,
-                            slot: 0,
-                            row_scales: &[],
+            let part = Part {
+                first,
+                n,
+                panels,
+                direct: is_whole && dst.column_stride == 1 && self.epilogue.is_real_identity(),
+                rhs: self.numbers.as_ptr().wrapping_add(slot / nr * self.layout.panel),
+                bias: match self.bias.is_empty() {
+                    true => core::ptr::null(),
+                    false => self.bias.as_slice().as_ptr().wrapping_add(slot),
+                },
+            };
+            // SAFETY: the blocks' rows and the panels are there, and the results can be written, by this function's contract;
+            // `real` holds the largest tile, and the scratch what decoding needs.
+            unsafe {
+                let to = |row: usize| dst.at(row, column, element, self.residual);
+                if let Some(decoder) = &self.decode {
+                    self.decoded(decoder, blocks, &part, to, scratch.cast());
+                } else {
+                    let mut row = 0;
+                    for block in blocks {
+                        let to = to(row);
+                        let args = RealTileArgs {
+                            rhs: part.rhs,
+                            rhs_panel_stride: self.layout.panel,
+                            k: block.k,
+                            bias: part.bias,
+                            relu: self.epilogue.relu,
+                            ..part.args(block, nr, &to, real)
                         };
-                        self.epilogue.finish(real, &results, &to);
+                        self.tile.run()(&args);
+                        self.store(block.rows, &part, args.dst, &to);
+                        row += block.rows;
                     }
                 }
-                row += block.rows;
             }
             column += n;
+        }
+    }
+
+    /// Finishes a block's results and stores them, where the tile has not done so.
+    ///
+    /// # Safety
+    /// `real` has so many rows of the part's panels; the rest as [`multiply`](RealEngine::multiply).
+    unsafe fn store(&self, rows: usize, part: &Part, real: *mut f32, to: &Destination) {
+        if part.direct {
+            return;
+        }
+        let (n, columns) = (part.n, part.panels * self.layout.columns.nr);
+        // SAFETY: by this function's contract; rows only move to lower addresses.
+        unsafe {
+            for r in 0..if n == columns { 0 } else { rows } {
+                real.add(r * n).copy_from(real.add(r * columns + part.first), n);
+            }
+            let results =
+                Sums { at: core::ptr::null(), row_stride: 0, rows, n, slot: 0, row_scales: &[] };
+            self.epilogue.finish(real, &results, to);
         }
     }
 
@@ -488,22 +414,68 @@ impl<'w> RealEngine<'w> {
     }
 }
 
-/// Packs all panels of a layout.
+/// Panels that meet blocks of rows, and where their results go.
+struct Part {
+    /// The first column that is wanted, and how many are.
+    first: usize,
+    n: usize,
+    panels: usize,
+    /// Whether the tile writes the results themselves.
+    direct: bool,
+    /// The first panel.
+    rhs: *const u8,
+    /// The columns' bias, or NULL.
+    bias: *const f32,
+}
+
+impl Part {
+    /// A tile's arguments as far as they do not depend on the panels: results go to `to`, if they can, or to `real`.
+    fn args(&self, block: &RealBlock, nr: usize, to: &Destination, real: *mut f32) -> RealTileArgs {
+        RealTileArgs {
+            lhs: block.lhs,
+            lhs_row_stride: block.row_stride,
+            rhs: self.rhs,
+            rhs_panel_stride: 0,
+            panels: self.panels,
+            k: 0,
+            rows: block.rows,
+            bias: core::ptr::null(),
+            relu: false,
+            resume: false,
+            dst: if self.direct { to.base.cast() } else { real },
+            dst_stride: if self.direct { to.row_stride } else { self.panels * nr },
+        }
+    }
+}
+
+/// Calls `pack` for each panel of a layout: the first channel, the column in its group, and the panel's `len` elements.
+fn each_panel<T>(
+    layout: &RealLayout,
+    len: usize,
+    to: &mut [T],
+    mut pack: impl FnMut(usize, usize, &mut [T]),
+) {
+    let Columns { columns, panels, nr, .. } = layout.columns;
+    for (index, to) in to.chunks_mut(len.max(1)).enumerate() {
+        let (group, panel) = (index / panels.max(1), index % panels.max(1));
+        pack(group * columns + panel * nr, panel * nr, to);
+    }
+}
+
+/// Packs all panels of a layout of numbers.
 fn pack<T: Copy + Default>(
     number: impl Fn(usize, usize) -> Option<T>,
     layout: &RealLayout,
     to: &mut [T],
 ) {
-    let Columns { columns, panels, nr, .. } = layout.columns;
-    for (index, to) in to.chunks_mut(layout.panel.max(1)).enumerate() {
-        let (group, panel) = (index / panels.max(1), index % panels.max(1));
-        let first = panel * nr;
-        let channel = group * columns + first;
+    let Columns { columns, nr, .. } = layout.columns;
+    let len = layout.panel.checked_div(size_of::<T>()).unwrap_or(0);
+    each_panel(layout, len, to, |channel, first, to| {
         pack_rhs(
             |c, i| number(channel + c, i).unwrap_or_default(),
             (columns.saturating_sub(first).min(nr), layout.k),
             (nr, layout.tile.kr),
             to,
         );
-    }
+    });
 }

@@ -2,15 +2,19 @@
 
 use crate::{Book, Digest};
 use fewbit::kernels::census::CENSUS_F32;
-use fewbit::kernels::real_gemm::{RealTile, RealTileArgs, RealTileFn, pack_rhs, tiles};
+use fewbit::kernels::real_gemm::{
+    Coding, DecodeArgs, RealTile, RealTileArgs, RealTileFn, pack_codes, pack_rhs, tiles,
+};
 use fewbit::kernels::registry::bind;
 use fewbit::memory::{ALIGNMENT, Allocator};
+use fewbit::scheme::block::gguf::Gguf;
+use fewbit::scheme::block::mx::Mx;
 use fewbit::scheme::hazards::LIMITS;
-use fewbit::scheme::{Activation, RealFormat, float16};
+use fewbit::scheme::{Activation, IntFormat, RealFormat, float16};
 use fewbit::simd::{Supported, with_default_env};
 use fewbit::{
     Conv, ConvAxis, FilterLayout, ImageLayout, Linear, LinearLayout, Output, RealConvDesc,
-    RealLinearDesc, RealWeights, Residual, Serial, half,
+    RealLinearDesc, RealWeights, Residual, Serial, Weights, half,
 };
 use fewbit_testkit::{Rng, limited, supported_sets};
 
@@ -35,6 +39,9 @@ pub(crate) fn enter(book: &mut Book) {
             }
         }
     }
+    for coding in Coding::ALL {
+        digest_decoding(book, coding);
+    }
     let numbers = numbers();
     for row in CENSUS_F32 {
         if let Some(bound) = bind(row, limited()) {
@@ -58,6 +65,9 @@ pub(crate) fn enter(book: &mut Book) {
             digest_conv(&mut Rng::new(layer), supported, &mut digest);
         }
         book.enter("conv.real", supported.set(), digest);
+        let mut digest = Digest::new();
+        digest_blocks(&mut Rng::new(LAYERS), supported, &mut digest);
+        book.enter("linear.real_blocks", supported.set(), digest);
         let mut digest = Digest::new();
         for part in numbers.chunks(97) {
             let found = half::hazards(part, supported).unwrap();
@@ -122,6 +132,7 @@ fn tile_product(
                 rows: tile.mr.min(M - row),
                 bias: bias[first..].as_ptr(),
                 relu: false,
+                resume: false,
                 dst: dst[row * N + first..].as_mut_ptr(),
                 dst_stride: N,
             };
@@ -212,6 +223,115 @@ fn digest_conv(rng: &mut Rng, supported: Supported, digest: &mut Digest) {
         _ => {
             let y = run!(vec![0u16; images * written]);
             y.iter().for_each(|y| digest.bytes(&y.to_le_bytes()));
+        }
+    }
+}
+
+/// Panels of codes, column by column, whatever their width.
+fn digest_decoding(book: &mut Book, coding: Coding) {
+    const K: usize = 100;
+    const BLOCK: usize = 32;
+    let row_of = |name| fewbit::kernels::rows().find(|row| row.name == name).expect("a row");
+    for row in coding.table() {
+        let Some(bound) = bind(row, limited()) else { continue };
+        let tile = tiles(RealFormat::F32).iter().find(|tile| tile.row.required == row.required);
+        let nr = tile.expect("a tile of the same set").nr;
+        let mut rng = Rng::new(K as u64);
+        let codes = rng.bytes(N * K);
+        // Of a few bits, so that products with codes are exact.
+        let mut factor = || [(rng.below(4097) as f32 - 2048.0) / 1024.0, rng.below(40) as f32];
+        let factors: Vec<[f32; 2]> = (0..N * K.div_ceil(BLOCK)).map(|_| factor()).collect();
+        let mut digest = Digest::new();
+        let mut numbers = vec![0f32; N * K];
+        for first in (0..N).step_by(nr) {
+            let mut panel = vec![0u32; coding.panel_bytes(K, BLOCK, nr) / 4];
+            // SAFETY: the bytes of the words.
+            let bytes = unsafe {
+                std::slice::from_raw_parts_mut(panel.as_mut_ptr().cast::<u8>(), 4 * panel.len())
+            };
+            let of = (
+                |c: usize, i: usize| codes[(first + c) * K + i],
+                |c: usize, b: usize| factors[(first + c) * K.div_ceil(BLOCK) + b],
+            );
+            pack_codes(coding, of, (nr, K, BLOCK), nr, bytes);
+            let mut to = vec![0f32; K * nr];
+            let args = DecodeArgs {
+                codes: bytes[coding.factor_bytes(K, BLOCK, nr)..].as_ptr(),
+                factors: bytes.as_ptr().cast(),
+                first: BLOCK,
+                block: BLOCK,
+                k: K,
+                nr,
+                lhs: std::ptr::null(),
+                panels: 1,
+                panel_stride: 0,
+                dst: to.as_mut_ptr(),
+            };
+            // SAFETY: a panel, and room for its numbers.
+            with_default_env(|| unsafe { bound.run()(&args) });
+            for (c, i) in (0..nr).flat_map(|c| (0..K).map(move |i| (c, i))) {
+                numbers[(first + c) * K + i] = to[i * nr + c];
+            }
+        }
+        digest.f32s(&numbers);
+        book.enter(row_of(row.name).op, row.required, digest);
+    }
+}
+
+/// A layer of each kind of weights that are codes or blocks.
+fn digest_blocks(rng: &mut Rng, supported: Supported, digest: &mut Digest) {
+    let (n, k) = (35, 512);
+    // Scales of f16 below 2.
+    let finite = |mut bytes: Vec<u8>| -> Vec<u8> {
+        bytes.iter_mut().for_each(|byte| *byte &= 0xBF);
+        bytes
+    };
+    let data = finite(rng.bytes(n * k / 32 * 34));
+    let scales: Vec<u8> = (0..n * k / 16).map(|_| 60 + rng.below(40) as u8).collect();
+    let reals: Vec<f32> = (0..n * k / 32).map(|_| 0.01 + rng.unit()).collect();
+    let zeros: Vec<i32> = (0..n * k / 32).map(|_| rng.below(8) as i32).collect();
+    let mut all: Vec<RealWeights> =
+        Gguf::ALL.iter().map(|&format| RealWeights::Gguf(format, &data)).collect();
+    let mx = |&format| RealWeights::Mx { format, scales: &scales, elements: &data };
+    all.extend(Mx::ALL.iter().map(mx));
+    all.push(RealWeights::Nvfp4 { scale: 0.3, scales: &scales, elements: &data });
+    for format in [IntFormat::S4, IntFormat::U4, IntFormat::S8, IntFormat::U8] {
+        let codes = Weights {
+            format,
+            codes: &data,
+            scales: &reals,
+            zero_points: &zeros,
+            block: 32,
+            multipliers: &[],
+            shifts: &[],
+        };
+        all.push(RealWeights::Codes(codes));
+        all.push(RealWeights::Codes(Weights { zero_points: &[], ..codes }));
+    }
+    for weights in all {
+        let desc = RealLinearDesc {
+            in_features: k,
+            out_features: n,
+            weights,
+            layout: LinearLayout::Nk,
+            weight_stride: 0,
+            input: RealFormat::F32,
+            bias: &[],
+            output: Output::Real(RealFormat::F32),
+            activation: Activation::None,
+            residual: Residual::None,
+            matrices: 1,
+            matrix_stride: 0,
+        };
+        let plan = Linear::create_real(&desc, supported, &Allocator::DEFAULT).unwrap();
+        for rows in [1, 9] {
+            let x: Vec<f32> = (0..rows * k).map(|_| rng.normal()).collect();
+            let size = plan.workspace(rows, 1).unwrap().size;
+            let mut memory = vec![0xA5; size + ALIGNMENT];
+            let skip = memory.as_ptr().align_offset(ALIGNMENT);
+            let mut y = vec![0f32; rows * n];
+            plan.run(rows, &x, &mut memory[skip..][..size], &Serial, &mut y).unwrap();
+            digest.f32s(&y);
         }
     }
 }

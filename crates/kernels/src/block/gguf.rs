@@ -36,7 +36,7 @@ unsafe fn store_half<V: HalfLanes>(to: *mut u8, x: f32) {
 /// # Safety
 /// Within an entry compiled for `V`; two bytes can be read.
 #[inline(always)]
-unsafe fn load_half<V: HalfLanes>(from: *const u8) -> V::F32 {
+pub(super) unsafe fn load_half<V: HalfLanes>(from: *const u8) -> V::F32 {
     // SAFETY: by this function's contract.
     unsafe {
         let half = u16::from_le(from.cast::<u16>().read_unaligned());
@@ -73,7 +73,7 @@ pub(super) unsafe fn quantize_q8_0<V: HalfLanes>(x: *const f32, blocks: *mut u8,
                         rounded::<V>(x.add(at + 2 * V::LANES), inverse),
                         rounded::<V>(x.add(at + 3 * V::LANES), inverse),
                     ];
-                    V::store_s8_of_4::<false>(codes.add(at).cast(), four);
+                    V::store_bytes_of_4::<false>(codes.add(at), four, V::splat_i32(0));
                     at += 4 * V::LANES;
                 }
             }

@@ -1,7 +1,10 @@
 //! Block formats, as [`fewbit_scheme::block`] defines them: numbers to blocks and back.
 
 mod gguf;
+mod k;
 mod mx;
+
+pub(crate) use mx::E2m1;
 
 use crate::elementwise::rows;
 use crate::infos;
@@ -17,7 +20,7 @@ use fewbit_simd::HalfLanes;
 /// aligned. With `count = 0` no pointer is used.
 pub type GgufQuantizeFn = unsafe fn(x: *const f32, blocks: *mut u8, count: usize);
 
-/// A kernel that reads blocks of GGUF: `count` blocks as `count * 32` numbers.
+/// A kernel that reads blocks of GGUF: `count` blocks as `count * 32` numbers, of the K formats `count * 256`.
 ///
 /// # Safety
 /// As [`GgufQuantizeFn`], with the roles exchanged.
@@ -97,6 +100,24 @@ rows! {
 }
 
 rows! {
+    /// From Q4_K.
+    Q4K_F32: GgufDequantizeFn = "dequantize_q4kf32", |blocks: *const u8, x: *mut f32, count: usize|,
+    k::dequantize::<V, false>(blocks, x, count)
+}
+
+rows! {
+    /// From Q5_K.
+    Q5K_F32: GgufDequantizeFn = "dequantize_q5kf32", |blocks: *const u8, x: *mut f32, count: usize|,
+    k::dequantize::<V, true>(blocks, x, count)
+}
+
+rows! {
+    /// From Q6_K.
+    Q6K_F32: GgufDequantizeFn = "dequantize_q6kf32", |blocks: *const u8, x: *mut f32, count: usize|,
+    k::dequantize_q6k::<V>(blocks, x, count)
+}
+
+rows! {
     /// To MXFP8 with elements of E4M3.
     F32_MXFP8_E4M3: MxQuantizeFn = "quantize_f32mxfp8e4m3",
     |x: *const f32, n: usize, scales: *mut u8, elements: *mut u8|,
@@ -171,7 +192,7 @@ unsafe fn largest_magnitude<V: HalfLanes>(x: *const f32, n: usize) -> f32 {
     }
 }
 
-/// The table that makes blocks of a format, and the one that reads them.
+/// The table that makes blocks of a format, empty if it is not of [`Gguf::MADE`], and the one that reads them.
 pub fn gguf(format: Gguf) -> (&'static [Row<GgufQuantizeFn>], &'static [Row<GgufDequantizeFn>]) {
     match format {
         Gguf::Q8_0 => (F32_Q8_0, Q8_0_F32),
@@ -179,6 +200,9 @@ pub fn gguf(format: Gguf) -> (&'static [Row<GgufQuantizeFn>], &'static [Row<Gguf
         Gguf::Q4_1 => (F32_Q4_1, Q4_1_F32),
         Gguf::Q5_0 => (F32_Q5_0, Q5_0_F32),
         Gguf::Q5_1 => (F32_Q5_1, Q5_1_F32),
+        Gguf::Q4K => (&[], Q4K_F32),
+        Gguf::Q5K => (&[], Q5K_F32),
+        Gguf::Q6K => (&[], Q6K_F32),
     }
 }
 

@@ -51,8 +51,11 @@ impl<F: Float8> Element for Fp8<F> {
     }
 }
 
+/// The numbers of E2M1's lower three bits.
+static MAGNITUDES: [f32; 8] = [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0];
+
 /// E2M1 as a float format: largest 6, no NaN.
-struct E2m1;
+pub(crate) struct E2m1;
 
 impl Float8 for E2m1 {
     const MANTISSA: u32 = 1;
@@ -77,14 +80,9 @@ impl Float8 for E2m1 {
     unsafe fn widen<V: HalfLanes>(codes: V::I32) -> V::F32 {
         // SAFETY: by this function's contract.
         unsafe {
-            let magnitude = V::and_i32(codes, V::splat_i32(7));
-            let sign = V::shl::<28>(V::and_i32(codes, V::splat_i32(8)));
-            // Up to 1.5 they are halves; from 2 on exponent and mantissa go to their places. (Moving the
-            // subnormal one by a multiplication, as larger formats do, would be slow: it is frequent.)
-            let halves = V::mul(V::f32_from_i32(magnitude), V::splat_f32(0.5));
-            let placed = V::add_i32(V::shl::<22>(magnitude), V::splat_i32(126 << 23));
-            let bits = V::select_gt(magnitude, V::splat_i32(3), placed, V::bits(halves));
-            V::from_bits(V::or_i32(bits, sign))
+            let magnitude = V::lookup_8(&MAGNITUDES, codes);
+            let sign = V::and_i32(V::shl::<28>(codes), V::splat_i32(i32::MIN));
+            V::from_bits(V::or_i32(V::bits(magnitude), sign))
         }
     }
 }

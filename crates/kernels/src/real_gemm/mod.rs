@@ -11,13 +11,17 @@
 //!                                      [ceil(k / 2)] x [nr columns] x [2] bf16
 //! lhs: rows of f32, any distance apart
 //! ```
+//! An rhs of codes, with scales a block of k, lies in panels of its own and becomes a panel of f32 some steps at a time: `decode.rs`.
+//!
 //! Columns past the last are zeros, and their results are nobody's; so is the second bf16 of the last pair of an odd k,
 //! which is not multiplied.
 
+mod decode;
 mod pack;
 mod tile;
 
-pub use pack::pack_rhs;
+pub use decode::{Coding, DecodeArgs, DecodeFn};
+pub use pack::{pack_codes, pack_rhs};
 pub use tile::{MAX_MR, MAX_NR, MAX_PANELS, RealTile, RealTileArgs, RealTileFn};
 
 use crate::registry::RowInfo;
@@ -42,9 +46,10 @@ pub fn select(format: RealFormat, set: IsaSet) -> Option<&'static RealTile> {
 pub fn rows() -> impl Iterator<Item = RowInfo> {
     let tables =
         [("gemm_f32", tile::F32), ("gemm_f16f32", tile::F16), ("gemm_bf16f32", tile::BF16)];
-    tables.into_iter().flat_map(|(op, tiles)| {
+    let of_tiles = tables.into_iter().flat_map(|(op, tiles)| {
         let info =
             move |tile: &RealTile| RowInfo { op, name: tile.row.name, required: tile.row.required };
         tiles.iter().map(info)
-    })
+    });
+    of_tiles.chain(decode::rows())
 }

@@ -19,6 +19,7 @@
 //! lines some steps before they need them. Panels lie one behind the other, so what lies past a panel's end is the next
 //! one's start.
 
+use crate::gemm::first_rows;
 use crate::registry::Row;
 use fewbit_simd::{HalfLanes, Isa, IsaSet, Lanes, Scalar, opaque, prefetch};
 
@@ -48,6 +49,8 @@ pub struct RealTileArgs {
     pub bias: *const f32,
     /// Whether negative results become 0. (A NaN stays.)
     pub relu: bool,
+    /// Whether sums go on from what `dst` holds, sums of earlier steps of k, instead of from 0.
+    pub resume: bool,
     /// `rows` rows of the panels' columns, panel behind panel: results.
     pub dst: *mut f32,
     /// Distance of the rows' first results.
@@ -198,6 +201,15 @@ unsafe fn tile<V: Lanes, W: Number<V>, const ROWS: usize, const NV: usize, const
             args.dst.add(r * args.dst_stride + p * nr + v * V::LANES)
         };
         let mut sums: Sums<V, ROWS, PANELS, NV> = [[[V::splat_f32(0.0); NV]; PANELS]; ROWS];
+        if args.resume {
+            for (r, row) in sums.iter_mut().enumerate() {
+                for (p, panel) in row.iter_mut().enumerate() {
+                    for (v, sum) in panel.iter_mut().enumerate() {
+                        *sum = V::load_f32(place(r, p, v).cast_const(), V::LANES);
+                    }
+                }
+            }
+        }
         let row_stride = args.lhs_row_stride.wrapping_mul(4);
         let mut lhs = Cursor { at: [args.lhs.cast(); MAX_MR / 3], row_stride };
         for (third, at) in lhs.at.iter_mut().enumerate() {
@@ -334,17 +346,38 @@ unsafe fn tile_of<V: Lanes, W: Number<V>, const ROWS: usize, const NV: usize, co
 unsafe fn any_rows<V: Lanes, W: Number<V>, const MR: usize, const NV: usize, const REGS: usize>(
     args: &RealTileArgs,
 ) {
-    /// The tile of each number of rows up to MR; without the test for MR all would be compiled.
+    /// The tile of each number of rows up to MR that has code; without the tests all would be compiled.
     macro_rules! by_rows {
-        ($($rows:literal)*) => {
-            match args.rows {
-                $($rows if $rows < MR => tile_of::<V, W, $rows, NV, REGS>(args),)*
-                _ => tile_of::<V, W, MR, NV, REGS>(args),
+        ($number:expr, $args:expr, $($rows:literal)*) => {
+            match $number {
+                $($rows if $rows < MR && first_rows($rows, MR) == $rows => {
+                    tile_of::<V, W, $rows, NV, REGS>($args);
+                })*
+                _ => tile_of::<V, W, MR, NV, REGS>($args),
             }
         };
     }
-    // SAFETY: by this function's contract.
-    unsafe { by_rows!(1 2 3 4 5 6 7 8 9 10 11) }
+    let (mut at, mut left) = (args, args.rows);
+    let mut part;
+    loop {
+        let rows = first_rows(left, MR);
+        if rows < args.rows {
+            let first = args.rows - left;
+            part = RealTileArgs {
+                lhs: args.lhs.wrapping_add(first * args.lhs_row_stride),
+                rows,
+                dst: args.dst.wrapping_add(first * args.dst_stride),
+                ..*args
+            };
+            at = &part;
+        }
+        // SAFETY: by this function's contract; the rows are some of its own.
+        unsafe { by_rows!(rows, at, 1 2 3 4 5 6 7 8 9 10 11) }
+        left -= rows.min(left);
+        if left == 0 {
+            break;
+        }
+    }
 }
 
 /// One entry and its row.

@@ -1,9 +1,10 @@
-"""Makes gguf.bin: numbers, and what the package gguf (0.19.0, numpy 2.4.6) makes of them.
+"""Makes gguf.bin and gguf_k.bin: numbers, and what the package gguf (0.19.0, numpy 2.4.6) makes of them.
 
     pip install gguf && python make_gguf.py
 
 The file is little-endian: the number of blocks as u32; the numbers as f32; then for Q8_0, Q4_0, Q4_1,
 Q5_0 and Q5_1 the blocks' bytes; then for the same formats the f32 that the package reads from them.
+gguf_k.bin: the number of blocks as u32; then for Q4_K, Q5_K and Q6_K any bytes as blocks, and the f32 read from them.
 """
 
 import pathlib
@@ -59,4 +60,27 @@ def main():
         f.writelines(r.astype("<f4").tobytes() for r in read)
 
 
+def k_blocks(rng, name):
+    """Any bytes, with f16 of ordinary size as scales but in the last two blocks: subnormal, infinite."""
+    size = gguf.GGML_QUANT_SIZES[getattr(gguf.GGMLQuantizationType, name)][1]
+    blocks = rng.integers(0, 256, (5, size), np.uint8)
+    for at in [size - 2] if name == "Q6_K" else [0, 2]:
+        heads = np.append(rng.standard_normal(3) * 0.02, [3e-6, np.inf]).astype("<f2")
+        blocks[:, at : at + 2] = heads.view(np.uint8).reshape(5, 2)
+    return blocks
+
+
+def k_main():
+    rng = np.random.default_rng(33)
+    with open(pathlib.Path(__file__).with_name("gguf_k.bin"), "wb") as f:
+        f.write(np.uint32(5).astype("<u4").tobytes())
+        for name in ["Q4_K", "Q5_K", "Q6_K"]:
+            blocks = k_blocks(rng, name)
+            with np.errstate(all="ignore"):
+                read = gguf.quants.dequantize(blocks, getattr(gguf.GGMLQuantizationType, name))
+            f.write(blocks.tobytes())
+            f.write(read.astype("<f4").tobytes())
+
+
 main()
+k_main()

@@ -128,6 +128,8 @@ pub unsafe trait Lanes: Copy + 'static {
     unsafe fn shl_each(a: Self::I32, n: Self::I32) -> Self::I32;
     /// `a >> n` of the signed value, each lane by its own `n`, 0..=31.
     unsafe fn shr_each(a: Self::I32, n: Self::I32) -> Self::I32;
+    /// The entries of a table that the low three bits of each lane name.
+    unsafe fn lookup_8(table: &[f32; 8], index: Self::I32) -> Self::F32;
     /// `floor(a * b / 2^n + 1/2)` of the exact product, the nearest i32; each lane by its own `n`, 1..=62.
     /// The product is at most 2^62 in magnitude less 2^31: not both are `i32::MIN`.
     unsafe fn mul_round_shr(a: Self::I32, b: Self::I32, n: Self::I32) -> Self::I32;
@@ -146,37 +148,18 @@ pub unsafe trait Lanes: Copy + 'static {
     /// Adds `4 * LANES` unsigned bytes, each first xored with that of `flip` that is in its place (all
     /// lanes of it are the same), to lanes of `acc` modulo 2^32; which byte to which lane is unspecified.
     unsafe fn add_bytes(acc: Self::I32, from: *const u8, flip: Self::I32) -> Self::I32;
-    /// Stores four vectors as bytes one behind the other, each lane the nearest s8. With `STREAM` around the
-    /// caches, at an address aligned to 64 bytes or to the vector.
-    unsafe fn store_s8_of_4<const STREAM: bool>(to: *mut i8, v: [Self::I32; 4]);
-    /// Stores four vectors as bytes one behind the other, each lane the nearest u8. With `STREAM` as
-    /// [`store_s8_of_4`](Lanes::store_s8_of_4).
-    unsafe fn store_u8_of_4<const STREAM: bool>(to: *mut u8, v: [Self::I32; 4]);
-    /// Stores `v + add`, each the nearest s8, as [`store_s8_of_4`](Lanes::store_s8_of_4). Lanes of `add` are the
-    /// same, -255..=255; lanes of `v` are at most 2^30 in magnitude.
+    /// Stores four vectors as bytes one behind the other, each lane the nearest s8, xored with that byte of `flip` (all its
+    /// bytes are the same): 0, or 0x80, which makes it the nearest u8 to the lane plus 128. Both kinds of codes are one body
+    /// so. With `STREAM` around the caches, at an address aligned to 64 bytes or to the vector.
+    unsafe fn store_bytes_of_4<const STREAM: bool>(to: *mut u8, v: [Self::I32; 4], flip: Self::I32);
+    /// Stores `v + add` as [`store_bytes_of_4`](Lanes::store_bytes_of_4). Lanes of `add` are the same, -255..=255; lanes of
+    /// `v` are at most 2^30 in magnitude.
     #[inline(always)]
-    unsafe fn store_s8_sums_of_4<const STREAM: bool>(
-        to: *mut i8,
-        [a, b, c, d]: [Self::I32; 4],
-        add: Self::I32,
-    ) {
-        // SAFETY: by the contract of `Lanes`.
-        unsafe {
-            let sums = [
-                Self::add_i32(a, add),
-                Self::add_i32(b, add),
-                Self::add_i32(c, add),
-                Self::add_i32(d, add),
-            ];
-            Self::store_s8_of_4::<STREAM>(to, sums);
-        }
-    }
-    /// Stores `v + add`, each the nearest u8, as [`store_s8_sums_of_4`](Lanes::store_s8_sums_of_4).
-    #[inline(always)]
-    unsafe fn store_u8_sums_of_4<const STREAM: bool>(
+    unsafe fn store_byte_sums_of_4<const STREAM: bool>(
         to: *mut u8,
         [a, b, c, d]: [Self::I32; 4],
         add: Self::I32,
+        flip: Self::I32,
     ) {
         // SAFETY: by the contract of `Lanes`.
         unsafe {
@@ -186,7 +169,7 @@ pub unsafe trait Lanes: Copy + 'static {
                 Self::add_i32(c, add),
                 Self::add_i32(d, add),
             ];
-            Self::store_u8_of_4::<STREAM>(to, sums);
+            Self::store_bytes_of_4::<STREAM>(to, sums, flip);
         }
     }
     /// Stores the low nibbles of `4 * LANES` bytes as `2 * LANES` bytes, the first one's low.

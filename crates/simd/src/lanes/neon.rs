@@ -343,6 +343,19 @@ unsafe impl Lanes for Neon {
     }
 
     #[inline(always)]
+    unsafe fn lookup_8(table: &[f32; 8], index: int32x4_t) -> float32x4_t {
+        // SAFETY: features by the contract of `Lanes`; eight entries, 32 bytes, of which byte `4 i + j` is byte `j` of entry `i`.
+        unsafe {
+            let low = vld1q_u8(table.as_ptr().cast());
+            let high = vld1q_u8(table.as_ptr().add(4).cast());
+            let index = vandq_u32(vreinterpretq_u32_s32(index), vdupq_n_u32(7));
+            let first = vmulq_n_u32(index, 0x0404_0404);
+            let bytes = vreinterpretq_u8_u32(vaddq_u32(first, vdupq_n_u32(0x0302_0100)));
+            vreinterpretq_f32_u8(vqtbl2q_u8(uint8x16x2_t(low, high), bytes))
+        }
+    }
+
+    #[inline(always)]
     unsafe fn mul_round_shr(a: int32x4_t, b: int32x4_t, n: int32x4_t) -> int32x4_t {
         // SAFETY: features by the contract of `Lanes`.
         unsafe {
@@ -372,22 +385,16 @@ unsafe impl Lanes for Neon {
     }
 
     #[inline(always)]
-    unsafe fn store_s8_of_4<const STREAM: bool>(to: *mut i8, [a, b, c, d]: [int32x4_t; 4]) {
+    unsafe fn store_bytes_of_4<const STREAM: bool>(
+        to: *mut u8,
+        [a, b, c, d]: [int32x4_t; 4],
+        flip: int32x4_t,
+    ) {
         // SAFETY: features and elements by the contract of `Lanes`.
         unsafe {
             let ab = vqmovn_s16(vqmovn_high_s32(vqmovn_s32(a), b));
             let bytes = vqmovn_high_s16(ab, vqmovn_high_s32(vqmovn_s32(c), d));
-            vst1q_s8(to, bytes);
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn store_u8_of_4<const STREAM: bool>(to: *mut u8, [a, b, c, d]: [int32x4_t; 4]) {
-        // SAFETY: features and elements by the contract of `Lanes`.
-        unsafe {
-            let ab = vqmovun_s16(vqmovn_high_s32(vqmovn_s32(a), b));
-            let bytes = vqmovun_high_s16(ab, vqmovn_high_s32(vqmovn_s32(c), d));
-            vst1q_u8(to, bytes);
+            vst1q_u8(to, vreinterpretq_u8_s8(veorq_s8(bytes, vreinterpretq_s8_s32(flip))));
         }
     }
 

@@ -229,6 +229,11 @@ unsafe impl Lanes for Scalar {
     }
 
     #[inline(always)]
+    unsafe fn lookup_8(table: &[f32; 8], index: i32) -> f32 {
+        table[(index & 7) as usize]
+    }
+
+    #[inline(always)]
     unsafe fn mul_round_shr(a: i32, b: i32, n: i32) -> i32 {
         let product = i64::from(a) * i64::from(b);
         let half = 1_i64.wrapping_shl(n as u32 - 1);
@@ -251,15 +256,11 @@ unsafe impl Lanes for Scalar {
     }
 
     #[inline(always)]
-    unsafe fn store_s8_of_4<const STREAM: bool>(to: *mut i8, v: [i32; 4]) {
+    unsafe fn store_bytes_of_4<const STREAM: bool>(to: *mut u8, v: [i32; 4], flip: i32) {
         // SAFETY: four elements by the contract of `Lanes`.
-        unsafe { to.cast::<[i8; 4]>().write(v.map(|v| v.clamp(-128, 127) as i8)) }
-    }
-
-    #[inline(always)]
-    unsafe fn store_u8_of_4<const STREAM: bool>(to: *mut u8, v: [i32; 4]) {
-        // SAFETY: four elements by the contract of `Lanes`.
-        unsafe { to.cast::<[u8; 4]>().write(v.map(|v| v.clamp(0, 255) as u8)) }
+        unsafe {
+            to.cast::<[u8; 4]>().write(v.map(|v| v.clamp(-128, 127) as u8 ^ flip as u8));
+        }
     }
 
     #[inline(always)]

@@ -71,6 +71,13 @@ macro_rules! methods {
         let n = $V::min_i32($V::max_i32(n, $V::splat_i32(1)), $V::splat_i32(62));
         $V::store_i32($to.cast(), $V::$name(a, factor, n), $V::LANES);
     }};
+    (@ Lookup $name:ident, $V:ident, $a:ident, $b:ident, $to:expr) => {{
+        let mut table = [0f32; 8];
+        let bits = |i: usize| f32::from_bits(0x3F80_0001 + 0x0101_0101 * i as u32);
+        table.iter_mut().enumerate().for_each(|(i, entry)| *entry = bits(i));
+        let _ = $b;
+        $V::store_f32($to.cast(), $V::$name(&table, $V::load_i32($a.cast(), $V::LANES)), $V::LANES);
+    }};
     (@ Odd $name:ident, $V:ident, $a:ident, $b:ident, $to:expr) => {{
         // An integer of 17 bits, and a finite number.
         let a = $V::shr_each($V::load_i32($a.cast(), $V::LANES), $V::splat_i32(15));
@@ -164,6 +171,7 @@ pub enum Kind {
     Shift,
     /// By as many places as the other operand says.
     ShiftEach,
+    Lookup,
     ProductShift,
     /// A product rounded to odd.
     Odd,
@@ -219,6 +227,7 @@ methods! {
     narrow_i32: NarrowInt,
     shl_each: ShiftEach,
     shr_each: ShiftEach,
+    lookup_8: Lookup,
     mul_round_shr: ProductShift,
     mul_odd: Odd,
     f32_to_f16: Narrow,
