@@ -249,6 +249,27 @@ fn bad_layouts_are_refused() {
 }
 
 #[test]
+fn gaps_are_seen() {
+    let contiguous =
+        |dims: &[usize], strides: &[usize]| Layout::strided(dims, strides).unwrap().is_contiguous();
+    assert!(contiguous(&[2, 3, 4], &[12, 4, 1]) && contiguous(&[], &[]));
+    // The stride of a single index does not matter, nor do any where nothing is.
+    assert!(contiguous(&[2, 1, 4], &[4, 9, 1]) && contiguous(&[0, 3], &[7, 7]));
+    assert!(!contiguous(&[2, 3], &[4, 1]) && !contiguous(&[2, 3], &[1, 2]));
+    assert!(!contiguous(&[3], &[2]));
+}
+
+#[test]
+fn the_first_rows_are_a_layout() {
+    let layout = Layout::strided(&[3, 4], &[10, 2]).unwrap();
+    assert_eq!(layout.rows(3), Some(layout));
+    assert_eq!(layout.rows(2), Some(Layout::strided(&[2, 4], &[10, 2]).unwrap()));
+    assert_eq!(layout.rows(0).map(|rows| rows.len()), Some(0));
+    assert_eq!(layout.rows(4), None);
+    assert_eq!(Layout::contiguous(&[]).unwrap().rows(1), None);
+}
+
+#[test]
 fn bad_granularities_are_refused() {
     let layout = Layout::contiguous(&[2, 3]).unwrap();
     let count = |granularity: Granularity| granularity.param_count(&layout);
