@@ -118,8 +118,8 @@ static void test_gemm_refusals(const fewbit_gemm *gemm, fewbit_gemm_args args) {
     fewbit_gemm_destroy(out.gemm);
     fewbit_gemm_destroy(NULL);
     covered("fewbit_gemm_destroy", "gemm", "null");
-    desc.lhs_dtype = FEWBIT_S4;
-    REFUSED("s4", fewbit_gemm_create, desc, FEWBIT_ERROR_UNSUPPORTED, (&desc, &out.gemm, &err));
+    desc.lhs_dtype = FEWBIT_S2;
+    REFUSED("s2", fewbit_gemm_create, desc, FEWBIT_ERROR_UNSUPPORTED, (&desc, &out.gemm, &err));
     CHECK(strcmp(err.argument, "desc.lhs_dtype") == 0);
     desc = gemm_desc();
     desc.rhs.data = NULL;
