@@ -14,9 +14,11 @@ pub const HELP: &str = "[address] [thread] [memcheck]: the C harness and the tes
 /// What Rust's archives with std need of the system.
 const SYSTEM: &[&str] = &["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl", "-lc"];
 
+/// A check by its name.
+type Check = (&'static str, fn() -> Outcome);
+
 pub fn run(arguments: &[String]) -> Outcome {
-    let known: [(&str, fn() -> Outcome); 3] =
-        [("address", address), ("thread", thread), ("memcheck", memcheck)];
+    let known: [Check; 3] = [("address", address), ("thread", thread), ("memcheck", memcheck)];
     if let Some(unknown) =
         arguments.iter().find(|name| known.iter().all(|(known, _)| known != name))
     {
