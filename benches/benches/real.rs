@@ -189,7 +189,7 @@ fn decode(c: &mut Criterion) {
 /// Layers with weights of each kind, 4096 squared: of one row, and of 32.
 fn weight_only(c: &mut Criterion) {
     const N: usize = 4096;
-    let bytes: Vec<u8> = (0..N * N / 8 * 9).map(|i| (i * 2654435761 >> 7) as u8 & 0x3F).collect();
+    let bytes: Vec<u8> = (0..N * N / 8 * 9).map(|i| ((i * 2654435761) >> 7) as u8 & 0x3F).collect();
     let block_scales = vec![120u8; N * N / 16];
     let reals = vec![0.01f32; N * N / 32];
     let mut kinds: Vec<(&str, f64, RealWeights)> = [

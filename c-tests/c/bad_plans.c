@@ -65,7 +65,7 @@ static fewbit_conv_desc good_conv(void) {
         BAD(kind, weights.scales, NULL, FEWBIT_ERROR_NULL_POINTER, "desc.weights.scales");                               \
         BAD(kind, weights.zero_points, NULL, FEWBIT_ERROR_NULL_POINTER, "desc.weights.zero_points");                     \
         BAD(kind, weights.scales, ODD(float, scales), FEWBIT_ERROR_MISALIGNED, "desc.weights.scales");                   \
-        BAD(kind, weights.scale_count, 0, FEWBIT_ERROR_INVALID_ARGUMENT, "desc.weights.scales");                         \
+        BAD(kind, weights.scale_count, 0, FEWBIT_ERROR_INVALID_ARGUMENT, "desc.weights.scale_count");                    \
         BAD(kind, weights.scale_count, 3, FEWBIT_ERROR_INVALID_ARGUMENT, "desc.weights.scales");                         \
         BAD(kind, weights.scale_count, SIZE_MAX, FEWBIT_ERROR_INVALID_ARGUMENT, "desc.weights.scales");                  \
         BAD(kind, weights.zero_point_count, 3, FEWBIT_ERROR_INVALID_ARGUMENT, "desc.weights.zero_points");               \

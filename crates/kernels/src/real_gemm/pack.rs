@@ -36,7 +36,7 @@ pub fn pack_codes(
     let each = coding.factors();
     let head = coding.factor_bytes(k, block, nr).min(panel.len());
     let (head, codes) = panel.split_at_mut(head);
-    for (b, to) in head.chunks_mut(4 * nr * each).enumerate() {
+    for (b, to) in head.chunks_mut((4 * nr * each).max(1)).enumerate() {
         for (i, to) in to.chunks_mut(4).enumerate() {
             let (which, c) = (i / nr, i % nr);
             let value = if c < columns { factors(c, b) } else { [0.0; 2] };
