@@ -106,7 +106,9 @@ pub(crate) unsafe fn run<S: Step>(
             let from = if src_stride == 1 {
                 src.add(first)
             } else {
-                gather(src.add(first * src_stride), src_stride, gathered.as_mut_ptr().cast(), len);
+                for (i, slot) in gathered.iter_mut().enumerate().take(len) {
+                    slot.write(src.add((first + i) * src_stride).read_unaligned());
+                }
                 gathered.as_ptr().cast()
             };
             let to = if dst_stride == 1 { dst.add(first) } else { scattered.as_mut_ptr().cast() };
@@ -116,16 +118,10 @@ pub(crate) unsafe fn run<S: Step>(
             loop {
                 while at < end {
                     let n = S::LANES.min(end - at);
-                    if S::LANES == 1 {
-                        one(op, from.add(at), to.add(at), first + at);
-                    } else {
-                        op.step(from.add(at), to.add(at), first + at, n);
-                    }
+                    op.step(from.add(at), to.add(at), first + at, n);
                     at += n;
                 }
-                if S::LANES == 1 {
-                    // No fours: the rest is single steps.
-                } else if stream {
+                if stream {
                     while len - at >= 4 * S::LANES
                         && op.step_4::<true>(from.add(at), to.add(at), first + at)
                     {
@@ -148,49 +144,15 @@ pub(crate) unsafe fn run<S: Step>(
                 if at == len {
                     break;
                 }
-                end = if S::LANES == 1 { len } else { len.min(at + 4 * S::LANES) };
+                end = len.min(at + 4 * S::LANES);
             }
             if dst_stride != 1 {
-                scatter(scattered.as_ptr().cast(), dst.add(first * dst_stride), dst_stride, len);
+                for (i, slot) in scattered.iter().enumerate().take(len) {
+                    dst.add((first + i) * dst_stride).write_unaligned(slot.assume_init());
+                }
             }
         }
         first += len;
-    }
-}
-
-/// A step of one lane, as a call: portable code is run where there is nothing better, and inlined into each loop, which
-/// the compiler then unrolls and vectorises, it was a fifth of the library.
-///
-/// # Safety
-/// As [`Step::step`] for an element.
-#[inline(never)]
-unsafe fn one<S: Step>(op: &S, src: *const S::Src, dst: *mut S::Dst, first: usize) {
-    // SAFETY: by this function's contract.
-    unsafe { op.step(src, dst, first, 1) }
-}
-
-/// Copies `n` elements that lie `stride` apart to a buffer. One function for all ops: it computes nothing, and in each of
-/// their loops it would be hundreds of bytes.
-///
-/// # Safety
-/// For `i < n`, `src + i * stride` can be read and `to + i` written.
-#[inline(never)]
-unsafe fn gather<T: Copy>(src: *const T, stride: usize, to: *mut T, n: usize) {
-    for i in 0..n {
-        // SAFETY: by this function's contract.
-        unsafe { to.add(i).write(src.add(i * stride).read_unaligned()) };
-    }
-}
-
-/// Copies `n` elements of a buffer to where they lie `stride` apart.
-///
-/// # Safety
-/// For `i < n`, `from + i` can be read and `dst + i * stride` written.
-#[inline(never)]
-unsafe fn scatter<T: Copy>(from: *const T, dst: *mut T, stride: usize, n: usize) {
-    for i in 0..n {
-        // SAFETY: by this function's contract.
-        unsafe { dst.add(i * stride).write_unaligned(from.add(i).read()) };
     }
 }
 

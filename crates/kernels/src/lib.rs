@@ -16,7 +16,6 @@ pub mod dequantize;
 mod elementwise;
 pub mod gather;
 pub mod gemm;
-mod kind;
 pub mod lookup;
 pub mod norm;
 pub mod pack;

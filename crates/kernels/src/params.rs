@@ -116,18 +116,18 @@ pub(crate) trait Op<V: Lanes> {
     type Dst: Copy;
     /// What a tile's parameters are turned into, once for all runs that use them.
     type Tile;
-    /// Whether blocks along an axis are worth code of their own, [`by_vector`](Op::by_vector).
-    const BY_VECTOR: bool;
 
     /// A run that shares a parameter.
     unsafe fn shared(&self, params: Uniform<V>, run: Run<Self::Src, Self::Dst>);
+    /// A run of a parameter each, used once.
+    unsafe fn each(&self, params: Each<V>, run: Run<Self::Src, Self::Dst>);
     /// A tile without parameters yet.
     fn tile() -> Self::Tile;
     /// Prepares `n <= TILE` parameters.
     unsafe fn prepare(&self, tile: &mut Self::Tile, params: Each<V>, n: usize);
     /// A run of whole vectors, each of which shares a parameter; there are `n <= TILE` parameters.
     unsafe fn by_vector(&self, params: ByVector<V>, n: usize, run: Run<Self::Src, Self::Dst>);
-    /// A run of the elements of a tile, or the first of them; of any elements, if the tile has no parameters yet.
+    /// A run of the elements of a tile, or the first of them.
     unsafe fn tiled(&self, tile: &Self::Tile, params: Each<V>, run: Run<Self::Src, Self::Dst>);
 }
 
@@ -137,8 +137,6 @@ pub(crate) trait Plain<V: Lanes> {
     type Src: Copy;
     /// An element of the destination.
     type Dst: Copy;
-    /// As [`Op::BY_VECTOR`].
-    const BY_VECTOR: bool;
 
     /// The step with parameters.
     fn with<P: Params<V>>(&self, params: P) -> impl Step<Src = Self::Src, Dst = Self::Dst>;
@@ -151,10 +149,15 @@ impl<V: Lanes, T: Plain<V>> Op<V> for ByRun<T> {
     type Src = T::Src;
     type Dst = T::Dst;
     type Tile = ();
-    const BY_VECTOR: bool = T::BY_VECTOR;
 
     #[inline(always)]
     unsafe fn shared(&self, params: Uniform<V>, run: Run<T::Src, T::Dst>) {
+        // SAFETY: by the contract of `Op`.
+        unsafe { run.apply(&self.0.with(params)) }
+    }
+
+    #[inline(always)]
+    unsafe fn each(&self, params: Each<V>, run: Run<T::Src, T::Dst>) {
         // SAFETY: by the contract of `Op`.
         unsafe { run.apply(&self.0.with(params)) }
     }
@@ -174,7 +177,7 @@ impl<V: Lanes, T: Plain<V>> Op<V> for ByRun<T> {
     #[inline(always)]
     unsafe fn tiled(&self, _tile: &(), params: Each<V>, run: Run<T::Src, T::Dst>) {
         // SAFETY: by the contract of `Op`.
-        unsafe { run.apply(&self.0.with(params)) }
+        unsafe { self.each(params, run) }
     }
 }
 
@@ -198,34 +201,19 @@ pub(crate) unsafe fn grid<V: Lanes, O: Op<V>>(op: &O, grid: &Grid<O::Src, O::Dst
     let params = Each::<V>::new(factors, zero_points);
     // SAFETY: rows, elements and parameters exist by this function's contract.
     unsafe {
-        if V::LANES == 1 {
-            // Portable code has nothing to prepare, and short rows cost what long ones do.
-            for row in 0..rows.count {
-                let params = params.from(row * rows.param_stride);
-                let run = run.row(&rows, row);
-                if param_step == 0 {
-                    op.shared(params.first(), run);
-                } else {
-                    op.tiled(&O::tile(), params, run);
-                }
-            }
-        } else if O::BY_VECTOR && param_step == 0 && short && n.is_multiple_of(V::LANES) {
+        if param_step == 0 && short && n.is_multiple_of(V::LANES) && V::LANES > 1 {
             blocks(op, params, run, &rows);
         } else if param_step == 0 && !short {
             for row in 0..rows.count {
                 let shared = params.from(row * rows.param_stride).first();
                 op.shared(shared, run.row(&rows, row));
             }
-        } else {
-            // Rows with parameters of their own are tiles of one row each. One call for both, as all is inlined.
-            let own = param_step != 0 && rows.param_stride != 0;
-            let (times, of_each) =
-                if own { (rows.count, Rows { count: 1, ..rows }) } else { (1, rows) };
-            for row in 0..times {
-                let params = params.from(row * rows.param_stride);
-                let run = if own { run.row(&rows, row) } else { run };
-                tiles(op, params, run, &of_each, short && !own, param_step == 0);
+        } else if param_step != 0 && (rows.param_stride != 0 || rows.count == 1) {
+            for row in 0..rows.count {
+                op.each(params.from(row * rows.param_stride), run.row(&rows, row));
             }
+        } else {
+            tiles(op, params, run, &rows, short, param_step == 0);
         }
         if stream {
             V::fence();

@@ -65,8 +65,7 @@ pub(crate) trait Real {
     /// Within an entry compiled for `V`.
     unsafe fn product<V: HalfLanes>(steps: V::F32, scale: V::F32) -> V::F32;
 
-    /// [`store_4`](Real::store_4) of [`product`](Real::product)s, or nothing: whether it did that. Where nearly all products
-    /// can be had for less, it leaves those among which others are to whoever does them one by one.
+    /// [`store_4`](Real::store_4) of [`product`](Real::product)s.
     ///
     /// # Safety
     /// As [`store_4`](Real::store_4).
@@ -75,7 +74,7 @@ pub(crate) trait Real {
         to: *mut Self::Stored,
         [a, b, c, d]: [V::F32; 4],
         [s0, s1, s2, s3]: [V::F32; 4],
-    ) -> bool {
+    ) {
         // SAFETY: by this function's contract.
         unsafe {
             let products = [
@@ -86,7 +85,6 @@ pub(crate) trait Real {
             ];
             Self::store_4::<V, STREAM>(to, products);
         }
-        true
     }
 }
 
@@ -193,7 +191,7 @@ impl Real for F16 {
         to: *mut u16,
         [a, b, c, d]: [V::F32; 4],
         [s0, s1, s2, s3]: [V::F32; 4],
-    ) -> bool {
+    ) {
         // SAFETY: by this function's contract.
         unsafe {
             let [p0, p1, p2, p3] = [V::mul(a, s0), V::mul(b, s1), V::mul(c, s2), V::mul(d, s3)];
@@ -211,11 +209,13 @@ impl Real for F16 {
             );
             let normal = V::splat_i32(F16_NORMAL.to_bits() as i32);
             let small = V::select_gt(normal, least, normal, V::splat_i32(0));
-            let quick = !V::any_low_zero(ends) && V::is_zero(small);
-            if quick {
+            if !V::any_low_zero(ends) && V::is_zero(small) {
                 Self::store_4::<V, STREAM>(to, [p0, p1, p2, p3]);
+            } else {
+                let odd =
+                    [V::mul_odd(a, s0), V::mul_odd(b, s1), V::mul_odd(c, s2), V::mul_odd(d, s3)];
+                Self::store_4::<V, STREAM>(to, odd);
             }
-            quick
         }
     }
 }
@@ -303,7 +303,7 @@ impl Real for Bf16 {
         to: *mut u16,
         [a, b, c, d]: [V::F32; 4],
         [s0, s1, s2, s3]: [V::F32; 4],
-    ) -> bool {
+    ) {
         // SAFETY: by this function's contract.
         unsafe {
             let half = V::splat_i32(HALF);
@@ -315,11 +315,13 @@ impl Real for Bf16 {
                 V::add_i32(V::bits(p2), half),
                 V::add_i32(V::bits(p3), half),
             ];
-            let quick = !V::any_low_zero(sums) && V::is_zero_without_nan(V::splat_i32(0), products);
-            if quick {
+            if !V::any_low_zero(sums) && V::is_zero_without_nan(V::splat_i32(0), products) {
                 V::store_high_of_4::<STREAM>(to, sums);
+            } else {
+                let odd =
+                    [V::mul_odd(a, s0), V::mul_odd(b, s1), V::mul_odd(c, s2), V::mul_odd(d, s3)];
+                Self::store_4::<V, STREAM>(to, odd);
             }
-            quick
         }
     }
 }

@@ -21,7 +21,6 @@
 
 use crate::elementwise::{Step, rows, run};
 use crate::infos;
-use crate::kind::Kind;
 use crate::registry::RowInfo;
 use core::marker::PhantomData;
 use fewbit_scheme::QuantParams;
@@ -417,9 +416,11 @@ impl<V: Lanes, O: Operation, B: Second<V>, const SIGNED: bool, const ALL: bool> 
             if !V::is_zero(differ) {
                 return false;
             }
-            let Kind { offset, flip } = Kind::new(SIGNED);
-            let add = V::sub_i32(self.numbers.zero_point, V::splat_i32(offset));
-            V::store_byte_sums_of_4::<STREAM>(dst, steps, add, V::splat_i32(flip));
+            if SIGNED {
+                V::store_s8_sums_of_4::<STREAM>(dst.cast(), steps, self.numbers.zero_point);
+            } else {
+                V::store_u8_sums_of_4::<STREAM>(dst, steps, self.numbers.zero_point);
+            }
         }
         true
     }

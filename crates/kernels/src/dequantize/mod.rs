@@ -108,8 +108,6 @@ pub fn rows() -> impl Iterator<Item = RowInfo> {
 trait Format {
     /// A code as it is stored.
     type Code: Copy;
-    /// As [`Plain::BY_VECTOR`].
-    const BY_VECTOR: bool = true;
 
     /// Loads `n` codes.
     ///
@@ -146,7 +144,6 @@ struct S16;
 
 impl Format for S16 {
     type Code = u16;
-    const BY_VECTOR: bool = false;
 
     #[inline(always)]
     unsafe fn load<V: HalfLanes>(from: *const u16, n: usize) -> V::I32 {
@@ -173,7 +170,6 @@ struct From<F, R>(PhantomData<(F, R)>);
 impl<V: HalfLanes, F: Format, R: Real> Plain<V> for From<F, R> {
     type Src = F::Code;
     type Dst = R::Stored;
-    const BY_VECTOR: bool = F::BY_VECTOR;
 
     #[inline(always)]
     fn with<P: Params<V>>(&self, params: P) -> impl Step<Src = F::Code, Dst = R::Stored> {
@@ -230,7 +226,8 @@ impl<V: HalfLanes, P: Params<V>, F: Format, R: Real> Step for Dequantize<V, P, F
             let (b, s1) = self.factors(src.add(at(1)), first + at(1), V::LANES);
             let (c, s2) = self.factors(src.add(at(2)), first + at(2), V::LANES);
             let (d, s3) = self.factors(src.add(at(3)), first + at(3), V::LANES);
-            R::store_products_4::<V, STREAM>(dst, [a, b, c, d], [s0, s1, s2, s3])
+            R::store_products_4::<V, STREAM>(dst, [a, b, c, d], [s0, s1, s2, s3]);
         }
+        true
     }
 }

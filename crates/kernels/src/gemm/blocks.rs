@@ -5,7 +5,7 @@
 //! results in memory in between, costs half as much again. Here the sums of a block stay in registers until they are
 //! scaled, and results in the nearest cache, or in registers too where rows are few.
 
-use super::tile::{Part, TileArgs, correct, from_row};
+use super::tile::{TileArgs, correct};
 use fewbit_simd::dot::Dot;
 
 /// The work of one tile on some whole blocks of a panel, one behind the other.
@@ -35,22 +35,6 @@ pub struct BlocksArgs {
 /// The pointers are valid for the extents documented at [`BlocksArgs`] and [`TileArgs`] (with the tile's nr and kr),
 /// and `1 <= rows <= mr`.
 pub type BlocksFn = unsafe fn(&BlocksArgs);
-
-impl Part for BlocksArgs {
-    #[inline(always)]
-    fn rows(&self) -> usize {
-        self.tile.rows
-    }
-
-    #[inline(always)]
-    fn part(&self, first: usize, rows: usize) -> BlocksArgs {
-        let row_factors = from_row(self.row_factors, first);
-        let dst = self.dst.wrapping_add(first * self.dst_stride);
-        // The tile's own results are not used.
-        let tile = TileArgs { dst: self.tile.dst, ..self.tile.part(first, rows) };
-        BlocksArgs { tile, row_factors, dst, ..*self }
-    }
-}
 
 /// What adds up a block's products, and what they start with.
 pub(super) trait BlockSums<D: Dot, const ROWS: usize, const NV: usize> {

@@ -12,8 +12,8 @@
 //! | scalar | 2 x 8 | plain code | |
 //!
 //! (The tile of `smmla` is a file of its own, mmla.rs.) Each k-step loads nr / lanes rhs vectors once and reuses
-//! them for all rows; each row's group is broadcast. There is a tile for nearly each number of rows, and two
-//! for the others, so none is multiplied in vain. Ten independent chains or more hide the 5-cycle latency of two dot-product ports; where few
+//! them for all rows; each row's group is broadcast. There is a tile for each number of rows, so none is
+//! multiplied in vain. Ten independent chains or more hide the 5-cycle latency of two dot-product ports; where few
 //! rows give fewer, several k-steps at a time have accumulators of their own, which are added at the end (modulo
 //! 2^32 the order of additions does not show). `vpmaddwd` has no chain but that of its additions, a cycle each:
 //! there several steps save the loop's instructions.
@@ -346,7 +346,7 @@ pub(super) unsafe fn finish<D: Dot, const ROWS: usize, const NV: usize>(
 /// # Safety
 /// As [`TileFn`], with `rows == ROWS`, within an entry compiled for `D`; nothing is written.
 #[inline(always)]
-pub(super) unsafe fn add_up_chained<D: Dot, const ROWS: usize, const NV: usize>(
+unsafe fn add_up_chained<D: Dot, const ROWS: usize, const NV: usize>(
     args: &TileArgs,
 ) -> [[D::Acc; NV]; ROWS] {
     // SAFETY: by this function's contract.
@@ -415,73 +415,14 @@ impl<D: Dot, const ROWS: usize, const NV: usize> BlockSums<D, ROWS, NV> for Chai
     }
 }
 
-/// The rows of a tile of so many that are taken first. All, where they have code of their own; from seven rows on that is
-/// much code, and the others are two halves: of products there are as many, of panels, which are near by the second time,
-/// twice as many loads, beside a dozen products each.
-pub(crate) const fn first_rows(rows: usize, mr: usize) -> usize {
-    if rows < mr && matches!(rows, 7 | 9 | 10 | 11) { rows.div_ceil(2) } else { rows }
-}
-
-/// The work of a kind of tile.
-pub(super) trait Part: Copy {
-    /// The number of rows.
-    fn rows(&self) -> usize;
-
-    /// The rows `first..first + rows` alone.
-    fn part(&self, first: usize, rows: usize) -> Self;
-}
-
-/// What rows have, from row `first` on; NULL stays NULL.
-#[inline(always)]
-pub(super) fn from_row<T>(each: *const T, first: usize) -> *const T {
-    if each.is_null() { each } else { each.wrapping_add(first) }
-}
-
-impl Part for TileArgs {
-    #[inline(always)]
-    fn rows(&self) -> usize {
-        self.rows
-    }
-
-    #[inline(always)]
-    fn part(&self, first: usize, rows: usize) -> TileArgs {
-        TileArgs {
-            lhs: self.lhs.wrapping_add(first * self.lhs_row_stride),
-            rows,
-            row_start: from_row(self.row_start, first),
-            lhs_zero: from_row(self.lhs_zero, first),
-            lhs_sum: from_row(self.lhs_sum, first),
-            dst: self.dst.wrapping_add(first * self.dst_stride),
-            ..*self
-        }
-    }
-}
-
-/// Calls the function of so many rows, up to `$mr`, or of its parts; without the test for it all would be compiled.
+/// Calls the function of so many rows, up to `$mr`; without the test for it all would be compiled.
 macro_rules! by_rows {
-    ($mr:tt, $function:ident::<$d:ty, $nv:tt>($args:expr), $($each:literal)*) => {{
-        use $crate::gemm::tile::{Part, first_rows};
-        let args = $args;
-        let (mut at, mut left) = (args, args.rows());
-        let mut part;
-        loop {
-            let rows = first_rows(left, $mr);
-            if rows < args.rows() {
-                part = args.part(args.rows() - left, rows);
-                at = &part;
-            }
-            match rows {
-                $($each if $each < $mr && first_rows($each, $mr) == $each => {
-                    $function::<$d, $each, $nv>(at);
-                })*
-                _ => $function::<$d, $mr, $nv>(at),
-            }
-            left -= rows.min(left);
-            if left == 0 {
-                break;
-            }
+    ($rows:expr, $mr:tt, $function:ident::<$d:ty, $nv:tt>($args:expr), $($each:literal)*) => {
+        match $rows {
+            $($each if $each < $mr => $function::<$d, $each, $nv>($args),)*
+            _ => $function::<$d, $mr, $nv>($args),
         }
-    }};
+    };
 }
 
 /// One entry and its row, of rhs codes that are bytes or in another form.
@@ -494,7 +435,7 @@ macro_rules! tile_row {
         $(#[target_feature(enable = $features)])?
         unsafe fn entry(args: &TileArgs) {
             // SAFETY: compiled for the backend; the rest is this function's contract.
-            unsafe { by_rows!($mr, tile_of::<$backend, $nv>(args), 1 2 3 4 5 6 7 8 9 10 11) }
+            unsafe { by_rows!(args.rows, $mr, tile_of::<$backend, $nv>(args), 1 2 3 4 5 6 7 8 9 10 11) }
         }
         const {
             assert!($mr <= MAX_MR && $nv * <$backend as Dot>::LANES <= MAX_NR);
@@ -517,7 +458,7 @@ macro_rules! blocks_row {
         $(#[target_feature(enable = $features)])?
         unsafe fn entry(args: &BlocksArgs) {
             // SAFETY: compiled for the backend; the rest is this function's contract.
-            unsafe { by_rows!($mr, blocks_of::<$backend, $nv>(args), 1 2 3 4 5 6 7 8 9 10 11) }
+            unsafe { by_rows!(args.tile.rows, $mr, blocks_of::<$backend, $nv>(args), 1 2 3 4 5 6 7 8 9 10 11) }
         }
         // SAFETY: the features required are those that the entry was compiled with.
         Some(unsafe { Row::new(concat!("gemm_", $real, "_", $shape), $required, entry) })

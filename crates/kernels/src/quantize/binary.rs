@@ -33,7 +33,6 @@ struct Signs<R, F> {
 impl<V: HalfLanes, R: Real, F: Format> Plain<V> for Signs<R, F> {
     type Src = R::Stored;
     type Dst = F::Code;
-    const BY_VECTOR: bool = false;
 
     #[inline(always)]
     fn with<P: Params<V>>(&self, params: P) -> impl Step<Src = R::Stored, Dst = F::Code> {
@@ -67,16 +66,5 @@ impl<V: HalfLanes, P: Params<V>, R: Real, F: Format> Step for Sign<V, P, R, F> {
             let code = V::add_i32(V::max_i32(sign, V::splat_i32(-2)), V::splat_i32(1));
             F::store::<V>(dst, code, (scale, zero_point), n);
         }
-    }
-
-    /// As of what is not b1: divisions are all that counts.
-    #[inline(always)]
-    unsafe fn step_4<const STREAM: bool>(
-        &self,
-        _src: *const R::Stored,
-        _dst: *mut F::Code,
-        _first: usize,
-    ) -> bool {
-        false
     }
 }

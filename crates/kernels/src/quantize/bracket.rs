@@ -51,17 +51,16 @@ pub(super) trait Bracket<V: Lanes> {
     unsafe fn at(&self, first: usize) -> [V::F32; 3];
 }
 
-/// The codes of four vectors from element `first` on, less `offset`, not yet clamped: `round(x / s) + zero_point - offset`,
-/// or where that is beyond 2^21, some number beyond on the same side. `None` if any of them is not certain.
+/// The codes of four vectors from element `first` on, not yet clamped: `round(x / s) + zero_point`, or where
+/// that is beyond 2^21, some number beyond on the same side. `None` if any of them is not certain.
 ///
 /// # Safety
-/// Within an entry compiled for `V`; the elements are of the bracket's run, `offset` is 0 or 128.
+/// Within an entry compiled for `V`; the elements are of the bracket's run.
 #[inline(always)]
 pub(super) unsafe fn codes<V: Lanes, B: Bracket<V>>(
     bracket: &B,
     first: usize,
     x: [V::F32; 4],
-    offset: i32,
 ) -> Option<[V::I32; 4]> {
     if !V::FUSED || !bracket.is_valid() {
         return None;
@@ -80,7 +79,7 @@ pub(super) unsafe fn codes<V: Lanes, B: Bracket<V>>(
         if !V::is_zero_without_nan(differ, y) {
             return None;
         }
-        let magic = V::splat_i32((MAGIC.to_bits() as i32).wrapping_add(offset));
+        let magic = V::splat_i32(MAGIC.to_bits() as i32);
         Some([
             V::sub_i32(y0, magic),
             V::sub_i32(y1, magic),
@@ -176,7 +175,7 @@ impl BracketTile {
     #[inline(always)]
     pub(super) unsafe fn prepare<V: Lanes>(&mut self, params: Each<V>, n: usize) {
         self.valid = false;
-        if !V::FUSED || n < 4 * V::LANES {
+        if !V::FUSED || n < V::LANES {
             return;
         }
         // SAFETY: whole vectors, the last one moved back so that it ends with the last parameter.

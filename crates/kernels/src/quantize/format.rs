@@ -1,6 +1,5 @@
 //! What becomes of codes: they are stored as they are, or turned into real numbers again.
 
-use crate::kind::Kind;
 use crate::params::Params;
 use crate::real::Real;
 use core::marker::PhantomData;
@@ -10,17 +9,8 @@ use fewbit_simd::HalfLanes;
 pub(super) trait Format {
     /// A code as it is stored.
     type Code: Copy;
-    /// As [`Op::BY_VECTOR`](crate::params::Op::BY_VECTOR).
-    const BY_VECTOR: bool = false;
-
-    /// What is taken from codes, of the kind of their bounds, before [`store_4`](Format::store_4) gets them.
-    #[inline(always)]
-    fn offset(_kind: Kind) -> i32 {
-        0
-    }
-
-    /// Whether the bounds are the format's own, within which [`store_4`](Format::store_4) keeps codes without being asked.
-    fn is_all(clamp: (i32, i32)) -> bool;
+    /// The smallest and the largest code.
+    const RANGE: (i32, i32);
 
     /// Stores `n` codes, which are in range; their parameters are given too.
     ///
@@ -33,9 +23,8 @@ pub(super) trait Format {
         n: usize,
     );
 
-    /// Stores the codes in range that are nearest to four vectors' integers plus the [`offset`](Format::offset) of
-    /// their kind, which are those of the elements from number `first` on; with `STREAM` around the caches. Or nothing: whether it
-    /// did that.
+    /// Stores the codes in range that are nearest to four vectors' integers, which are those of the
+    /// elements from number `first` on; with `STREAM` around the caches.
     ///
     /// # Safety
     /// Within an entry compiled for `V`; `4 * LANES` codes can be written, and have parameters. With
@@ -43,81 +32,65 @@ pub(super) trait Format {
     unsafe fn store_4<V: HalfLanes, P: Params<V>, const STREAM: bool>(
         to: *mut Self::Code,
         integers: [V::I32; 4],
-        kind: Kind,
         params: &P,
         first: usize,
-    ) -> bool;
+    );
 }
 
-/// A byte each, s8 or u8 as the bounds say.
-pub(super) struct Byte;
+/// A format whose codes are stored as they are: integers of the range, a byte or two each.
+macro_rules! stored {
+    (
+        $name:ident: $code:ty, $range:expr,
+        |$to:ident, $codes:ident, $n:ident| $store:expr,
+        |$to_4:ident, $codes_4:ident| $store_4:expr
+    ) => {
+        pub(super) struct $name;
 
-impl Format for Byte {
-    type Code = u8;
-    const BY_VECTOR: bool = true;
+        impl Format for $name {
+            type Code = $code;
+            const RANGE: (i32, i32) = $range;
 
-    #[inline(always)]
-    fn offset(kind: Kind) -> i32 {
-        kind.offset
-    }
+            #[inline(always)]
+            unsafe fn store<V: HalfLanes>(
+                $to: *mut $code,
+                $codes: V::I32,
+                _params: (V::F32, V::I32),
+                $n: usize,
+            ) {
+                // SAFETY: by this function's contract.
+                unsafe { $store }
+            }
 
-    #[inline(always)]
-    fn is_all(clamp: (i32, i32)) -> bool {
-        // Without a branch, which would be in the loop.
-        (clamp == (-128, 127)) | (clamp == (0, 255))
-    }
-
-    #[inline(always)]
-    unsafe fn store<V: HalfLanes>(to: *mut u8, codes: V::I32, _: (V::F32, V::I32), n: usize) {
-        // SAFETY: by this function's contract.
-        unsafe { V::store_u8(to, codes, n) }
-    }
-
-    #[inline(always)]
-    unsafe fn store_4<V: HalfLanes, P: Params<V>, const STREAM: bool>(
-        to: *mut u8,
-        integers: [V::I32; 4],
-        kind: Kind,
-        _params: &P,
-        _first: usize,
-    ) -> bool {
-        // SAFETY: by this function's contract.
-        unsafe {
-            V::store_bytes_of_4::<STREAM>(to, integers, V::splat_i32(kind.flip));
+            #[inline(always)]
+            unsafe fn store_4<V: HalfLanes, P: Params<V>, const STREAM: bool>(
+                $to_4: *mut $code,
+                $codes_4: [V::I32; 4],
+                _params: &P,
+                _first: usize,
+            ) {
+                // SAFETY: by this function's contract.
+                unsafe { $store_4 }
+            }
         }
-        true
-    }
+    };
 }
 
-/// s16, two bytes each.
-pub(super) struct S16;
+stored! {
+    S8: i8, (-128, 127),
+    |to, codes, n| V::store_u8(to.cast(), codes, n),
+    |to, codes| V::store_s8_of_4::<STREAM>(to, codes)
+}
 
-impl Format for S16 {
-    type Code = u16;
+stored! {
+    U8: u8, (0, 255),
+    |to, codes, n| V::store_u8(to, codes, n),
+    |to, codes| V::store_u8_of_4::<STREAM>(to, codes)
+}
 
-    #[inline(always)]
-    fn is_all(clamp: (i32, i32)) -> bool {
-        clamp == (-32_768, 32_767)
-    }
-
-    #[inline(always)]
-    unsafe fn store<V: HalfLanes>(to: *mut u16, codes: V::I32, _: (V::F32, V::I32), n: usize) {
-        // SAFETY: by this function's contract.
-        unsafe { V::store_u16(to, V::narrow_i32(codes), n) }
-    }
-
-    #[inline(always)]
-    unsafe fn store_4<V: HalfLanes, P: Params<V>, const STREAM: bool>(
-        to: *mut u16,
-        integers: [V::I32; 4],
-        _kind: Kind,
-        _params: &P,
-        _first: usize,
-    ) -> bool {
-        // SAFETY: by this function's contract.
-        unsafe { V::store_s16_of_4::<STREAM>(to, integers) }
-        true
-    }
+stored! {
+    S16: u16, (-32_768, 32_767),
+    |to, codes, n| V::store_u16(to, V::narrow_i32(codes), n),
+    |to, codes| V::store_s16_of_4::<STREAM>(to, codes)
 }
 
 /// Codes of any format, as the real numbers that they stand for.
@@ -125,12 +98,8 @@ pub(super) struct Faked<R>(PhantomData<R>);
 
 impl<R: Real> Format for Faked<R> {
     type Code = R::Stored;
-
-    /// Codes are always clamped before they get here.
-    #[inline(always)]
-    fn is_all(_clamp: (i32, i32)) -> bool {
-        false
-    }
+    /// No format's: codes are always clamped before they get here.
+    const RANGE: (i32, i32) = (1, 0);
 
     #[inline(always)]
     unsafe fn store<V: HalfLanes>(
@@ -150,10 +119,9 @@ impl<R: Real> Format for Faked<R> {
     unsafe fn store_4<V: HalfLanes, P: Params<V>, const STREAM: bool>(
         to: *mut R::Stored,
         integers: [V::I32; 4],
-        _kind: Kind,
         params: &P,
         first: usize,
-    ) -> bool {
+    ) {
         let [a, b, c, d] = integers;
         // SAFETY: by this function's contract.
         unsafe {
@@ -167,7 +135,7 @@ impl<R: Real> Format for Faked<R> {
                 V::f32_from_i32(V::sub_i32(c, z2)),
                 V::f32_from_i32(V::sub_i32(d, z3)),
             ];
-            R::store_products_4::<V, STREAM>(to, steps, [s0, s1, s2, s3])
+            R::store_products_4::<V, STREAM>(to, steps, [s0, s1, s2, s3]);
         }
     }
 }

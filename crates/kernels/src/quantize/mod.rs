@@ -11,7 +11,6 @@ pub use any::{Any, Fake};
 
 use crate::elementwise::{Step, rows};
 use crate::infos;
-use crate::kind::Kind;
 use crate::params::{ByVector, Each, Grid, Op, Params, Rows, Run, Uniform, grid};
 use crate::real::{Bf16, F16, F32, Real};
 use crate::registry::RowInfo;
@@ -19,7 +18,7 @@ use bracket::{Bracket, BracketTile, SharedBracket, TileBracket, VectorBracket, c
 use core::marker::PhantomData;
 use fewbit_scheme::{QuantizeMode, Quotient, Rounding};
 use fewbit_simd::HalfLanes;
-use format::{Byte, Faked, Format, S16};
+use format::{Faked, Format, S8, S16, U8};
 
 /// A run of elements to quantize. Strides are in elements; the buffers do not overlap.
 #[derive(Clone, Copy, Debug)]
@@ -59,12 +58,12 @@ pub type QuantizeFn = unsafe fn(&QuantizeArgs);
 
 rows! {
     /// f32 to s8, -128..=127.
-    F32_S8: QuantizeFn = "quantize_f32s8", |args: &QuantizeArgs|, quantize::<V, F32, Byte>(args)
+    F32_S8: QuantizeFn = "quantize_f32s8", |args: &QuantizeArgs|, quantize::<V, F32, S8>(args)
 }
 
 rows! {
     /// f32 to u8, 0..=255.
-    F32_U8: QuantizeFn = "quantize_f32u8", |args: &QuantizeArgs|, quantize::<V, F32, Byte>(args)
+    F32_U8: QuantizeFn = "quantize_f32u8", |args: &QuantizeArgs|, quantize::<V, F32, U8>(args)
 }
 
 rows! {
@@ -74,17 +73,17 @@ rows! {
 
 rows! {
     /// f32 to the codes -1 and +1 of b1, a byte each.
-    F32_B1: QuantizeFn = "quantize_f32b1", |args: &QuantizeArgs|, binary::quantize::<V, F32, Byte>(args)
+    F32_B1: QuantizeFn = "quantize_f32b1", |args: &QuantizeArgs|, binary::quantize::<V, F32, S8>(args)
 }
 
 rows! {
     /// f16 to s8, -128..=127.
-    F16_S8: QuantizeFn = "quantize_f16s8", |args: &QuantizeArgs|, quantize::<V, F16, Byte>(args)
+    F16_S8: QuantizeFn = "quantize_f16s8", |args: &QuantizeArgs|, quantize::<V, F16, S8>(args)
 }
 
 rows! {
     /// f16 to u8, 0..=255.
-    F16_U8: QuantizeFn = "quantize_f16u8", |args: &QuantizeArgs|, quantize::<V, F16, Byte>(args)
+    F16_U8: QuantizeFn = "quantize_f16u8", |args: &QuantizeArgs|, quantize::<V, F16, U8>(args)
 }
 
 rows! {
@@ -94,17 +93,17 @@ rows! {
 
 rows! {
     /// f16 to the codes -1 and +1 of b1, a byte each.
-    F16_B1: QuantizeFn = "quantize_f16b1", |args: &QuantizeArgs|, binary::quantize::<V, F16, Byte>(args)
+    F16_B1: QuantizeFn = "quantize_f16b1", |args: &QuantizeArgs|, binary::quantize::<V, F16, S8>(args)
 }
 
 rows! {
     /// bf16 to s8, -128..=127.
-    BF16_S8: QuantizeFn = "quantize_bf16s8", |args: &QuantizeArgs|, quantize::<V, Bf16, Byte>(args)
+    BF16_S8: QuantizeFn = "quantize_bf16s8", |args: &QuantizeArgs|, quantize::<V, Bf16, S8>(args)
 }
 
 rows! {
     /// bf16 to u8, 0..=255.
-    BF16_U8: QuantizeFn = "quantize_bf16u8", |args: &QuantizeArgs|, quantize::<V, Bf16, Byte>(args)
+    BF16_U8: QuantizeFn = "quantize_bf16u8", |args: &QuantizeArgs|, quantize::<V, Bf16, U8>(args)
 }
 
 rows! {
@@ -114,7 +113,7 @@ rows! {
 
 rows! {
     /// bf16 to the codes -1 and +1 of b1, a byte each.
-    BF16_B1: QuantizeFn = "quantize_bf16b1", |args: &QuantizeArgs|, binary::quantize::<V, Bf16, Byte>(args)
+    BF16_B1: QuantizeFn = "quantize_bf16b1", |args: &QuantizeArgs|, binary::quantize::<V, Bf16, S8>(args)
 }
 
 rows! {
@@ -198,12 +197,9 @@ struct Quantize<R, F> {
     formats: PhantomData<(R, F)>,
 }
 
-impl<R, F: Format> Quantize<R, F> {
-    #[inline(always)]
+impl<R, F> Quantize<R, F> {
     fn exact<V, P>(&self, params: P) -> Exact<V, P, R, F> {
-        let (mode, clamp) = (self.mode, self.clamp);
-        let (is_all, kind) = (F::is_all(clamp), Kind::of(clamp));
-        Exact { params, mode, clamp, is_all, kind, types: PhantomData }
+        Exact { params, mode: self.mode, clamp: self.clamp, types: PhantomData }
     }
 }
 
@@ -211,7 +207,6 @@ impl<V: HalfLanes, R: Real, F: Format> Op<V> for Quantize<R, F> {
     type Src = R::Stored;
     type Dst = F::Code;
     type Tile = BracketTile;
-    const BY_VECTOR: bool = F::BY_VECTOR;
 
     #[inline(always)]
     unsafe fn shared(&self, params: Uniform<V>, run: Run<R::Stored, F::Code>) {
@@ -222,6 +217,12 @@ impl<V: HalfLanes, R: Real, F: Format> Op<V> for Quantize<R, F> {
             let bracket = SharedBracket::new(&params, run.n >= 4 * V::LANES);
             run.apply(&Quick { exact, bracket });
         }
+    }
+
+    #[inline(always)]
+    unsafe fn each(&self, params: Each<V>, run: Run<R::Stored, F::Code>) {
+        // SAFETY: by the contract of `Op`.
+        unsafe { run.apply(&self.exact::<V, _>(params)) }
     }
 
     #[inline(always)]
@@ -260,9 +261,6 @@ struct Exact<V, P, R, F> {
     params: P,
     mode: QuantizeMode,
     clamp: (i32, i32),
-    /// Of the bounds, once for all.
-    is_all: bool,
-    kind: Kind,
     types: PhantomData<(V, R, F)>,
 }
 
@@ -291,17 +289,6 @@ impl<V: HalfLanes, P: Params<V>, R: Real, F: Format> Step for Exact<V, P, R, F> 
             let code = V::add_i32(rounded, zero_point);
             F::store::<V>(dst, code, (scale, zero_point), n);
         }
-    }
-
-    /// Divisions are all that counts, and four steps at once would save none.
-    #[inline(always)]
-    unsafe fn step_4<const STREAM: bool>(
-        &self,
-        _src: *const R::Stored,
-        _dst: *mut F::Code,
-        _first: usize,
-    ) -> bool {
-        false
     }
 }
 
@@ -361,27 +348,24 @@ where
     ) -> bool {
         // SAFETY: by the contract of `Step::step_4`.
         unsafe {
-            let Exact { is_all, kind, .. } = self.exact;
-            let offset = F::offset(kind);
-            let Some(codes) = codes(&self.bracket, first, load_4::<V, R>(src), offset) else {
+            let Some(codes) = codes(&self.bracket, first, load_4::<V, R>(src)) else {
                 return false;
             };
             // Where results go around the caches the comparison would save nothing.
-            let codes = if !STREAM && is_all { codes } else { self.clamped(codes, offset) };
-            F::store_4::<V, P, STREAM>(dst, codes, kind, &self.exact.params, first)
+            let all = !STREAM && self.exact.clamp == F::RANGE;
+            let codes = if all { codes } else { self.clamped(codes) };
+            F::store_4::<V, P, STREAM>(dst, codes, &self.exact.params, first);
         }
+        true
     }
 }
 
 impl<V: HalfLanes, P, B, R, F> Quick<Exact<V, P, R, F>, B> {
-    /// Codes less `offset` within the bounds.
-    ///
     /// # Safety
     /// Within an entry compiled for `V`.
     #[inline(always)]
-    unsafe fn clamped(&self, [a, b, c, d]: [V::I32; 4], offset: i32) -> [V::I32; 4] {
+    unsafe fn clamped(&self, [a, b, c, d]: [V::I32; 4]) -> [V::I32; 4] {
         let (low, high) = self.exact.clamp;
-        let (low, high) = (low.wrapping_sub(offset), high.wrapping_sub(offset));
         // SAFETY: by this function's contract.
         unsafe {
             let (low, high) = (V::splat_i32(low), V::splat_i32(high));

@@ -19,7 +19,6 @@
 //! lines some steps before they need them. Panels lie one behind the other, so what lies past a panel's end is the next
 //! one's start.
 
-use crate::gemm::first_rows;
 use crate::registry::Row;
 use fewbit_simd::{HalfLanes, Isa, IsaSet, Lanes, Scalar, opaque, prefetch};
 
@@ -346,38 +345,17 @@ unsafe fn tile_of<V: Lanes, W: Number<V>, const ROWS: usize, const NV: usize, co
 unsafe fn any_rows<V: Lanes, W: Number<V>, const MR: usize, const NV: usize, const REGS: usize>(
     args: &RealTileArgs,
 ) {
-    /// The tile of each number of rows up to MR that has code; without the tests all would be compiled.
+    /// The tile of each number of rows up to MR; without the test for MR all would be compiled.
     macro_rules! by_rows {
-        ($number:expr, $args:expr, $($rows:literal)*) => {
-            match $number {
-                $($rows if $rows < MR && first_rows($rows, MR) == $rows => {
-                    tile_of::<V, W, $rows, NV, REGS>($args);
-                })*
-                _ => tile_of::<V, W, MR, NV, REGS>($args),
+        ($($rows:literal)*) => {
+            match args.rows {
+                $($rows if $rows < MR => tile_of::<V, W, $rows, NV, REGS>(args),)*
+                _ => tile_of::<V, W, MR, NV, REGS>(args),
             }
         };
     }
-    let (mut at, mut left) = (args, args.rows);
-    let mut part;
-    loop {
-        let rows = first_rows(left, MR);
-        if rows < args.rows {
-            let first = args.rows - left;
-            part = RealTileArgs {
-                lhs: args.lhs.wrapping_add(first * args.lhs_row_stride),
-                rows,
-                dst: args.dst.wrapping_add(first * args.dst_stride),
-                ..*args
-            };
-            at = &part;
-        }
-        // SAFETY: by this function's contract; the rows are some of its own.
-        unsafe { by_rows!(rows, at, 1 2 3 4 5 6 7 8 9 10 11) }
-        left -= rows.min(left);
-        if left == 0 {
-            break;
-        }
-    }
+    // SAFETY: by this function's contract.
+    unsafe { by_rows!(1 2 3 4 5 6 7 8 9 10 11) }
 }
 
 /// One entry and its row.

@@ -9,7 +9,6 @@ pub use fixed::{RequantizeFixedArgs, RequantizeFixedFn, S32_S8_FIXED, S32_U8_FIX
 
 use crate::elementwise::{Step, rows};
 use crate::infos;
-use crate::kind::Kind;
 use crate::params::{ByRun, Grid, Params, Plain, Rows, grid};
 use crate::registry::RowInfo;
 use core::marker::PhantomData;
@@ -51,12 +50,12 @@ pub type RequantizeFn = unsafe fn(&RequantizeArgs);
 
 rows! {
     /// s32 to s8 in float mode.
-    S32_S8: RequantizeFn = "requantize_s32s8", |args: &RequantizeArgs|, requantize::<V>(args)
+    S32_S8: RequantizeFn = "requantize_s32s8", |args: &RequantizeArgs|, requantize::<V, true>(args)
 }
 
 rows! {
     /// s32 to u8 in float mode.
-    S32_U8: RequantizeFn = "requantize_s32u8", |args: &RequantizeArgs|, requantize::<V>(args)
+    S32_U8: RequantizeFn = "requantize_s32u8", |args: &RequantizeArgs|, requantize::<V, false>(args)
 }
 
 /// The rows of this op's tables.
@@ -67,45 +66,40 @@ pub fn rows() -> impl Iterator<Item = RowInfo> {
 /// # Safety
 /// As [`RequantizeFn`], within an entry compiled for `V`.
 #[inline(always)]
-unsafe fn requantize<V: Lanes>(args: &RequantizeArgs) {
+unsafe fn requantize<V: Lanes, const SIGNED: bool>(args: &RequantizeArgs) {
     let RequantizeArgs { src, src_stride, dst, dst_stride, n, .. } = *args;
     let RequantizeArgs { multipliers: factors, zero_points, param_step, rows, clamp, .. } = *args;
     let runs = Grid { src, src_stride, dst, dst_stride, n, factors, zero_points, param_step, rows };
     // SAFETY: by this function's contract.
-    unsafe { grid::<V, _>(&ByRun(Within { clamp }), &runs) }
+    unsafe { grid::<V, _>(&ByRun(Within::<SIGNED> { clamp }), &runs) }
 }
 
 /// The op within bounds.
-struct Within {
+struct Within<const SIGNED: bool> {
     clamp: (i32, i32),
 }
 
-impl<V: Lanes> Plain<V> for Within {
+impl<V: Lanes, const SIGNED: bool> Plain<V> for Within<SIGNED> {
     type Src = i32;
     type Dst = u8;
-    const BY_VECTOR: bool = false;
 
     #[inline(always)]
     fn with<P: Params<V>>(&self, params: P) -> impl Step<Src = i32, Dst = u8> {
-        let clamp = self.clamp;
-        Requantize::<V, P> { params, clamp, kind: Kind::of(clamp), vectors: PhantomData }
+        Requantize::<V, P, SIGNED> { params, clamp: self.clamp, vectors: PhantomData }
     }
 }
 
-struct Requantize<V, P> {
+struct Requantize<V, P, const SIGNED: bool> {
     params: P,
     clamp: (i32, i32),
-    kind: Kind,
     vectors: PhantomData<V>,
 }
 
-impl<V: Lanes, P: Params<V>> Requantize<V, P> {
-    /// Codes less `offset`.
-    ///
+impl<V: Lanes, P: Params<V>, const SIGNED: bool> Requantize<V, P, SIGNED> {
     /// # Safety
     /// As [`Step::step`].
     #[inline(always)]
-    unsafe fn codes(&self, src: *const i32, first: usize, n: usize, offset: V::I32) -> V::I32 {
+    unsafe fn codes(&self, src: *const i32, first: usize, n: usize) -> V::I32 {
         // SAFETY: by this function's contract.
         unsafe {
             let (multiplier, zero_point) = self.params.at(first, n);
@@ -116,13 +110,12 @@ impl<V: Lanes, P: Params<V>> Requantize<V, P> {
             // Rounding is monotone and keeps integers, so clamping the code is clamping here.
             let low = V::f32_from_i32(V::sub_i32(V::splat_i32(self.clamp.0), zero_point));
             let high = V::f32_from_i32(V::sub_i32(V::splat_i32(self.clamp.1), zero_point));
-            let code = V::nearest_i32(V::min(V::max(t, low), high));
-            V::add_i32(code, V::sub_i32(zero_point, offset))
+            V::add_i32(V::nearest_i32(V::min(V::max(t, low), high)), zero_point)
         }
     }
 }
 
-impl<V: Lanes, P: Params<V>> Step for Requantize<V, P> {
+impl<V: Lanes, P: Params<V>, const SIGNED: bool> Step for Requantize<V, P, SIGNED> {
     type Src = i32;
     type Dst = u8;
     const LANES: usize = V::LANES;
@@ -131,7 +124,7 @@ impl<V: Lanes, P: Params<V>> Step for Requantize<V, P> {
     #[inline(always)]
     unsafe fn step(&self, src: *const i32, dst: *mut u8, first: usize, n: usize) {
         // SAFETY: by the contract of `Step::step`.
-        unsafe { V::store_u8(dst, self.codes(src, first, n, V::splat_i32(0)), n) }
+        unsafe { V::store_u8(dst, self.codes(src, first, n), n) }
     }
 
     #[inline(always)]
@@ -144,15 +137,17 @@ impl<V: Lanes, P: Params<V>> Step for Requantize<V, P> {
         // SAFETY: by the contract of `Step::step_4`.
         unsafe {
             let at = |i: usize| i * V::LANES;
-            let Kind { offset, flip } = self.kind;
-            let offset = V::splat_i32(offset);
             let codes = [
-                self.codes(src, first, V::LANES, offset),
-                self.codes(src.add(at(1)), first + at(1), V::LANES, offset),
-                self.codes(src.add(at(2)), first + at(2), V::LANES, offset),
-                self.codes(src.add(at(3)), first + at(3), V::LANES, offset),
+                self.codes(src, first, V::LANES),
+                self.codes(src.add(at(1)), first + at(1), V::LANES),
+                self.codes(src.add(at(2)), first + at(2), V::LANES),
+                self.codes(src.add(at(3)), first + at(3), V::LANES),
             ];
-            V::store_bytes_of_4::<STREAM>(dst, codes, V::splat_i32(flip));
+            if SIGNED {
+                V::store_s8_of_4::<STREAM>(dst.cast(), codes);
+            } else {
+                V::store_u8_of_4::<STREAM>(dst, codes);
+            }
         }
         true
     }

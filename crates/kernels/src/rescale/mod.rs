@@ -7,7 +7,6 @@
 use crate::elementwise::row_avx512_vbmi;
 use crate::elementwise::{Step, rows, run};
 use crate::infos;
-use crate::kind::Kind;
 use crate::registry::RowInfo;
 use fewbit_simd::{Lanes, Lookup};
 
@@ -171,9 +170,11 @@ impl<V: Lanes, const SIGNED: bool> Step for Rescale<V, SIGNED> {
                 V::nearest_i32(self.steps(src.add(2 * V::LANES), V::LANES)),
                 V::nearest_i32(self.steps(src.add(3 * V::LANES), V::LANES)),
             ];
-            let Kind { offset, flip } = Kind::new(SIGNED);
-            let add = V::sub_i32(self.zero_point, V::splat_i32(offset));
-            V::store_byte_sums_of_4::<STREAM>(dst, steps, add, V::splat_i32(flip));
+            if SIGNED {
+                V::store_s8_sums_of_4::<STREAM>(dst.cast(), steps, self.zero_point);
+            } else {
+                V::store_u8_sums_of_4::<STREAM>(dst, steps, self.zero_point);
+            }
         }
         true
     }

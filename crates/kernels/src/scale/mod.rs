@@ -13,7 +13,6 @@ pub use blocks::{S32_F32_BLOCK, ScaleBlockArgs, ScaleBlockFn};
 
 use crate::elementwise::{Step, rows, run};
 use crate::infos;
-use crate::kind::Kind;
 use crate::registry::RowInfo;
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
@@ -89,11 +88,11 @@ rows! {
 }
 rows! {
     /// s32 to s8.
-    S32_S8: ScaleCodesFn = "scale_s32s8", |args: &ScaleCodesArgs|, tile::<V, u8, _>(&args.tile, &Codes::new(args))
+    S32_S8: ScaleCodesFn = "scale_s32s8", |args: &ScaleCodesArgs|, tile::<V, u8, _>(&args.tile, &Codes::<true>(args))
 }
 rows! {
     /// s32 to u8.
-    S32_U8: ScaleCodesFn = "scale_s32u8", |args: &ScaleCodesArgs|, tile::<V, u8, _>(&args.tile, &Codes::new(args))
+    S32_U8: ScaleCodesFn = "scale_s32u8", |args: &ScaleCodesArgs|, tile::<V, u8, _>(&args.tile, &Codes::<false>(args))
 }
 
 /// The rows of this op's tables.
@@ -164,7 +163,7 @@ unsafe fn tile<V: Lanes, T: Copy, R: Results<V, T>>(tile: &Tile<T>, results: &R)
     unsafe {
         if dst_stride == 1 {
             let mut first = 0;
-            if R::FOURS && V::LANES > 1 {
+            if R::FOURS {
                 while n - first >= 4 * V::LANES {
                     fours::<V, T, R, 4>(tile, results, first);
                     first += 4 * V::LANES;
@@ -312,18 +311,10 @@ impl<V: Lanes> Results<V, f32> for ScaleArgs {
 /// Codes of four of the widest vectors.
 const MOST_CODES: usize = 64;
 
-/// Results as codes, s8 or u8 by their bounds.
-struct Codes<'a> {
-    args: &'a ScaleCodesArgs,
-    kind: Kind,
-}
+/// Results as codes of one signedness.
+struct Codes<'a, const SIGNED: bool>(&'a ScaleCodesArgs);
 
-impl Codes<'_> {
-    #[inline(always)]
-    fn new(args: &ScaleCodesArgs) -> Codes<'_> {
-        Codes { args, kind: Kind::of(args.clamp) }
-    }
-
+impl<const SIGNED: bool> Codes<'_, SIGNED> {
     /// A vector of a row's codes, less the zero point.
     ///
     /// # Safety
@@ -336,7 +327,7 @@ impl Codes<'_> {
         src: *const i32,
         n: usize,
     ) -> V::I32 {
-        let args = self.args;
+        let args = self.0;
         let bound = |code: i32| code.wrapping_sub(args.zero_point) as f32;
         // SAFETY: by this function's contract.
         unsafe {
@@ -356,14 +347,14 @@ impl Codes<'_> {
     }
 }
 
-impl<V: Lanes> Results<V, u8> for Codes<'_> {
+impl<V: Lanes, const SIGNED: bool> Results<V, u8> for Codes<'_, SIGNED> {
     type Columns = V::F32;
     const FOURS: bool = true;
 
     #[inline(always)]
     unsafe fn columns(&self, first: usize, n: usize) -> V::F32 {
         // SAFETY: by this function's contract.
-        unsafe { V::load_f32(self.args.tile.factors.add(first), n) }
+        unsafe { V::load_f32(self.0.tile.factors.add(first), n) }
     }
 
     #[inline(always)]
@@ -378,7 +369,7 @@ impl<V: Lanes> Results<V, u8> for Codes<'_> {
         // SAFETY: by this function's contract.
         unsafe {
             let steps = self.steps::<V>(multiplier, row, src, n);
-            V::store_u8(dst, V::add_i32(steps, V::splat_i32(self.args.zero_point)), n);
+            V::store_u8(dst, V::add_i32(steps, V::splat_i32(self.0.zero_point)), n);
         }
     }
 
@@ -394,7 +385,7 @@ impl<V: Lanes> Results<V, u8> for Codes<'_> {
         let mut codes = MaybeUninit::<[u8; MOST_CODES]>::uninit();
         // SAFETY: by this function's contract; clamped codes differ from the zero point by 255 at most.
         unsafe {
-            let zero_point = V::splat_i32(self.args.zero_point);
+            let zero_point = V::splat_i32(self.0.zero_point);
             let mut steps = [zero_point; 4];
             for (r, steps) in steps.chunks_exact_mut(PER).enumerate() {
                 let src = src.add(r * src_row_stride);
@@ -404,9 +395,11 @@ impl<V: Lanes> Results<V, u8> for Codes<'_> {
                 }
             }
             let to = if PER == 4 { dst } else { codes.as_mut_ptr().cast() };
-            let Kind { offset, flip } = self.kind;
-            let add = V::sub_i32(zero_point, V::splat_i32(offset));
-            V::store_byte_sums_of_4::<false>(to, steps, add, V::splat_i32(flip));
+            if SIGNED {
+                V::store_s8_sums_of_4::<false>(to.cast(), steps, zero_point);
+            } else {
+                V::store_u8_sums_of_4::<false>(to, steps, zero_point);
+            }
             if PER < 4 {
                 // Parts of a register by the time that this is compiled.
                 for r in 0..const { 4 / PER } {

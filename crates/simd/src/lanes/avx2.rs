@@ -61,6 +61,19 @@ unsafe fn s8_of_4([a, b, c, d]: [__m256i; 4]) -> __m256i {
     }
 }
 
+/// Four vectors as the nearest bytes, one behind the other.
+///
+/// # Safety
+/// See [`Lanes`].
+#[inline(always)]
+unsafe fn u8_of_4([a, b, c, d]: [__m256i; 4]) -> __m256i {
+    // SAFETY: features by the contract of `Lanes`.
+    unsafe {
+        let (ab, cd) = (_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
+        in_order(_mm256_packus_epi16(ab, cd))
+    }
+}
+
 /// Four vectors plus what all lanes of `add` are, as the nearest s16 in packing's order: half the additions
 /// than before packing. What saturates is beyond the bytes with anything added.
 ///
@@ -480,23 +493,32 @@ unsafe impl Lanes for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn store_bytes_of_4<const STREAM: bool>(to: *mut u8, v: [__m256i; 4], flip: __m256i) {
+    unsafe fn store_s8_of_4<const STREAM: bool>(to: *mut i8, v: [__m256i; 4]) {
         // SAFETY: features, elements and alignment by the contract of `Lanes`.
-        unsafe { store::<STREAM>(to.cast(), _mm256_xor_si256(s8_of_4(v), flip)) }
+        unsafe { store::<STREAM>(to.cast(), s8_of_4(v)) }
     }
 
     #[inline(always)]
-    unsafe fn store_byte_sums_of_4<const STREAM: bool>(
-        to: *mut u8,
-        v: [__m256i; 4],
-        add: __m256i,
-        flip: __m256i,
-    ) {
+    unsafe fn store_u8_of_4<const STREAM: bool>(to: *mut u8, v: [__m256i; 4]) {
+        // SAFETY: features, elements and alignment by the contract of `Lanes`.
+        unsafe { store::<STREAM>(to.cast(), u8_of_4(v)) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_s8_sums_of_4<const STREAM: bool>(to: *mut i8, v: [__m256i; 4], add: __m256i) {
         // SAFETY: features, elements and alignment by the contract of `Lanes`.
         unsafe {
             let (ab, cd) = s16_sums_of_4(v, add);
-            let bytes = in_order(_mm256_packs_epi16(ab, cd));
-            store::<STREAM>(to.cast(), _mm256_xor_si256(bytes, flip));
+            store::<STREAM>(to.cast(), in_order(_mm256_packs_epi16(ab, cd)));
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_u8_sums_of_4<const STREAM: bool>(to: *mut u8, v: [__m256i; 4], add: __m256i) {
+        // SAFETY: features, elements and alignment by the contract of `Lanes`.
+        unsafe {
+            let (ab, cd) = s16_sums_of_4(v, add);
+            store::<STREAM>(to.cast(), in_order(_mm256_packus_epi16(ab, cd)));
         }
     }
 

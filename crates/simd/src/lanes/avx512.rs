@@ -28,6 +28,21 @@ unsafe fn s8_of_4([a, b, c, d]: [__m512i; 4]) -> __m512i {
     }
 }
 
+/// Four vectors as the nearest bytes, one behind the other.
+///
+/// # Safety
+/// See [`Lanes`].
+#[inline(always)]
+unsafe fn u8_of_4([a, b, c, d]: [__m512i; 4]) -> __m512i {
+    // SAFETY: features and elements by the contract of `Lanes`.
+    unsafe {
+        // Packing works in quarters: 4 bytes of each vector, quarter by quarter.
+        let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+        let (ab, cd) = (_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
+        _mm512_permutexvar_epi32(order, _mm512_packus_epi16(ab, cd))
+    }
+}
+
 /// The high halves of two vectors' lanes, one behind the other.
 ///
 /// # Safety
@@ -375,9 +390,15 @@ unsafe impl Lanes for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn store_bytes_of_4<const STREAM: bool>(to: *mut u8, v: [__m512i; 4], flip: __m512i) {
+    unsafe fn store_s8_of_4<const STREAM: bool>(to: *mut i8, v: [__m512i; 4]) {
         // SAFETY: features, elements and alignment by the contract of `Lanes`.
-        unsafe { store::<STREAM>(to.cast(), _mm512_xor_si512(s8_of_4(v), flip)) }
+        unsafe { store::<STREAM>(to.cast(), s8_of_4(v)) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_u8_of_4<const STREAM: bool>(to: *mut u8, v: [__m512i; 4]) {
+        // SAFETY: features, elements and alignment by the contract of `Lanes`.
+        unsafe { store::<STREAM>(to.cast(), u8_of_4(v)) }
     }
 
     #[inline(always)]

@@ -148,18 +148,19 @@ pub unsafe trait Lanes: Copy + 'static {
     /// Adds `4 * LANES` unsigned bytes, each first xored with that of `flip` that is in its place (all
     /// lanes of it are the same), to lanes of `acc` modulo 2^32; which byte to which lane is unspecified.
     unsafe fn add_bytes(acc: Self::I32, from: *const u8, flip: Self::I32) -> Self::I32;
-    /// Stores four vectors as bytes one behind the other, each lane the nearest s8, xored with that byte of `flip` (all its
-    /// bytes are the same): 0, or 0x80, which makes it the nearest u8 to the lane plus 128. Both kinds of codes are one body
-    /// so. With `STREAM` around the caches, at an address aligned to 64 bytes or to the vector.
-    unsafe fn store_bytes_of_4<const STREAM: bool>(to: *mut u8, v: [Self::I32; 4], flip: Self::I32);
-    /// Stores `v + add` as [`store_bytes_of_4`](Lanes::store_bytes_of_4). Lanes of `add` are the same, -255..=255; lanes of
-    /// `v` are at most 2^30 in magnitude.
+    /// Stores four vectors as bytes one behind the other, each lane the nearest s8. With `STREAM` around the
+    /// caches, at an address aligned to 64 bytes or to the vector.
+    unsafe fn store_s8_of_4<const STREAM: bool>(to: *mut i8, v: [Self::I32; 4]);
+    /// Stores four vectors as bytes one behind the other, each lane the nearest u8. With `STREAM` as
+    /// [`store_s8_of_4`](Lanes::store_s8_of_4).
+    unsafe fn store_u8_of_4<const STREAM: bool>(to: *mut u8, v: [Self::I32; 4]);
+    /// Stores `v + add`, each the nearest s8, as [`store_s8_of_4`](Lanes::store_s8_of_4). Lanes of `add` are the
+    /// same, -255..=255; lanes of `v` are at most 2^30 in magnitude.
     #[inline(always)]
-    unsafe fn store_byte_sums_of_4<const STREAM: bool>(
-        to: *mut u8,
+    unsafe fn store_s8_sums_of_4<const STREAM: bool>(
+        to: *mut i8,
         [a, b, c, d]: [Self::I32; 4],
         add: Self::I32,
-        flip: Self::I32,
     ) {
         // SAFETY: by the contract of `Lanes`.
         unsafe {
@@ -169,7 +170,25 @@ pub unsafe trait Lanes: Copy + 'static {
                 Self::add_i32(c, add),
                 Self::add_i32(d, add),
             ];
-            Self::store_bytes_of_4::<STREAM>(to, sums, flip);
+            Self::store_s8_of_4::<STREAM>(to, sums);
+        }
+    }
+    /// Stores `v + add`, each the nearest u8, as [`store_s8_sums_of_4`](Lanes::store_s8_sums_of_4).
+    #[inline(always)]
+    unsafe fn store_u8_sums_of_4<const STREAM: bool>(
+        to: *mut u8,
+        [a, b, c, d]: [Self::I32; 4],
+        add: Self::I32,
+    ) {
+        // SAFETY: by the contract of `Lanes`.
+        unsafe {
+            let sums = [
+                Self::add_i32(a, add),
+                Self::add_i32(b, add),
+                Self::add_i32(c, add),
+                Self::add_i32(d, add),
+            ];
+            Self::store_u8_of_4::<STREAM>(to, sums);
         }
     }
     /// Stores the low nibbles of `4 * LANES` bytes as `2 * LANES` bytes, the first one's low.

@@ -385,16 +385,22 @@ unsafe impl Lanes for Neon {
     }
 
     #[inline(always)]
-    unsafe fn store_bytes_of_4<const STREAM: bool>(
-        to: *mut u8,
-        [a, b, c, d]: [int32x4_t; 4],
-        flip: int32x4_t,
-    ) {
+    unsafe fn store_s8_of_4<const STREAM: bool>(to: *mut i8, [a, b, c, d]: [int32x4_t; 4]) {
         // SAFETY: features and elements by the contract of `Lanes`.
         unsafe {
             let ab = vqmovn_s16(vqmovn_high_s32(vqmovn_s32(a), b));
             let bytes = vqmovn_high_s16(ab, vqmovn_high_s32(vqmovn_s32(c), d));
-            vst1q_u8(to, vreinterpretq_u8_s8(veorq_s8(bytes, vreinterpretq_s8_s32(flip))));
+            vst1q_s8(to, bytes);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_u8_of_4<const STREAM: bool>(to: *mut u8, [a, b, c, d]: [int32x4_t; 4]) {
+        // SAFETY: features and elements by the contract of `Lanes`.
+        unsafe {
+            let ab = vqmovun_s16(vqmovn_high_s32(vqmovn_s32(a), b));
+            let bytes = vqmovun_high_s16(ab, vqmovn_high_s32(vqmovn_s32(c), d));
+            vst1q_u8(to, bytes);
         }
     }
 

@@ -256,11 +256,15 @@ unsafe impl Lanes for Scalar {
     }
 
     #[inline(always)]
-    unsafe fn store_bytes_of_4<const STREAM: bool>(to: *mut u8, v: [i32; 4], flip: i32) {
+    unsafe fn store_s8_of_4<const STREAM: bool>(to: *mut i8, v: [i32; 4]) {
         // SAFETY: four elements by the contract of `Lanes`.
-        unsafe {
-            to.cast::<[u8; 4]>().write(v.map(|v| v.clamp(-128, 127) as u8 ^ flip as u8));
-        }
+        unsafe { to.cast::<[i8; 4]>().write(v.map(|v| v.clamp(-128, 127) as i8)) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_u8_of_4<const STREAM: bool>(to: *mut u8, v: [i32; 4]) {
+        // SAFETY: four elements by the contract of `Lanes`.
+        unsafe { to.cast::<[u8; 4]>().write(v.map(|v| v.clamp(0, 255) as u8)) }
     }
 
     #[inline(always)]

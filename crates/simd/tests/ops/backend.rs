@@ -82,37 +82,34 @@ unsafe fn store<V: HalfLanes>(element: Element, to: *mut u8, n: usize, values: &
     }
 }
 
-/// The highest bit of each byte.
-const FLIP: i32 = i32::from_ne_bytes([0x80; 4]);
-
 /// How four vectors are stored.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Four {
     /// Each lane the nearest s8.
     S8,
-    /// Each lane the nearest s8, its highest bit flipped.
-    Flipped,
+    /// Each lane the nearest u8.
+    U8,
     /// Each lane the nearest s16.
     S16,
     /// Each lane's high half.
     High,
     /// Each lane, clamped to what is allowed, plus a number, the nearest s8.
     S8Sums(i32),
-    /// The same, its highest bit flipped.
-    FlippedSums(i32),
+    /// The same, the nearest u8.
+    U8Sums(i32),
 }
 
 impl Four {
     pub const ALL: [Four; 9] = [
         Four::S8,
-        Four::Flipped,
+        Four::U8,
         Four::S16,
         Four::High,
         Four::S8Sums(-255),
         Four::S8Sums(0),
         Four::S8Sums(127),
-        Four::FlippedSums(-228),
-        Four::FlippedSums(127),
+        Four::U8Sums(-100),
+        Four::U8Sums(255),
     ];
     /// The largest lane that may be added to.
     const LARGEST: i32 = 1 << 30;
@@ -121,13 +118,11 @@ impl Four {
     pub fn stored(self, lane: i32) -> Vec<u8> {
         match self {
             Four::S8 => vec![lane.clamp(-128, 127) as u8],
-            Four::Flipped => vec![(i64::from(lane) + 128).clamp(0, 255) as u8],
+            Four::U8 => vec![lane.clamp(0, 255) as u8],
             Four::S16 => (lane.clamp(-32_768, 32_767) as i16).to_ne_bytes().to_vec(),
             Four::High => ((lane >> 16) as i16).to_ne_bytes().to_vec(),
             Four::S8Sums(add) => Four::S8.stored(lane.clamp(-Four::LARGEST, Four::LARGEST) + add),
-            Four::FlippedSums(add) => {
-                Four::Flipped.stored(lane.clamp(-Four::LARGEST, Four::LARGEST) + add)
-            }
+            Four::U8Sums(add) => Four::U8.stored(lane.clamp(-Four::LARGEST, Four::LARGEST) + add),
         }
     }
 }
@@ -148,18 +143,14 @@ unsafe fn pack<V: HalfLanes>(values: &[i32; 4 * N], to: *mut u8, four: Four) {
         let [low, high] = [V::splat_i32(-Four::LARGEST), V::splat_i32(Four::LARGEST)];
         let within = [0, 1, 2, 3].map(|i| V::max_i32(V::min_i32(v[i], high), low));
         match four {
-            Four::S8 => V::store_bytes_of_4::<false>(to, v, V::splat_i32(0)),
-            Four::Flipped => V::store_bytes_of_4::<false>(to, v, V::splat_i32(FLIP)),
+            Four::S8 => V::store_s8_of_4::<false>(to.cast(), v),
+            Four::U8 => V::store_u8_of_4::<false>(to, v),
             Four::S16 => V::store_s16_of_4::<false>(to.cast(), v),
             Four::High => V::store_high_of_4::<false>(to.cast(), v),
             Four::S8Sums(add) => {
-                let add = V::splat_i32(add);
-                V::store_byte_sums_of_4::<false>(to, within, add, V::splat_i32(0));
+                V::store_s8_sums_of_4::<false>(to.cast(), within, V::splat_i32(add));
             }
-            Four::FlippedSums(add) => {
-                let add = V::splat_i32(add);
-                V::store_byte_sums_of_4::<false>(to, within, add, V::splat_i32(FLIP));
-            }
+            Four::U8Sums(add) => V::store_u8_sums_of_4::<false>(to, within, V::splat_i32(add)),
         }
     }
 }
