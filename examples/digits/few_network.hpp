@@ -1,6 +1,6 @@
 // The network in 16 bits and in fewer than 8: every layer a linear plan of libfewbit, convolutions unfolded.
 //
-// Convolution plans take weights of 8 bits. A linear plan takes all formats, and a convolution is one on rows of the
+// Convolution plans take one scale a channel. A linear plan takes scales by block too, and a convolution is one on rows of the
 // taps under each pixel, which an engine can lay out itself.
 #pragma once
 

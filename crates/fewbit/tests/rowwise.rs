@@ -161,7 +161,7 @@ fn any_layout(rng: &mut Rng, dims: &[usize]) -> Layout {
 #[test]
 fn tensors_are_their_rows() {
     let mut rng = Rng::new(seed() ^ 0x520);
-    let mut buffers = [(); 2].map(|()| GuardedBuf::new(1 << 19));
+    let mut buffers = [(); 2].map(|()| GuardedBuf::new(1 << 21));
     let lengths =
         [0, 1, 2, 3, 7, 8, 10, 16, 31, 33, 63, 64, 65, 100, 127, 129, 200, 300, 513, 1000];
     for supported in supported_sets() {

@@ -1,4 +1,4 @@
-//! NVFP4: blocks of 16 elements of E2M1 ([`mx`](super::mx)) with a scale of E4M3 ([`fp8`](crate::fp8)), and one f32 scale for the
+//! NVFP4: blocks of 16 elements of E2M1 ([`mx`](super::mx)) with a scale of E4M3 ([`fp8`]), and one f32 scale for the
 //! tensor (NVIDIA, *Pretraining Large Language Models with NVFP4*, arXiv:2509.25149).
 //!
 //! Scales and elements are two arrays: a scale byte a block, and two elements in a byte, the first one in the low

@@ -20,7 +20,7 @@ use crate::prefetch;
 /// A backend that adds products in int16.
 ///
 /// # Safety
-/// As [`Dot`].
+/// As [`Dot`](super::Dot).
 #[allow(
     clippy::missing_safety_doc,
     reason = "the contract is the same for all methods and stated once, on the trait"
