@@ -309,8 +309,10 @@ fn texts_name_what_exists() {
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let known: BTreeSet<&str> = header.split(|c| !is_name(c)).collect();
     let mut texts = vec![root().join("README.md"), root().join("examples/digits/README.md")];
-    texts
-        .extend(std::fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path()));
+    for folder in ["docs", "docs/migrating"] {
+        let files = std::fs::read_dir(root().join(folder)).unwrap();
+        texts.extend(files.map(|entry| entry.unwrap().path()).filter(|path| path.is_file()));
+    }
     let mut names = 0;
     for path in texts {
         let text = std::fs::read_to_string(&path).unwrap();
