@@ -149,6 +149,7 @@ const MODULES: &[&str] = &[
     "requantize",
     "pack",
     "block",
+    "block_formats",
     "tensors",
     "sums",
     "rowwise",

@@ -25,6 +25,7 @@ mod arrays;
 mod batch;
 #[cfg(feature = "block-formats")]
 mod block;
+mod block_formats;
 mod boundary;
 #[cfg(feature = "layers")]
 mod codes;
@@ -57,6 +58,7 @@ pub use arrays::*;
 pub use batch::*;
 #[cfg(feature = "block-formats")]
 pub use block::*;
+pub use block_formats::*;
 pub use boundary::{fewbit_parallel_for, fewbit_task};
 #[cfg(feature = "layers")]
 pub use codes::*;

@@ -1,6 +1,6 @@
 //! Level 3: linear layers and convolutions of real numbers.
 
-use crate::block::{gguf_format, mx_format};
+use crate::block_formats::{gguf_format, mx_format};
 use crate::boundary::{array, slice};
 #[cfg(feature = "conv")]
 use crate::conv::{fewbit_conv_desc, named};
