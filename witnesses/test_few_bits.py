@@ -101,7 +101,7 @@ def test_matmul_nbits_of_f32_activations(with_zeros, block):
         half_steps = quantized_rows(x)[1] / 2 * np.abs(w).sum(1)
         assert (np.abs(ours - exact) <= half_steps + 1e-5 * size).all(), (SEED, m, k, n)
         noise = [np.square(y - exact).sum() / np.square(exact).sum() for y in (ours, theirs)]
-        assert noise[0] < 1e-3 and noise[1] < 1e-9, (SEED, noise)
+        assert noise[0] < 1e-2 and noise[1] < 1e-9, (SEED, noise)
 
 
 @pytest.mark.parametrize("block", [32, 64])

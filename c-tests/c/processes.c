@@ -5,6 +5,7 @@
 #include "kinds.h"
 
 #include <pthread.h>
+#include <stdlib.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -59,6 +60,10 @@ void test_processes(void) {
     pthread_t other;
     pid_t children[CHILDREN];
     size_t kind, i;
+    const int emulated = getenv("FEWBIT_TEST_EMULATED") != NULL;
+    if (emulated) {
+        printf("processes: threads of a forked process NOT COVERED under an emulator\n");
+    }
     CHECK(kind_count() <= MOST_KINDS);
     kinds_prepare();
     for (kind = 0; kind < kind_count(); kind++) {
@@ -72,7 +77,7 @@ void test_processes(void) {
         children[i] = fork();
         if (children[i] == 0) {
             /* The child has this thread only; it may make others. */
-            int wrong = use_all(i % 2 == 0 ? NULL : &threads);
+            int wrong = use_all(i % 2 == 0 || emulated ? NULL : &threads);
             for (kind = 0; kind < kind_count(); kind++) {
                 kind_destroy(&plans[kind]);
             }

@@ -77,15 +77,20 @@ pub fn output(command: &mut Command) -> Outcome<String> {
 }
 
 /// A program of the target, under the runner that cargo is told to use for it
-/// (`CARGO_TARGET_<TRIPLE>_RUNNER`), if any.
+/// (`CARGO_TARGET_<TRIPLE>_RUNNER`), if any. Under an emulator of user programs `FEWBIT_TEST_EMULATED` is set: qemu ends a
+/// forked process that makes a thread.
 pub fn program(path: &Path) -> Command {
     let triple = TARGET.to_uppercase().replace(['-', '.'], "_");
     let runner = std::env::var(format!("CARGO_TARGET_{triple}_RUNNER")).unwrap_or_default();
+    let runner_is_emulator = runner.contains("qemu");
     let mut words = runner.split_whitespace();
     match words.next() {
         Some(runner) => {
             let mut command = Command::new(runner);
             command.args(words).arg(path);
+            if runner_is_emulator {
+                command.env("FEWBIT_TEST_EMULATED", "1");
+            }
             command
         }
         None => Command::new(path),
