@@ -56,6 +56,7 @@ pub fn tests() -> Command {
         "debug-assertions=true",
         "overflow-checks=true",
         "codegen-units=4",
+        "lto=\"off\"",
     ] {
         command.arg("--config").arg(format!("profile.release.{setting}"));
     }
