@@ -1,5 +1,5 @@
 /* Convolutions of real numbers, and of codes of few bits, on numbers whose results are known. */
-#include "refused.h"
+#include "half.h"
 
 enum { C = 3, H = 5, W = 4, O = 6, KH = 3, KW = 2, BATCH = 2, TAPS = KH * KW, OH = H, OW = W + 1 };
 
@@ -10,33 +10,6 @@ static int weight(size_t o, size_t kh, size_t kw, size_t c) {
 
 static int pixel(size_t n, size_t h, size_t w, size_t c) {
     return (int)((n * 5 + h * 11 + w * 3 + c * 7) % 13) - 6;
-}
-
-static size_t size_of(int32_t dtype) {
-    return dtype == FEWBIT_F32 ? 4 : 2;
-}
-
-static void store(int32_t dtype, void *to, size_t i, float x) {
-    if (dtype == FEWBIT_F32) {
-        ((float *)to)[i] = x;
-    } else if (dtype == FEWBIT_F16) {
-        CHECK_OK(fewbit_convert_f32_f16(&x, 1, (uint16_t *)to + i));
-    } else {
-        CHECK_OK(fewbit_convert_f32_bf16(&x, 1, (uint16_t *)to + i));
-    }
-}
-
-static float load(int32_t dtype, const void *from, size_t i) {
-    float x = 0.0f;
-    if (dtype == FEWBIT_F32) {
-        return ((const float *)from)[i];
-    }
-    if (dtype == FEWBIT_F16) {
-        CHECK_OK(fewbit_convert_f16_f32((const uint16_t *)from + i, 1, &x));
-    } else {
-        CHECK_OK(fewbit_convert_bf16_f32((const uint16_t *)from + i, 1, &x));
-    }
-    return x;
 }
 
 static float w[O * TAPS * C], x[BATCH * H * W * C], y[BATCH * OH * OW * O], bias[O];

@@ -1,5 +1,5 @@
 /* Real numbers: layers of f32, f16 and bf16 weights on numbers whose results are known, and what 16 bits do to numbers. */
-#include "refused.h"
+#include "half.h"
 
 #include <math.h>
 
@@ -12,33 +12,6 @@ static int weight(size_t n, size_t k) {
 
 static int input(size_t m, size_t k) {
     return (int)((m * 5 + k * 11) % 13) - 6;
-}
-
-static size_t size_of(int32_t dtype) {
-    return dtype == FEWBIT_F32 ? 4 : 2;
-}
-
-static void store(int32_t dtype, void *to, size_t i, float x) {
-    if (dtype == FEWBIT_F32) {
-        ((float *)to)[i] = x;
-    } else if (dtype == FEWBIT_F16) {
-        CHECK_OK(fewbit_convert_f32_f16(&x, 1, (uint16_t *)to + i));
-    } else {
-        CHECK_OK(fewbit_convert_f32_bf16(&x, 1, (uint16_t *)to + i));
-    }
-}
-
-static float load(int32_t dtype, const void *from, size_t i) {
-    float x = 0.0f;
-    if (dtype == FEWBIT_F32) {
-        return ((const float *)from)[i];
-    }
-    if (dtype == FEWBIT_F16) {
-        CHECK_OK(fewbit_convert_f16_f32((const uint16_t *)from + i, 1, &x));
-    } else {
-        CHECK_OK(fewbit_convert_bf16_f32((const uint16_t *)from + i, 1, &x));
-    }
-    return x;
 }
 
 static float w[N * K], x[M * K], y[M * N], bias[N];

@@ -4,8 +4,8 @@
 
 mod common;
 
-use common::images::Images;
-use common::{Backwards, Memory, Operands, Threads, rayon_threads, value, workspace};
+use common::images::{Arenas, Images};
+use common::{Backwards, Operands, Threads, rayon_threads, value, workspace};
 use fewbit::memory::Allocator;
 use fewbit::scheme::{QuantParams, RealFormat::F32};
 use fewbit::simd::Supported;
@@ -109,41 +109,7 @@ impl Layer {
         arenas: &mut Arenas,
     ) -> Vec<u8> {
         let bytes = self.results() * self.element();
-        let needed = plan.workspace(self.images, parallel.max_workers()).unwrap();
-        let workspace = arenas.workspace.garbage(needed.size);
-        let x = arenas.x.copy(x);
-        // A residual in the place of the results, if it can be.
-        let in_place = residual.len() == bytes && self.images.is_multiple_of(2);
-        let y = arenas.y.copy(if in_place { residual } else { &arenas.fill[..bytes] });
-        let residual = if in_place { y } else { arenas.residual.copy(residual) };
-        // SAFETY: input, output and workspace have the sizes of this plan and this many images.
-        unsafe {
-            let run = ConvRun {
-                images: self.images,
-                x,
-                residual,
-                workspace,
-                workspace_size: needed.size,
-                y,
-            };
-            plan.run_raw(&run, parallel).unwrap();
-            std::slice::from_raw_parts(y, bytes).to_vec()
-        }
-    }
-}
-
-struct Arenas {
-    x: Memory,
-    residual: Memory,
-    y: Memory,
-    workspace: Memory,
-    fill: Vec<u8>,
-}
-
-impl Arenas {
-    fn new() -> Arenas {
-        let [x, residual, y, workspace] = [(); 4].map(|()| Memory::new(1 << 23));
-        Arenas { x, residual, y, workspace, fill: vec![0x77; 1 << 21] }
+        arenas.run(plan, self.images, bytes, (x, residual), parallel)
     }
 }
 

@@ -4,8 +4,11 @@
 
 mod common;
 
-use common::images::Images;
-use common::{Backwards, Finish, Memory, Threads, aligned, real_bytes, real_value, workspace};
+use common::images::{Arenas, Images};
+use common::{
+    Backwards, Finish, Threads, aligned, flipped_bits_are_refused, real_bytes, real_value,
+    workspace,
+};
 use fewbit::memory::Allocator;
 use fewbit::scheme::{
     Activation, IntFormat, ParamSpec, QuantParams, QuantizeMode, RealFormat, Scheme,
@@ -158,41 +161,7 @@ impl Layer {
         arenas: &mut Arenas,
     ) -> Vec<u8> {
         let bytes = self.shape.results() * self.element();
-        let needed = plan.workspace(self.shape.images, parallel.max_workers()).unwrap();
-        let workspace = arenas.workspace.garbage(needed.size);
-        let x = arenas.x.copy(x);
-        // A residual in the place of the results, if it can be.
-        let in_place = residual.len() == bytes && self.shape.images.is_multiple_of(2);
-        let y = arenas.y.copy(if in_place { residual } else { &arenas.fill[..bytes] });
-        let residual = if in_place { y } else { arenas.residual.copy(residual) };
-        // SAFETY: input, output and workspace have the sizes of this plan and this many images.
-        unsafe {
-            let run = ConvRun {
-                images: self.shape.images,
-                x,
-                residual,
-                workspace,
-                workspace_size: needed.size,
-                y,
-            };
-            plan.run_raw(&run, parallel).unwrap();
-            std::slice::from_raw_parts(y, bytes).to_vec()
-        }
-    }
-}
-
-struct Arenas {
-    x: Memory,
-    residual: Memory,
-    y: Memory,
-    workspace: Memory,
-    fill: Vec<u8>,
-}
-
-impl Arenas {
-    fn new() -> Arenas {
-        let [x, residual, y, workspace] = [(); 4].map(|()| Memory::new(1 << 23));
-        Arenas { x, residual, y, workspace, fill: vec![0x77; 1 << 21] }
+        arenas.run(plan, self.shape.images, bytes, (x, residual), parallel)
     }
 }
 
@@ -389,13 +358,7 @@ fn packed_weights_are_read_where_they_lie() {
             let refused = Conv::create_real_packed(desc, bytes, limited(), &allocator);
             refused.err().expect("refused").status
         };
-        for at in (0..128).chain((128..bytes.len()).step_by(97)) {
-            bytes[at] ^= 1 << (at % 8);
-            let status = refused(&bytes, &desc);
-            let expected = [Status::InvalidArgument, Status::Unsupported, Status::BufferTooSmall];
-            assert!(expected.contains(&status), "byte {at}: {status:?}");
-            bytes[at] ^= 1 << (at % 8);
-        }
+        flipped_bits_are_refused(&mut bytes, |bytes| refused(bytes, &desc));
         let more = RealConvDesc { in_channels: 2 * desc.in_channels, ..desc };
         assert_eq!(refused(&bytes, &more), Status::InvalidArgument);
     }

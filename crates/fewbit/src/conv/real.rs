@@ -11,9 +11,8 @@ use super::window::Runs;
 use super::{Conv, ConvAxis, FilterLayout, ImageLayout};
 use crate::memory::Allocator;
 use crate::plan::{
-    ActivationMode, Bias, EitherEngine, Form, Input, MAX_BLOCKS, NO_WEIGHTS, Opened, Operands,
-    Output, Quantizer, RealBlock, RealEngine, RealLayout, RealWeights, Residual,
-    check_real_operands,
+    EitherEngine, Form, Input, MAX_BLOCKS, Opened, Output, Quantizer, RealBlock, RealEngine,
+    RealLayout, RealOperands, RealWeights, Residual,
 };
 use crate::{Error, Result, Status};
 use core::mem::MaybeUninit;
@@ -120,41 +119,34 @@ impl<'w> Conv<'w> {
             None => None,
         };
         let form = match &saved {
-            Some(saved) => Form::saved(saved.code()).ok_or(Error::new(
-                Status::InvalidArgument,
-                "packed",
-                "holds codes, but the plan's input is numbers that are multiplied as they are",
-            ))?,
+            Some(saved) => Form::saved(saved)?,
             None => Form::of(&desc.weights, None, 0),
         };
-        let stand = desc.weights.are_blocks() || matches!(desc.weights, RealWeights::Codes(_));
-        if matches!(form, Form::Codes(..)) || (saved.is_none() && stand) {
-            return Err(Error::new(
-                Status::Unsupported,
-                if saved.is_some() { "packed" } else { "desc.weights.dtype" },
-                "is of codes that stand for numbers, which only linear layers decode",
-            ));
+        let (name, numbers) = match &saved {
+            Some(_) => ("packed", matches!(form, Form::Numbers(_))),
+            None => ("desc.weights.dtype", desc.weights.are_numbers()),
+        };
+        if !numbers {
+            let text = "is of codes that stand for numbers, which only linear layers decode";
+            return Err(Error::new(Status::Unsupported, name, text));
         }
         let layout = RealLayout::new(form, shape.product, supported)?;
-        let operands = Operands {
-            weights: NO_WEIGHTS,
-            input,
-            bias: if desc.bias.is_empty() { Bias::None } else { Bias::F32(desc.bias) },
+        let described = RealOperands {
+            input: desc.input,
+            bias: desc.bias,
             output,
             activation: desc.activation,
-            mode: ActivationMode::Float,
             residual: desc.residual,
         };
-        check_real_operands(&operands, desc.out_channels)?;
-        let operands = Operands { output: output.of_sums(), ..operands };
+        let operands = described.check(desc.out_channels)?;
         let engine = match &saved {
             Some(saved) => {
                 let panels = saved.panels(&layout.head(shape.kind()))?;
                 RealEngine::mapped(&operands, panels, layout, supported, allocator)?
             }
             None => {
-                let weights = desc.weights;
-                shape.check_weights(weights.len(), 1, weights.unit().1)?;
+                let weights = (desc.weights, None);
+                shape.check_weights(desc.weights.len(), 1, desc.weights.unit().1)?;
                 let at = |channel: usize, i: usize| shape.at(channel, i, 1);
                 match &shape.phases {
                     Some(phases) => {

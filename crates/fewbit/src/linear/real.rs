@@ -5,9 +5,8 @@ use super::create::Strided;
 use super::{Linear, LinearLayout, Parts, Product};
 use crate::memory::Allocator;
 use crate::plan::{
-    ActivationMode, Bias, Coded, Destination, EitherEngine, Form, Input, Kind, MAX_BLOCKS,
-    NO_WEIGHTS, Opened, Operands, Output, Quantizer, RealBlock, RealEngine, RealLayout,
-    RealWeights, Residual, check_real_operands, size,
+    Coded, Destination, EitherEngine, Form, Input, Kind, MAX_BLOCKS, Opened, Output, Quantizer,
+    RealBlock, RealEngine, RealLayout, RealOperands, RealWeights, Residual, size,
 };
 use crate::{Error, Result, Status};
 use core::mem::MaybeUninit;
@@ -100,32 +99,28 @@ impl<'w> Linear<'w> {
             Some(bytes) => Some(Opened::open(bytes)?),
             None => None,
         };
-        let form = match &saved {
-            Some(saved) => Form::saved(saved.code()).ok_or(Error::new(
-                Status::InvalidArgument,
-                "packed",
-                "holds codes, but the plan's input is numbers that are multiplied as they are",
-            ))?,
+        let coded = match &saved {
+            Some(_) => None,
             None => {
                 if desc.weights.are_blocks() {
                     check_rows(&strided)?;
                 }
-                let coded = Coded::new(desc.weights, size(&[matrices, n])?, k)?;
-                Form::of(&desc.weights, coded.as_ref(), k)
+                Coded::new(desc.weights, size(&[matrices, n])?, k)?
             }
         };
+        let form = match &saved {
+            Some(saved) => Form::saved(saved)?,
+            None => Form::of(&desc.weights, coded.as_ref(), k),
+        };
         let layout = RealLayout::new(form, (matrices, n, k), supported)?;
-        let operands = Operands {
-            weights: NO_WEIGHTS,
-            input,
-            bias: if desc.bias.is_empty() { Bias::None } else { Bias::F32(desc.bias) },
+        let described = RealOperands {
+            input: desc.input,
+            bias: desc.bias,
             output,
             activation: desc.activation,
-            mode: ActivationMode::Float,
             residual: desc.residual,
         };
-        check_real_operands(&operands, layout.channels)?;
-        let operands = Operands { output: output.of_sums(), ..operands };
+        let operands = described.check(layout.channels)?;
         let engine = match &saved {
             Some(saved) => {
                 let panels = saved.panels(&layout.head(Kind::Linear))?;
@@ -135,7 +130,8 @@ impl<'w> Linear<'w> {
                 // Blocks are found by their numbers.
                 let len = if desc.weights.are_blocks() { usize::MAX } else { desc.weights.len() };
                 let at = strided.index(len)?;
-                RealEngine::new(&operands, desc.weights, at, layout, supported, allocator)?
+                let weights = (desc.weights, coded.as_ref());
+                RealEngine::new(&operands, weights, at, layout, supported, allocator)?
             }
         };
         Ok(Linear {

@@ -29,7 +29,7 @@ pub(crate) use engine::{Block, Engine, block_count};
 pub(crate) use epilogue::{Destination, find};
 pub(crate) use packed::{Layout, size, tile_columns};
 pub(crate) use quantizer::{Codes, Quantizer};
-pub(crate) use real::{NO_WEIGHTS, RealBlock, RealEngine, check_real_operands};
+pub(crate) use real::{RealBlock, RealEngine, RealOperands};
 pub use real_layout::RealWeights;
 pub(crate) use real_layout::{Form, RealLayout};
 pub(crate) use saved::{Kind, Opened, Saved, saved_format};

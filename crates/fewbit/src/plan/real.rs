@@ -12,7 +12,7 @@ use super::epilogue::{Destination, Epilogue, Sums};
 use super::real_layout::{Form, RealLayout, RealWeights};
 use super::saved::{Head, Kind};
 use super::tasks::most_blocks;
-use super::{Bias, Operands, Output, Weights, block_count, find};
+use super::{ActivationMode, Bias, Input, Operands, Output, Residual, Weights, block_count, find};
 use crate::memory::{ALIGNMENT, Allocator, Buffer};
 use crate::{Error, Result, Status};
 use core::mem::MaybeUninit;
@@ -20,11 +20,11 @@ use core::ops::Range;
 use fewbit_kernels::convert::{self, ConvertArgs, ConvertFn};
 use fewbit_kernels::real_gemm::{MAX_MR, MAX_NR, RealTileArgs, RealTileFn, pack_codes, pack_rhs};
 use fewbit_kernels::registry::{self, Bound};
-use fewbit_scheme::{IntFormat, RealFormat};
+use fewbit_scheme::{Activation, IntFormat, RealFormat};
 use fewbit_simd::Supported;
 
 /// No codes: what operands hold in the place of quantized weights.
-pub(crate) const NO_WEIGHTS: Weights<'static> = Weights {
+const NO_WEIGHTS: Weights<'static> = Weights {
     format: IntFormat::S8,
     codes: &[],
     scales: &[],
@@ -34,28 +34,46 @@ pub(crate) const NO_WEIGHTS: Weights<'static> = Weights {
     shifts: &[],
 };
 
-/// Checks everything about the operands of a product of real numbers that does not depend on its shape but for the number
-/// of output channels.
-pub(crate) fn check_real_operands(operands: &Operands<'_>, channels: usize) -> Result<()> {
-    let Operands { bias, output, .. } = *operands;
-    let refused = |text| Err(Error::new(Status::Unsupported, "desc.output", text));
-    match output {
-        Output::S32 => return refused("is s32 sums, but products of real numbers have none"),
-        Output::FixedPoint(..) => {
-            return refused("is by fixed point, but products of real numbers are no integers");
+/// What a description of a product of real numbers says of more than its shape.
+pub(crate) struct RealOperands<'a> {
+    pub input: RealFormat,
+    /// One for each output channel, or none.
+    pub bias: &'a [f32],
+    pub output: Output,
+    pub activation: Activation,
+    pub residual: Residual,
+}
+
+impl<'a> RealOperands<'a> {
+    /// The operands of an engine, which leaves sums, after all was checked that does not depend on the product's shape but
+    /// for the number of output channels.
+    pub(crate) fn check(&self, channels: usize) -> Result<Operands<'a>> {
+        let operands = Operands {
+            weights: NO_WEIGHTS,
+            input: Input::Real(self.input),
+            bias: if self.bias.is_empty() { Bias::None } else { Bias::F32(self.bias) },
+            output: self.output,
+            activation: self.activation,
+            mode: ActivationMode::Float,
+            residual: self.residual,
+        };
+        let refused = |text| Err(Error::new(Status::Unsupported, "desc.output", text));
+        match self.output {
+            Output::S32 => return refused("is s32 sums, but products of real numbers have none"),
+            Output::FixedPoint(..) => {
+                return refused("is by fixed point, but products of real numbers are no integers");
+            }
+            _ => {}
         }
-        _ => {}
-    }
-    check_activation(operands)?;
-    check_residual(operands)?;
-    check_output(output)?;
-    match bias {
-        Bias::F32(bias) if bias.len() != channels => {
+        check_activation(&operands)?;
+        check_residual(&operands)?;
+        check_output(self.output)?;
+        if !self.bias.is_empty() && self.bias.len() != channels {
             let text = "has {} values, but there are {} output channels";
             let error = Error::new(Status::InvalidArgument, "desc.bias", text);
-            Err(error.with(bias.len()).with(channels))
+            return Err(error.with(self.bias.len()).with(channels));
         }
-        _ => Ok(()),
+        Ok(Operands { output: self.output.of_sums(), ..operands })
     }
 }
 
@@ -112,11 +130,11 @@ pub(crate) struct RealBlock {
 }
 
 impl<'w> RealEngine<'w> {
-    /// Packs weights; `at(channel, i)` is the index of a weight. The operands are checked, and the weights are as many
-    /// as the indices reach.
+    /// Packs weights, which are `coded` if they are no numbers; `at(channel, i)` is the index of a weight. The operands are
+    /// checked, and the weights are as many as the indices reach.
     pub(crate) fn new(
         operands: &Operands<'_>,
-        weights: RealWeights<'_>,
+        (weights, coded): (RealWeights<'_>, Option<&Coded<'_>>),
         at: impl Fn(usize, usize) -> Option<usize>,
         layout: RealLayout,
         supported: Supported,
@@ -137,7 +155,6 @@ impl<'w> RealEngine<'w> {
                 Numbers::Half(to)
             }
             _ => {
-                let coded = Coded::new(weights, layout.channels, layout.k)?;
                 let coded = coded.ok_or(Error::new(Status::Internal, "plan", "has no codes"))?;
                 let mut to = Buffer::zeroed(layout.bytes, allocator, "desc.weights")?;
                 let Columns { columns, nr, .. } = layout.columns;

@@ -4,7 +4,7 @@ use super::Weights;
 use super::coded::Coded;
 use super::columns::Columns;
 use super::packed::size;
-use super::saved::{Head, Kind, REAL_FORM};
+use super::saved::{Head, Kind, Opened, REAL_FORM};
 use crate::{Error, Result, Status};
 use fewbit_kernels::real_gemm::{self, Coding, RealTile};
 use fewbit_scheme::RealFormat;
@@ -67,6 +67,11 @@ impl RealWeights<'_> {
         self.len() == 0
     }
 
+    /// Whether they are numbers themselves.
+    pub(crate) const fn are_numbers(&self) -> bool {
+        matches!(self, RealWeights::F32(_) | RealWeights::F16(_) | RealWeights::Bf16(_))
+    }
+
     /// Whether they are blocks of rows without gaps.
     pub(crate) const fn are_blocks(&self) -> bool {
         matches!(self, RealWeights::Gguf(..) | RealWeights::Mx { .. } | RealWeights::Nvfp4 { .. })
@@ -119,14 +124,18 @@ impl Form {
         }
     }
 
-    /// The form of saved weights, if they are multiplied as numbers.
-    pub(crate) fn saved(id: u32) -> Option<Form> {
+    /// The form of saved weights, which must be multiplied as numbers.
+    pub(crate) fn saved(saved: &Opened<'_>) -> Result<Form> {
+        let id = saved.code();
         let numbers = RealFormat::ALL.map(Form::Numbers);
         let known = numbers.into_iter().find(|form| form.id() == id);
-        known.or_else(|| {
-            let coding = (id & 0xFF).checked_sub(32).and_then(|at| Coding::ALL.get(at as usize));
-            Some(Form::Codes(*coding?, (id >> 8) as usize))
-        })
+        let coding = (id & 0xFF).checked_sub(32).and_then(|at| Coding::ALL.get(at as usize));
+        let coded = coding.map(|&coding| Form::Codes(coding, (id >> 8) as usize));
+        known.or(coded).ok_or(Error::new(
+            Status::InvalidArgument,
+            "packed",
+            "holds codes, but the plan's input is numbers that are multiplied as they are",
+        ))
     }
 
     /// The numbers that are multiplied.

@@ -1,6 +1,7 @@
 //! Shapes of convolutions, and which products make an output.
 
-use fewbit::{ConvAxis, FilterLayout, ImageLayout};
+use super::Memory;
+use fewbit::{Conv, ConvAxis, ConvRun, FilterLayout, ImageLayout, Parallel};
 use fewbit_testkit::Rng;
 
 /// A convolution's shape, and the number of images that it is run on.
@@ -193,5 +194,45 @@ impl Images {
             }
         }
         products
+    }
+}
+
+/// Guarded memory for the runs of a test.
+pub struct Arenas {
+    x: Memory,
+    residual: Memory,
+    y: Memory,
+    workspace: Memory,
+    fill: Vec<u8>,
+}
+
+impl Arenas {
+    pub fn new() -> Arenas {
+        let [x, residual, y, workspace] = [(); 4].map(|()| Memory::new(1 << 23));
+        Arenas { x, residual, y, workspace, fill: vec![0x77; 1 << 21] }
+    }
+
+    /// The bytes of a plan's results, so many; input, output and workspace lie against guard pages.
+    pub fn run(
+        &mut self,
+        plan: &Conv,
+        images: usize,
+        bytes: usize,
+        (x, residual): (&[u8], &[u8]),
+        parallel: &dyn Parallel,
+    ) -> Vec<u8> {
+        let needed = plan.workspace(images, parallel.max_workers()).unwrap();
+        let workspace = self.workspace.garbage(needed.size);
+        let x = self.x.copy(x);
+        // A residual in the place of the results, if it can be.
+        let in_place = residual.len() == bytes && images.is_multiple_of(2);
+        let y = self.y.copy(if in_place { residual } else { &self.fill[..bytes] });
+        let residual = if in_place { y } else { self.residual.copy(residual) };
+        // SAFETY: input, output and workspace have the sizes of this plan and this many images.
+        unsafe {
+            let run = ConvRun { images, x, residual, workspace, workspace_size: needed.size, y };
+            plan.run_raw(&run, parallel).unwrap();
+            std::slice::from_raw_parts(y, bytes).to_vec()
+        }
     }
 }

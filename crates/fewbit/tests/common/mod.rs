@@ -11,7 +11,8 @@ use fewbit::scheme::{
     dequantize, float16, params_from_range, quantize, real::canonical, reduce::min_max, requantize,
 };
 use fewbit::{
-    Activation, ActivationMode, Bias, Code, DynamicSpec, Input, Output, Parallel, Residual, Weights,
+    Activation, ActivationMode, Bias, Code, DynamicSpec, Input, Output, Parallel, Residual, Status,
+    Weights,
 };
 use fewbit_testkit::{GuardedBuf, Rng};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -46,6 +47,17 @@ impl Parallel for Threads {
 /// rayon's threads, for [`fewbit::RayonPool`].
 pub fn rayon_threads(threads: usize) -> rayon::ThreadPool {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap()
+}
+
+/// Flips a bit of each byte of saved weights' header, and of some of the rest: each must be refused.
+pub fn flipped_bits_are_refused(bytes: &mut [u8], refused: impl Fn(&[u8]) -> Status) {
+    for at in (0..128).chain((128..bytes.len()).step_by(97)) {
+        bytes[at] ^= 1 << (at % 8);
+        let status = refused(bytes);
+        let expected = [Status::InvalidArgument, Status::Unsupported, Status::BufferTooSmall];
+        assert!(expected.contains(&status), "byte {at}: {status:?}");
+        bytes[at] ^= 1 << (at % 8);
+    }
 }
 
 /// Calls tasks backwards, under the last worker of three.
