@@ -397,7 +397,8 @@ fn scale_block_row(acc: &[i32], x: &Buffer) -> impl Fn(ScaleBlockFn, usize, &mut
 fn scale_codes_row(acc: &[i32], x: &Buffer) -> impl Fn(ScaleCodesFn, usize, &mut [u8]) -> usize {
     move |run, n, dst| {
         let tile = sums_to(acc, x, n, dst);
-        let args = ScaleCodesArgs { tile, step: 30.0, zero_point: 3, clamp: (0, 127) };
+        let args =
+            ScaleCodesArgs { tile, step: 30.0, zero_point: 3, clamp: (0, 127), saturates: false };
         // SAFETY: `n` sums, factors and results.
         unsafe { run(&args) };
         n

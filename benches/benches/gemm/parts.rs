@@ -68,7 +68,13 @@ pub fn bench(c: &mut Criterion, shape: &Shape) {
     let mut run = || {
         for to in results.chunks_mut(tile.mr * n) {
             let tile = rows(&sums, &factors, to);
-            let args = ScaleCodesArgs { tile, step: 1.0, zero_point: 118, clamp: (0, 255) };
+            let args = ScaleCodesArgs {
+                tile,
+                step: 1.0,
+                zero_point: 118,
+                clamp: (0, 255),
+                saturates: false,
+            };
             // SAFETY: as many rows of sums, factors and results.
             unsafe { row.run()(&args) };
         }

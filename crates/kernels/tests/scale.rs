@@ -160,6 +160,7 @@ fn scale_rows_to_codes() {
                             step,
                             zero_point,
                             clamp,
+                            saturates: false,
                         };
                         // SAFETY: the row is bound; sums, factors and results are as long as the run.
                         unsafe { run(&args) }
@@ -192,9 +193,11 @@ fn rows_of_a_tile_to_codes() {
     for (table, format) in [(scale::S32_S8, IntFormat::S8), (scale::S32_U8, IntFormat::U8)] {
         for row in runnable(table) {
             for (i, (rows, n, apart)) in
-                SHAPES.into_iter().cycle().take(2 * SHAPES.len()).enumerate()
+                SHAPES.into_iter().cycle().take(4 * SHAPES.len()).enumerate()
             {
-                let whole = i >= SHAPES.len();
+                let whole = i / SHAPES.len() % 2 == 1;
+                // Products are below 2^25 here, and of all sizes.
+                let saturates = i / SHAPES.len() >= 2;
                 let (src_row_stride, dst_row_stride) = (n + apart, n + 2 * apart);
                 let acc: Vec<i32> = (0..rows * src_row_stride)
                     .map(|_| rng.next_u32() as i32 >> rng.below(32))
@@ -202,7 +205,10 @@ fn rows_of_a_tile_to_codes() {
                 let row_factors: Vec<f32> = (0..rows).map(|_| rng.unit()).collect();
                 let factors: Vec<f32> = (0..n).map(|_| rng.unit() * 0.01).collect();
                 let (step, zero_point) = (0.7, format.qmin() + 9);
-                let clamp = (format.qmin() + 2, format.qmax() - 3);
+                let clamp = match saturates {
+                    true => (format.qmin(), format.qmax()),
+                    false => (format.qmin() + 2, format.qmax() - 3),
+                };
                 let mut want = vec![99u8; rows * dst_row_stride];
                 let mut got = want.clone();
                 for r in 0..rows {
@@ -229,6 +235,7 @@ fn rows_of_a_tile_to_codes() {
                     step,
                     zero_point,
                     clamp,
+                    saturates,
                 };
                 // SAFETY: the row is bound; rows and factors are as long as they say.
                 unsafe { row.run()(&args) };

@@ -29,9 +29,11 @@ pub unsafe trait Pairs: 'static {
     const CHANNELS: usize;
     /// Whether registers hold a tile of some pixels' sums, so that code for special shapes pays.
     const TILES: bool;
+    /// Codes that are widened at once: whole blocks, at most [`MAX_PAIR_CHANNELS`] channels.
+    const WIDENED: usize = 2 * Self::CHANNELS;
 
-    /// Widens a block: the first `n` codes, `1..=2 * CHANNELS`, are at `from`, as s8 or, not `SIGNED`, u8; others are 0.
-    /// All of the block is written.
+    /// Widens some blocks: the first `n` codes, `1..=WIDENED`, are at `from`, as s8 or, not `SIGNED`, u8; others are 0.
+    /// All of the blocks are written.
     unsafe fn widen<const SIGNED: bool>(from: *const u8, to: *mut i16, n: usize);
     /// The codes of two taps, each of a widened block: its first vector or, if `HIGH`, its second.
     unsafe fn pair<const HIGH: bool>(a: *const i16, b: *const i16) -> Self::Codes;
@@ -52,14 +54,19 @@ pub unsafe trait Pairs: 'static {
 /// The most channels of a block; those of every backend divide it.
 pub const MAX_PAIR_CHANNELS: usize = 32;
 
-/// Up to 15 codes, and zeros.
+/// Up to 16 codes, and zeros.
 ///
 /// # Safety
 /// `n` codes can be read.
 #[inline(always)]
 unsafe fn some(from: *const u8, n: usize) -> [u8; 16] {
     // SAFETY: by this function's contract.
-    unsafe { partial::load(from, n).to_le_bytes() }
+    unsafe {
+        match n {
+            16 => from.cast::<[u8; 16]>().read_unaligned(),
+            _ => partial::load(from, n).to_le_bytes(),
+        }
+    }
 }
 
 // SAFETY: portable code, which accesses what the trait documents.
@@ -74,8 +81,7 @@ unsafe impl Pairs for Scalar {
     unsafe fn widen<const SIGNED: bool>(from: *const u8, to: *mut i16, n: usize) {
         // SAFETY: `n` codes and 16 places by the contract of `Pairs`.
         unsafe {
-            let codes =
-                if n == 16 { from.cast::<[u8; 16]>().read_unaligned() } else { some(from, n) };
+            let codes = some(from, n);
             let wide = |code: u8| if SIGNED { i16::from(code as i8) } else { i16::from(code) };
             to.cast::<[i16; 16]>().write_unaligned(codes.map(wide));
         }
@@ -128,27 +134,43 @@ mod avx2 {
     use crate::Avx2;
     use core::arch::x86_64::*;
 
-    // SAFETY: blocks of 16 and vectors of 8 channels are loaded and stored, or `n` codes.
+    // SAFETY: blocks of 16, two of them, and vectors of 8 channels are loaded and stored, or `n` codes.
     unsafe impl Pairs for Avx2 {
         type Codes = __m256i;
         type Weights = __m256i;
         type Sums = __m256i;
         const CHANNELS: usize = 8;
         const TILES: bool = true;
+        const WIDENED: usize = 32;
 
         #[inline(always)]
         unsafe fn widen<const SIGNED: bool>(from: *const u8, to: *mut i16, n: usize) {
-            // SAFETY: features, `n` codes and 16 places by the contract of `Pairs`.
+            // SAFETY: features, `n` codes and 32 places by the contract of `Pairs`.
             unsafe {
-                let codes = match n == 16 {
-                    true => _mm_loadu_si128(from.cast()),
-                    false => _mm_loadu_si128(some(from, n).as_ptr().cast()),
+                let codes = match n == 32 {
+                    true => _mm256_loadu_si256(from.cast()),
+                    false => {
+                        let low = some(from, n.min(16));
+                        let high = match n > 16 {
+                            true => some(from.add(16), n - 16),
+                            false => [0; 16],
+                        };
+                        _mm256_loadu2_m128i(high.as_ptr().cast(), low.as_ptr().cast())
+                    }
                 };
-                // `unpack` takes half of each 128 bits: fours of the first vector there, of the second beside them.
-                let codes = _mm_shuffle_epi32::<0b11_01_10_00>(codes);
-                let wide =
-                    if SIGNED { _mm256_cvtepi8_epi16(codes) } else { _mm256_cvtepu8_epi16(codes) };
-                _mm256_storeu_si256(to.cast(), wide);
+                // `unpack` takes half of each 128 bits: of codes here, fours of a block's first vector there and of its second
+                // beside them; of pairs later, one vector's.
+                let order = _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5, 7);
+                let codes = _mm256_permutevar8x32_epi32(codes, order);
+                let zero = _mm256_setzero_si256();
+                let [first, second] = if SIGNED {
+                    [_mm256_unpacklo_epi8(zero, codes), _mm256_unpackhi_epi8(zero, codes)]
+                        .map(|wide| _mm256_srai_epi16::<8>(wide))
+                } else {
+                    [_mm256_unpacklo_epi8(codes, zero), _mm256_unpackhi_epi8(codes, zero)]
+                };
+                _mm256_storeu_si256(to.cast(), first);
+                _mm256_storeu_si256(to.add(16).cast(), second);
             }
         }
 

@@ -19,11 +19,11 @@ mod lines;
 
 use super::{Conv, Ends, ImageLayout, Taps};
 use crate::memory::{ALIGNMENT, Allocator, Buffer};
-use crate::plan::{Destination, Engine, Residual, find, size};
+use crate::plan::{Destination, Engine, OneStep, Residual, find, size};
 use crate::{Parallel, Result};
 use fewbit_kernels::depthwise::{
-    CHANNELS, DEPTHWISE, DepthwiseArgs, DepthwiseFn, WIDEN_S8, WIDEN_U8, WidenFn, pairs,
-    taps_of_pair,
+    CHANNELS, Codes, DEPTHWISE, DepthwiseArgs, DepthwiseFn, Results, WIDEN_S8, WIDEN_U8, WidenFn,
+    pairs, taps_of_pair,
 };
 use fewbit_kernels::registry::Bound;
 use fewbit_simd::Supported;
@@ -182,7 +182,7 @@ impl Depthwise {
             // The lines, and one of padding.
             lines: take(&[self.lines + 1, self.line(), size_of::<i16>()])?,
             bytes: take(&[if bytes { self.shape.columns } else { 0 }, self.span])?,
-            sums: take(&[PIXELS + BEYOND, CHANNELS, size_of::<i32>()])?,
+            sums: take(&[PIXELS, CHANNELS, size_of::<i32>()])?,
             results: take(&[if nchw { PIXELS * CHANNELS } else { 0 }, size_of::<i32>()])?,
             start: take(&[self.span, size_of::<i32>()])?,
             taps: take(&[self.lines, size_of::<*const i16>()])?,
@@ -288,7 +288,8 @@ impl Conv<'_> {
                 for class in 0..apart {
                     for row in (from + class..to).step_by(apart) {
                         lines.reach((row / height.max(1), row % height.max(1)), x..end);
-                        let chunk = Chunk { image, row, x: x..end, channels: (first, n), scale };
+                        let (x, channels, made) = (x..end, (first, n), Made::by(engine));
+                        let chunk = Chunk { image, row, x, channels, scale, made };
                         self.depthwise_chunk((depthwise, engine), ends, &chunk, (memory, &places));
                     }
                 }
@@ -297,7 +298,9 @@ impl Conv<'_> {
         }
     }
 
-    /// Computes a chunk of a row whose lines are there: block by block of channels, and class by class of pixels.
+    /// Computes a chunk of a row whose lines are there: class by class of pixels. The kernel leaves results where they belong,
+    /// if it can make them itself and images have channels innermost. Others lie in the worker's memory first, block by
+    /// block of channels.
     ///
     /// # Safety
     /// As [`depthwise_task`](Conv::depthwise_task).
@@ -314,75 +317,97 @@ impl Conv<'_> {
         let (stride, shape) = (depthwise.stride, &depthwise.shape);
         let apart = depthwise.apart.max(1);
         let pixels = chunk.x.len();
-        for block in 0..n.div_ceil(CHANNELS) {
-            let channels = (n - block * CHANNELS).min(CHANNELS);
+        let made = &chunk.made;
+        let in_place = self.taps.layout == ImageLayout::Nhwc && !matches!(made, Made::Sums);
+        let (most, at_once) = if in_place { (n, pixels) } else { (CHANNELS, PIXELS) };
+        for from in (0..n).step_by(most.max(1)) {
+            let (channel, channels) = (first + from, (n - from).min(most));
             for class in 0..shape.classes.min(pixels) {
                 let count = (pixels - class).div_ceil(apart);
-                for done in (0..count).step_by(PIXELS) {
-                    let pixels = (count - done).min(PIXELS);
-                    let columns = shape.class(block, class) + done * stride;
+                for done in (0..count).step_by(at_once.max(1)) {
+                    let pixels = (count - done).min(at_once);
+                    let columns = shape.class(from / CHANNELS, class) + done * stride;
+                    let x = chunk.x.start + class + done * apart;
+                    let pixel = chunk.row * width + x;
                     // SAFETY: by this function's contract; blocks of the span, columns of the lines.
                     unsafe {
-                        let sums = memory.add(places.sums).cast::<i32>();
+                        let to = self.destination(ends, (chunk.image, pixel, channel), apart);
+                        let beside = memory.add(places.sums);
+                        let (dst, dst_stride) = match in_place {
+                            true => (to.base, to.row_stride),
+                            false => (beside, CHANNELS),
+                        };
                         let weights = depthwise.weights.as_slice().as_ptr();
                         let start = memory.add(places.start).cast::<i32>();
                         (depthwise.kernel.run())(&DepthwiseArgs {
                             taps: memory.add(places.taps).cast(),
                             offset: columns * CHANNELS,
+                            block: shape.class(1, 0) * CHANNELS,
                             lines: depthwise.lines,
                             width: axis.kernel,
                             stride,
                             pixels,
-                            weights: weights.add((first / CHANNELS + block) * depthwise.block),
-                            start: start.add(block * CHANNELS),
+                            weights: weights.add(channel / CHANNELS * depthwise.block),
+                            start: start.add(from),
                             channels,
-                            dst: sums,
+                            results: made.results(channel, (dst, dst_stride)),
                         });
-                        let x = chunk.x.start + class + done * apart;
-                        let channel = first + block * CHANNELS;
-                        let pixel = chunk.row * width + x;
-                        let to = self.destination(ends, (chunk.image, pixel, channel), apart);
-                        let results = memory.add(places.results);
-                        self.store_depthwise(
-                            engine,
-                            (sums, results),
-                            (pixels, channels),
-                            (channel, chunk.scale),
-                            &to,
-                        );
+                        if !in_place {
+                            let results = (beside, memory.add(places.results));
+                            let place = (channel, chunk.scale, made);
+                            self.store_depthwise(engine, results, (pixels, channels), place, &to);
+                        }
                     }
                 }
             }
         }
     }
 
-    /// Makes results of a call's sums. Those of neighbouring pixels, where they lie side by side, are made in order of the
-    /// sums, by vectors of channels, and then turned.
+    /// Makes results of what the kernel left beside, and copies them to their places. Those of neighbouring pixels, where they
+    /// lie side by side, are made in order of the sums, by vectors of channels, and then turned.
     ///
     /// # Safety
     /// As [`depthwise_task`](Conv::depthwise_task); the results' own memory has room for them.
     unsafe fn store_depthwise(
         &self,
         engine: &Engine<'_>,
-        (sums, results): (*const i32, *mut u8),
+        (left, results): (*mut u8, *mut u8),
         (pixels, channels): (usize, usize),
-        place: (usize, f32),
+        (channel, scale, made): (usize, f32, &Made),
         to: &Destination,
     ) {
         let turned = to.row_stride == 1 && to.column_stride != 1;
+        let element = self.output.of_sums().element_size();
+        let sums = (left.cast_const().cast::<i32>(), CHANNELS);
+        let (size, place) = ((pixels, channels), (channel, scale));
         // SAFETY: by this function's contract.
         unsafe {
-            if !turned || self.residual != Residual::None {
-                return engine.store((sums, CHANNELS), (pixels, channels), place, to);
-            }
-            let beside =
-                Destination { base: results, row_stride: CHANNELS, column_stride: 1, ..*to };
-            engine.store((sums, CHANNELS), (pixels, channels), place, &beside);
-            let (base, stride, size) = (to.base, to.column_stride, (pixels, channels));
-            match self.output.of_sums().element_size() {
-                1 => transpose((results.cast_const(), CHANNELS), (base, stride), size),
-                2 => transpose::<u16>((results.cast(), CHANNELS), (base.cast(), stride), size),
-                _ => transpose::<u32>((results.cast(), CHANNELS), (base.cast(), stride), size),
+            let made = match made {
+                Made::Sums if !turned || self.residual != Residual::None => {
+                    return engine.store(sums, size, place, to);
+                }
+                Made::Sums => {
+                    let beside = Destination {
+                        base: results,
+                        row_stride: CHANNELS,
+                        column_stride: 1,
+                        ..*to
+                    };
+                    engine.store(sums, size, place, &beside);
+                    results
+                }
+                Made::Results | Made::Codes(_) => left,
+            };
+            let rows = if turned { pixels } else { 1 };
+            for pixel in (0..pixels).step_by(rows.max(1)) {
+                let from = made.add(pixel * CHANNELS * element).cast_const();
+                let (base, stride) = (to.at(pixel, 0, element, 0).base, to.column_stride);
+                let size = (rows, channels);
+                match element {
+                    1 => transpose((from, CHANNELS), (base, stride), size),
+                    2 => transpose::<u16>((from.cast(), CHANNELS), (base.cast(), stride), size),
+                    _ => transpose::<u32>((from.cast(), CHANNELS), (base.cast(), stride), size),
+                }
             }
         }
     }
@@ -451,4 +476,41 @@ struct Chunk {
     channels: (usize, usize),
     /// The input's scale.
     scale: f32,
+    made: Made,
+}
+
+/// What the kernel makes.
+enum Made {
+    /// Sums, from which results are made.
+    Sums,
+    /// Sums, which are the results.
+    Results,
+    /// Codes, which are the results.
+    Codes(OneStep),
+}
+
+impl Made {
+    fn by(engine: &Engine<'_>) -> Made {
+        match engine.one_step_codes() {
+            Some(step) => Made::Codes(step),
+            None if engine.is_identity() => Made::Results,
+            None => Made::Sums,
+        }
+    }
+
+    /// What the kernel is told, for the channels from `channel` on.
+    fn results(&self, channel: usize, (dst, stride): (*mut u8, usize)) -> Results {
+        match self {
+            Made::Sums | Made::Results => Results::Sums { dst: dst.cast(), stride },
+            Made::Codes(step) => Results::Codes(Codes {
+                dst,
+                stride,
+                signed: step.signed,
+                factors: step.factors.wrapping_add(channel),
+                zero_point: step.zero_point,
+                clamp: step.clamp,
+                saturates: step.saturates,
+            }),
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::blocks::{self, Blocks};
 use super::epilogue::{Destination, Epilogue, Sums};
+use super::one_step::OneStep;
 use super::packed::{Layout, Packed};
 use super::quantizer::stored_code;
 use super::saved::Saved;
@@ -124,7 +125,8 @@ impl<'w> Engine<'w> {
         supported: Supported,
         allocator: &Allocator,
     ) -> Result<Engine<'w>> {
-        let epilogue = Epilogue::new(operands, packed.map(), supported, allocator)?;
+        let mut epilogue = Epilogue::new(operands, packed.map(), supported, allocator)?;
+        epilogue.set_bound(packed.bound);
         Ok(Engine::of(operands, packed.k, packed, epilogue, None))
     }
 
@@ -218,6 +220,16 @@ impl<'w> Engine<'w> {
                 }
             }
         }
+    }
+
+    /// Whether the sums are the results.
+    pub(crate) fn is_identity(&self) -> bool {
+        self.epilogue.is_identity()
+    }
+
+    /// How sums become codes, if that is one step with factors, and nothing follows.
+    pub(crate) fn one_step_codes(&self) -> Option<OneStep> {
+        self.epilogue.one_step_codes()
     }
 
     /// Whether weights have a scale a block.

@@ -94,26 +94,28 @@ enum Addend {
 }
 
 /// What makes codes.
-struct ToCodes {
+pub(super) struct ToCodes {
     /// What sums become in one step, and the parameters: the results, or what the table reads.
-    made: Code,
-    params: QuantParams,
-    clamp: (i32, i32),
+    pub(super) made: Code,
+    pub(super) params: QuantParams,
+    pub(super) clamp: (i32, i32),
     /// Whether codes come from sums in one step.
-    one_step: bool,
+    pub(super) one_step: bool,
+    /// Whether bytes that saturate need no other bounds: no sum times its multiplier is beyond 2^30.
+    pub(super) saturates: bool,
     /// Each column's multiplier, padded, where the input's scale is known; otherwise empty.
-    multipliers: Buffer<f32>,
+    pub(super) multipliers: Buffer<f32>,
     /// 256 codes in table mode; otherwise empty.
-    table: Buffer<u8>,
+    pub(super) table: Buffer<u8>,
     /// What makes them of sums in integers, if that is wanted.
-    fixed: Option<Fixed>,
+    pub(super) fixed: Option<Fixed>,
     requantize: Bound<ScaleCodesFn>,
     quantize: Bound<QuantizeFn>,
     lookup: Bound<LookupFn>,
 }
 
 pub(crate) struct Epilogue {
-    output: Output,
+    pub(super) output: Output,
     /// Whether ReLU belongs to the scaling.
     pub(super) relu: bool,
     /// Each column's scale, padded to whole panels: the weights', times that of the input where it is known.
@@ -130,7 +132,7 @@ pub(crate) struct Epilogue {
     /// A function that the scaling does not include, with its parameters.
     activation: Option<(Bound<ActivateFn>, f32, f32)>,
     narrow: Option<Bound<ConvertFn>>,
-    codes: Option<ToCodes>,
+    pub(super) codes: Option<ToCodes>,
     scale: Bound<ScaleFn>,
     add: Bound<AddFn>,
 }
@@ -243,23 +245,6 @@ impl Epilogue {
         })
     }
 
-    /// Whether the sums are the results.
-    pub(crate) fn is_identity(&self) -> bool {
-        self.output == Output::S32 && !self.relu
-    }
-
-    /// Whether sums become results one by one, by factors that the plan has: in tiles of any size.
-    pub(crate) fn is_one_step(&self) -> bool {
-        match (&self.codes, self.output) {
-            (Some(codes), _) => {
-                let whole = !codes.multipliers.is_empty() || codes.fixed.is_some();
-                codes.one_step && whole && codes.table.is_empty()
-            }
-            (None, Output::Real(RealFormat::F32)) => self.is_whole && self.is_only_scale(),
-            (None, output) => output == Output::S32,
-        }
-    }
-
     /// Turns sums into outputs.
     ///
     /// # Safety
@@ -285,7 +270,7 @@ impl Epilogue {
     }
 
     /// Whether scaling gives the real results.
-    fn is_only_scale(&self) -> bool {
+    pub(super) fn is_only_scale(&self) -> bool {
         self.activation.is_none() && matches!(self.addend, Addend::None)
     }
 
@@ -374,6 +359,7 @@ impl Epilogue {
             step: codes.params.scale,
             zero_point: codes.params.zero_point,
             clamp: codes.clamp,
+            saturates: codes.saturates,
         };
         // SAFETY: by this function's contract; `steps` holds the largest tile.
         unsafe {
@@ -515,6 +501,7 @@ impl ToCodes {
             params,
             clamp: (code.format().qmin(), code.format().qmax()),
             one_step,
+            saturates: false,
             multipliers: Buffer::zeroed(0, allocator, "desc.weights.scales")?,
             table: Buffer::zeroed(
                 if matches!(mode, ActivationMode::Table(..)) { 256 } else { 0 },

@@ -8,7 +8,7 @@ use fewbit::kernels::add::{ADD, AddArgs, AddFn};
 use fewbit::kernels::block;
 use fewbit::kernels::convert::{self, ConvertArgs, ConvertFn};
 use fewbit::kernels::depthwise::{
-    self, CHANNELS, DepthwiseArgs, DepthwiseFn, WidenArgs, WidenFn, computed, pairs,
+    self, CHANNELS, DepthwiseArgs, DepthwiseFn, Results, WidenArgs, WidenFn, computed, pairs,
 };
 use fewbit::kernels::dequantize::{self, DequantizeArgs, DequantizeFn};
 use fewbit::kernels::gather::{self, GatherArgs, GatherFn, Run};
@@ -642,6 +642,7 @@ fn digest_scale_codes(run: ScaleCodesFn, format: IntFormat, digest: &mut Digest)
                     step,
                     zero_point: qmin + 5,
                     clamp: (qmin, qmax - 1),
+                    saturates: false,
                 };
                 // SAFETY: as for quantize; factors are as long as the run.
                 unsafe { run(&args) };
@@ -693,10 +694,11 @@ fn digest_depthwise(run: DepthwiseFn, digest: &mut Digest) {
             let start: Vec<i32> = (0..CHANNELS).map(|_| rng.next_u32() as i32).collect();
             let taps: Vec<*const i16> =
                 (0..lines).map(|line| codes[line * columns * CHANNELS..].as_ptr()).collect();
-            let mut dst = vec![0i32; computed(PIXELS) * CHANNELS];
+            let mut dst = vec![0i32; PIXELS * CHANNELS];
             let args = DepthwiseArgs {
                 taps: taps.as_ptr(),
                 offset: 0,
+                block: 0,
                 lines,
                 width,
                 stride,
@@ -704,11 +706,11 @@ fn digest_depthwise(run: DepthwiseFn, digest: &mut Digest) {
                 weights: weights.as_ptr(),
                 start: start.as_ptr(),
                 channels,
-                dst: dst.as_mut_ptr(),
+                results: Results::Sums { dst: dst.as_mut_ptr(), stride: CHANNELS },
             };
             // SAFETY: taps and pixels within the codes; the rest is as long as the arguments say.
             unsafe { run(&args) };
-            for pixel in dst.chunks_exact(CHANNELS).take(PIXELS) {
+            for pixel in dst.chunks_exact(CHANNELS) {
                 digest.i32s(&pixel[..channels]);
             }
         }

@@ -9,13 +9,18 @@
 //! A tile is a few pixels, whose sums stay in registers through all lines. For rows of 3, 5 and 7 taps, at the strides that
 //! networks have, everything within a line is unrolled; other shapes take each pair of taps in turn, and make it anew.
 
+mod results;
 mod tile;
+
+pub use results::{Codes, Results};
 
 use crate::elementwise::rows;
 use crate::infos;
 use crate::registry::RowInfo;
-use fewbit_simd::Pairs;
-use tile::{Any, Rows, Shape};
+use core::mem::MaybeUninit;
+use fewbit_simd::{Lanes, Pairs};
+use results::Sums;
+use tile::{Any, Place, Rows, Three, Tiles};
 
 /// Channels of a block.
 pub const CHANNELS: usize = fewbit_simd::MAX_PAIR_CHANNELS;
@@ -44,42 +49,45 @@ pub struct WidenArgs {
 /// written, of which what lies beyond the channels may be, and they overlap nothing else.
 pub type WidenFn = unsafe fn(&WidenArgs);
 
-/// Some pixels of a row, a block of channels.
+/// Some pixels of a row, some channels.
 #[derive(Clone, Copy, Debug)]
 pub struct DepthwiseArgs {
-    /// `lines` addresses, one a row of taps: less `offset`, the block of the first pixel's first tap, widened by the same
+    /// `lines` addresses, one a row of taps: less `offset`, the first block of the first pixel's first tap, widened by the same
     /// instruction set. Blocks of neighbouring taps follow each other.
     pub taps: *const *const i16,
     /// Elements from there to the first pixel's codes.
     pub offset: usize,
+    /// Elements from a tap's block to its next one.
+    pub block: usize,
     /// Rows of taps, at least 1.
     pub lines: usize,
     /// Taps of a row, at least 1.
     pub width: usize,
     /// Taps between neighbouring pixels, at least 1.
     pub stride: usize,
-    /// The number of pixels, at least 1.
+    /// The number of pixels.
     pub pixels: usize,
-    /// The block's weights, less their zero points: `[pairs(lines, width)][CHANNELS][2]`.
+    /// The weights, less their zero points: a block `[pairs(lines, width)][CHANNELS][2]`.
     pub weights: *const i16,
     /// What the sums of each channel start with.
     pub start: *const i32,
-    /// The number of channels, `1..=CHANNELS`.
+    /// The number of channels.
     pub channels: usize,
-    /// The sums: `[computed(pixels)][CHANNELS]`.
-    pub dst: *mut i32,
+    /// What becomes of the sums.
+    pub results: Results,
 }
 
 /// A kernel of this op.
 ///
 /// # Safety
 /// Whole blocks, whose content beyond the channels does not matter, can be read at each tap of [`computed`]`(pixels)`
-/// pixels, and at one further tap of each row; so can start values, and weights of every pair. Blocks of sums of each
-/// computed pixel can be written, and overlap nothing else. Addresses are aligned, nothing else need be.
+/// pixels, and at one further tap of each row; so can start values, and weights of every pair. The results of the pixels'
+/// channels can be written, and overlap nothing else; a factor of each channel can be read. Addresses of i16 and i32 are
+/// aligned, those of results need not be.
 pub type DepthwiseFn = unsafe fn(&DepthwiseArgs);
 
 rows! {
-    /// Widened codes to sums.
+    /// Widened codes to sums, or to codes of sums.
     DEPTHWISE: DepthwiseFn = "depthwise_s16s32", |args: &DepthwiseArgs|, depthwise::<V>(args)
 }
 
@@ -134,7 +142,7 @@ pub const fn computed(pixels: usize) -> usize {
 const LARGE: usize = 7;
 const SMALL: usize = 4;
 
-/// Pixels of the next tile where so many are left. The sides of networks' images are multiples of 7, or of 4 and 5.
+/// Pixels of the next tile where so many are left: never more than of the one before. The sides of networks' images are multiples of 7, or of 4 and 5.
 const fn tile_of(left: usize) -> usize {
     if left <= SMALL || left == 2 * SMALL { SMALL } else { LARGE }
 }
@@ -144,7 +152,8 @@ const fn tile_of(left: usize) -> usize {
 #[inline(always)]
 unsafe fn widen<V: Pairs, const SIGNED: bool>(args: &WidenArgs) {
     let WidenArgs { src, src_stride, pixels, channels, dst, dst_stride } = *args;
-    let vectors = 2 * V::CHANNELS;
+    const { assert!(CHANNELS.is_multiple_of(V::WIDENED)) };
+    let vectors = V::WIDENED;
     let end = pixels.saturating_sub(1) * src_stride + channels;
     let mut first = 0;
     while first < channels {
@@ -171,42 +180,83 @@ unsafe fn widen<V: Pairs, const SIGNED: bool>(args: &WidenArgs) {
     }
 }
 
+/// Tiles whose sums are made before they become results, in the first cache.
+const MOST: usize = 8;
+
+/// Sums of so many.
+#[repr(align(64))]
+struct Buffer(MaybeUninit<[i32; MOST * LARGE * CHANNELS]>);
+
 /// # Safety
 /// As [`DepthwiseFn`], within an entry compiled for `V`.
 #[inline(always)]
-unsafe fn depthwise<V: Pairs>(args: &DepthwiseArgs) {
-    const { assert!(CHANNELS.is_multiple_of(2 * V::CHANNELS)) };
-    // SAFETY: by this function's contract; each shape is that of the arguments.
-    unsafe {
-        if V::TILES {
-            match (args.width, args.stride) {
-                (3, 1) => return block::<V, Rows<3, 2, 1>>(args),
-                (5, 1) => return block::<V, Rows<5, 3, 1>>(args),
-                (7, 1) => return block::<V, Rows<7, 4, 1>>(args),
-                (3, 2) => return block::<V, Rows<3, 2, 2>>(args),
-                (5, 2) => return block::<V, Rows<5, 3, 2>>(args),
-                _ => {}
+unsafe fn depthwise<V: Pairs + Lanes>(args: &DepthwiseArgs) {
+    let DepthwiseArgs { lines, width, stride, pixels, channels, results, .. } = *args;
+    let mut buffer = Buffer(MaybeUninit::uninit());
+    let buffer = buffer.0.as_mut_ptr().cast::<i32>();
+    let weights = pairs(lines, width) * (2 * CHANNELS);
+    let mut pixel = 0;
+    while pixel < pixels {
+        let left = pixels - pixel;
+        let (mut tiles, mut made) = (Tiles { large: 0, small: 0 }, 0);
+        while tiles.large + tiles.small < MOST && made < left {
+            let tile = tile_of(left - made);
+            match tile {
+                LARGE => tiles.large += 1,
+                _ => tiles.small += 1,
             }
+            made += tile;
         }
-        block::<V, Any>(args);
+        let (mut channel, mut block) = (0, 0);
+        while channel < channels {
+            let n = CHANNELS.min(channels - channel);
+            // SAFETY: by this function's contract: the block exists, and the buffer holds the tiles.
+            unsafe {
+                let place = Place {
+                    args,
+                    offset: args.offset + block * args.block + pixel * stride * CHANNELS,
+                    weights: args.weights.add(block * weights),
+                    start: args.start.add(channel),
+                };
+                let sums = match results {
+                    // Whole blocks of whole tiles go where they belong at once.
+                    Results::Sums { dst, stride } if made <= left && n == CHANNELS => {
+                        (dst.add(pixel * stride + channel), stride)
+                    }
+                    _ => (buffer, CHANNELS),
+                };
+                shaped::<V>(&place, n, tiles, sums);
+                if sums.0 == buffer {
+                    let pixels = made.min(left);
+                    results.store::<V>(&Sums { at: buffer, pixel, pixels, channel, channels: n });
+                }
+            }
+            channel += CHANNELS;
+            block += 1;
+        }
+        pixel += made;
     }
 }
 
-/// All vectors of a block.
+/// Some tiles of a block, by the code for their shape.
 ///
 /// # Safety
-/// As [`depthwise`], with arguments of the shape.
+/// As [`tile::block`], with any arguments.
 #[inline(always)]
-unsafe fn block<V: Pairs, S: Shape<V>>(args: &DepthwiseArgs) {
-    let mut first = 0;
-    while first < args.channels {
-        // SAFETY: by this function's contract; both vectors lie in the block.
-        unsafe {
-            tile::row::<V, S, false>(args, first);
-            if first + V::CHANNELS < args.channels {
-                tile::row::<V, S, true>(args, first);
+unsafe fn shaped<V: Pairs>(at: &Place<'_>, channels: usize, tiles: Tiles, sums: (*mut i32, usize)) {
+    // SAFETY: by this function's contract; each shape is that of the arguments.
+    unsafe {
+        if V::TILES {
+            match (at.args.lines, at.args.width, at.args.stride) {
+                (3, 3, 1) => return tile::block::<V, Three<1>>(at, channels, tiles, sums),
+                (3, 3, 2) => return tile::block::<V, Three<2>>(at, channels, tiles, sums),
+                (_, 3, 1) => return tile::block::<V, Rows<3, 2, 1>>(at, channels, tiles, sums),
+                (_, 5, 1) => return tile::block::<V, Rows<5, 3, 1>>(at, channels, tiles, sums),
+                (_, 7, 1) => return tile::block::<V, Rows<7, 4, 1>>(at, channels, tiles, sums),
+                (_, 5, 2) => return tile::block::<V, Rows<5, 3, 2>>(at, channels, tiles, sums),
+                _ => {}
             }
         }
-        first += 2 * V::CHANNELS;
+        tile::block::<V, Any>(at, channels, tiles, sums);
     }
 }

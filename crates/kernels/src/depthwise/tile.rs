@@ -1,6 +1,6 @@
 //! Tiles: some pixels of a vector of channels.
 
-use super::{CHANNELS, DepthwiseArgs, LARGE, SMALL, tile_of};
+use super::{CHANNELS, DepthwiseArgs, LARGE, SMALL};
 use core::array::from_fn;
 use fewbit_simd::Pairs;
 
@@ -24,12 +24,28 @@ macro_rules! unroll {
 
 /// What a tile's code is made for.
 pub(super) trait Shape<V: Pairs> {
-    /// The products of `P` pixels' taps, added to their sums: of the block's first vector or, if `HIGH`, its second.
+    /// The lines of all tiles, where their number is known.
+    type Lines: Copy;
+
+    /// # Safety
+    /// As [`add`](Shape::add).
+    unsafe fn lines(at: &Place<'_>) -> Self::Lines;
+
+    /// The products of the taps of `P` pixels, which begin `pixel` pixels behind the place, added to their sums: of the
+    /// block's first vector or, if `HIGH`, its second.
     ///
     /// # Safety
     /// The arguments have the shape, the place is one of theirs; within an entry compiled for `V`.
-    unsafe fn add<const HIGH: bool, const P: usize>(at: &Place<'_>, sums: &mut [V::Sums; P]);
+    unsafe fn add<const HIGH: bool, const P: usize>(
+        at: &Place<'_>,
+        lines: Self::Lines,
+        pixel: usize,
+        sums: &mut [V::Sums; P],
+    );
 }
+
+/// Three rows of three taps, and pixels `STRIDE` taps apart: nothing is left to decide.
+pub(super) struct Three<const STRIDE: usize>;
 
 /// Rows of `TAPS` taps, an odd number, in `PAIRS` pairs, and pixels `STRIDE` taps apart.
 pub(super) struct Rows<const TAPS: usize, const PAIRS: usize, const STRIDE: usize>;
@@ -37,12 +53,14 @@ pub(super) struct Rows<const TAPS: usize, const PAIRS: usize, const STRIDE: usiz
 /// Any rows: pair after pair.
 pub(super) struct Any;
 
-/// Where a tile's operands are.
+/// Where operands of some pixels are.
+#[derive(Clone, Copy)]
 pub(super) struct Place<'a> {
-    args: &'a DepthwiseArgs,
+    pub args: &'a DepthwiseArgs,
     /// Of the codes under the first pixel's first tap, from the lines' addresses.
-    offset: usize,
-    weights: *const i16,
+    pub offset: usize,
+    pub weights: *const i16,
+    pub start: *const i32,
 }
 
 impl Place<'_> {
@@ -56,64 +74,129 @@ impl Place<'_> {
         unsafe { V::weights(self.weights.add(number * 2 * CHANNELS)) }
     }
 
-    /// The codes of a line under the first pixel's first tap.
+    /// The codes of a line under the first tap of a pixel.
     ///
     /// # Safety
-    /// The line exists.
+    /// The line and the pixel exist.
     #[inline(always)]
-    unsafe fn line(&self, number: usize) -> *const i16 {
+    unsafe fn line(&self, number: usize, pixel: usize) -> *const i16 {
+        let shift = pixel * self.args.stride * CHANNELS;
         // SAFETY: by this function's contract.
-        unsafe { self.args.taps.add(number).read().add(self.offset) }
+        unsafe { self.args.taps.add(number).read().add(self.offset + shift) }
     }
 }
 
-/// All pixels of a vector of channels: of two vectors that begin at channel `first` of the block the first or, if `HIGH`, the
-/// second.
+/// Tiles of neighbouring pixels, the larger ones first.
+#[derive(Clone, Copy)]
+pub(super) struct Tiles {
+    pub large: usize,
+    pub small: usize,
+}
+
+/// Some tiles' sums of a block, or of its first channels: vector by vector, so that little is to do beside a tile's products.
 ///
 /// # Safety
-/// As [`DepthwiseFn`](super::DepthwiseFn), with arguments of the shape, within an entry compiled for `V`; the vector is
-/// one of the block's.
+/// As [`DepthwiseFn`](super::DepthwiseFn), with arguments of the shape and a place of theirs, within an entry compiled for
+/// `V`; sums of whole vectors of each of the tiles' pixels can be written, `stride` elements apart.
 #[inline(always)]
-pub(super) unsafe fn row<V: Pairs, S: Shape<V>, const HIGH: bool>(
-    args: &DepthwiseArgs,
-    first: usize,
+pub(super) unsafe fn block<V: Pairs, S: Shape<V>>(
+    at: &Place<'_>,
+    channels: usize,
+    tiles: Tiles,
+    (dst, stride): (*mut i32, usize),
 ) {
-    let channel = first + if HIGH { V::CHANNELS } else { 0 };
-    let mut pixel = 0;
-    // SAFETY: by this function's contract; the pixels are among the computed ones.
-    unsafe {
-        while pixel < args.pixels {
-            let at = Place {
-                args,
-                offset: args.offset + first + pixel * args.stride * CHANNELS,
-                weights: args.weights.add(2 * channel),
+    const { assert!(CHANNELS.is_multiple_of(2 * V::CHANNELS)) };
+    let mut first = 0;
+    while first < channels {
+        // SAFETY: by this function's contract; both vectors lie in the block.
+        unsafe {
+            let from = |channel: usize| Place {
+                offset: at.offset + first,
+                weights: at.weights.add(2 * channel),
+                start: at.start.add(channel),
+                ..*at
             };
-            let (start, dst) = (args.start.add(channel), args.dst.add(pixel * CHANNELS + channel));
-            if tile_of(args.pixels - pixel) == LARGE {
-                tile::<V, S, HIGH, LARGE>(&at, start, dst);
-                pixel += LARGE;
-            } else {
-                tile::<V, S, HIGH, SMALL>(&at, start, dst);
-                pixel += SMALL;
+            vector::<V, S, false>(&from(first), tiles, (dst.add(first), stride));
+            let second = first + V::CHANNELS;
+            if second < channels {
+                vector::<V, S, true>(&from(second), tiles, (dst.add(second), stride));
             }
+        }
+        first += 2 * V::CHANNELS;
+    }
+}
+
+/// # Safety
+/// As [`block`], of one vector: the first of the two at the place or, if `HIGH`, the second.
+#[inline(always)]
+unsafe fn vector<V: Pairs, S: Shape<V>, const HIGH: bool>(
+    at: &Place<'_>,
+    tiles: Tiles,
+    (mut dst, stride): (*mut i32, usize),
+) {
+    // SAFETY: by this function's contract; the pixels are the tiles'.
+    unsafe {
+        let (lines, mut pixel) = (S::lines(at), 0);
+        for _ in 0..tiles.large {
+            let mut sums = [V::sums(at.start); LARGE];
+            S::add::<HIGH, LARGE>(at, lines, pixel, &mut sums);
+            dst = store::<V, LARGE>(sums, dst, stride);
+            pixel += LARGE;
+        }
+        for _ in 0..tiles.small {
+            let mut sums = [V::sums(at.start); SMALL];
+            S::add::<HIGH, SMALL>(at, lines, pixel, &mut sums);
+            dst = store::<V, SMALL>(sums, dst, stride);
+            pixel += SMALL;
         }
     }
 }
 
+/// Stores a tile's sums, and returns where the next one's go.
+///
 /// # Safety
-/// As [`row`], with the place of `P` pixels.
+/// As [`block`], with a tile's sums.
 #[inline(always)]
-unsafe fn tile<V: Pairs, S: Shape<V>, const HIGH: bool, const P: usize>(
-    at: &Place<'_>,
-    start: *const i32,
-    dst: *mut i32,
-) {
-    // SAFETY: by this function's contract.
-    unsafe {
-        let mut sums = [V::sums(start); P];
-        S::add::<HIGH, P>(at, &mut sums);
-        for (p, sums) in sums.into_iter().enumerate() {
-            V::store(sums, dst.add(p * CHANNELS));
+unsafe fn store<V: Pairs, const P: usize>(
+    sums: [V::Sums; P],
+    mut dst: *mut i32,
+    stride: usize,
+) -> *mut i32 {
+    for sums in sums {
+        // SAFETY: by this function's contract.
+        unsafe { V::store(sums, dst) };
+        dst = dst.wrapping_add(stride);
+    }
+    dst
+}
+
+impl<V: Pairs, const STRIDE: usize> Shape<V> for Three<STRIDE> {
+    type Lines = [*const i16; 3];
+
+    #[inline(always)]
+    unsafe fn lines(at: &Place<'_>) -> [*const i16; 3] {
+        // SAFETY: by the contract of `Shape`: there are three lines.
+        unsafe { [at.line(0, 0), at.line(1, 0), at.line(2, 0)] }
+    }
+
+    #[inline(always)]
+    unsafe fn add<const HIGH: bool, const P: usize>(
+        at: &Place<'_>,
+        lines: [*const i16; 3],
+        pixel: usize,
+        sums: &mut [V::Sums; P],
+    ) {
+        let shift = pixel * STRIDE * CHANNELS;
+        // SAFETY: by the contract of `Shape`: there are five pairs; columns are those of taps, or one further.
+        unsafe {
+            let [a, b, c] = lines.map(
+                #[inline(always)]
+                |line| line.add(shift),
+            );
+            let weights = [at.pair::<V>(0), at.pair::<V>(1), at.pair::<V>(2)];
+            columns::<V, HIGH, P, 3, STRIDE, 1>(sums, &weights, a, b);
+            let weights = [at.pair::<V>(3), at.pair::<V>(4)];
+            columns::<V, HIGH, P, 2, STRIDE, 2>(sums, &weights, c, c.add(CHANNELS));
         }
     }
 }
@@ -121,14 +204,24 @@ unsafe fn tile<V: Pairs, S: Shape<V>, const HIGH: bool, const P: usize>(
 impl<V: Pairs, const TAPS: usize, const PAIRS: usize, const STRIDE: usize> Shape<V>
     for Rows<TAPS, PAIRS, STRIDE>
 {
+    type Lines = ();
+
     #[inline(always)]
-    unsafe fn add<const HIGH: bool, const P: usize>(at: &Place<'_>, sums: &mut [V::Sums; P]) {
+    unsafe fn lines(_at: &Place<'_>) {}
+
+    #[inline(always)]
+    unsafe fn add<const HIGH: bool, const P: usize>(
+        at: &Place<'_>,
+        (): (),
+        pixel: usize,
+        sums: &mut [V::Sums; P],
+    ) {
         const { assert!(TAPS % 2 == 1 && PAIRS == TAPS.div_ceil(2)) };
         let (mut line, mut pair) = (0, 0);
         // SAFETY: by this function's contract; lines and pairs exist, columns are those of taps, or one further.
         unsafe {
             while line + 1 < at.args.lines {
-                let (a, b) = (at.line(line), at.line(line + 1));
+                let (a, b) = (at.line(line, pixel), at.line(line + 1, pixel));
                 let weights = from_fn(
                     #[inline(always)]
                     |tap| at.pair::<V>(pair + tap),
@@ -138,7 +231,7 @@ impl<V: Pairs, const TAPS: usize, const PAIRS: usize, const STRIDE: usize> Shape
                 pair += TAPS;
             }
             if line < at.args.lines {
-                let a = at.line(line);
+                let a = at.line(line, pixel);
                 let weights = from_fn(
                     #[inline(always)]
                     |tap| at.pair::<V>(pair + tap),
@@ -212,8 +305,18 @@ const fn pixel_of<const P: usize, const STRIDE: usize>(column: usize, tap: usize
 }
 
 impl<V: Pairs> Shape<V> for Any {
+    type Lines = ();
+
     #[inline(always)]
-    unsafe fn add<const HIGH: bool, const P: usize>(at: &Place<'_>, sums: &mut [V::Sums; P]) {
+    unsafe fn lines(_at: &Place<'_>) {}
+
+    #[inline(always)]
+    unsafe fn add<const HIGH: bool, const P: usize>(
+        at: &Place<'_>,
+        (): (),
+        pixel: usize,
+        sums: &mut [V::Sums; P],
+    ) {
         let args = at.args;
         let (mut line, mut tap, mut pair) = (0, 0, 0);
         // SAFETY: by this function's contract; lines and pairs exist. The second tap of an odd row's last pair may be the one
@@ -221,9 +324,9 @@ impl<V: Pairs> Shape<V> for Any {
         unsafe {
             while line < args.lines {
                 let above = line + 1 < args.lines;
-                let a = at.line(line).add(tap * CHANNELS);
+                let a = at.line(line, pixel).add(tap * CHANNELS);
                 let b = match above {
-                    true => at.line(line + 1).add(tap * CHANNELS),
+                    true => at.line(line + 1, pixel).add(tap * CHANNELS),
                     false => a.add(CHANNELS),
                 };
                 let weights = at.pair::<V>(pair);

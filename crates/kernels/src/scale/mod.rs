@@ -66,6 +66,9 @@ pub struct ScaleCodesArgs {
     pub zero_point: i32,
     /// The smallest and the largest code to store, within the range of the codes.
     pub clamp: (i32, i32),
+    /// Whether `clamp` is all of that range, and no sum times its factors, divided by the step, is beyond 2^30 when rounded:
+    /// codes then need no bounds but those of their bytes.
+    pub saturates: bool,
 }
 
 /// A kernel of this op.
@@ -314,7 +317,66 @@ const MOST_CODES: usize = 64;
 /// Results as codes of one signedness.
 struct Codes<'a, const SIGNED: bool>(&'a ScaleCodesArgs);
 
+/// The codes to store, less the zero point.
+///
+/// # Safety
+/// Compiled for `V`.
+#[inline(always)]
+pub(crate) unsafe fn bounds<V: Lanes>(zero_point: i32, clamp: (i32, i32)) -> (V::F32, V::F32) {
+    let bound = |code: i32| code.wrapping_sub(zero_point) as f32;
+    // SAFETY: by this function's contract.
+    unsafe { (V::splat_f32(bound(clamp.0)), V::splat_f32(bound(clamp.1))) }
+}
+
+/// Codes of sums, less the zero point, that are known to be within 2^30.
+///
+/// # Safety
+/// Compiled for `V`.
+#[inline(always)]
+pub(crate) unsafe fn steps<V: Lanes>(sums: V::I32, multiplier: V::F32) -> V::I32 {
+    // SAFETY: by this function's contract.
+    unsafe { V::nearest_i32(V::mul(V::f32_from_i32(sums), multiplier)) }
+}
+
+/// Codes of sums, less the zero point, and within [`bounds`].
+///
+/// # Safety
+/// Compiled for `V`.
+#[inline(always)]
+pub(crate) unsafe fn clamped_steps<V: Lanes>(
+    sums: V::I32,
+    multiplier: V::F32,
+    (low, high): (V::F32, V::F32),
+) -> V::I32 {
+    // SAFETY: by this function's contract.
+    unsafe {
+        // Not infinity, which times 0 is no number, where the contract takes it for the zero point. All
+        // else is clamped with either.
+        let multiplier = V::min(multiplier, V::splat_f32(f32::MAX));
+        let t = V::mul(V::f32_from_i32(sums), multiplier);
+        // Rounding is monotone and keeps integers, so clamping the code is clamping here.
+        V::nearest_i32(V::min(V::max(t, low), high))
+    }
+}
+
 impl<const SIGNED: bool> Codes<'_, SIGNED> {
+    /// A row's multipliers of a vector of columns.
+    ///
+    /// # Safety
+    /// As [`Results::store`].
+    #[inline(always)]
+    unsafe fn multiplier<V: Lanes>(&self, columns: V::F32, row: usize) -> V::F32 {
+        let args = self.0;
+        if args.tile.row_factors.is_null() {
+            return columns;
+        }
+        // SAFETY: by this function's contract.
+        unsafe {
+            let factor = args.tile.row_factors.add(row).read_unaligned();
+            V::div(V::mul(V::splat_f32(factor), columns), V::splat_f32(args.step))
+        }
+    }
+
     /// A vector of a row's codes, less the zero point.
     ///
     /// # Safety
@@ -322,27 +384,15 @@ impl<const SIGNED: bool> Codes<'_, SIGNED> {
     #[inline(always)]
     unsafe fn steps<V: Lanes>(
         &self,
-        mut multiplier: V::F32,
+        columns: V::F32,
         row: usize,
         src: *const i32,
         n: usize,
     ) -> V::I32 {
-        let args = self.0;
-        let bound = |code: i32| code.wrapping_sub(args.zero_point) as f32;
         // SAFETY: by this function's contract.
         unsafe {
-            if !args.tile.row_factors.is_null() {
-                let factor = args.tile.row_factors.add(row).read_unaligned();
-                multiplier = V::mul(V::splat_f32(factor), multiplier);
-                multiplier = V::div(multiplier, V::splat_f32(args.step));
-            }
-            // Not infinity, which times 0 is no number, where the contract takes it for the zero point. All
-            // else is clamped with either.
-            let multiplier = V::min(multiplier, V::splat_f32(f32::MAX));
-            let t = V::mul(V::f32_from_i32(V::load_i32(src, n)), multiplier);
-            // Rounding is monotone and keeps integers, so clamping the code is clamping here.
-            let (low, high) = (bound(args.clamp.0), bound(args.clamp.1));
-            V::nearest_i32(V::min(V::max(t, V::splat_f32(low)), V::splat_f32(high)))
+            let bounds = bounds::<V>(self.0.zero_point, self.0.clamp);
+            clamped_steps::<V>(V::load_i32(src, n), self.multiplier::<V>(columns, row), bounds)
         }
     }
 }
@@ -383,15 +433,21 @@ impl<V: Lanes, const SIGNED: bool> Results<V, u8> for Codes<'_, SIGNED> {
     ) {
         const { assert!(4 * V::LANES <= MOST_CODES) };
         let mut codes = MaybeUninit::<[u8; MOST_CODES]>::uninit();
-        // SAFETY: by this function's contract; clamped codes differ from the zero point by 255 at most.
+        // SAFETY: by this function's contract; steps, clamped or known to be, are within 2^30.
         unsafe {
             let zero_point = V::splat_i32(self.0.zero_point);
             let mut steps = [zero_point; 4];
             for (r, steps) in steps.chunks_exact_mut(PER).enumerate() {
                 let src = src.add(r * src_row_stride);
-                for (v, (steps, &multiplier)) in steps.iter_mut().zip(&columns).enumerate() {
+                for (v, (to, &columns)) in steps.iter_mut().zip(&columns).enumerate() {
                     let src = src.add(v * V::LANES);
-                    *steps = self.steps::<V>(multiplier, row + r, src, V::LANES);
+                    *to = match self.0.saturates {
+                        true => {
+                            let sums = V::load_i32(src, V::LANES);
+                            self::steps::<V>(sums, self.multiplier::<V>(columns, row + r))
+                        }
+                        false => self.steps::<V>(columns, row + r, src, V::LANES),
+                    };
                 }
             }
             let to = if PER == 4 { dst } else { codes.as_mut_ptr().cast() };
