@@ -2,7 +2,7 @@
 
 use super::CHANNELS;
 use crate::scale::{bounds, clamped_steps, steps};
-use fewbit_simd::Lanes;
+use fewbit_simd::{Lanes, Pairs};
 
 /// What a call leaves: exactly its pixels' channels. Strides are in elements.
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +56,7 @@ impl Results {
     /// # Safety
     /// The sums can be read, their results written, and factors of their channels read; compiled for `V`.
     #[inline(always)]
-    pub(super) unsafe fn store<V: Lanes>(&self, sums: &Sums) {
+    pub(super) unsafe fn store<V: Lanes + Pairs>(&self, sums: &Sums) {
         // SAFETY: by this function's contract.
         unsafe {
             match self {
@@ -85,13 +85,16 @@ impl Codes {
     /// # Safety
     /// As [`Results::store`].
     #[inline(always)]
-    unsafe fn store<V: Lanes, const SIGNED: bool>(&self, sums: &Sums) {
+    unsafe fn store<V: Lanes + Pairs, const SIGNED: bool>(&self, sums: &Sums) {
         let (factors, mut first) = (self.factors.wrapping_add(sums.channel), 0);
         // SAFETY: by this function's contract; steps, clamped or known to be within 2^30, are what `fours` takes.
         unsafe {
             let dst = self.dst.add(sums.pixel * self.stride + sums.channel);
             let bounds = bounds::<V>(self.zero_point, self.clamp);
-            while sums.channels - first >= const { 4 * V::LANES } {
+            // (Portable code gains nothing from four at once, and wider vectors have no four in a block.)
+            while const { V::TILES && 4 * V::LANES <= CHANNELS }
+                && sums.channels - first >= const { 4 * V::LANES }
+            {
                 let mut four = [V::splat_f32(0.0); 4];
                 for (v, factor) in four.iter_mut().enumerate() {
                     *factor = V::load_f32(factors.add(first + v * V::LANES), V::LANES);
