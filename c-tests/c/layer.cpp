@@ -116,7 +116,7 @@ void test_runs() {
                         task(index, worker);
                         ran++;
                     }
-                });
+                }, 1);
             }
             for (std::thread &thread : team) {
                 thread.join();
