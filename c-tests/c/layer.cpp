@@ -116,12 +116,12 @@ void test_runs() {
                         task(index, worker);
                         ran++;
                     }
-                }, 1);
+                });
             }
             for (std::thread &thread : team) {
                 thread.join();
             }
-        });
+        }, 1);
         CHECK(threads.max_workers() == 4);
         CHECK(linear.run(M, model.x.data(), K, workspace, threaded.data(), N, threads.get()) == FEWBIT_OK && ran > 0);
         CHECK(std::memcmp(serial.data(), threaded.data(), serial.size() * sizeof(float)) == 0);
