@@ -87,6 +87,22 @@ unsafe fn round_shr(x: __m512i, n: __m512i) -> __m512i {
     }
 }
 
+impl Avx512 {
+    /// `sum` and the products of bf16 pairs, a pair in each lane: of the upper halves first, then of the lower ones, each step
+    /// [`fma_flushed`](fewbit_scheme::fma_flushed).
+    ///
+    /// # Safety
+    /// Within a function compiled for `Avx512` and `avx512bf16`.
+    #[inline(always)]
+    pub unsafe fn add_bf16_products(x: __m512, w: __m512, sum: __m512) -> __m512 {
+        // SAFETY: features by this function's contract; the types are as many bits.
+        unsafe {
+            let pairs = |v: __m512| core::mem::transmute::<__m512, __m512bh>(v);
+            _mm512_dpbf16_ps(sum, pairs(x), pairs(w))
+        }
+    }
+}
+
 // SAFETY: each method is its instruction; masked moves do not access masked-off elements.
 unsafe impl Lanes for Avx512 {
     type F32 = __m512;
