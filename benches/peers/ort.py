@@ -3,6 +3,7 @@
   case KIND FORM SHAPE... THREADS SCALES... and operands   -> the number of bytes of the result, and the result
   nbits M N K LEVEL BLOCK THREADS and operands             -> likewise: MatMulNBits of 4 bits
   half M N K THREADS and operands                          -> likewise: MatMul of f16
+  hamming M N K and operands        -> likewise: NumKong's products of bits, if it is there
   time CALLS                        -> nanoseconds of a call
 
 Where onnxruntime refuses a case, the answer is a line that is no number: why.
@@ -154,7 +155,31 @@ class Half(Case):
         self.open(session("MatMul", "", x, ["x", "w"], dict(w=w), "float16", {}, 1, threads), x, "float16")
 
 
-CASES = {"case": Case, "nbits": Nbits, "half": Half}
+class Hamming:
+    """Rows of K bits that are -1 and +1: NumKong's Hamming distances, of which K - 2 d is the product."""
+
+    def __init__(self, words, read):
+        import numkong
+
+        m, n, self.k = (int(word) for word in words)
+        self.x = np.frombuffer(read(), np.uint8).reshape(m, self.k // 8)
+        w = np.frombuffer(read(), np.uint8).reshape(n, self.k // 8)
+        self.w = numkong.hammings_pack(w, dtype="uint1")
+        self.y = numkong.zeros((m, n), dtype="uint32")
+        self.run = lambda: numkong.hammings_packed(self.x, self.w, out=self.y)
+
+    def result(self):
+        self.run()
+        return (self.k - 2 * np.asarray(self.y).astype(np.int32)).astype(np.int32).tobytes()
+
+    def time(self, calls):
+        begin = time.perf_counter_ns()
+        for _ in range(calls):
+            self.run()
+        return (time.perf_counter_ns() - begin) / calls
+
+
+CASES = {"case": Case, "nbits": Nbits, "half": Half, "hamming": Hamming}
 
 
 def main():
@@ -173,7 +198,7 @@ def main():
         words = line.decode().split()
         if words[0] in CASES:
             case = None
-            operands = [read() for _ in range(2 if words[0] == "half" else 3)]
+            operands = [read() for _ in range(2 if words[0] in ("half", "hamming") else 3)]
             try:
                 case = CASES[words[0]](words[1:], iter(operands).__next__)
                 y = case.result()

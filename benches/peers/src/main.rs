@@ -2,6 +2,7 @@
 //! ratios. See README.md.
 #![allow(missing_docs, reason = "a program, not an interface")]
 
+mod bits;
 mod compare;
 mod few;
 mod onednn;
@@ -43,7 +44,7 @@ enum What {
     Conv,
     /// Sums of networks with convolutions.
     Networks,
-    /// Weights of 4 bits, and numbers of 16.
+    /// Weights of 4 bits, numbers of 16, and codes of one bit.
     Few,
     /// All but the first.
     Report,
@@ -98,5 +99,6 @@ fn main() {
     }
     if asked(What::Few) {
         few::few(&mut field, filters);
+        bits::bits(&mut field, filters);
     }
 }

@@ -117,6 +117,19 @@ impl OnnxRuntime {
         Ok(Session { process: self, result })
     }
 
+    /// NumKong's products of -1 and +1, of rows of `k` packed bits, if the process has it.
+    pub fn hamming(
+        &mut self,
+        [m, n, k]: [usize; 3],
+        x: &[u8],
+        weights: &[u8],
+    ) -> Result<Session<'_>> {
+        let head = format!("hamming {m} {n} {k}\n");
+        let result = self.exchange(&head, &[x.to_vec(), weights.to_vec()])?;
+        let result = words(&result).map(|y| f64::from(i32::from_ne_bytes(y))).collect();
+        Ok(Session { process: self, result })
+    }
+
     /// Gives it a case and gets its result; the process is stopped before and afterwards.
     fn exchange(&mut self, head: &str, operands: &[Vec<u8>]) -> Result<Vec<u8>> {
         self.halt(false);
