@@ -231,6 +231,27 @@ def mx_dequantize(form, scales, elements, n):
     return x
 
 
+def nvfp4_quantize(x):
+    """The tensor's scale, scales and elements, as bytes."""
+    x = np.ascontiguousarray(x, np.float32)
+    scale, n = ctypes.c_float(), ctypes.c_size_t(x.size)
+    counts = ctypes.c_size_t(), ctypes.c_size_t()
+    _check(_lib.fewbit_nvfp4_tensor_scale(ctypes.c_float(reduce("absmax", x)), ctypes.byref(scale)))
+    _check(_lib.fewbit_nvfp4_size(n, ctypes.byref(counts[0]), ctypes.byref(counts[1])))
+    scales, elements = (np.zeros(count.value, np.uint8) for count in counts)
+    _check(_lib.fewbit_nvfp4_quantize(scale, _pointer(x), n, _pointer(scales), _pointer(elements)))
+    return np.float32(scale.value), scales, elements
+
+
+def nvfp4_dequantize(scale, scales, elements, n):
+    x = np.zeros(n, np.float32)
+    status = _lib.fewbit_nvfp4_dequantize(
+        ctypes.c_float(scale), _pointer(scales), _pointer(elements), ctypes.c_size_t(n), _pointer(x)
+    )
+    _check(status)
+    return x
+
+
 def reduce(name, x):
     """fewbit_min_max_f32 as two numbers, fewbit_absmax_f32 as one, and row sums of a matrix."""
     x = np.ascontiguousarray(x)

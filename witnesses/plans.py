@@ -69,7 +69,7 @@ LinearDesc = _structure(
         ("z", "out_features"),
         (Weights, "weights"),
         ("i", "weight_layout"),
-        ("i", "reserved"),
+        ("i", "arithmetic"),
         ("z", "weight_stride"),
     ]
     + LAST

@@ -1,4 +1,4 @@
-"""Block formats: GGUF against the package gguf, OCP MX against ml_dtypes and the specification in numpy."""
+"""Block formats: GGUF against the package gguf, OCP MX and NVFP4 against ml_dtypes and their formulas in numpy."""
 
 import fewbit
 import gguf
@@ -88,3 +88,25 @@ def test_mx(form):
     want = (value * scale).astype(np.float32)
     got = fewbit.mx_dequantize(form, scales, elements, x.size).reshape(x.shape)
     assert (got == want).all()
+
+
+def test_nvfp4():
+    # Blocks of 16, of sizes that E4M3's scales can follow in one tensor, and ones far below.
+    x = blocks(4).reshape(-1, 16)
+    x *= (np.float32(2.0) ** -np.floor(np.log2(np.abs(x).max(1, keepdims=True) + 1e-30))).astype(np.float32)
+    x *= (2.0 ** np.random.default_rng(5).integers(-20, 6, (len(x), 1))).astype(np.float32)
+    scale, scales, elements = fewbit.nvfp4_quantize(x)
+    amax = np.abs(x).max(1)
+    assert scale == amax.max() / np.float32(2688)
+    with np.errstate(over="ignore"):
+        want = np.minimum(amax / np.float32(6) / scale, np.float32(448)).astype(ml_dtypes.float8_e4m3fn)
+    assert (scales == want.view(np.uint8)).all()
+    step = (want.astype(np.float32) * scale)[:, None]
+    # Scales of 0, subnormal and normal ones.
+    assert (step == 0).any() and (scales < 8).any() and (scales == 0x7E).any()
+    t = np.divide(x, step, out=np.zeros_like(x), where=step > 0)
+    codes = np.clip(t, np.float32(-6), np.float32(6)).astype(ml_dtypes.float4_e2m1fn)
+    pairs = codes.view(np.uint8).reshape(-1, 2)
+    assert (elements == (pairs[:, 0] & 15 | (pairs[:, 1] & 15) << 4)).all()
+    got = fewbit.nvfp4_dequantize(scale, scales, elements, x.size).reshape(x.shape)
+    assert (fewbit.bits(got) == fewbit.bits(codes.astype(np.float32) * step)).all()

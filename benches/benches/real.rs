@@ -13,8 +13,8 @@ use fewbit::scheme::block::gguf::Gguf;
 use fewbit::scheme::block::mx::Mx;
 use fewbit::scheme::{IntFormat, RealFormat, dot, float16};
 use fewbit::{
-    Activation, Linear, LinearLayout, Output, RealLinearDesc, RealWeights, Residual, Serial,
-    Weights,
+    Activation, Linear, LinearLayout, Output, RealArithmetic, RealLinearDesc, RealWeights,
+    Residual, Serial, Weights,
 };
 use fewbit_benches::{Layer, activations, id, linear_shapes};
 use fewbit_testkit::{limited, supported_sets};
@@ -127,6 +127,7 @@ fn linear(c: &mut Criterion) {
                         residual: Residual::None,
                         matrices: 1,
                         matrix_stride: 0,
+                        arithmetic: RealArithmetic::Chain,
                     };
                     let plan =
                         Linear::create_real(&desc, set, &Allocator::DEFAULT).expect("a plan");
@@ -239,6 +240,7 @@ fn weight_only(c: &mut Criterion) {
                     residual: Residual::None,
                     matrices: 1,
                     matrix_stride: 0,
+                    arithmetic: RealArithmetic::Chain,
                 };
                 let plan = Linear::create_real(&desc, limited(), &Allocator::DEFAULT);
                 let plan = plan.expect("a plan");

@@ -11,7 +11,7 @@ pub struct Traffic {
 }
 
 /// Bits of the types as they stand in names, a type before any that begins it.
-const TYPES: [(&str, usize); 24] = [
+const TYPES: [(&str, usize); 25] = [
     ("f8e4m3fn", 8),
     ("f8e5m2", 8),
     ("f32", 32),
@@ -37,6 +37,7 @@ const TYPES: [(&str, usize); 24] = [
     ("mxfp8e5m2", 8),
     ("mxfp4", 4),
     ("mxint8", 8),
+    ("nvfp4", 4),
 ];
 
 impl Traffic {

@@ -115,7 +115,8 @@ static void test_linear_descriptions(void) {
     BAD(linear, weight_layout, 2, invalid, "desc.weight_layout");
     BAD(linear, weight_stride, 2, invalid, "desc.weight_stride");
     BAD(linear, weight_stride, SIZE_MAX, invalid, "desc");
-    BAD(linear, reserved, 5, invalid, "desc.reserved");
+    BAD(linear, arithmetic, 5, invalid, "desc.arithmetic");
+    BAD(linear, arithmetic, FEWBIT_ARITHMETIC_BF16_DOT, FEWBIT_ERROR_UNSUPPORTED, "desc.arithmetic");
     BAD(linear, matrices, SIZE_MAX, invalid, "desc");
     BAD(linear, matrices = 2; changed.matrix_stride, SIZE_MAX / 2, invalid, "desc.weights.data");
     BAD(linear, matrices = 3; changed.matrix_stride, SIZE_MAX, invalid, "desc");

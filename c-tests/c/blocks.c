@@ -228,6 +228,82 @@ static void test_bad_mx(int32_t format) {
     }
 }
 
+/* By hand: 24 / 6 over 0.5 is 8 as a scale, and a step of 4; the second block has an infinity, the third a scale too small. */
+static void test_nvfp4(void) {
+    const uint8_t want_scales[] = {0x50, 0x7F, 0x00}, want[] = {0x27, 0xA0};
+    float scale = 0.0f;
+    size_t i, count = 0, size = 0;
+    uint32_t state = 9;
+    CHECK_OK(fewbit_nvfp4_tensor_scale(1344.0f, &scale));
+    CHECK(scale == 0.5f);
+    memset(numbers, 0, sizeof numbers);
+    numbers[0] = 24.0f, numbers[1] = 5.0f, numbers[2] = 1.0f, numbers[3] = -4.0f, numbers[20] = INFINITY;
+    numbers[32] = 1e-9f;
+    CHECK_OK(fewbit_nvfp4_quantize(0.5f, numbers, 33, scales, bytes));
+    CHECK_BYTES(want_scales, scales, sizeof want_scales);
+    CHECK_BYTES(want, bytes, sizeof want); /* 1 is 0.25 steps, a tie */
+    CHECK_OK(fewbit_nvfp4_dequantize(0.5f, scales, bytes, 33, back));
+    CHECK(back[0] == 24.0f && back[1] == 4.0f && back[2] == 0.0f && back[3] == -4.0f && isnan(back[20]) && back[32] == 0.0f);
+    for (i = 0; i < COUNT(numbers); i++) {
+        numbers[i] = random_real(&state, 4.0f);
+    }
+    CHECK_OK(fewbit_nvfp4_size(75, &count, &size));
+    CHECK(count == 5 && size == 38);
+    CHECK_OK(fewbit_nvfp4_tensor_scale(4.0f, &scale));
+    memset(bytes, 0x5A, sizeof bytes);
+    memset(scales, 0x5A, sizeof scales);
+    CHECK_OK(fewbit_nvfp4_quantize(scale, numbers, 75, scales, bytes + 1));
+    CHECK(bytes[0] == 0x5A && bytes[size + 1] == 0x5A && scales[5] == 0x5A);
+    CHECK_OK(fewbit_nvfp4_dequantize(scale, scales, bytes + 1, 75, back));
+    for (i = 0; i < 75; i++) {
+        /* Half of E2M1's widest step, 2, a step being at most 4 / 6 but for E4M3's rounding. */
+        CHECK(fabsf(back[i] - numbers[i]) <= 0.71f);
+    }
+}
+
+static void test_bad_nvfp4(void) {
+    static const float no_scales[] = {0.0f, -0.0f, -1.0f, INFINITY, NAN};
+    static const float no_magnitudes[] = {-1.0f, INFINITY, -INFINITY, NAN};
+    size_t i;
+    outputs_reset();
+    NULL_REFUSED(fewbit_nvfp4_tensor_scale, tensor_scale, (1.0f, NULL));
+    MISALIGNED(fewbit_nvfp4_tensor_scale, tensor_scale, (1.0f, ODD(float, out.f32)));
+    NULL_REFUSED(fewbit_nvfp4_size, scales, (5, NULL, &out.bytes));
+    NULL_REFUSED(fewbit_nvfp4_size, elements, (5, &out.count, NULL));
+    ZERO_ACCEPTED(fewbit_nvfp4_size, n, (0, &out.count, &out.bytes));
+    CHECK(out.count == 0 && out.bytes == 0);
+    OVERLAPPING(fewbit_nvfp4_size, elements, (5, &out.bytes, &out.bytes));
+    NULL_REFUSED(fewbit_nvfp4_quantize, x, (1.0f, NULL, 5, out.u8, out.room));
+    NULL_REFUSED(fewbit_nvfp4_quantize, scales, (1.0f, numbers, 5, NULL, out.room));
+    NULL_REFUSED(fewbit_nvfp4_quantize, elements, (1.0f, numbers, 5, out.u8, NULL));
+    ZERO_ACCEPTED(fewbit_nvfp4_quantize, n, (1.0f, NULL, 0, NULL, NULL));
+    CHECK(outputs_untouched());
+    MISALIGNED(fewbit_nvfp4_quantize, x, (1.0f, ODD(float, numbers), 5, out.u8, out.room));
+    OVERLAPPING(fewbit_nvfp4_quantize, scales, (1.0f, out.f32, 5, (uint8_t *)out.f32, out.room));
+    OVERLAPPING(fewbit_nvfp4_quantize, elements, (1.0f, out.f32, 5, out.u8, out.f32 + 4));
+    OVERLAPPING(fewbit_nvfp4_quantize, elements, (1.0f, numbers, 33, out.u8, out.u8 + 1));
+    NULL_REFUSED(fewbit_nvfp4_dequantize, scales, (1.0f, NULL, bytes, 5, out.f32));
+    NULL_REFUSED(fewbit_nvfp4_dequantize, elements, (1.0f, scales, NULL, 5, out.f32));
+    NULL_REFUSED(fewbit_nvfp4_dequantize, x, (1.0f, scales, bytes, 5, NULL));
+    ZERO_ACCEPTED(fewbit_nvfp4_dequantize, n, (1.0f, NULL, NULL, 0, NULL));
+    CHECK(outputs_untouched());
+    MISALIGNED(fewbit_nvfp4_dequantize, x, (1.0f, scales, bytes, 5, ODD(float, out.f32)));
+    OVERLAPPING(fewbit_nvfp4_dequantize, x, (1.0f, (const uint8_t *)out.f32, bytes, 5, out.f32));
+    OVERLAPPING(fewbit_nvfp4_dequantize, x, (1.0f, scales, out.f32, 5, out.f32));
+    for (i = 0; i < COUNT(huge); i++) {
+        HUGE_REFUSED(fewbit_nvfp4_size, n, (huge[i], &out.count, &out.bytes));
+        HUGE_REFUSED(fewbit_nvfp4_quantize, n, (1.0f, numbers, huge[i], out.u8, out.room));
+        HUGE_REFUSED(fewbit_nvfp4_dequantize, n, (1.0f, scales, bytes, huge[i], out.f32));
+    }
+    for (i = 0; i < COUNT(no_scales); i++) {
+        INVALID(fewbit_nvfp4_quantize, tensor_scale, (no_scales[i], numbers, 5, out.u8, out.room));
+        INVALID(fewbit_nvfp4_dequantize, tensor_scale, (no_scales[i], scales, bytes, 5, out.f32));
+    }
+    for (i = 0; i < COUNT(no_magnitudes); i++) {
+        INVALID(fewbit_nvfp4_tensor_scale, amax, (no_magnitudes[i], out.f32));
+    }
+}
+
 static void test_bad_formats(void) {
     static const int32_t formats[] = {0, 1, 4, 5, 9, 10, 11, 15, -1, INT32_MAX, INT32_MIN};
     static const int32_t of_mx[] = {0, 5, 8, -1, INT32_MAX, INT32_MIN};
@@ -269,4 +345,6 @@ void test_block_formats(void) {
         test_bad_k(k_formats[i]);
     }
     test_bad_formats();
+    test_nvfp4();
+    test_bad_nvfp4();
 }

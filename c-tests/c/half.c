@@ -31,7 +31,19 @@ static fewbit_linear_desc real_desc(int32_t weights, int32_t in, int32_t to) {
     return desc;
 }
 
-static void test_formats(int32_t weights, int32_t in, int32_t to) {
+static int may_use(const char *isa) {
+    uint32_t enabled = 0, bit;
+    CHECK_OK(fewbit_isa_enabled(&enabled, NULL));
+    for (bit = 0; fewbit_isa_name(bit) != NULL; bit++) {
+        if (strcmp(fewbit_isa_name(bit), isa) == 0) {
+            return (int)(enabled >> bit & 1);
+        }
+    }
+    return 0;
+}
+
+/* An arithmetic that is asked for by name gives these results too, or is refused for its name. */
+static void test_formats(int32_t weights, int32_t in, int32_t to, int32_t arithmetic) {
     fewbit_linear_desc desc = real_desc(weights, in, to);
     fewbit_linear *linear = NULL, *mapped = NULL;
     fewbit_plan_info info = FEWBIT_PLAN_INFO_INIT;
@@ -47,6 +59,12 @@ static void test_formats(int32_t weights, int32_t in, int32_t to) {
         for (k = 0; k < K; k++) {
             store(in, x, m * K + k, (float)input(m, k));
         }
+    }
+    desc.arithmetic = arithmetic;
+    if (arithmetic == FEWBIT_ARITHMETIC_BF16_DOT && !may_use("avx512_bf16")) {
+        CHECK_STATUS(FEWBIT_ERROR_UNSUPPORTED, fewbit_linear_create(&desc, &linear, &err));
+        CHECK(linear == NULL && strcmp(err.argument, "desc.arithmetic") == 0);
+        return;
     }
     CHECK_OK(fewbit_linear_create(&desc, &linear, &err));
     CHECK_OK(fewbit_linear_describe(linear, &info, &err));
@@ -113,7 +131,8 @@ static void test_refused(void) {
     BAD_REAL(desc.output.dtype = FEWBIT_S8; desc.output.mode = FEWBIT_ACTIVATION_MODE_TABLE, FEWBIT_ERROR_UNSUPPORTED,
              "desc.output.mode");
     BAD_REAL(desc.weight_layout = 7, FEWBIT_ERROR_INVALID_ARGUMENT, "desc.weight_layout");
-    BAD_REAL(desc.reserved = 1, FEWBIT_ERROR_INVALID_ARGUMENT, "desc.reserved");
+    BAD_REAL(desc.arithmetic = 5, FEWBIT_ERROR_INVALID_ARGUMENT, "desc.arithmetic");
+    BAD_REAL(desc.arithmetic = FEWBIT_ARITHMETIC_BF16_DOT, FEWBIT_ERROR_UNSUPPORTED, "desc.arithmetic");
     BAD_REAL(desc.in_features = SIZE_MAX, FEWBIT_ERROR_INVALID_ARGUMENT, "desc");
     BAD_REAL(desc.in_features = 0, FEWBIT_ERROR_INVALID_ARGUMENT, "desc.in_features");
 }
@@ -142,10 +161,12 @@ void test_half(void) {
     for (i = 0; i < 3; i++) {
         for (j = 0; j < 3; j++) {
             for (k = 0; k < 3; k++) {
-                test_formats(dtypes[i], dtypes[j], dtypes[k]);
+                test_formats(dtypes[i], dtypes[j], dtypes[k], FEWBIT_ARITHMETIC_CHAIN);
             }
         }
     }
+    test_formats(FEWBIT_BF16, FEWBIT_BF16, FEWBIT_F32, FEWBIT_ARITHMETIC_BF16_DOT);
+    test_formats(FEWBIT_BF16, FEWBIT_BF16, FEWBIT_BF16, FEWBIT_ARITHMETIC_BF16_DOT);
     test_refused();
     test_hazards();
     CHECK((support & ~(FEWBIT_HALF_F16_CONVERSION | FEWBIT_HALF_F16_ARITHMETIC | FEWBIT_HALF_BF16_DOT)) == 0);

@@ -124,6 +124,12 @@ static void run_blocks(record *r) {
         DO(fewbit_mx_quantize, (mx[i], x, N, BYTES(*scale_count), place(r, *elements)));
         DO(fewbit_mx_dequantize, (mx[i], bytes, bytes + 8, N, FLOATS(N)));
     }
+    DO(fewbit_nvfp4_tensor_scale, (3.7f, FLOATS(1)));
+    scale_count = SIZES(1);
+    elements = SIZES(1);
+    DO(fewbit_nvfp4_size, (N, scale_count, elements));
+    DO(fewbit_nvfp4_quantize, (0.013f, x, N, BYTES(*scale_count), place(r, *elements)));
+    DO(fewbit_nvfp4_dequantize, (0.013f, bytes, bytes + 8, N, FLOATS(N)));
 }
 
 static void run_tensors(record *r, const fewbit_parallel_for *threads) {

@@ -138,7 +138,7 @@ AT(fewbit_linear_desc, in_features, 8, 8);
 AT(fewbit_linear_desc, out_features, 16, 8);
 AT(fewbit_linear_desc, weights, 24, 72);
 AT(fewbit_linear_desc, weight_layout, 96, 4);
-AT(fewbit_linear_desc, reserved, 100, 4);
+AT(fewbit_linear_desc, arithmetic, 100, 4);
 AT(fewbit_linear_desc, weight_stride, 104, 8);
 AT(fewbit_linear_desc, input, 112, 32);
 AT(fewbit_linear_desc, bias, 144, 16);

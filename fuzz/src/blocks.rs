@@ -1,4 +1,4 @@
-//! Block formats: GGUF and OCP MX.
+//! Block formats: GGUF, OCP MX and NVFP4.
 
 use crate::input::Input;
 use crate::memory::{Given, Memory, everywhere};
@@ -7,9 +7,10 @@ use fewbit_ffi::*;
 /// One format: numbers to blocks and back, and blocks of any bits.
 pub fn run(bytes: &[u8]) {
     let mut input = Input::new(bytes);
-    match input.flag() {
-        true => gguf(&mut input),
-        false => mx(&mut input),
+    match (input.flag(), input.flag()) {
+        (true, _) => gguf(&mut input),
+        (false, true) => mx(&mut input),
+        (false, false) => nvfp4(&mut input),
     }
 }
 
@@ -113,4 +114,36 @@ fn mx(input: &mut Input) {
         Given::new(status, None, &[&y])
     });
     assert_eq!(back.status == 0, formats.contains(&format));
+}
+
+fn nvfp4(input: &mut Input) {
+    let n = input.below(600);
+    let x = reals(input, n);
+    let scale = input.reals(1).first().copied().unwrap_or(1.0);
+    let is_scale = scale > 0.0 && scale.is_finite();
+    let (scales, elements) = (n.div_ceil(16), n.div_ceil(2));
+    let (mut scale_count, mut element_count) = (0usize, 0usize);
+    // SAFETY: two numbers to write.
+    let status = unsafe { fewbit_nvfp4_size(n, &raw mut scale_count, &raw mut element_count) };
+    assert_eq!((status, scale_count, element_count), (0, scales, elements));
+    let from = input.pointer(x.start::<f32>(), 4);
+    let given = everywhere(|| {
+        let (scales, elements) = (Memory::new(scales, 1), Memory::new(elements, 1));
+        // SAFETY: n numbers, and as many bytes as the format has for them.
+        let status =
+            unsafe { fewbit_nvfp4_quantize(scale, from, n, scales.start(), elements.start()) };
+        Given::new(status, None, &[&scales, &elements])
+    });
+    assert!(is_scale || given.status != 0);
+    let (of_blocks, codes) =
+        (Memory::of(&input.codes(scales), 1), Memory::of(&input.codes(elements), 1));
+    let back = everywhere(|| {
+        let y = Memory::new(4 * n, 4);
+        // SAFETY: as above.
+        let status = unsafe {
+            fewbit_nvfp4_dequantize(scale, of_blocks.start(), codes.start(), n, y.start())
+        };
+        Given::new(status, None, &[&y])
+    });
+    assert_eq!(back.status == 0, is_scale);
 }

@@ -26,10 +26,11 @@ const HEAD: &str = "\
  *     on the same plan too: plans are immutable. What a call writes (outputs, workspaces, errors, observers) belongs to
  *     it until it returns, and what it reads must not change meanwhile.
  *   - Results are the same bits on every CPU, instruction set, thread count and split, and whatever the caller's
- *     floating-point environment; that is back, flags too, on return. docs/numerics.md is the numeric contract.
+ *     floating-point environment; that is back, flags too, on return. docs/numerics.md is the numeric contract. (Another
+ *     arithmetic is had by its name only, FEWBIT_ARITHMETIC_*, and refused by a CPU that lacks it.)
  *   - Descriptions start with struct_size: initialise them with their _INIT macro. Named constants are int32_t.
  *   - A library can be built without families of functions: those of convolutions, between layers (pooling, codes), of rows
- *     (softmax, norms), of blocks (GGUF, MX), and observers. Such a library lacks them; nothing else changes.
+ *     (softmax, norms), of blocks (GGUF, MX, NVFP4), and observers. Such a library lacks them; nothing else changes.
  */
 ";
 

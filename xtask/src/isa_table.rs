@@ -11,13 +11,14 @@ const BEGIN: &str = "<!-- isa-table: written by `cargo xtask isa-table` -->\n";
 const END: &str = "<!-- end of isa-table -->\n";
 
 /// The table's columns, with the architecture whose registry fills each.
-const COLUMNS: [(&str, &str); 10] = [
+const COLUMNS: [(&str, &str); 11] = [
     ("scalar", "any"),
     ("avx2", "x86_64"),
     ("avx512", "x86_64"),
     ("avx512_vnni", "x86_64"),
     ("avx512_vbmi", "x86_64"),
     ("avx512_vpopcntdq", "x86_64"),
+    ("avx512_bf16", "x86_64"),
     ("avx_vnni", "x86_64"),
     ("neon", "aarch64"),
     ("neon_dotprod", "aarch64"),

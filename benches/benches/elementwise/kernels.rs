@@ -1,15 +1,14 @@
 //! Every row of the registry but the products', on contiguous arrays that share a parameter. An op is a
 //! line in [`bench`]; its rows and bytes follow from the registry, and an op without a line is an error.
 
+use crate::blocks::{from_gguf, from_mx, from_nvfp4, to_gguf, to_mx, to_nvfp4};
 use crate::codes::{add_fixed, binary_row, maxima, multiply_fixed, sums};
 use criterion::{Criterion, SamplingMode, Throughput};
 use fewbit::kernels::Rows;
 use fewbit::kernels::activate::{self, ActivateArgs, ActivateFn};
 use fewbit::kernels::add::{ADD, AddArgs, AddFn};
 use fewbit::kernels::binary;
-use fewbit::kernels::block::{
-    self, GgufDequantizeFn, GgufQuantizeFn, MxDequantizeFn, MxQuantizeFn,
-};
+use fewbit::kernels::block;
 use fewbit::kernels::census::{CENSUS_F32, CensusFn};
 use fewbit::kernels::convert::{self, ConvertArgs, ConvertFn};
 use fewbit::kernels::dequantize::{self, DequantizeArgs, DequantizeFn};
@@ -30,7 +29,7 @@ use fewbit::kernels::scale::{
     self, ScaleArgs, ScaleBlockArgs, ScaleBlockFn, ScaleCodesArgs, ScaleCodesFn, ScaleFn, Tile,
 };
 use fewbit::kernels::softmax::{self, SoftmaxArgs, SoftmaxFn};
-use fewbit::scheme::block::{BLOCK, gguf::Gguf, mx::Mx};
+use fewbit::scheme::block::{gguf::Gguf, mx::Mx};
 use fewbit::scheme::{Activation, FixedMultiplier, FixedRounding, IntFormat, QuantizeMode};
 use fewbit_benches::{Buffer, SCALE, SIZES, Traffic, activations, codes, id, parts};
 use fewbit_testkit::limited;
@@ -434,46 +433,6 @@ fn activation(function: Activation, x: &Buffer) -> impl Fn(ActivateFn, usize, &m
     }
 }
 
-fn to_gguf(format: Gguf, x: &Buffer) -> impl Fn(GgufQuantizeFn, usize, &mut [u8]) -> usize {
-    move |run, n, dst| {
-        let (count, bytes) = (n / BLOCK, n / BLOCK * format.block_bytes());
-        // SAFETY: `n` numbers and the bytes of their blocks.
-        unsafe { run(x.floats()[..n].as_ptr(), dst[..bytes].as_mut_ptr(), count) };
-        bytes
-    }
-}
-
-fn from_gguf(format: Gguf, q: &Buffer) -> impl Fn(GgufDequantizeFn, usize, &mut [u8]) -> usize {
-    move |run, n, dst| {
-        let count = n / format.block_len();
-        let bytes = count * format.block_bytes();
-        // SAFETY: the bytes of `count` blocks, and their numbers.
-        unsafe { run(q.bytes()[..bytes].as_ptr(), dst[..4 * n].as_mut_ptr().cast(), count) };
-        4 * n
-    }
-}
-
-fn to_mx(format: Mx, x: &Buffer) -> impl Fn(MxQuantizeFn, usize, &mut [u8]) -> usize {
-    move |run, n, dst| {
-        let bytes = format.element_bytes(n);
-        let (scales, elements) = dst[..n / BLOCK + bytes].split_at_mut(n / BLOCK);
-        // SAFETY: `n` numbers, their scales and elements.
-        unsafe { run(x.floats()[..n].as_ptr(), n, scales.as_mut_ptr(), elements.as_mut_ptr()) };
-        n / BLOCK + bytes
-    }
-}
-
-fn from_mx(format: Mx, q: &Buffer) -> impl Fn(MxDequantizeFn, usize, &mut [u8]) -> usize {
-    move |run, n, dst| {
-        let bytes = format.element_bytes(n);
-        let (scales, elements) = q.bytes()[..n / BLOCK + bytes].split_at(n / BLOCK);
-        let to = dst[..4 * n].as_mut_ptr().cast();
-        // SAFETY: `n` elements with their scales, and room for their numbers.
-        unsafe { run(scales.as_ptr(), elements.as_ptr(), n, to) };
-        4 * n
-    }
-}
-
 pub fn bench(c: &mut Criterion) {
     // Not made on first use: criterion would count that as time spent on the first id.
     let x = &activations(LARGEST);
@@ -591,6 +550,8 @@ pub fn bench(c: &mut Criterion) {
         t.table(to, to_mx(format, x));
         t.table(from, from_mx(format, q));
     }
+    t.table(block::F32_NVFP4, to_nvfp4(x));
+    t.table(block::NVFP4_F32, from_nvfp4(q));
 
     // Products are `gemm.rs` and `real.rs`, and what only convolutions are made of is `--bench conv`.
     let elsewhere = ["gemm_", "decode_", "gather_", "depthwise_"];

@@ -3,6 +3,7 @@
 //! what a call of the C ABI costs (`calls`).
 #![allow(missing_docs, reason = "criterion's macros write undocumented functions")]
 
+mod blocks;
 mod calls;
 mod codes;
 mod kernels;

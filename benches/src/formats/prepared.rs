@@ -7,7 +7,7 @@ use fewbit::scheme::{IntFormat, ParamSpec, QuantParams, RealFormat};
 use fewbit::simd::Supported;
 use fewbit::{
     Activation, ActivationMode, Bias, Code, DynamicSpec, Input, Linear, LinearDesc, LinearLayout,
-    Output, RealLinearDesc, RealWeights, Residual, Serial,
+    Output, RealArithmetic, RealLinearDesc, RealWeights, Residual, Serial,
 };
 
 /// A layer in f32: `m` rows of `k` numbers, and `n` outputs of as many weights.
@@ -141,6 +141,7 @@ fn real_plan(
         residual: Residual::None,
         matrices: 1,
         matrix_stride: 0,
+        arithmetic: RealArithmetic::Chain,
     };
     Linear::create_real(&desc, supported, &Allocator::DEFAULT).expect("a plan")
 }

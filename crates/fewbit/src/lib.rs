@@ -42,8 +42,8 @@ pub use linear::{
 };
 pub use parallel::{MIN_OPERATIONS, Parallel, Serial};
 pub use plan::{
-    ActivationMode, Bias, Code, DynamicSpec, Input, Output, OutputParams, RealWeights, Residual,
-    View, ViewMut, Weights, Workspace, check_params,
+    ActivationMode, Bias, Code, DynamicSpec, Input, Output, OutputParams, RealArithmetic,
+    RealWeights, Residual, View, ViewMut, Weights, Workspace, check_params,
 };
 pub use pool::{Average, PoolDesc, average_pool, average_pool_raw, max_pool, max_pool_raw};
 #[cfg(feature = "rayon")]

@@ -11,8 +11,8 @@ use fewbit::scheme::block::nvfp4;
 use fewbit::scheme::{Activation, IntFormat, QuantParams, RealFormat, dequantize, pack};
 use fewbit::simd::Supported;
 use fewbit::{
-    Code, Linear, LinearLayout, Output, Parallel, RealLinearDesc, RealWeights, Residual, Serial,
-    Status, View, ViewMut, Weights,
+    Code, Linear, LinearLayout, Output, Parallel, RealArithmetic, RealLinearDesc, RealWeights,
+    Residual, Serial, Status, View, ViewMut, Weights,
 };
 use fewbit_testkit::{Rng, is_full, limited, seed, supported_sets};
 
@@ -216,6 +216,7 @@ fn desc(n: usize, k: usize, matrices: usize) -> RealLinearDesc<'static> {
         residual: Residual::None,
         matrices,
         matrix_stride: 0,
+        arithmetic: RealArithmetic::Chain,
     }
 }
 

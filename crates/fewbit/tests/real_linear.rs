@@ -15,8 +15,8 @@ use fewbit::scheme::{
 use fewbit::simd::Supported;
 use fewbit::{
     ActivationMode, Bias, Code, Input, Linear, LinearBatch, LinearDesc, LinearGroup, LinearLayout,
-    LinearProblem, LinearRun, Output, OutputParams, Parallel, RealLinearDesc, RealWeights,
-    Residual, Serial, Status, View, ViewMut, Weights,
+    LinearProblem, LinearRun, Output, OutputParams, Parallel, RealArithmetic, RealLinearDesc,
+    RealWeights, Residual, Serial, Status, View, ViewMut, Weights,
 };
 use fewbit_testkit::{Rng, is_full, limited, seed, supported_sets};
 use std::ops::Range;
@@ -129,6 +129,7 @@ impl Layer {
             residual: self.finish.residual,
             matrices: self.matrices,
             matrix_stride: self.matrix_stride,
+            arithmetic: RealArithmetic::Chain,
         }
     }
 
@@ -630,6 +631,7 @@ fn what_makes_no_sense_is_refused() {
         residual: Residual::None,
         matrices: 1,
         matrix_stride: 0,
+        arithmetic: RealArithmetic::Chain,
     };
     let create = |desc: &RealLinearDesc| Linear::create_real(desc, limited(), &Allocator::DEFAULT);
     let plan = create(&good).unwrap();

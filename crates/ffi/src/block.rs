@@ -9,6 +9,7 @@ use fewbit::kernels::block;
 use fewbit::scheme::block::BLOCK;
 use fewbit::scheme::block::gguf::{self, Gguf};
 use fewbit::scheme::block::mx::scale_count;
+use fewbit::scheme::block::nvfp4;
 use fewbit::{Error, Result, Status};
 
 /// Numbers of a block of the K formats.
@@ -289,6 +290,142 @@ pub unsafe extern "C" fn fewbit_mx_dequantize(
             apart(array("scales", scales, scale_count(n))?, numbers)?;
             apart(array("elements", elements, format.element_bytes(n))?, numbers)?;
             kernel(block::mx(format).1, supported)?.run()(scales, elements, n, x);
+            Ok(())
+        })
+    }
+}
+
+/// The scale of a tensor in NVFP4 by its largest magnitude (fewbit_absmax_f32), amax / (448 * 6), with which the largest block's
+/// scale is the largest of E4M3; 1 where that is 0.
+///
+/// @param[in] amax  The largest magnitude, finite and not negative.
+/// @param[out] tensor_scale  One number.
+/// @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_INVALID_ARGUMENT (amax), FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_ISA.
+///
+/// # Safety
+/// As documented.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fewbit_nvfp4_tensor_scale(
+    amax: f32,
+    tensor_scale: *mut f32,
+) -> fewbit_status {
+    // SAFETY: no error to write; the rest is the documented contract.
+    unsafe {
+        float_entry(core::ptr::null_mut(), |_| {
+            array("tensor_scale", tensor_scale, 1)?;
+            if !(amax >= 0.0 && amax.is_finite()) {
+                let text = "is not a magnitude: finite, and not negative";
+                return Err(Error::new(Status::InvalidArgument, "amax", text));
+            }
+            tensor_scale.write(nvfp4::tensor_scale(amax));
+            Ok(())
+        })
+    }
+}
+
+/// The bytes of NVFP4: a scale of E4M3 for each 16 numbers, the last of which may be fewer, and elements of E2M1, two in a byte.
+///
+/// @param[in] n  The number of numbers.
+/// @param[out] scales, elements  One number each.
+/// @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_INVALID_ARGUMENT (n), FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP,
+///         FEWBIT_ERROR_ISA.
+///
+/// # Safety
+/// As documented.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fewbit_nvfp4_size(
+    n: usize,
+    scales: *mut usize,
+    elements: *mut usize,
+) -> fewbit_status {
+    // SAFETY: no error to write; the rest is the documented contract.
+    unsafe {
+        integer_entry(core::ptr::null_mut(), |_| {
+            apart(array("scales", scales, 1)?, array("elements", elements, 1)?)?;
+            let n = count(n)?;
+            scales.write(nvfp4::scale_count(n));
+            elements.write(n.div_ceil(2));
+            Ok(())
+        })
+    }
+}
+
+/// Refuses what is no scale of a tensor.
+fn tensor_scale_of(scale: f32) -> Result<()> {
+    if scale > 0.0 && scale.is_finite() {
+        return Ok(());
+    }
+    let text = "is not finite and greater than 0";
+    Err(Error::new(Status::InvalidArgument, "tensor_scale", text))
+}
+
+/// Quantizes f32 to NVFP4 (NVIDIA, arXiv:2509.25149). A block's scale is (its largest magnitude / 6) / tensor_scale as E4M3, to nearest,
+/// ties to even, at most 448; its elements are the numbers over (E4M3 scale * tensor_scale) as E2M1, to nearest, ties to
+/// even, saturating at 6, and 0 where the block's scale is 0. Each operation is one rounded f32 operation. A block with a NaN or
+/// an infinity has the scale NaN, 0x7F, and zeros for elements.
+///
+/// @param[in] tensor_scale  The tensor's scale, finite and greater than 0, as fewbit_nvfp4_tensor_scale gives it, or another one.
+/// @param[in] x  n numbers.
+/// @param[in] n  The number of numbers.
+/// @param[out] scales  ceil(n / 16) scales.
+/// @param[out] elements  ceil(n / 2) bytes: two elements each, the first one in the low nibble. None of the three may overlap.
+/// @return FEWBIT_ERROR_NULL_POINTER (may be NULL if n is 0), FEWBIT_ERROR_INVALID_ARGUMENT (tensor_scale, n),
+///         FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP, FEWBIT_ERROR_ISA.
+///
+/// # Safety
+/// As documented.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fewbit_nvfp4_quantize(
+    tensor_scale: f32,
+    x: *const f32,
+    n: usize,
+    scales: *mut u8,
+    elements: *mut c_void,
+) -> fewbit_status {
+    // SAFETY: no error to write; the rest is the documented contract.
+    unsafe {
+        float_entry(core::ptr::null_mut(), |supported| {
+            let elements = elements.cast::<u8>();
+            tensor_scale_of(tensor_scale)?;
+            let numbers = array("x", x, count(n)?)?;
+            let scale_bytes = array("scales", scales, nvfp4::scale_count(n))?;
+            let element_bytes = array("elements", elements, n.div_ceil(2))?;
+            apart(numbers, scale_bytes)?;
+            apart(numbers, element_bytes)?;
+            apart(scale_bytes, element_bytes)?;
+            kernel(block::F32_NVFP4, supported)?.run()(tensor_scale, x, n, scales, elements);
+            Ok(())
+        })
+    }
+}
+
+/// Dequantizes NVFP4 to f32: element * (E4M3 scale * tensor_scale), both products rounded f32 operations. NaN is the canonical one.
+///
+/// @param[in] tensor_scale, n  As fewbit_nvfp4_quantize.
+/// @param[in] scales  ceil(n / 16) scales.
+/// @param[in] elements  ceil(n / 2) bytes.
+/// @param[out] x  n numbers; must not overlap the others.
+/// @return As fewbit_nvfp4_quantize.
+///
+/// # Safety
+/// As documented.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fewbit_nvfp4_dequantize(
+    tensor_scale: f32,
+    scales: *const u8,
+    elements: *const c_void,
+    n: usize,
+    x: *mut f32,
+) -> fewbit_status {
+    // SAFETY: no error to write; the rest is the documented contract.
+    unsafe {
+        float_entry(core::ptr::null_mut(), |supported| {
+            let elements = elements.cast::<u8>();
+            tensor_scale_of(tensor_scale)?;
+            let numbers = array("x", x, count(n)?)?;
+            apart(array("scales", scales, nvfp4::scale_count(n))?, numbers)?;
+            apart(array("elements", elements, n.div_ceil(2))?, numbers)?;
+            kernel(block::NVFP4_F32, supported)?.run()(tensor_scale, scales, elements, n, x);
             Ok(())
         })
     }

@@ -103,8 +103,8 @@ pub unsafe extern "C" fn fewbit_half_hazards_f32(
 
 /// What the CPU at hand, under its operating system, can do with 16-bit floats by instructions of its own: a sum of
 /// FEWBIT_HALF_F16_CONVERSION (x86-64: F16C), FEWBIT_HALF_F16_ARITHMETIC (AVX512-FP16, FEAT_FP16) and FEWBIT_HALF_BF16_DOT
-/// (AVX512_BF16, FEAT_BF16). Facts to choose formats by; this library's results do not depend on them, nor does a limit of
-/// instruction sets show.
+/// (AVX512_BF16, FEAT_BF16). Facts to choose formats by; this library's results do not depend on them, unless an
+/// arithmetic is asked for by name, nor does a limit of instruction sets show.
 #[unsafe(no_mangle)]
 pub extern "C" fn fewbit_half_support() -> i32 {
     let support = HalfSupport::detect();

@@ -5,15 +5,17 @@ use crate::boundary::{
 };
 use crate::handle::{self, handle, plan};
 use crate::plans::{
-    allocator, fewbit_allocator, fewbit_bias, fewbit_input, fewbit_output, fewbit_residual,
-    fewbit_weights, matrix_codes,
+    FEWBIT_ARITHMETIC_BF16_DOT, FEWBIT_ARITHMETIC_CHAIN, allocator, fewbit_allocator, fewbit_bias,
+    fewbit_input, fewbit_output, fewbit_residual, fewbit_weights, matrix_codes,
 };
 use crate::status::{fewbit_error, fewbit_status};
 use crate::version::write_name;
 use core::ffi::{c_char, c_void};
 use core::ptr::null;
 use fewbit::memory::Allocator;
-use fewbit::{Error, Linear, LinearDesc, LinearLayout, LinearRun, OutputParams, Status};
+use fewbit::{
+    Error, Linear, LinearDesc, LinearLayout, LinearRun, OutputParams, RealArithmetic, Status,
+};
 
 /// Weights [out_features][in_features]: an output's weights are contiguous.
 pub const FEWBIT_LAYOUT_NK: i32 = 0;
@@ -43,8 +45,8 @@ pub struct fewbit_linear_desc {
     pub weights: fewbit_weights,
     /// FEWBIT_LAYOUT_NK or FEWBIT_LAYOUT_KN.
     pub weight_layout: i32,
-    /// Must be 0.
-    pub reserved: i32,
+    /// How products are added up: 0, FEWBIT_ARITHMETIC_CHAIN; or one that only some CPUs have, by name.
+    pub arithmetic: i32,
     /// Codes between rows of the weights; 0: no gaps.
     pub weight_stride: usize,
     /// What is read.
@@ -80,6 +82,15 @@ impl fewbit_linear_desc {
         }
     }
 
+    /// How products of numbers are added up.
+    pub(crate) fn read_arithmetic(&self) -> fewbit::Result<RealArithmetic> {
+        match self.arithmetic {
+            FEWBIT_ARITHMETIC_CHAIN => Ok(RealArithmetic::Chain),
+            FEWBIT_ARITHMETIC_BF16_DOT => Ok(RealArithmetic::Bf16Dot),
+            other => Err(unknown("desc.arithmetic", other)),
+        }
+    }
+
     /// The description, with its weights or without.
     ///
     /// # Safety
@@ -87,13 +98,9 @@ impl fewbit_linear_desc {
     pub(crate) unsafe fn read<'a>(&self, with_weights: bool) -> fewbit::Result<LinearDesc<'a>> {
         let (n, k) = (self.out_features, self.in_features);
         let (layout, rows, columns) = self.shape(with_weights)?;
-        if self.reserved != 0 {
-            return Err(Error::new(
-                Status::InvalidArgument,
-                "desc.reserved",
-                "is {}, but must be 0",
-            )
-            .with(self.reserved));
+        if self.read_arithmetic()? != RealArithmetic::Chain {
+            let text = "is of numbers, but these products are of codes";
+            return Err(Error::new(Status::Unsupported, "desc.arithmetic", text));
         }
         let matrices = self.matrices.max(1);
         let strides = (self.weight_stride, self.matrix_stride);

@@ -31,6 +31,11 @@ pub const FEWBIT_WEIGHTS_GGUF: i32 = 256;
 /// Added to FEWBIT_MXFP8_E4M3, FEWBIT_MXFP8_E5M2, FEWBIT_MXFP4 or FEWBIT_MXINT8: weights in OCP MX; for linear layers with
 /// FEWBIT_INPUT_REAL.
 pub const FEWBIT_WEIGHTS_MX: i32 = 512;
+/// Products of numbers are one chain of fused multiply-adds an output: the same on every CPU.
+pub const FEWBIT_ARITHMETIC_CHAIN: i32 = 0;
+/// bf16 by bf16 as vdpbf16ps has it: the same chain but for subnormal numbers, which are zeros (docs/numerics.md). For linear layers
+/// with FEWBIT_INPUT_REAL, input and weights FEWBIT_BF16, on CPUs with avx512_bf16; others refuse it.
+pub const FEWBIT_ARITHMETIC_BF16_DOT: i32 = 1;
 /// Weights in NVFP4: elements of E2M1, two in a byte, a scale of E4M3 for each 16, and an f32 scale; for linear layers with
 /// FEWBIT_INPUT_REAL.
 pub const FEWBIT_WEIGHTS_NVFP4: i32 = 768;

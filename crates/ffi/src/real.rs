@@ -66,11 +66,6 @@ impl fewbit_linear_desc {
     /// Its arrays can be read as documented.
     unsafe fn read_real<'a>(&self, with_weights: bool) -> Result<RealLinearDesc<'a>> {
         let (layout, rows, columns) = self.shape(with_weights)?;
-        if self.reserved != 0 {
-            let error =
-                Error::new(Status::InvalidArgument, "desc.reserved", "is {}, but must be 0");
-            return Err(error.with(self.reserved));
-        }
         let matrices = self.matrices.max(1);
         let strides = (self.weight_stride, self.matrix_stride);
         let count = matrix_codes(self.weights.dtype, (matrices, rows, columns), strides);
@@ -94,6 +89,7 @@ impl fewbit_linear_desc {
                 residual: self.residual.read()?,
                 matrices,
                 matrix_stride: self.matrix_stride,
+                arithmetic: self.read_arithmetic()?,
             })
         }
     }

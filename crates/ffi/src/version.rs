@@ -82,6 +82,7 @@ pub extern "C" fn fewbit_isa_name(bit: u32) -> *const c_char {
         Some(Isa::NeonI8mm) => c"neon_i8mm",
         Some(Isa::Avx512Vbmi) => c"avx512_vbmi",
         Some(Isa::Avx512Vpopcntdq) => c"avx512_vpopcntdq",
+        Some(Isa::Avx512Bf16) => c"avx512_bf16",
         None => return core::ptr::null(),
     };
     name.as_ptr()

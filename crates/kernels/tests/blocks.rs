@@ -8,6 +8,7 @@ use fewbit_kernels::block;
 use fewbit_scheme::block::BLOCK;
 use fewbit_scheme::block::gguf::{self, Gguf};
 use fewbit_scheme::block::mx::{self, Mx};
+use fewbit_scheme::block::nvfp4;
 use fewbit_testkit::{GuardedBuf, Rng, fraction, report, seed};
 
 const FILL: u8 = 0xA5;
@@ -205,6 +206,69 @@ fn mx_rows() {
             }
             count(dequantize, row, rounds);
         }
+    }
+    report();
+}
+
+/// A tensor's scale: what the numbers suggest, or any that a caller may give.
+fn tensor_scale(rng: &mut Rng, x: &[f32]) -> f32 {
+    let suggested = x.iter().filter(|x| x.is_finite()).fold(0f32, |most, x| most.max(x.abs()));
+    let scale = match rng.below(3) {
+        0 => nvfp4::tensor_scale(suggested),
+        1 => rng.pick(&[f32::from_bits(1), f32::MIN_POSITIVE, 1.0, 1.0 / 64.0, f32::MAX]),
+        _ => f32::from_bits(1 + rng.below(0x7F7F_FFFF) as u32),
+    };
+    assert!(scale > 0.0 && scale.is_finite());
+    scale
+}
+
+#[test]
+fn nvfp4_rows() {
+    let rounds = 30_000 / fraction("nvfp4 blocks", 10);
+    let mut places = Places::new();
+    // Every number up to three blocks; groups of blocks and what is around them; any.
+    let n_of = |round: usize, rng: &mut Rng| match round {
+        0..50 => round,
+        50..90 => 236 + round - 50,
+        _ => rng.below(600),
+    };
+    for row in runnable(block::F32_NVFP4) {
+        let mut rng = Rng::new(seed() ^ 94);
+        for round in 0..rounds {
+            let n = n_of(round, &mut rng);
+            let x: Vec<f32> =
+                (0..n.div_ceil(BLOCK)).flat_map(|_| block_of(&mut rng)).take(n).collect();
+            let scale = tensor_scale(&mut rng, &x);
+            let (scales, elements) = (nvfp4::scale_count(n), n.div_ceil(2));
+            let (mut want, mut want_scales) = (vec![0; elements], vec![0; scales]);
+            nvfp4::quantize(scale, &x, &mut want_scales, &mut want);
+            places.at_end = round % 2 == 0;
+            let from = places.source(0, &x);
+            let (to, to_scales) = (places.target(1, elements), places.target(2, scales));
+            // SAFETY: the row is bound; `n` numbers, their scales and elements.
+            unsafe { row.run()(scale, from, n, to_scales, to) };
+            assert_eq!(places.written(2, scales), want_scales, "{} n {n} {scale}", row.name());
+            same(places.written(1, elements), &want, nvfp4::BLOCK / 2, &row.name());
+        }
+        count(block::F32_NVFP4, row, rounds);
+    }
+    for row in runnable(block::NVFP4_F32) {
+        let mut rng = Rng::new(seed() ^ 95);
+        for round in 0..rounds {
+            let n = n_of(round, &mut rng);
+            let scale = tensor_scale(&mut rng, &[1.0]);
+            // Any bytes, NaN and negative scales among them.
+            let (scales, elements) = (rng.bytes(nvfp4::scale_count(n)), rng.bytes(n.div_ceil(2)));
+            let mut want = vec![0f32; n];
+            nvfp4::dequantize(scale, &scales, &elements, &mut want);
+            places.at_end = round % 2 == 0;
+            let (from, from_scales) = (places.source(0, &elements), places.source(2, &scales));
+            let to = places.target(1, 4 * n);
+            // SAFETY: the row is bound; scales, elements and numbers of that count.
+            unsafe { row.run()(scale, from_scales, from, n, to.cast()) };
+            same(places.written(1, 4 * n), bytes(&want), 4 * nvfp4::BLOCK, &row.name());
+        }
+        count(block::NVFP4_F32, row, rounds);
     }
     report();
 }

@@ -152,6 +152,8 @@ fn every_table_is_listed() {
     let tables = tables
         .chain(blocks)
         .chain(scaled)
+        .chain(names(block::F32_NVFP4))
+        .chain(names(block::NVFP4_F32))
         .chain(activations)
         .chain(names(add::ADD))
         .chain(names(lookup::LOOKUP));

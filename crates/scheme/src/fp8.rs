@@ -64,6 +64,7 @@ pub fn f32_to_e5m2(x: f32, overflow: Overflow) -> u8 {
 }
 
 /// The number of a magnitude without its special codes.
+#[inline]
 pub(crate) const fn widen<const MANTISSA: u32, const BIAS: u32>(magnitude: u32) -> f32 {
     if magnitude >> MANTISSA == 0 {
         let step = f32::from_bits((127 + 1 - BIAS - MANTISSA) << 23);
@@ -74,6 +75,7 @@ pub(crate) const fn widen<const MANTISSA: u32, const BIAS: u32>(magnitude: u32) 
 }
 
 /// E4M3FN bits to f32; NaN becomes the canonical quiet NaN with its sign.
+#[inline]
 pub fn e4m3fn_to_f32(code: u8) -> f32 {
     let magnitude = code as u32 & 0x7F;
     let value =

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{beside, extremes, fused, rng};
-use fewbit_scheme::real;
+use fewbit_scheme::{dot_bf16, fma_flushed, real};
 
 fn same(got: f32, want: f32) -> bool {
     got.to_bits() == want.to_bits() || got.is_nan() && want.is_nan()
@@ -186,4 +186,81 @@ fn canonical_nan() {
         let want = if x.is_nan() { 0x7FC0_0000 } else { x.to_bits() };
         assert_eq!(real::canonical(x).to_bits(), want);
     }
+}
+
+/// Around 2^-126 everything a power of two larger, where [`real::fma`] knows no subnormal numbers: what rounds to less is 0.
+#[test]
+fn flushed_steps() {
+    let power = |e: i32| 2f32.powi(e);
+    let mut rng = rng(41);
+    let mut kinds = [0; 3];
+    for _ in 0..200_000 {
+        // Of 8 bits, as bf16 is, and of 24.
+        let mut number = |bits: u32, exponent: i32| {
+            let mantissa = rng.next_u32() >> (32 - bits) | 1 << (bits - 1);
+            let x = mantissa as f32 * power(exponent - bits as i32);
+            if rng.below(2) == 0 { x } else { -x }
+        };
+        let (x, w) = (number(8, 3), number(8, 2));
+        let y = match kinds.iter().sum::<i32>() % 4 {
+            0 => number(24, 5),
+            1 => number(24, -2),
+            // Nearly the product's opposite, or what lacks some bits to 1, the least normal number here.
+            2 => -(x * w) * (1.0 + number(4, -18)),
+            _ => (1.0 + number(2, -23)).copysign(x * w) - x * w,
+        };
+        let scaled = real::fma(x, w, y);
+        let down = power(-126);
+        let got = fma_flushed(x * power(-63), w * power(-63), y * down);
+        let subnormal = (y * down).is_subnormal();
+        let scaled = if subnormal { x * w } else { scaled };
+        let want = if scaled.abs() < 1.0 { 0f32.copysign(scaled) } else { scaled * down };
+        assert_eq!(got.to_bits(), want.to_bits(), "{x:e} {w:e} {y:e}: {got:e} {want:e}");
+        kinds[if subnormal { 0 } else { 1 + usize::from(want == 0.0) }] += 1;
+    }
+    assert!(kinds.iter().all(|&count| count > 5_000), "{kinds:?}");
+}
+
+#[test]
+fn flushed_steps_of_other_numbers() {
+    let (infinity, nan) = (f32::INFINITY, f32::NAN);
+    let least = f32::MIN_POSITIVE;
+    let below = f32::from_bits(0x007F_FFFF);
+    // Subnormal operands are zeros of their sign.
+    assert_eq!(fma_flushed(below, 1e30, -0.0).to_bits(), 0);
+    assert_eq!(fma_flushed(-below, 1e30, -0.0).to_bits(), 0x8000_0000);
+    assert_eq!(fma_flushed(1.0, -0.0, -below).to_bits(), 0x8000_0000);
+    assert!(fma_flushed(below, infinity, 1.0).is_nan());
+    assert!(fma_flushed(nan, 1.0, 1.0).is_nan() && fma_flushed(1.0, 1.0, nan).is_nan());
+    assert!(fma_flushed(infinity, 1.0, -infinity).is_nan());
+    assert_eq!(fma_flushed(-infinity, 2.0, 1.0), -infinity);
+    assert_eq!(fma_flushed(f32::MAX, 2.0, 0.0), infinity);
+    assert_eq!(fma_flushed(f32::MAX, 2.0, -f32::MAX), f32::MAX);
+    assert_eq!(fma_flushed(least, 1.0, 0.0), least);
+    assert_eq!(fma_flushed(least, -0.5, 0.0).to_bits(), 0x8000_0000);
+    // Otherwise the fused operation.
+    let mut rng = rng(42);
+    for _ in 0..200_000 {
+        let [x, w, y] = [0; 3].map(|_| rng.any_f32());
+        let want = real::fma(x, w, y);
+        if ![x, w, y].iter().any(|v| v.is_subnormal()) && want.abs() > least {
+            assert_eq!(fma_flushed(x, w, y).to_bits(), want.to_bits(), "{x:e} {w:e} {y:e}");
+        }
+    }
+}
+
+#[test]
+fn dot_bf16_is_the_chain_of_flushed_steps() {
+    let of = |pairs: &[(f32, f32)]| dot_bf16(pairs.iter().copied()).to_bits();
+    let tiny = (1e-20f32, -1e-20);
+    assert_eq!(of(&[]), 0);
+    // -0 of two products, and +0 where 0 * 0 completes a pair.
+    assert_eq!(of(&[tiny, tiny]), 0x8000_0000);
+    assert_eq!(of(&[tiny]), 0);
+    assert_eq!(of(&[tiny, tiny, tiny]), 0);
+    // The order is that of the pairs: 1 is lost beside 2^30.
+    let (large, one) = (2f32.powi(15), (1.0, 1.0));
+    assert_eq!(of(&[(large, large), one, (-large, large)]), 0);
+    assert_eq!(of(&[(large, large), (-large, large), one]), 1f32.to_bits());
+    assert_eq!(of(&[(f32::INFINITY, 1.0), (f32::NEG_INFINITY, 1.0)]), 0x7FC0_0000);
 }

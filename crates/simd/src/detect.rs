@@ -41,7 +41,8 @@ pub(crate) fn detect() -> IsaSet {
         return IsaSet::SCALAR;
     }
     let mut set = Isa::Avx2.only();
-    if leaf7.eax >= 1 && bit(__cpuid_count(7, 1).eax, 4) {
+    let leaf7_1 = if leaf7.eax >= 1 { __cpuid_count(7, 1).eax } else { 0 };
+    if bit(leaf7_1, 4) {
         set = set.union(Isa::AvxVnni.only());
     }
     // F, DQ, BW, VL.
@@ -55,6 +56,9 @@ pub(crate) fn detect() -> IsaSet {
         }
         if bit(leaf7.ecx, 14) {
             set = set.union(Isa::Avx512Vpopcntdq.only());
+        }
+        if bit(leaf7_1, 5) {
+            set = set.union(Isa::Avx512Bf16.only());
         }
     }
     set

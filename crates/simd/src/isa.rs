@@ -23,11 +23,13 @@ pub enum Isa {
     Avx512Vbmi = 7,
     /// x86-64: AVX-512 VPOPCNTDQ (`vpopcntd`).
     Avx512Vpopcntdq = 8,
+    /// x86-64: AVX-512 BF16 (`vdpbf16ps`). Only for products that are asked for by name: it rounds as no other does.
+    Avx512Bf16 = 9,
 }
 
 impl Isa {
     /// Every feature, in bit order.
-    pub const ALL: [Isa; 9] = [
+    pub const ALL: [Isa; 10] = [
         Isa::Avx2,
         Isa::Avx512,
         Isa::Avx512Vnni,
@@ -37,6 +39,7 @@ impl Isa {
         Isa::NeonI8mm,
         Isa::Avx512Vbmi,
         Isa::Avx512Vpopcntdq,
+        Isa::Avx512Bf16,
     ];
 
     /// The name used by `FEWBIT_ISA`, by kernel names and by reports.
@@ -51,6 +54,7 @@ impl Isa {
             Isa::NeonI8mm => "neon_i8mm",
             Isa::Avx512Vbmi => "avx512_vbmi",
             Isa::Avx512Vpopcntdq => "avx512_vpopcntdq",
+            Isa::Avx512Bf16 => "avx512_bf16",
         }
     }
 
@@ -71,6 +75,7 @@ impl Isa {
             Isa::NeonI8mm => Isa::NeonDotprod.closure().union(Isa::NeonI8mm.only()),
             Isa::Avx512Vbmi => Isa::Avx512.closure().union(Isa::Avx512Vbmi.only()),
             Isa::Avx512Vpopcntdq => Isa::Avx512.closure().union(Isa::Avx512Vpopcntdq.only()),
+            Isa::Avx512Bf16 => Isa::Avx512.closure().union(Isa::Avx512Bf16.only()),
         }
     }
 

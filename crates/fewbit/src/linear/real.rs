@@ -6,7 +6,7 @@ use super::{Linear, LinearLayout, Parts, Product};
 use crate::memory::Allocator;
 use crate::plan::{
     Coded, Destination, EitherEngine, Form, Input, Kind, MAX_BLOCKS, Opened, Output, Quantizer,
-    RealBlock, RealEngine, RealLayout, RealOperands, RealWeights, Residual, size,
+    RealArithmetic, RealBlock, RealEngine, RealLayout, RealOperands, RealWeights, Residual, size,
 };
 use crate::{Error, Result, Status};
 use core::mem::MaybeUninit;
@@ -17,7 +17,7 @@ use fewbit_simd::Supported;
 use fewbit_simd::dot::LhsForm;
 
 /// A linear layer of real numbers to plan: `y[m][n] = Σ_k x[m][k] w[n][k]`, one chain of f32 fused multiply-adds in the
-/// order of k ([`fewbit_scheme::dot`]); then bias, residual, activation and the output's type, as those of
+/// order of k ([`fewbit_scheme::dot`]), unless another [`RealArithmetic`] is asked for; then bias, residual, activation and the output's type, as those of
 /// [`LinearDesc`](super::LinearDesc).
 #[derive(Clone, Copy, Debug)]
 pub struct RealLinearDesc<'a> {
@@ -45,6 +45,8 @@ pub struct RealLinearDesc<'a> {
     pub matrices: usize,
     /// Weights between the first ones of neighbouring matrices; 0: no gaps.
     pub matrix_stride: usize,
+    /// How products are added up.
+    pub arithmetic: RealArithmetic,
 }
 
 impl<'w> Linear<'w> {
@@ -112,6 +114,7 @@ impl<'w> Linear<'w> {
             Some(saved) => Form::saved(saved)?,
             None => Form::of(&desc.weights, coded.as_ref(), k),
         };
+        let form = form.under(desc.arithmetic, desc.input, saved.is_some())?;
         let layout = RealLayout::new(form, (matrices, n, k), supported)?;
         let described = RealOperands {
             input: desc.input,

@@ -125,7 +125,7 @@ pub(crate) struct RealBlock {
     /// In numbers.
     row_stride: usize,
     rows: usize,
-    /// Numbers of a row: those of a panel, or the first ones.
+    /// Numbers of a row, or pairs of them: those of a panel, or the first ones.
     k: usize,
 }
 
@@ -151,7 +151,10 @@ impl<'w> RealEngine<'w> {
             RealWeights::F16(weights) | RealWeights::Bf16(weights) => {
                 let mut to = Buffer::zeroed(count(2), allocator, "desc.weights")?;
                 let number = |index: usize| weights.get(index).copied();
-                pack(|c, i| number(at(c, i)?), &layout, to.as_mut_slice());
+                // Halves of pairs change places.
+                let of_pair = |i: usize| Some(i ^ 1).filter(|&i| i < layout.k);
+                let place = |i| if layout.form == Form::Bf16Pairs { of_pair(i) } else { Some(i) };
+                pack(|c, i| number(at(c, place(i)?)?), &layout, to.as_mut_slice());
                 Numbers::Half(to)
             }
             _ => {
@@ -206,7 +209,7 @@ impl<'w> RealEngine<'w> {
         }
         let input = operands.input.real().unwrap_or(RealFormat::F32);
         let decode = match layout.form {
-            Form::Numbers(_) => None,
+            Form::Numbers(_) | Form::Bf16Pairs => None,
             Form::Codes(coding, block) => Some(Decoder {
                 run: find(coding.table(), supported)?,
                 coding,
@@ -314,6 +317,7 @@ impl<'w> RealEngine<'w> {
             unsafe {
                 let to = lhs.add(r * row_stride);
                 match self.input {
+                    _ if self.layout.form == Form::Bf16Pairs => copy_pairs(from, k, to.cast()),
                     RealFormat::F32 => {
                         to.cast::<u8>().copy_from_nonoverlapping(from, k * size_of::<f32>());
                     }
@@ -327,7 +331,7 @@ impl<'w> RealEngine<'w> {
                 }
             }
         }
-        RealBlock { lhs, row_stride, rows, k }
+        RealBlock { lhs, row_stride, rows, k: self.layout.steps(k) }
     }
 
     /// Multiplies blocks with columns of a group and stores the results. Each panel meets all blocks before the next one
@@ -479,6 +483,24 @@ fn each_panel<T>(
     }
 }
 
+/// Copies `k` bf16 as pairs, the first one in the upper half; an odd number of them is followed by 0.
+///
+/// # Safety
+/// The numbers can be read, at any address, and the pairs written.
+unsafe fn copy_pairs(from: *const u8, k: usize, to: *mut u32) {
+    // SAFETY: by this function's contract.
+    unsafe {
+        for i in 0..k / 2 {
+            let [first, second] = from.cast::<[u16; 2]>().add(i).read_unaligned();
+            to.add(i).write(u32::from(first) << 16 | u32::from(second));
+        }
+        if k % 2 == 1 {
+            let last = from.cast::<u16>().add(k - 1).read_unaligned();
+            to.add(k / 2).write(u32::from(last) << 16);
+        }
+    }
+}
+
 /// Packs all panels of a layout of numbers.
 fn pack<T: Copy + Default>(
     number: impl Fn(usize, usize) -> Option<T>,
@@ -487,10 +509,12 @@ fn pack<T: Copy + Default>(
 ) {
     let Columns { columns, nr, .. } = layout.columns;
     let len = layout.panel.checked_div(size_of::<T>()).unwrap_or(0);
+    // What completes a pair is no number.
+    let k = if layout.form == Form::Bf16Pairs { 2 * layout.steps(layout.k) } else { layout.k };
     each_panel(layout, len, to, |channel, first, to| {
         pack_rhs(
             |c, i| number(channel + c, i).unwrap_or_default(),
-            (columns.saturating_sub(first).min(nr), layout.k),
+            (columns.saturating_sub(first).min(nr), k),
             (nr, layout.tile.kr),
             to,
         );

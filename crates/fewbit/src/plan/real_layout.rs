@@ -88,11 +88,25 @@ impl RealWeights<'_> {
     }
 }
 
+/// How products of real numbers are added up. Only [`Chain`](RealArithmetic::Chain) is the same on every CPU because every CPU has it; another one
+/// is asked for by name, and refused where the CPU, or the limit in force, has no instruction for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum RealArithmetic {
+    /// One chain of f32 fused multiply-adds ([`fewbit_scheme::dot`]).
+    #[default]
+    Chain,
+    /// bf16 by bf16 as `vdpbf16ps` has it, two products an instruction: the same chain but for subnormal numbers, which are zeros
+    /// ([`fewbit_scheme::dot_bf16`]). The input and the weights are bf16. Needs `avx512_bf16`.
+    Bf16Dot,
+}
+
 /// What packed weights are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
     /// Numbers.
     Numbers(RealFormat),
+    /// bf16 for [`RealArithmetic::Bf16Dot`]: pairs of neighbours, the first one in the upper half.
+    Bf16Pairs,
     /// Codes, and how many neighbours along k share factors; 0: all of a channel.
     Codes(Coding, usize),
 }
@@ -110,13 +124,43 @@ impl Form {
         }
     }
 
-    /// Its number in saved weights, beyond those of codes that are multiplied as such: of numbers 16 to 18, of codes from 32 on,
+    /// That of weights of this form, or of saved ones, for an arithmetic and an input.
+    pub(crate) fn under(
+        self,
+        arithmetic: RealArithmetic,
+        input: RealFormat,
+        is_saved: bool,
+    ) -> Result<Form> {
+        let refused = |status, text| Err(Error::new(status, "desc.arithmetic", text));
+        match (arithmetic, self) {
+            (RealArithmetic::Chain, Form::Bf16Pairs) => {
+                let text = "is the chain, but the weights were packed for bf16_dot";
+                refused(Status::InvalidArgument, text)
+            }
+            (RealArithmetic::Chain, form) => Ok(form),
+            (RealArithmetic::Bf16Dot, _) if input != RealFormat::Bf16 => {
+                refused(Status::Unsupported, "is bf16_dot, but the input is not bf16")
+            }
+            (RealArithmetic::Bf16Dot, Form::Bf16Pairs) => Ok(self),
+            (RealArithmetic::Bf16Dot, _) if is_saved => {
+                let text = "is bf16_dot, but the weights were packed for another one";
+                refused(Status::InvalidArgument, text)
+            }
+            (RealArithmetic::Bf16Dot, Form::Numbers(RealFormat::Bf16)) => Ok(Form::Bf16Pairs),
+            (RealArithmetic::Bf16Dot, _) => {
+                refused(Status::Unsupported, "is bf16_dot, but the weights are not bf16")
+            }
+        }
+    }
+
+    /// Its number in saved weights, beyond those of codes that are multiplied as such: of numbers 16 to 19, of codes from 32 on,
     /// with the block's length above.
     fn id(self) -> u32 {
         match self {
             Form::Numbers(RealFormat::F32) => 16,
             Form::Numbers(RealFormat::F16) => 17,
             Form::Numbers(RealFormat::Bf16) => 18,
+            Form::Bf16Pairs => 19,
             Form::Codes(coding, block) => {
                 let index = Coding::ALL.iter().position(|&of| of == coding).unwrap_or(0);
                 32 + index as u32 + ((block as u32) << 8)
@@ -128,7 +172,7 @@ impl Form {
     pub(crate) fn saved(saved: &Opened<'_>) -> Result<Form> {
         let id = saved.code();
         let numbers = RealFormat::ALL.map(Form::Numbers);
-        let known = numbers.into_iter().find(|form| form.id() == id);
+        let known = numbers.into_iter().chain([Form::Bf16Pairs]).find(|form| form.id() == id);
         let coding = (id & 0xFF).checked_sub(32).and_then(|at| Coding::ALL.get(at as usize));
         let coded = coding.map(|&coding| Form::Codes(coding, (id >> 8) as usize));
         known.or(coded).ok_or(Error::new(
@@ -138,12 +182,19 @@ impl Form {
         ))
     }
 
-    /// The numbers that are multiplied.
-    const fn numbers(self) -> RealFormat {
-        match self {
+    /// The tile that multiplies them.
+    fn tile(self, supported: Supported) -> Result<&'static RealTile> {
+        let format = match self {
             Form::Numbers(format) => format,
             Form::Codes(..) => RealFormat::F32,
-        }
+            Form::Bf16Pairs => {
+                let text = "is bf16_dot, which needs avx512_bf16: the CPU, or the limit in force, lacks it";
+                let lacks = Error::new(Status::Unsupported, "desc.arithmetic", text);
+                return real_gemm::select_bf16(supported.set()).ok_or(lacks);
+            }
+        };
+        let none = Error::new(Status::Internal, "plan", "found no kernel");
+        real_gemm::select(format, supported.set()).ok_or(none)
     }
 }
 
@@ -168,17 +219,14 @@ impl RealLayout {
         (groups, columns, k): (usize, usize, usize),
         supported: Supported,
     ) -> Result<RealLayout> {
-        let tile = real_gemm::select(form.numbers(), supported.set()).ok_or(Error::new(
-            Status::Internal,
-            "plan",
-            "found no kernel",
-        ))?;
+        let tile = form.tile(supported)?;
         let nr = tile.nr;
         let panels = columns.div_ceil(nr.max(1));
         let panel = match form {
             Form::Numbers(format) => {
                 size(&[k.div_ceil(tile.kr.max(1)), nr, tile.kr, format.size()])?
             }
+            Form::Bf16Pairs => size(&[k.div_ceil(2), nr, size_of::<u32>()])?,
             Form::Codes(coding, block) => {
                 // More than any panel has: a block of one weight would have two factors and a byte.
                 size(&[k, nr, 16])?;
@@ -211,7 +259,12 @@ impl RealLayout {
     /// The distance of a block's rows, an odd number of lines: not all of them in the same sets of the nearest cache.
     pub fn row_numbers(&self) -> usize {
         const LINE: usize = 16;
-        (self.k.div_ceil(LINE) | 1) * LINE
+        (self.steps(self.k).div_ceil(LINE) | 1) * LINE
+    }
+
+    /// What a tile takes for `k` numbers of a row: as many, or pairs.
+    pub fn steps(&self, k: usize) -> usize {
+        if self.form == Form::Bf16Pairs { k.div_ceil(2) } else { k }
     }
 
     /// How saved weights of this layout describe themselves.

@@ -5,7 +5,6 @@ use crate::{Book, Digest, rowwise};
 use fewbit::kernels::Rows;
 use fewbit::kernels::activate::{self, ActivateArgs, ActivateFn};
 use fewbit::kernels::add::{ADD, AddArgs, AddFn};
-use fewbit::kernels::block;
 use fewbit::kernels::convert::{self, ConvertArgs, ConvertFn};
 use fewbit::kernels::depthwise::{
     self, CHANNELS, DepthwiseArgs, DepthwiseFn, Results, WidenArgs, WidenFn, computed, pairs,
@@ -25,7 +24,6 @@ use fewbit::kernels::rescale::{self, RescaleArgs, RescaleFn};
 use fewbit::kernels::scale::{
     self, ScaleArgs, ScaleBlockArgs, ScaleBlockFn, ScaleCodesArgs, ScaleCodesFn, ScaleFn, Tile,
 };
-use fewbit::scheme::block::{BLOCK, gguf::Gguf, mx, mx::Mx};
 use fewbit::scheme::{Activation, FixedRounding, IntFormat, RealFormat, float16};
 use fewbit_testkit::{Rng, limited, missing};
 
@@ -182,7 +180,6 @@ pub(crate) fn enter(book: &mut Book) {
     for (table, function) in activate::TABLES {
         each(book, table, |run, digest| digest_activation(run, function, digest));
     }
-    digest_blocks(book);
     each(book, depthwise::DEPTHWISE, digest_depthwise);
     for table in [depthwise::WIDEN_S8, depthwise::WIDEN_U8] {
         each(book, table, digest_widen);
@@ -191,60 +188,6 @@ pub(crate) fn enter(book: &mut Book) {
         each(book, table, digest_gather);
     }
     digest_tiles(book);
-}
-
-/// Blocks of every size of numbers, with zeros, ties, NaN and infinities; then any bytes as blocks.
-fn digest_blocks(book: &mut Book) {
-    let mut rng = Rng::new(8);
-    let mut x = floats(&mut rng, 1.0, 3000);
-    for exponent in 0..=254 {
-        let scale = f32::from_bits(exponent << 23);
-        x.extend((0..64).map(|_| (rng.below(255) as f32 - 127.0) * 0.5 * scale));
-        x.extend((0..64).map(|_| rng.normal() * scale));
-    }
-    x.truncate(x.len() / BLOCK * BLOCK);
-    let count = x.len() / BLOCK;
-    let any: Vec<u8> = (0..34 * count).map(|_| rng.next_u32() as u8).collect();
-    for format in Gguf::ALL {
-        let (quantize, dequantize) = block::gguf(format);
-        let count = count * BLOCK / format.block_len();
-        // Some are only read.
-        if !quantize.is_empty() {
-            each(book, quantize, |run, digest| {
-                let mut blocks = vec![0; count * format.block_bytes()];
-                // SAFETY: as many blocks as the numbers make.
-                unsafe { run(x.as_ptr(), blocks.as_mut_ptr(), count) };
-                digest.bytes(&blocks);
-            });
-        }
-        each(book, dequantize, |run, digest| {
-            let mut back = vec![0f32; x.len()];
-            // SAFETY: 32 numbers have no more than 34 bytes.
-            unsafe { run(any.as_ptr(), back.as_mut_ptr(), count) };
-            digest.f32s(&back);
-        });
-    }
-    for format in Mx::ALL {
-        let (quantize, dequantize) = block::mx(format);
-        each(book, quantize, |run, digest| {
-            for n in (1..BLOCK).chain([x.len()]) {
-                let mut scales = vec![0; mx::scale_count(n)];
-                let mut elements = vec![0; format.element_bytes(n)];
-                // SAFETY: `n` numbers, their scales and elements.
-                unsafe { run(x.as_ptr(), n, scales.as_mut_ptr(), elements.as_mut_ptr()) };
-                digest.bytes(&scales);
-                digest.bytes(&elements);
-            }
-        });
-        each(book, dequantize, |run, digest| {
-            for n in (1..BLOCK).chain([x.len() - 1]) {
-                let mut back = vec![0f32; n];
-                // SAFETY: there are more bytes than `n`, and a scale for each block of them.
-                unsafe { run(any.as_ptr(), any[count..].as_ptr(), n, back.as_mut_ptr()) };
-                digest.f32s(&back);
-            }
-        });
-    }
 }
 
 /// All pairs of codes, and an odd number of bytes of any.

@@ -4,6 +4,7 @@
 //!
 //! `cargo xtask digest` writes the file.
 
+mod blocks;
 mod codes;
 mod few;
 mod kernels;
@@ -76,6 +77,7 @@ fn digest() {
     let mut book = Book::default();
     values::enter(&mut book);
     kernels::enter(&mut book);
+    blocks::enter(&mut book);
     weight_blocks::enter(&mut book);
     codes::enter(&mut book);
     observers::enter(&mut book);
@@ -87,7 +89,7 @@ fn digest() {
     tensors::enter(&mut book);
     rowwise::tensors(&mut book);
     for row in fewbit::kernels::rows() {
-        assert!(book.0.contains_key(row.op), "{} is in no digest: add it to kernels.rs", row.op);
+        assert!(book.0.contains_key(row.op), "{} is in no digest: add it here", row.op);
     }
     report();
 

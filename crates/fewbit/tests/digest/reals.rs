@@ -3,7 +3,7 @@
 use crate::{Book, Digest};
 use fewbit::kernels::census::CENSUS_F32;
 use fewbit::kernels::real_gemm::{
-    Coding, DecodeArgs, RealTile, RealTileArgs, RealTileFn, pack_codes, pack_rhs, tiles,
+    Coding, DecodeArgs, RealTile, RealTileArgs, RealTileFn, bf16_tiles, pack_codes, pack_rhs, tiles,
 };
 use fewbit::kernels::registry::bind;
 use fewbit::memory::{ALIGNMENT, Allocator};
@@ -13,10 +13,10 @@ use fewbit::scheme::hazards::LIMITS;
 use fewbit::scheme::{Activation, IntFormat, RealFormat, float16};
 use fewbit::simd::{Supported, with_default_env};
 use fewbit::{
-    Conv, ConvAxis, FilterLayout, ImageLayout, Linear, LinearLayout, Output, RealConvDesc,
-    RealLinearDesc, RealWeights, Residual, Serial, Weights, half,
+    Conv, ConvAxis, FilterLayout, ImageLayout, Linear, LinearLayout, Output, RealArithmetic,
+    RealConvDesc, RealLinearDesc, RealWeights, Residual, Serial, Weights, half,
 };
-use fewbit_testkit::{Rng, limited, supported_sets};
+use fewbit_testkit::{Rng, limited, missing, supported_sets};
 
 const LAYERS: u64 = 40;
 /// Columns of a kernel's product: whole panels of every tile.
@@ -36,6 +36,16 @@ pub(crate) fn enter(book: &mut Book) {
                     tile_product(tile, bound.run(), format, k, &mut digest);
                 }
                 book.enter(op, tile.row.required, digest);
+            }
+        }
+    }
+    for tile in bf16_tiles() {
+        match bind(&tile.row, limited()) {
+            None => missing(tile.row.name, tile.row.required),
+            Some(bound) => {
+                let mut digest = Digest::new();
+                pair_products(tile, bound.run(), &mut digest);
+                book.enter("gemm_bf16bf16f32", tile.row.required, digest);
             }
         }
     }
@@ -322,6 +332,7 @@ fn digest_blocks(rng: &mut Rng, supported: Supported, digest: &mut Digest) {
             residual: Residual::None,
             matrices: 1,
             matrix_stride: 0,
+            arithmetic: RealArithmetic::Chain,
         };
         let plan = Linear::create_real(&desc, supported, &Allocator::DEFAULT).unwrap();
         for rows in [1, 9] {
@@ -332,6 +343,41 @@ fn digest_blocks(rng: &mut Rng, supported: Supported, digest: &mut Digest) {
             let mut y = vec![0f32; rows * n];
             plan.run(rows, &x, &mut memory[skip..][..size], &Serial, &mut y).unwrap();
             digest.f32s(&y);
+        }
+    }
+}
+
+/// Pairs of bf16, normally distributed and around the square root of the smallest normal number.
+fn pair_products(tile: &RealTile, run: RealTileFn, digest: &mut Digest) {
+    let mut rng = Rng::new(6);
+    for (steps, exponent) in [(1, 0), (2, -63), (17, 0), (65, -63)] {
+        let mut pairs = |count: usize| -> Vec<u32> {
+            let mut half = || u32::from(float16::f32_to_bf16(rng.normal() * 2f32.powi(exponent)));
+            (0..count).map(|_| half() << 16 | half()).collect()
+        };
+        let (lhs, columns) = (pairs(steps), pairs(steps * N));
+        for first in (0..N).step_by(tile.nr) {
+            let panel: Vec<u32> = (0..steps * tile.nr)
+                .map(|i| columns[(first + i % tile.nr) * steps + i / tile.nr])
+                .collect();
+            let mut dst = vec![0f32; tile.nr];
+            let args = RealTileArgs {
+                lhs: lhs.as_ptr().cast(),
+                lhs_row_stride: steps,
+                rhs: panel.as_ptr().cast(),
+                rhs_panel_stride: 0,
+                panels: 1,
+                k: steps,
+                rows: 1,
+                bias: std::ptr::null(),
+                relu: false,
+                resume: false,
+                dst: dst.as_mut_ptr(),
+                dst_stride: tile.nr,
+            };
+            // SAFETY: a row and a panel of so many pairs, and room for the results.
+            with_default_env(|| unsafe { run(&args) });
+            digest.f32s(&dst);
         }
     }
 }
@@ -366,6 +412,7 @@ fn digest_layer(rng: &mut Rng, supported: Supported, digest: &mut Digest) {
         residual: Residual::None,
         matrices: 1,
         matrix_stride: 0,
+        arithmetic: RealArithmetic::Chain,
     };
     let plan = Linear::create_real(&desc, supported, &Allocator::DEFAULT).unwrap();
     let x = numbers(rng, rows * k);

@@ -3,6 +3,7 @@
 mod gguf;
 mod k;
 mod mx;
+mod nvfp4;
 
 pub(crate) use mx::E2m1;
 
@@ -38,6 +39,20 @@ pub type MxQuantizeFn = unsafe fn(x: *const f32, n: usize, scales: *mut u8, elem
 /// # Safety
 /// As [`MxQuantizeFn`], with the roles exchanged.
 pub type MxDequantizeFn = unsafe fn(scales: *const u8, elements: *const u8, n: usize, x: *mut f32);
+
+/// A kernel that makes NVFP4's scales and elements of `n` numbers, under the tensor's scale.
+///
+/// # Safety
+/// As [`MxQuantizeFn`], with `ceil(n / 16)` scales and `ceil(n / 2)` bytes of elements; `scale` is greater than 0 and finite.
+pub type Nvfp4QuantizeFn =
+    unsafe fn(scale: f32, x: *const f32, n: usize, scales: *mut u8, elements: *mut u8);
+
+/// A kernel that makes `n` numbers of NVFP4's scales and elements.
+///
+/// # Safety
+/// As [`Nvfp4QuantizeFn`], with the roles exchanged.
+pub type Nvfp4DequantizeFn =
+    unsafe fn(scale: f32, scales: *const u8, elements: *const u8, n: usize, x: *mut f32);
 
 rows! {
     /// To Q8_0.
@@ -173,6 +188,20 @@ rows! {
     mx::dequantize::<V, mx::Int8>(scales, elements, n, x)
 }
 
+rows! {
+    /// To NVFP4.
+    F32_NVFP4: Nvfp4QuantizeFn = "quantize_f32nvfp4",
+    |scale: f32, x: *const f32, n: usize, scales: *mut u8, elements: *mut u8|,
+    nvfp4::quantize::<V>(scale, x, n, scales, elements)
+}
+
+rows! {
+    /// From NVFP4.
+    NVFP4_F32: Nvfp4DequantizeFn = "dequantize_nvfp4f32",
+    |scale: f32, scales: *const u8, elements: *const u8, n: usize, x: *mut f32|,
+    nvfp4::dequantize::<V>(scale, scales, elements, n, x)
+}
+
 /// The largest magnitude of `n` numbers, NaN above all others.
 ///
 /// # Safety
@@ -222,8 +251,9 @@ pub fn rows() -> impl Iterator<Item = RowInfo> {
         let (quantize, dequantize) = gguf(format);
         infos(quantize).chain(infos(dequantize))
     });
-    gguf.chain(Mx::ALL.into_iter().flat_map(|format| {
+    let mx = Mx::ALL.into_iter().flat_map(|format| {
         let (quantize, dequantize) = mx(format);
         infos(quantize).chain(infos(dequantize))
-    }))
+    });
+    gguf.chain(mx).chain(infos(F32_NVFP4)).chain(infos(NVFP4_F32))
 }

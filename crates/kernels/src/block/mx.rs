@@ -25,11 +25,11 @@ pub(super) trait Element {
     /// Within an entry compiled for `V`.
     unsafe fn codes<V: HalfLanes>(v: V::F32) -> V::I32;
 
-    /// Of codes, the low bits of a lane, their numbers.
+    /// Loads the numbers of `n` codes, a byte each.
     ///
     /// # Safety
-    /// Within an entry compiled for `V`.
-    unsafe fn values<V: HalfLanes>(codes: V::I32) -> V::F32;
+    /// Within an entry compiled for `V`; they can be read.
+    unsafe fn load<V: HalfLanes>(from: *const u8, n: usize) -> V::F32;
 }
 
 /// Elements of an 8-bit float format.
@@ -45,9 +45,9 @@ impl<F: Float8> Element for Fp8<F> {
     }
 
     #[inline(always)]
-    unsafe fn values<V: HalfLanes>(codes: V::I32) -> V::F32 {
+    unsafe fn load<V: HalfLanes>(from: *const u8, n: usize) -> V::F32 {
         // SAFETY: by this function's contract.
-        unsafe { F::widen::<V>(codes) }
+        unsafe { F::load::<V>(from, n) }
     }
 }
 
@@ -77,7 +77,19 @@ impl Float8 for E2m1 {
     }
 
     #[inline(always)]
-    unsafe fn widen<V: HalfLanes>(codes: V::I32) -> V::F32 {
+    unsafe fn load<V: HalfLanes>(from: *const u8, n: usize) -> V::F32 {
+        // SAFETY: by this function's contract.
+        unsafe { E2m1::widen::<V>(V::load_u8(from, n)) }
+    }
+}
+
+impl E2m1 {
+    /// The numbers of lanes' low nibbles; what is above does not count.
+    ///
+    /// # Safety
+    /// Within an entry compiled for `V`.
+    #[inline(always)]
+    pub(crate) unsafe fn widen<V: HalfLanes>(codes: V::I32) -> V::F32 {
         // SAFETY: by this function's contract.
         unsafe {
             let magnitude = V::lookup_8(&MAGNITUDES, codes);
@@ -100,9 +112,9 @@ impl Element for Fp4 {
     }
 
     #[inline(always)]
-    unsafe fn values<V: HalfLanes>(codes: V::I32) -> V::F32 {
+    unsafe fn load<V: HalfLanes>(from: *const u8, n: usize) -> V::F32 {
         // SAFETY: by this function's contract.
-        unsafe { E2m1::widen::<V>(codes) }
+        unsafe { E2m1::load::<V>(from, n) }
     }
 }
 
@@ -122,12 +134,10 @@ impl Element for Int8 {
     }
 
     #[inline(always)]
-    unsafe fn values<V: HalfLanes>(codes: V::I32) -> V::F32 {
+    unsafe fn load<V: HalfLanes>(from: *const u8, n: usize) -> V::F32 {
         // SAFETY: by this function's contract.
         unsafe {
-            // Sign-extended: 128 and more are 256 less.
-            let (top, turn) = (V::splat_i32(127), V::splat_i32(256));
-            let q = V::select_gt(codes, top, V::sub_i32(codes, turn), codes);
+            let q = V::load_i8(from.cast(), n);
             V::mul(V::f32_from_i32(q), V::splat_f32(1.0 / 64.0))
         }
     }
@@ -192,9 +202,9 @@ unsafe fn quantize_block<V: HalfLanes, E: Element>(
 /// Stores the first `bytes` bytes of a block's nibbles.
 ///
 /// # Safety
-/// They can be written, `bytes <= BLOCK / 2`.
+/// They can be written, `bytes <= N / 2`.
 #[inline(always)]
-unsafe fn store_nibbles(codes: &[u8; BLOCK], to: *mut u8, bytes: usize) {
+pub(super) unsafe fn store_nibbles<const N: usize>(codes: &[u8; N], to: *mut u8, bytes: usize) {
     let mut at = 0;
     // SAFETY: 8 codes are 4 bytes, and `at + 4 <= bytes`; what is left goes a byte at a time.
     unsafe {
@@ -216,10 +226,10 @@ unsafe fn store_nibbles(codes: &[u8; BLOCK], to: *mut u8, bytes: usize) {
 /// Loads the first `bytes` bytes of a block's nibbles, a byte a code, 0 behind them.
 ///
 /// # Safety
-/// They can be read, `bytes <= BLOCK / 2`.
+/// They can be read, `bytes <= N / 2`.
 #[inline(always)]
-unsafe fn load_nibbles(from: *const u8, bytes: usize) -> [u8; BLOCK] {
-    let mut codes = [0_u8; BLOCK];
+pub(super) unsafe fn load_nibbles<const N: usize>(from: *const u8, bytes: usize) -> [u8; N] {
+    let mut codes = [0_u8; N];
     let mut at = 0;
     // SAFETY: as in `store_nibbles`.
     unsafe {
@@ -280,7 +290,7 @@ unsafe fn dequantize_block<V: HalfLanes, E: Element>(
         let mut at = 0;
         while at < n {
             let len = V::LANES.min(n - at);
-            let values = E::values::<V>(V::load_u8(from.add(at), len));
+            let values = E::load::<V>(from.add(at), len);
             V::store_f32(x.add(at), canonical::<V>(V::mul(values, scale)), len);
             at += V::LANES;
         }

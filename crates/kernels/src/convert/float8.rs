@@ -1,5 +1,5 @@
-//! Between f32 and the 8-bit float formats, in integers: the steps of [`fewbit_scheme::fp8`], branches
-//! turned into selections. The elements of blocks ([`crate::block`]) are such floats too.
+//! Between f32 and the 8-bit float formats: the steps of [`fewbit_scheme::fp8`] in integers, branches
+//! turned into selections, and back by way of f16. The elements of blocks ([`crate::block`]) are such floats too.
 
 use super::ConvertArgs;
 use crate::elementwise::{Step, run};
@@ -34,11 +34,11 @@ pub(crate) trait Float8 {
         unsafe { V::and_i32(V::shr::<24>(bits), V::splat_i32(0x80)) }
     }
 
-    /// Codes, a lane each, to f32.
+    /// Loads `n` codes, a byte each, as f32.
     ///
     /// # Safety
-    /// Within an entry compiled for `V`.
-    unsafe fn widen<V: HalfLanes>(codes: V::I32) -> V::F32;
+    /// Within an entry compiled for `V`; they can be read.
+    unsafe fn load<V: HalfLanes>(from: *const u8, n: usize) -> V::F32;
 }
 
 pub(crate) struct E4m3fn;
@@ -57,22 +57,9 @@ impl Float8 for E4m3fn {
     }
 
     #[inline(always)]
-    unsafe fn widen<V: HalfLanes>(codes: V::I32) -> V::F32 {
+    unsafe fn load<V: HalfLanes>(from: *const u8, n: usize) -> V::F32 {
         // SAFETY: by this function's contract.
-        unsafe {
-            let magnitude = V::and_i32(codes, V::splat_i32(0x7F));
-            let sign = V::shl::<24>(V::and_i32(codes, V::splat_i32(0x80)));
-            // Subnormal numbers are multiples of 2^-9; others have exponent and mantissa put in their
-            // places. (Moving subnormal ones there and multiplying would be slow: CPUs take a hundred
-            // cycles for subnormal operands.)
-            let smallest = V::splat_f32(1.0 / 512.0);
-            let multiple = V::bits(V::mul(V::f32_from_i32(magnitude), smallest));
-            let placed = V::add_i32(V::shl::<20>(magnitude), V::splat_i32(120 << 23));
-            let bits = V::select_gt(magnitude, V::splat_i32(7), placed, multiple);
-            let nan = V::splat_i32(0x7FC0_0000);
-            let bits = V::select_gt(magnitude, V::splat_i32(0x7E), nan, bits);
-            V::from_bits(V::or_i32(bits, sign))
-        }
+        unsafe { V::e4m3fn_to_f32(V::load_high_u8(from, n)) }
     }
 }
 
@@ -92,9 +79,9 @@ impl Float8 for E5m2 {
     }
 
     #[inline(always)]
-    unsafe fn widen<V: HalfLanes>(codes: V::I32) -> V::F32 {
+    unsafe fn load<V: HalfLanes>(from: *const u8, n: usize) -> V::F32 {
         // SAFETY: by this function's contract. E5M2 is the upper byte of binary16.
-        unsafe { V::f16_to_f32(V::narrow_i32(V::shl::<8>(codes))) }
+        unsafe { V::f16_to_f32(V::load_high_u8(from, n)) }
     }
 }
 
@@ -171,6 +158,6 @@ impl<V: HalfLanes, F: Float8> Step for Widen<V, F> {
     #[inline(always)]
     unsafe fn step(&self, src: *const u8, dst: *mut f32, _first: usize, n: usize) {
         // SAFETY: by the contract of `Step::step`.
-        unsafe { V::store_f32(dst, F::widen::<V>(V::load_u8(src, n)), n) }
+        unsafe { V::store_f32(dst, F::load::<V>(src, n), n) }
     }
 }

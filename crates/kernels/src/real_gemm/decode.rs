@@ -170,7 +170,7 @@ rows! {
 }
 rows! {
     /// E2M1 times a scale.
-    E2M1_F32: DecodeFn = "decode_e2m1f32", |args: &DecodeArgs|, decode::<V, Nibbles<E2m1>, NONE>(args)
+    E2M1_F32: DecodeFn = "decode_e2m1f32", |args: &DecodeArgs|, decode::<V, Fp4, NONE>(args)
 }
 rows! {
     /// E4M3 times a scale.
@@ -185,36 +185,39 @@ rows! {
 trait Codes<V: HalfLanes> {
     /// Whether a byte is two steps of k.
     const NIBBLES: bool;
+    /// A vector of them.
+    type Bytes: Copy;
 
     /// The bytes, as the others take them.
     ///
     /// # Safety
     /// A vector of bytes can be read; compiled for `V`.
-    unsafe fn load(from: *const u8) -> V::I32;
+    unsafe fn load(from: *const u8) -> Self::Bytes;
 
     /// The numbers of the first step.
     ///
     /// # Safety
     /// Compiled for `V`.
-    unsafe fn first(bytes: V::I32) -> V::F32;
+    unsafe fn first(bytes: Self::Bytes) -> V::F32;
 
     /// Of nibbles, the numbers of the second step.
     ///
     /// # Safety
     /// Compiled for `V`.
-    unsafe fn second(bytes: V::I32) -> V::F32;
+    unsafe fn second(bytes: Self::Bytes) -> V::F32;
 }
 
 struct S4;
 struct U4;
 struct S8;
-/// Two floats in a byte.
-struct Nibbles<F>(F);
+/// Two of E2M1 in a byte.
+struct Fp4;
 /// A float in a byte.
 struct Bytes<F>(F);
 
 impl<V: HalfLanes> Codes<V> for S4 {
     const NIBBLES: bool = true;
+    type Bytes = V::I32;
 
     #[inline(always)]
     unsafe fn load(from: *const u8) -> V::I32 {
@@ -237,6 +240,7 @@ impl<V: HalfLanes> Codes<V> for S4 {
 
 impl<V: HalfLanes> Codes<V> for U4 {
     const NIBBLES: bool = true;
+    type Bytes = V::I32;
 
     #[inline(always)]
     unsafe fn load(from: *const u8) -> V::I32 {
@@ -259,6 +263,7 @@ impl<V: HalfLanes> Codes<V> for U4 {
 
 impl<V: HalfLanes> Codes<V> for S8 {
     const NIBBLES: bool = false;
+    type Bytes = V::I32;
 
     #[inline(always)]
     unsafe fn load(from: *const u8) -> V::I32 {
@@ -279,8 +284,9 @@ impl<V: HalfLanes> Codes<V> for S8 {
     }
 }
 
-impl<V: HalfLanes, F: Float8> Codes<V> for Nibbles<F> {
+impl<V: HalfLanes> Codes<V> for Fp4 {
     const NIBBLES: bool = true;
+    type Bytes = V::I32;
 
     #[inline(always)]
     unsafe fn load(from: *const u8) -> V::I32 {
@@ -291,35 +297,34 @@ impl<V: HalfLanes, F: Float8> Codes<V> for Nibbles<F> {
     #[inline(always)]
     unsafe fn first(bytes: V::I32) -> V::F32 {
         // SAFETY: by this function's contract. Upper bits are not used.
-        unsafe { F::widen::<V>(bytes) }
+        unsafe { E2m1::widen::<V>(bytes) }
     }
 
     #[inline(always)]
     unsafe fn second(bytes: V::I32) -> V::F32 {
         // SAFETY: by this function's contract.
-        unsafe { F::widen::<V>(V::shr::<4>(bytes)) }
+        unsafe { E2m1::widen::<V>(V::shr::<4>(bytes)) }
     }
 }
 
 impl<V: HalfLanes, F: Float8> Codes<V> for Bytes<F> {
     const NIBBLES: bool = false;
+    type Bytes = V::F32;
 
     #[inline(always)]
-    unsafe fn load(from: *const u8) -> V::I32 {
+    unsafe fn load(from: *const u8) -> V::F32 {
         // SAFETY: by this function's contract.
-        unsafe { V::load_u8(from, V::LANES) }
+        unsafe { F::load::<V>(from, V::LANES) }
     }
 
     #[inline(always)]
-    unsafe fn first(bytes: V::I32) -> V::F32 {
-        // SAFETY: by this function's contract.
-        unsafe { F::widen::<V>(bytes) }
+    unsafe fn first(bytes: V::F32) -> V::F32 {
+        bytes
     }
 
     #[inline(always)]
-    unsafe fn second(bytes: V::I32) -> V::F32 {
-        // SAFETY: by this function's contract.
-        unsafe { F::widen::<V>(bytes) }
+    unsafe fn second(bytes: V::F32) -> V::F32 {
+        bytes
     }
 }
 

@@ -20,6 +20,7 @@
 //! one's start.
 
 use crate::registry::Row;
+use fewbit_scheme::fma_flushed;
 use fewbit_simd::{HalfLanes, Isa, IsaSet, Lanes, Scalar, opaque, prefetch};
 
 /// As of the tiles of codes, whose epilogue takes these results too.
@@ -107,17 +108,31 @@ trait Number<V: Lanes> {
     const SIZE: usize;
     /// Numbers of a column that lie together, 1 or 2.
     const KR: usize;
+    /// Whether what is loaded for two steps is the same.
+    const SHARED: bool = false;
 
     /// Vector `v` of the first or the second of two steps of k, widened, of nr columns from `from` on.
     ///
     /// # Safety
     /// The step's numbers are there (the first one's whole groups of [`KR`](Number::KR)); compiled for `V`.
     unsafe fn load<const SECOND: bool>(from: *const u8, nr: usize, v: usize) -> V::F32;
+
+    /// `sum` and a step's products.
+    ///
+    /// # Safety
+    /// Compiled for `V`.
+    #[inline(always)]
+    unsafe fn add(x: V::F32, column: V::F32, sum: V::F32) -> V::F32 {
+        // SAFETY: by this function's contract.
+        unsafe { V::fma(x, column, sum) }
+    }
 }
 
 struct OfF32;
 struct OfF16;
 struct OfBf16;
+/// Pairs of bf16 on both sides, each taken for a number of 32 bits, and a step of k: the even one in the upper half.
+struct OfPairs;
 
 impl<V: Lanes> Number<V> for OfF32 {
     const SIZE: usize = 4;
@@ -148,6 +163,7 @@ impl<V: HalfLanes> Number<V> for OfF16 {
 impl<V: Lanes> Number<V> for OfBf16 {
     const SIZE: usize = 2;
     const KR: usize = 2;
+    const SHARED: bool = true;
 
     #[inline(always)]
     unsafe fn load<const SECOND: bool>(from: *const u8, _nr: usize, v: usize) -> V::F32 {
@@ -159,6 +175,52 @@ impl<V: Lanes> Number<V> for OfBf16 {
                 true => V::and_i32(both, V::splat_i32(-1 << 16)),
             })
         }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Number<fewbit_simd::Avx512> for OfPairs {
+    const SIZE: usize = 4;
+    const KR: usize = 2;
+
+    #[inline(always)]
+    unsafe fn load<const SECOND: bool>(
+        from: *const u8,
+        nr: usize,
+        v: usize,
+    ) -> <fewbit_simd::Avx512 as Lanes>::F32 {
+        // SAFETY: by this function's contract.
+        unsafe { <OfF32 as Number<fewbit_simd::Avx512>>::load::<SECOND>(from, nr, v) }
+    }
+
+    #[inline(always)]
+    unsafe fn add(
+        x: <fewbit_simd::Avx512 as Lanes>::F32,
+        column: <fewbit_simd::Avx512 as Lanes>::F32,
+        sum: <fewbit_simd::Avx512 as Lanes>::F32,
+    ) -> <fewbit_simd::Avx512 as Lanes>::F32 {
+        // SAFETY: by this function's contract; the entry is compiled for avx512bf16 too.
+        unsafe { fewbit_simd::Avx512::add_bf16_products(x, column, sum) }
+    }
+}
+
+/// The definition, which the instruction is held to.
+impl Number<Scalar> for OfPairs {
+    const SIZE: usize = 4;
+    const KR: usize = 2;
+
+    #[inline(always)]
+    unsafe fn load<const SECOND: bool>(from: *const u8, nr: usize, v: usize) -> f32 {
+        // SAFETY: by this function's contract.
+        unsafe { <OfF32 as Number<Scalar>>::load::<SECOND>(from, nr, v) }
+    }
+
+    #[inline(always)]
+    unsafe fn add(x: f32, column: f32, sum: f32) -> f32 {
+        let (x, w) = (x.to_bits(), column.to_bits());
+        let (upper, lower) = (|v: u32| f32::from_bits(v & !0xFFFF), |v| f32::from_bits(v << 16));
+        let sum = fma_flushed(upper(x), upper(w), sum);
+        fma_flushed(lower(x), lower(w), sum)
     }
 }
 
@@ -228,7 +290,7 @@ unsafe fn tile<V: Lanes, W: Number<V>, const ROWS: usize, const NV: usize, const
             }
             step::<V, W, ROWS, NV, PANELS, false>(&mut sums, &lhs, rhs);
             // What two steps share is loaded again: kept, it would need registers that sums have.
-            let again = if W::KR == 2 { rhs.map(opaque) } else { rhs };
+            let again = if W::SHARED { rhs.map(opaque) } else { rhs };
             step::<V, W, ROWS, NV, PANELS, true>(&mut sums, &lhs, again);
             lhs.advance(2);
             rhs.iter_mut().for_each(|rhs| *rhs = rhs.wrapping_add(two_steps));
@@ -276,7 +338,7 @@ unsafe fn step<
             let x = V::splat_f32(lhs.row(r).wrapping_add(usize::from(SECOND)).read());
             for (panel, columns) in row.iter_mut().zip(columns) {
                 for (sum, column) in panel.iter_mut().zip(columns) {
-                    *sum = V::fma(x, column, *sum);
+                    *sum = W::add(x, column, *sum);
                 }
             }
         }
@@ -430,3 +492,20 @@ macro_rules! table {
 table!(F32, "gemm_f32", OfF32, "Tiles for an f32 rhs.");
 table!(F16, "gemm_f16f32", OfF16, "Tiles for an f16 rhs.");
 table!(BF16, "gemm_bf16f32", OfBf16, "Tiles for a bf16 rhs.");
+
+/// Tiles for bf16 on both sides, with a rounding of their own ([`fewbit_scheme::dot_bf16`]): never the best of a set, only asked for by
+/// name. A number of [`RealTileArgs`] is a pair of neighbours, the first one in the upper half.
+pub(super) static BF16_BF16: &[RealTile] = &[
+    #[cfg(target_arch = "x86_64")]
+    tile_row!(
+        "gemm_bf16bf16f32_12x32_avx512_bf16",
+        OfPairs,
+        fewbit_simd::Avx512,
+        12,
+        2,
+        32,
+        Isa::Avx512Bf16.closure(),
+        "avx512bf16,avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c"
+    ),
+    tile_row!("gemm_bf16bf16f32_2x8_scalar", OfPairs, Scalar, 2, 8, 16, IsaSet::SCALAR),
+];

@@ -675,6 +675,26 @@ unsafe impl HalfLanes for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn load_high_u8(from: *const u8, n: usize) -> __m128i {
+        // SAFETY: features and `n` elements by the contract of `Lanes`.
+        unsafe { _mm_unpacklo_epi8(_mm_setzero_si128(), load_bytes(from, n)) }
+    }
+
+    #[inline(always)]
+    unsafe fn e4m3fn_to_f32(v: __m128i) -> __m256 {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe {
+            // The sign came along, into the exponent's top.
+            let half = _mm_and_si128(_mm_srai_epi16::<1>(v), _mm_set1_epi16(!0x4000));
+            let nan = _mm_or_si128(v, _mm_set1_epi16(i16::MIN));
+            let nan = _mm_cmpeq_epi16(nan, _mm_set1_epi16(-1 << 8));
+            // From 0x3F80 to 0x7E00.
+            let half = _mm_xor_si128(half, _mm_and_si128(nan, _mm_set1_epi16(0x4180)));
+            _mm256_mul_ps(_mm256_cvtph_ps(half), _mm256_set1_ps(256.0))
+        }
+    }
+
+    #[inline(always)]
     unsafe fn bf16_to_f32(v: __m128i) -> __m256 {
         // SAFETY: features by the contract of `Lanes`.
         unsafe {

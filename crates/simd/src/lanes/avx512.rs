@@ -87,6 +87,22 @@ unsafe fn round_shr(x: __m512i, n: __m512i) -> __m512i {
     }
 }
 
+impl Avx512 {
+    /// `sum` and the products of bf16 pairs, a pair in each lane: of the upper halves first, then of the lower ones, each step
+    /// [`fma_flushed`](fewbit_scheme::fma_flushed).
+    ///
+    /// # Safety
+    /// Within a function compiled for `Avx512` and `avx512bf16`.
+    #[inline(always)]
+    pub unsafe fn add_bf16_products(x: __m512, w: __m512, sum: __m512) -> __m512 {
+        // SAFETY: features by this function's contract; the types are as many bits.
+        unsafe {
+            let pairs = |v: __m512| core::mem::transmute::<__m512, __m512bh>(v);
+            _mm512_dpbf16_ps(sum, pairs(x), pairs(w))
+        }
+    }
+}
+
 // SAFETY: each method is its instruction; masked moves do not access masked-off elements.
 unsafe impl Lanes for Avx512 {
     type F32 = __m512;
@@ -545,6 +561,29 @@ unsafe impl HalfLanes for Avx512 {
     unsafe fn f32_to_f16(v: __m512) -> __m256i {
         // SAFETY: features by the contract of `Lanes`.
         unsafe { _mm512_cvtps_ph::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(v) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_high_u8(from: *const u8, n: usize) -> __m256i {
+        // SAFETY: features and `n` elements by the contract of `Lanes`.
+        unsafe {
+            let bytes = _mm_maskz_loadu_epi8(first(n), from.cast());
+            _mm256_slli_epi16::<8>(_mm256_cvtepu8_epi16(bytes))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn e4m3fn_to_f32(v: __m256i) -> __m512 {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe {
+            // The sign came along, into the exponent's top.
+            let half = _mm256_and_si256(_mm256_srai_epi16::<1>(v), _mm256_set1_epi16(!0x4000));
+            let nan = _mm256_or_si256(v, _mm256_set1_epi16(i16::MIN));
+            let nan = _mm256_cmpeq_epi16_mask(nan, _mm256_set1_epi16(-1 << 8));
+            // From 0x3F80 to 0x7E00.
+            let half = _mm256_mask_add_epi16(half, nan, half, _mm256_set1_epi16(0x3E80));
+            _mm512_mul_ps(_mm512_cvtph_ps(half), _mm512_set1_ps(256.0))
+        }
     }
 
     #[inline(always)]

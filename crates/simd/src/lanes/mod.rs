@@ -265,6 +265,13 @@ pub unsafe trait HalfLanes: Lanes {
             Self::from_bits(Self::add_i32(product, Self::and_i32(step, even)))
         }
     }
+    /// Loads `n` u8, each as the high half of its lane; the low halves are 0.
+    unsafe fn load_high_u8(from: *const u8, n: usize) -> Self::U16;
+    /// E4M3FN, the high halves of lanes whose low ones are 0, to f32: exact; a NaN is the canonical one with its sign.
+    ///
+    /// Moved a place down, its 4 bits of exponent and 3 of mantissa are an f16, subnormal numbers too, that is 2^-8 of the
+    /// number, whose conversion CPUs are quick at. (f32 would do as well, but for operands that are subnormal: a hundred cycles.)
+    unsafe fn e4m3fn_to_f32(v: Self::U16) -> Self::F32;
     /// bfloat16 to f32: exact; a signalling NaN becomes quiet.
     unsafe fn bf16_to_f32(v: Self::U16) -> Self::F32;
     /// f32 to bfloat16: as [`HalfLanes::f32_to_f16`].

@@ -542,6 +542,26 @@ unsafe impl HalfLanes for Neon {
     }
 
     #[inline(always)]
+    unsafe fn load_high_u8(from: *const u8, n: usize) -> uint16x4_t {
+        // SAFETY: features and `n` elements by the contract of `Lanes`.
+        unsafe { vget_low_u16(vshll_n_u8::<8>(load_4_bytes(from, n))) }
+    }
+
+    #[inline(always)]
+    unsafe fn e4m3fn_to_f32(v: uint16x4_t) -> float32x4_t {
+        // SAFETY: features by the contract of `Lanes`.
+        unsafe {
+            // The sign came along, into the exponent's top.
+            let half = vreinterpret_u16_s16(vshr_n_s16::<1>(vreinterpret_s16_u16(v)));
+            let half = vand_u16(half, vdup_n_u16(!0x4000));
+            let nan = vceq_u16(vorr_u16(v, vdup_n_u16(0x8000)), vdup_n_u16(0xFF00));
+            // From 0x3F80 to 0x7E00.
+            let half = veor_u16(half, vand_u16(nan, vdup_n_u16(0x4180)));
+            vmulq_n_f32(Self::f16_to_f32(half), 256.0)
+        }
+    }
+
+    #[inline(always)]
     unsafe fn bf16_to_f32(v: uint16x4_t) -> float32x4_t {
         // SAFETY: features by the contract of `Lanes`.
         unsafe {

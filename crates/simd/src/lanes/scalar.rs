@@ -2,7 +2,7 @@
 //! nothing else does.
 
 use super::{HalfLanes, Lanes};
-use fewbit_scheme::{float16, real};
+use fewbit_scheme::{float16, fp8, real};
 
 /// 1 lane, on any CPU.
 #[derive(Clone, Copy)]
@@ -367,6 +367,17 @@ unsafe impl HalfLanes for Scalar {
     #[inline(always)]
     unsafe fn f32_to_f16(v: f32) -> u16 {
         float16::f32_to_f16(v)
+    }
+
+    #[inline(always)]
+    unsafe fn load_high_u8(from: *const u8, _n: usize) -> u16 {
+        // SAFETY: one element by the contract of `Lanes`.
+        u16::from(unsafe { from.read() }) << 8
+    }
+
+    #[inline(always)]
+    unsafe fn e4m3fn_to_f32(v: u16) -> f32 {
+        fp8::e4m3fn_to_f32((v >> 8) as u8)
     }
 
     #[inline(always)]

@@ -27,16 +27,18 @@ pub enum Element {
     U8,
     I8,
     U16,
+    /// A byte, as the high half of a u16 when loaded.
+    HighU8,
 }
 
 impl Element {
-    pub const ALL: [Element; 5] =
-        [Element::F32, Element::I32, Element::U8, Element::I8, Element::U16];
+    pub const ALL: [Element; 6] =
+        [Element::F32, Element::I32, Element::U8, Element::I8, Element::U16, Element::HighU8];
 
     pub fn size(self) -> usize {
         match self {
             Element::F32 | Element::I32 => 4,
-            Element::U8 | Element::I8 => 1,
+            Element::U8 | Element::I8 | Element::HighU8 => 1,
             Element::U16 => 2,
         }
     }
@@ -53,9 +55,13 @@ unsafe fn load<V: HalfLanes>(element: Element, from: *const u8, n: usize, out: &
             Element::I32 => V::store_i32(to, V::load_i32(from.cast(), n), V::LANES),
             Element::U8 => V::store_i32(to, V::load_u8(from, n), V::LANES),
             Element::I8 => V::store_i32(to, V::load_i8(from.cast(), n), V::LANES),
-            Element::U16 => {
+            Element::U16 | Element::HighU8 => {
                 let mut codes = [0_u16; N];
-                V::store_u16(codes.as_mut_ptr(), V::load_u16(from.cast(), n), V::LANES);
+                let loaded = match element {
+                    Element::U16 => V::load_u16(from.cast(), n),
+                    _ => V::load_high_u8(from, n),
+                };
+                V::store_u16(codes.as_mut_ptr(), loaded, V::LANES);
                 for (lane, code) in out.iter_mut().zip(codes) {
                     *lane = i32::from(code);
                 }
@@ -73,7 +79,9 @@ unsafe fn store<V: HalfLanes>(element: Element, to: *mut u8, n: usize, values: &
         match element {
             Element::F32 => V::store_f32(to.cast(), V::load_f32(from.cast(), V::LANES), n),
             Element::I32 => V::store_i32(to.cast(), V::load_i32(from, V::LANES), n),
-            Element::U8 | Element::I8 => V::store_u8(to, V::load_i32(from, V::LANES), n),
+            Element::U8 | Element::I8 | Element::HighU8 => {
+                V::store_u8(to, V::load_i32(from, V::LANES), n);
+            }
             Element::U16 => {
                 let codes = values.map(|v| v as u16);
                 V::store_u16(to.cast(), V::load_u16(codes.as_ptr(), V::LANES), n);

@@ -138,6 +138,7 @@ fn loaded(element: Element, bytes: &[u8]) -> [i32; N] {
     for (lane, code) in lanes.iter_mut().zip(bytes.chunks_exact(element.size())) {
         *lane = match *code {
             [b] if element == Element::I8 => i32::from(b as i8),
+            [b] if element == Element::HighU8 => i32::from(b) << 8,
             [b] => i32::from(b),
             [a, b] => i32::from(u16::from_le_bytes([a, b])),
             [a, b, c, d] => i32::from_le_bytes([a, b, c, d]),

@@ -126,6 +126,14 @@ macro_rules! methods {
         }
         $V::store_f32($to.cast(), $V::$name($V::load_u16(codes.as_ptr(), $V::LANES)), $V::LANES);
     }};
+    (@ WidenByte $name:ident, $V:ident, $a:ident, $b:ident, $to:expr) => {{
+        let mut codes = [0_u8; N];
+        for (i, code) in codes.iter_mut().enumerate().take($V::LANES) {
+            *code = $a.add(i).read() as u8;
+        }
+        let codes = $V::load_high_u8(codes.as_ptr(), $V::LANES);
+        $V::store_f32($to.cast(), $V::$name(codes), $V::LANES);
+    }};
     (@ Narrow $name:ident, $V:ident, $a:ident, $b:ident, $to:expr) => {{
         let mut codes = [0_u16; N];
         let a = $V::load_f32($a.cast(), $V::LANES);
@@ -187,6 +195,7 @@ pub enum Kind {
     IntBits,
     Widen,
     WidenInt,
+    WidenByte,
     Narrow,
     NarrowInt,
     /// The operand is the first lane of each vector.
@@ -222,6 +231,7 @@ methods! {
     order_key: Key,
     f16_to_f32: Widen,
     bf16_to_f32: Widen,
+    e4m3fn_to_f32: WidenByte,
     widen_i16: WidenInt,
     high_u16: WidenInt,
     narrow_i32: NarrowInt,

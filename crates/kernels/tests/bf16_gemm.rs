@@ -1,0 +1,237 @@
+//! Every tile for bf16 on both sides against the definition: all row counts and numbers of panels, k around the loop's edges, any bits
+//! on both sides and in the sums that it goes on from, numbers around the smallest normal one, between guard pages.
+
+use fewbit_kernels::real_gemm::{
+    RealTile, RealTileArgs, RealTileFn, bf16_tiles, pack_rhs, select_bf16,
+};
+use fewbit_kernels::registry::bind;
+use fewbit_scheme::{dot_bf16, float16, fma_flushed, real};
+use fewbit_simd::{Isa, IsaSet, with_default_env};
+use fewbit_testkit::{GuardedBuf, Rng, covered, fraction, limited, missing, report, seed};
+use std::ptr::null;
+
+const OP: &str = "gemm_bf16bf16f32";
+
+/// What numbers a case is made of.
+#[derive(Clone, Copy, Debug)]
+enum Fill {
+    Normal,
+    /// Any bits: NaN, infinities, subnormals.
+    Any,
+    /// Products and sums around 2^-126, below which they are zeros.
+    Tiny,
+    /// Sums overflow on the way.
+    Huge,
+    /// Small integers times a power of two: sums that are ties when they are rounded.
+    Ties,
+    Zeros,
+}
+
+const FILLS: [Fill; 6] = [Fill::Normal, Fill::Any, Fill::Tiny, Fill::Huge, Fill::Ties, Fill::Zeros];
+
+impl Fill {
+    fn bits(self, rng: &mut Rng) -> u16 {
+        let x = match self {
+            Fill::Any => return rng.next_u32() as u16,
+            Fill::Normal => rng.normal(),
+            Fill::Tiny => rng.normal() * 2f32.powi(-63),
+            Fill::Huge => rng.normal() * 2f32.powi(64),
+            Fill::Ties => (rng.below(513) as f32 - 256.0) * 0.125,
+            Fill::Zeros => rng.pick(&[0.0, -0.0]),
+        };
+        float16::f32_to_bf16(x)
+    }
+
+    /// Sums of such products.
+    fn sum(self, rng: &mut Rng) -> f32 {
+        match self {
+            Fill::Any => rng.any_f32(),
+            Fill::Normal => rng.normal(),
+            Fill::Tiny => rng.normal() * 2f32.powi(-126),
+            Fill::Huge => rng.normal() * 2f32.powi(126),
+            Fill::Ties => (rng.next_u32() >> 8) as f32,
+            Fill::Zeros => rng.pick(&[0.0, -0.0]),
+        }
+    }
+}
+
+fn value(bits: u16) -> f32 {
+    float16::bf16_to_f32(bits)
+}
+
+/// Neighbours as a number of 32 bits, the first one above; 0 after the last one.
+fn pairs(numbers: &[u16]) -> Vec<u32> {
+    let second = |pair: &[u16]| pair.get(1).copied().unwrap_or(0);
+    numbers.chunks(2).map(|pair| u32::from(pair[0]) << 16 | u32::from(second(pair))).collect()
+}
+
+struct Case {
+    k: usize,
+    rows: usize,
+    panels: usize,
+    /// `[rows][k]`
+    lhs: Vec<u16>,
+    /// `[panels * nr][k]`
+    rhs: Vec<u16>,
+    bias: Option<Vec<f32>>,
+    relu: bool,
+    /// `[rows][panels * nr]`: what sums go on from.
+    sums: Option<Vec<f32>>,
+}
+
+impl Case {
+    fn new(
+        rng: &mut Rng,
+        (rows, panels, k): (usize, usize, usize),
+        nr: usize,
+        fill: Fill,
+        of_sums: Option<Fill>,
+    ) -> Case {
+        let columns = panels * nr;
+        Case {
+            k,
+            rows,
+            panels,
+            lhs: (0..rows * k).map(|_| fill.bits(rng)).collect(),
+            rhs: (0..columns * k).map(|_| fill.bits(rng)).collect(),
+            bias: (rng.below(3) == 0).then(|| (0..columns).map(|_| fill.sum(rng)).collect()),
+            relu: rng.below(3) == 0,
+            sums: of_sums.map(|fill| (0..rows * columns).map(|_| fill.sum(rng)).collect()),
+        }
+    }
+
+    fn want(&self, nr: usize) -> Vec<f32> {
+        let columns = self.panels * nr;
+        let of = |r: usize, c: usize| {
+            let (x, w) = (&self.lhs[r * self.k..][..self.k], &self.rhs[c * self.k..][..self.k]);
+            let products = x.iter().zip(w).map(|(&x, &w)| (value(x), value(w)));
+            let y = match &self.sums {
+                None => dot_bf16(products),
+                Some(sums) => {
+                    let filled = products.chain((self.k % 2 == 1).then_some((0.0, 0.0)));
+                    filled.fold(sums[r * columns + c], |y, (x, w)| fma_flushed(x, w, y))
+                }
+            };
+            let y = real::canonical(self.bias.as_ref().map_or(y, |bias| y + bias[c]));
+            if self.relu && y < 0.0 { 0.0 } else { y }
+        };
+        (0..self.rows)
+            .flat_map(|r| (0..columns).map(move |c| (r, c)))
+            .map(|(r, c)| of(r, c))
+            .collect()
+    }
+}
+
+/// Memory between guard pages, one for each of a tile's arguments.
+struct Arenas([GuardedBuf; 4]);
+
+impl Arenas {
+    fn check(&mut self, tile: &RealTile, run: RealTileFn, case: &Case, label: &str) {
+        let [lhs, rhs, bias, dst] = &mut self.0;
+        let (nr, columns, steps) = (tile.nr, case.panels * tile.nr, case.k.div_ceil(2));
+        let rows: Vec<u32> = case.lhs.chunks(case.k).flat_map(pairs).collect();
+        let mut packed = Vec::new();
+        for panel in case.rhs.chunks(nr * case.k) {
+            let mut to = vec![0xFFFF_u16; 2 * steps * nr];
+            let number = |c: usize, i: usize| match i ^ 1 {
+                i if i < case.k => panel[c * case.k + i],
+                _ => 0,
+            };
+            pack_rhs(number, (nr, 2 * steps), (nr, tile.kr), &mut to);
+            packed.extend(to);
+        }
+        let start = match &case.sums {
+            Some(sums) => sums.clone(),
+            None => vec![f32::from_bits(0x7F81_2345); case.rows * columns],
+        };
+        let to = dst.at_end(&start);
+        let args = RealTileArgs {
+            lhs: lhs.at_end(&rows).cast_const().cast(),
+            lhs_row_stride: steps,
+            rhs: rhs.at_end(&packed).cast_const().cast(),
+            rhs_panel_stride: 4 * steps * nr,
+            panels: case.panels,
+            k: steps,
+            rows: case.rows,
+            bias: case.bias.as_ref().map_or(null(), |values| bias.at_end(values).cast_const()),
+            relu: case.relu,
+            resume: case.sums.is_some(),
+            dst: to,
+            dst_stride: columns,
+        };
+        // SAFETY: every pointer is valid for the extent that the arguments state, and not a byte more.
+        with_default_env(|| unsafe { run(&args) });
+        // SAFETY: so many initialised numbers.
+        let got = unsafe { std::slice::from_raw_parts(to, start.len()) };
+        for (i, (got, want)) in got.iter().zip(case.want(nr)).enumerate() {
+            assert_eq!(
+                got.to_bits(),
+                want.to_bits(),
+                "{} at {i}, {label}: rows {} panels {} k {}: {got:e} {want:e}",
+                tile.row.name,
+                case.rows,
+                case.panels,
+                case.k,
+            );
+        }
+    }
+}
+
+#[test]
+fn every_tile_at_every_edge() {
+    let mut rng = Rng::new(seed() ^ 57);
+    let mut arenas = Arenas([1, 2, 3, 4].map(|_| GuardedBuf::new(1 << 16)));
+    for tile in bf16_tiles() {
+        let Some(bound) = bind(&tile.row, limited()) else {
+            missing(tile.row.name, tile.row.required);
+            continue;
+        };
+        let mut cases = 0;
+        for rows in 1..=tile.mr {
+            for panels in 1..=tile.panels(rows) {
+                for k in [1, 2, 3, 4, 5, 6, 7, 8, 9, 17, 64, 131] {
+                    for _ in 0..3 {
+                        let fill = rng.pick(&FILLS);
+                        let of_sums = (rng.below(3) == 0).then_some(fill);
+                        let case = Case::new(&mut rng, (rows, panels, k), tile.nr, fill, of_sums);
+                        arenas.check(tile, bound.run(), &case, &format!("{fill:?}"));
+                        cases += 1;
+                    }
+                }
+            }
+        }
+        covered(OP, tile.row.required, cases);
+    }
+    report();
+}
+
+/// One instruction, from sums of any bits: where it rounds, and what it flushes.
+#[test]
+fn every_step() {
+    let rounds = 4000 / fraction("steps of bf16", 4);
+    let mut rng = Rng::new(seed() ^ 58);
+    let mut arenas = Arenas([1, 2, 3, 4].map(|_| GuardedBuf::new(1 << 12)));
+    for tile in bf16_tiles() {
+        let Some(bound) = bind(&tile.row, limited()) else { continue };
+        for _ in 0..rounds {
+            let (fill, of_sums) = match rng.below(4) {
+                0 => (rng.pick(&FILLS), rng.pick(&FILLS)),
+                1 => (Fill::Any, Fill::Any),
+                _ => (Fill::Tiny, Fill::Tiny),
+            };
+            let case = Case::new(&mut rng, (1, 1, 2), tile.nr, fill, Some(of_sums));
+            arenas.check(tile, bound.run(), &case, &format!("{fill:?} {of_sums:?}"));
+        }
+        covered(OP, tile.row.required, rounds as u64);
+    }
+    report();
+}
+
+#[test]
+fn only_a_set_with_the_instruction_has_a_tile() {
+    assert!(select_bf16(IsaSet::SCALAR).is_none());
+    for isa in Isa::ALL {
+        let tile = select_bf16(isa.closure());
+        assert_eq!(tile.is_some(), isa == Isa::Avx512Bf16 && cfg!(target_arch = "x86_64"));
+    }
+}
