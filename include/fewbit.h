@@ -709,6 +709,12 @@ typedef struct fewbit_parallel_for {
    * Runs the tasks. NULL: the calling thread runs them, as worker 0.
    */
   void (*run)(void *ctx, size_t n, fewbit_task task, void *arg);
+  /**
+   * A run of a plan of fewer operations than this (2 for each product of two numbers) stays on the calling thread,
+   * where it takes less time than waking another would. 0: 2^20. Threads that spin for work may say less; 1: all runs are
+   * handed out.
+   */
+  size_t min_operations;
 } fewbit_parallel_for;
 
 /**

@@ -189,8 +189,9 @@ private:
  * An exception that leaves it ends the program. Must stay where it is while runs use it. */
 template <class Run> class ParallelFor {
 public:
-    ParallelFor(std::size_t max_workers, Run run) noexcept(std::is_nothrow_move_constructible_v<Run>)
-        : run_(std::move(run)), parallel_for_{this, max_workers, call} {}
+    ParallelFor(std::size_t max_workers, Run run, std::size_t min_operations = 0) noexcept(
+        std::is_nothrow_move_constructible_v<Run>)
+        : run_(std::move(run)), parallel_for_{this, max_workers, call, min_operations} {}
     ParallelFor(const ParallelFor &) = delete;
     ParallelFor &operator=(const ParallelFor &) = delete;
 

@@ -1,6 +1,6 @@
 //! Whether dispatch chooses well: every layer with every kernel that the CPU can run, in turns.
 
-use crate::{Case, Effort, Kind, Ours, Runner, Shape, Threads, in_turns, sets, table};
+use crate::{Case, Effort, Kind, Ours, Runner, Shape, Threads, Watch, in_turns, sets, table};
 
 /// What the kernel that is chosen must reach of the best.
 pub const NEAR: f64 = 0.95;
@@ -55,7 +55,7 @@ pub fn of_plans(shape: &Shape, kind: Kind, effort: Effort) -> Choice {
     let chosen = plans.last().map_or("none", Ours::kernel);
     let mut runners: Vec<Option<&mut dyn Runner>> =
         plans.iter_mut().map(|plan| Some(plan as &mut dyn Runner)).collect();
-    let times = in_turns(&mut runners, effort);
+    let times = in_turns(&mut runners, effort, &mut Watch::new(&Threads::ONE));
     let rates = times.iter().map(|time| shape.layer.operations() as f64 / time);
     // Of plans that share a tile, what dispatch gives comes first.
     let rates = plans.iter().map(Ours::kernel).zip(rates).rev().collect();

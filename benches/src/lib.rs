@@ -18,6 +18,7 @@ mod peak;
 mod shapes;
 mod timing;
 mod traffic;
+mod watch;
 
 pub use self::core::Core;
 pub use base::Base;
@@ -29,6 +30,7 @@ pub use peak::Peak;
 pub use shapes::{Layer, Network, Shape, conv_shapes, linear_shapes, networks as all_networks};
 pub use timing::{Effort, Runner, Threads, clock, in_turns, median};
 pub use traffic::Traffic;
+pub use watch::Watch;
 
 use fewbit_testkit::{Rng, limited, set_name};
 

@@ -2,7 +2,8 @@
 
 use crate::memory::last_level_cache;
 use crate::{
-    Base, Case, Effort, Kind, Network, Ours, Runner, Threads, all_networks, in_turns, sets, table,
+    Base, Case, Effort, Kind, Network, Ours, Runner, Threads, Watch, all_networks, in_turns, sets,
+    table,
 };
 use fewbit::simd::Supported;
 use fewbit_testkit::{limited, set_name};
@@ -29,6 +30,7 @@ pub fn print(is_wanted: impl Fn(&Network) -> bool, part: &str, effort: Effort) {
         "Warm: a layer after itself. Cold: its weights come from memory, as they do in networks larger than the last cache; \
          of those only.\n"
     );
+    let mut watch = Watch::new(&Threads::new(available().min(2)));
     let mut rows = Vec::new();
     for network in all_networks() {
         if !is_wanted(&network) || !network.name.contains(part) {
@@ -37,7 +39,7 @@ pub fn print(is_wanted: impl Fn(&Network) -> bool, part: &str, effort: Effort) {
         let kinds: &[Kind] =
             if network.is_conv() { &[Kind::U8] } else { &[Kind::F32, Kind::DynamicRow] };
         for (i, &kind) in kinds.iter().enumerate() {
-            let sums = sums(&network, kind, i == 0, effort);
+            let sums = sums(&network, kind, i == 0, effort, &mut watch);
             let real = sums.last().map_or(f64::NAN, |sum| sum.warm);
             for sum in sums {
                 let billions = network.operations() as f64 / 1e9;
@@ -71,11 +73,22 @@ pub fn print(is_wanted: impl Fn(&Network) -> bool, part: &str, effort: Effort) {
         "GOPS",
         "f32's time / warm",
     ];
-    println!("{}", table(&head, rows));
+    println!("{}\n\n{}", table(&head, rows), watch.report());
+}
+
+/// Threads that can run at once.
+fn available() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 /// The sums of a network, f32 last.
-fn sums(network: &Network, kind: Kind, with_portable: bool, effort: Effort) -> Vec<Sum> {
+fn sums(
+    network: &Network,
+    kind: Kind,
+    with_portable: bool,
+    effort: Effort,
+    watch: &mut Watch,
+) -> Vec<Sum> {
     let once: usize = network.layers.iter().map(|shape| shape.layer.operations()).sum();
     let two = Threads::new(2);
     let is_large = network.weights() > last_level_cache();
@@ -84,7 +97,7 @@ fn sums(network: &Network, kind: Kind, with_portable: bool, effort: Effort) -> V
     if (once > PORTABLE || !with_portable) && who.len() > 1 {
         who.remove(0);
     }
-    if std::thread::available_parallelism().is_ok_and(|count| count.get() > 1) {
+    if available() > 1 {
         who.push((limited(), &two));
     }
     let name = |set: Supported, threads: &Threads| match threads.count() {
@@ -116,7 +129,7 @@ fn sums(network: &Network, kind: Kind, with_portable: bool, effort: Effort) -> V
         let mut runners: Vec<Option<&mut dyn Runner>> =
             ours.iter_mut().map(|plan| Some(plan as &mut dyn Runner)).collect();
         runners.push(Some(&mut base));
-        let times = in_turns(&mut runners, effort);
+        let times = in_turns(&mut runners, effort, watch);
         let ms = |time: f64| time * shape.count as f64 / 1e6;
         let (real, times) = times.split_last().expect("f32 is the last");
         for (i, sum) in sums.iter_mut().take(who.len()).enumerate() {

@@ -1,7 +1,8 @@
-//! Timing in turns: everyone who is compared once a round, so that what disturbs the machine for a while disturbs all.
+//! Timing in turns: everyone who is compared once a round, so that what disturbs the machine for a while disturbs all; and what
+//! [`Watch`] sees disturb it does not count.
 //! Criterion times one after another; what it cannot do is done here.
 
-use crate::Core;
+use crate::{Core, Watch};
 use fewbit::{Parallel, RayonPool, Serial};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -57,6 +58,14 @@ impl Threads {
         }
     }
 
+    /// What each of them gives, on its core.
+    pub fn on_each<T: Send>(&self, run: impl Fn() -> T + Sync) -> Vec<T> {
+        match &self.0 {
+            Some(pool) => pool.broadcast(|_| run()),
+            None => vec![run()],
+        }
+    }
+
     /// Runs what takes rayon's current pool in this one.
     pub fn inside<T: Send>(&self, run: impl FnOnce() -> T + Send) -> T {
         match &self.0 {
@@ -69,29 +78,35 @@ impl Threads {
 /// How long to time.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
-    /// Rounds, of which medians are taken.
+    /// Slices on undisturbed cores, of which the median is taken.
     pub rounds: usize,
-    /// Nanoseconds of a round for each: a scheduler's slice or two, and thousands of calls of small shapes.
+    /// Nanoseconds of a slice: a scheduler's slice or so, and thousands of calls of small shapes.
     pub round: f64,
-    /// Nanoseconds of all rounds for one who is so slow that its calls take longer than a round.
+    /// Nanoseconds of all rounds for one who is so slow that its calls take longer than a slice.
     pub most: f64,
     /// Nanoseconds to wait before each is timed.
     pub pause: f64,
+    /// So many times the slices needed are tried before disturbed ones count.
+    pub patience: usize,
 }
 
 impl Effort {
     /// For figures that are reported.
-    pub const FULL: Effort = Effort { rounds: 9, round: 8e6, most: 1e9, pause: 0.0 };
+    pub const FULL: Effort = Effort { rounds: 5, round: 5e6, most: 1e9, pause: 0.0, patience: 8 };
     /// For a look.
-    pub const QUICK: Effort = Effort { rounds: 3, round: 2e6, most: 3e8, pause: 0.0 };
+    pub const QUICK: Effort = Effort { rounds: 3, round: 2e6, most: 3e8, pause: 0.0, patience: 2 };
 }
 
-/// Median nanoseconds of a call of each, timed in turns. Who is not there has NaN.
-pub fn in_turns(runners: &mut [Option<&mut dyn Runner>], effort: Effort) -> Vec<f64> {
-    let mut times = vec![Vec::new(); runners.len()];
-    let mut plans = vec![(0, 0); runners.len()];
-    for (runner, plan) in runners.iter_mut().zip(&mut plans) {
-        let Some(runner) = runner else { continue };
+/// One who is timed: how many calls a slice has, how many undisturbed slices are needed, and those so far with the witness's
+/// slower rate beside each.
+struct Turns {
+    calls: usize,
+    needed: usize,
+    slices: Vec<(f64, f64)>,
+}
+
+impl Turns {
+    fn plan(runner: &mut dyn Runner, effort: Effort) -> Turns {
         let mut once = runner.time(1).max(1.0); // caches, page tables
         if once < effort.most / 4.0 {
             once = runner.time(1).max(1.0);
@@ -102,17 +117,56 @@ pub fn in_turns(runners: &mut [Option<&mut dyn Runner>], effort: Effort) -> Vec<
         }
         let calls = ((effort.round / once) as usize).max(1);
         let rounds = (effort.most / (once * calls as f64)) as usize;
-        *plan = (calls, rounds.clamp(1, effort.rounds));
+        Turns { calls, needed: rounds.clamp(1, effort.rounds), slices: Vec::new() }
     }
-    for round in 0..effort.rounds {
-        for ((runner, times), (calls, rounds)) in runners.iter_mut().zip(&mut times).zip(&plans) {
-            if round < *rounds {
-                std::thread::sleep(Duration::from_secs_f64(effort.pause / 1e9));
-                times.extend(runner.as_mut().map(|runner| runner.time(*calls)));
+
+    /// The times of undisturbed slices, as the witness's best is known by now.
+    fn quiet(&self, watch: &Watch) -> Vec<f64> {
+        let quiet = self.slices.iter().filter(|(_, rate)| watch.is_quiet(*rate));
+        quiet.map(|(time, _)| *time).collect()
+    }
+
+    fn is_done(&self, watch: &Watch, patience: usize) -> bool {
+        let most = self.needed * patience;
+        self.slices.len() >= most || self.quiet(watch).len() >= self.needed
+    }
+
+    /// The median of undisturbed slices; where there are too few, of those that were least disturbed.
+    fn median(mut self, watch: &mut Watch) -> f64 {
+        let quiet = self.quiet(watch);
+        let is_disturbed = quiet.len() < self.needed;
+        watch.count(is_disturbed);
+        if !is_disturbed {
+            return median(quiet);
+        }
+        self.slices.sort_by(|a, b| b.1.total_cmp(&a.1));
+        median(self.slices.iter().take(self.needed).map(|(time, _)| *time).collect())
+    }
+}
+
+/// Median nanoseconds of a call of each, timed in turns on undisturbed cores. Who is not there has NaN.
+pub fn in_turns(
+    runners: &mut [Option<&mut dyn Runner>],
+    effort: Effort,
+    watch: &mut Watch,
+) -> Vec<f64> {
+    let plan = |runner: &mut Option<&mut dyn Runner>| {
+        runner.as_mut().map(|runner| Turns::plan(&mut **runner, effort))
+    };
+    let mut turns: Vec<Option<Turns>> = runners.iter_mut().map(plan).collect();
+    for _ in 0..effort.rounds * effort.patience {
+        for (runner, turns) in runners.iter_mut().zip(&mut turns) {
+            let (Some(runner), Some(turns)) = (runner, turns) else { continue };
+            if turns.is_done(watch, effort.patience) {
+                continue;
             }
+            std::thread::sleep(Duration::from_secs_f64(effort.pause / 1e9));
+            let before = watch.look();
+            let time = runner.time(turns.calls);
+            turns.slices.push((time, before.min(watch.look())));
         }
     }
-    times.into_iter().map(median).collect()
+    turns.into_iter().map(|turns| turns.map_or(f64::NAN, |turns| turns.median(watch))).collect()
 }
 
 /// The median; NaN of nothing.
@@ -145,7 +199,7 @@ mod tests {
         let mut slow = Sleeper(vec![1e10], 0);
         let mut all: [Option<&mut dyn Runner>; 4] =
             [Some(&mut even), None, Some(&mut uneven), Some(&mut slow)];
-        let times = in_turns(&mut all, Effort { rounds: 3, ..Effort::FULL });
+        let times = in_turns(&mut all, Effort { rounds: 3, ..Effort::FULL }, &mut Watch::blind());
         assert_eq!((times[0], times[2], times[3]), (9e6, 2e7, 1e10));
         assert!(times[1].is_nan());
         assert_eq!((even.1, slow.1), (5, 2));

@@ -170,7 +170,7 @@ static void test_linear_calls(void) {
     fewbit_linear *linear = any_linear(FEWBIT_INPUT_STATIC, FEWBIT_F32);
     enum { K = LAYER_K, N = LAYER_N };
     static float input[2 * K], places[2 * N];
-    fewbit_parallel_for none = {NULL, 0, NULL};
+    fewbit_parallel_for none = {NULL, 0, NULL, 0};
     size_t size = 0;
     void *memory = linear_memory(linear, 2, 1, &size);
     NULL_EXPLAINED(fewbit_linear_workspace, linear, (NULL, 2, 1, &out.size, &out.align, &err));
@@ -275,7 +275,7 @@ static void test_linear_calls(void) {
 static void test_conv_calls(void) {
     fewbit_conv *conv = any_conv(FEWBIT_INPUT_STATIC, FEWBIT_F32);
     static float input[2 * IMAGE_C * IMAGE_H * IMAGE_W], places[2 * 6 * 6 * FILTERS];
-    fewbit_parallel_for none = {NULL, 0, NULL};
+    fewbit_parallel_for none = {NULL, 0, NULL, 0};
     size_t size = 0;
     void *memory = conv_memory(conv, 2, 1, &size);
     NULL_EXPLAINED(fewbit_conv_workspace, conv, (NULL, 2, 1, &out.size, &out.align, &err));

@@ -118,7 +118,7 @@ static void test_parameters(void) {
 
 static void test_sums(const fewbit_shape *shape, const fewbit_tensor_quant *spec, const fewbit_shape *other,
                       const fewbit_shape *folded, const int32_t *bad_zero_points) {
-    const fewbit_parallel_for nobody = {NULL, 0, NULL};
+    const fewbit_parallel_for nobody = {NULL, 0, NULL, 0};
     const float infinite[4] = {1.0f, INFINITY, 1.0f, 1.0f}, negative[4] = {1.0f, 1.0f, -0.5f, 1.0f};
     const int32_t minus[4] = {1, 2, 3, -1}, far[4] = {0, 31, 0, 0};
     NULL_EXPLAINED(fewbit_requantize, acc, (NULL, shape, spec, scales, zero_points, 4, NULL, out.s8, shape, &err));
@@ -193,7 +193,7 @@ static void test_calls(void) {
     const fewbit_shape shape = shape2(4, 6), other = shape2(6, 4);
     fewbit_shape folded = shape2(4, 6), rows_of_nibbles = shape2(4, 6);
     fewbit_tensor_quant spec = FEWBIT_TENSOR_QUANT_INIT, symmetric, s4, s16;
-    const fewbit_parallel_for nobody = {NULL, 0, NULL};
+    const fewbit_parallel_for nobody = {NULL, 0, NULL, 0};
     int32_t bad_zero_points[4] = {0, 0, 128, 0}, not_zero[4] = {0, 1, 0, 0};
     float bad_scales[4] = {1.0f, 1.0f, 0.0f, 1.0f};
     spec.granularity = FEWBIT_PER_AXIS;

@@ -84,7 +84,7 @@ static void careless(void *ctx, size_t n, fewbit_task task, void *arg) {
 
 void test_environment(void) {
     harness_threads threads = {3, become_hostile, check_still_hostile};
-    const fewbit_parallel_for careless_for = {NULL, 1, careless};
+    const fewbit_parallel_for careless_for = {NULL, 1, careless, 1};
     fewbit_parallel_for parallel_for;
     size_t i;
     hostile_prepare();

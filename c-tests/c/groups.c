@@ -14,7 +14,7 @@ static int8_t expected[ROWS * N];
 static float expected_scales[ROWS];
 static int32_t expected_zeros[ROWS];
 
-static const fewbit_parallel_for no_workers = {NULL, 0, NULL};
+static const fewbit_parallel_for no_workers = {NULL, 0, NULL, 0};
 
 static void fill(void) {
     uint32_t state = 31;

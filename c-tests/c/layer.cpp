@@ -121,7 +121,7 @@ void test_runs() {
             for (std::thread &thread : team) {
                 thread.join();
             }
-        });
+        }, 1);
         CHECK(threads.max_workers() == 4);
         CHECK(linear.run(M, model.x.data(), K, workspace, threaded.data(), N, threads.get()) == FEWBIT_OK && ran > 0);
         CHECK(std::memcmp(serial.data(), threaded.data(), serial.size() * sizeof(float)) == 0);

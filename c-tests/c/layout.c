@@ -56,10 +56,11 @@ AT(fewbit_shape, rank, 8, 8);
 AT(fewbit_shape, dims, 16, 64);
 AT(fewbit_shape, strides, 80, 64);
 
-SIZE(fewbit_parallel_for, 24);
+SIZE(fewbit_parallel_for, 32);
 AT(fewbit_parallel_for, ctx, 0, 8);
 AT(fewbit_parallel_for, max_workers, 8, 8);
 AT(fewbit_parallel_for, run, 16, 8);
+AT(fewbit_parallel_for, min_operations, 24, 8);
 
 SIZE(fewbit_min_max, 24);
 AT(fewbit_min_max, min, 0, 4);

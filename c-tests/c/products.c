@@ -69,7 +69,7 @@ static void test_gemm_refusals(const fewbit_gemm *gemm, fewbit_gemm_args args) {
     static int32_t sums[MATRICES * M * N], before[MATRICES * M * N];
     static float zero_scale[1];
     static const int32_t beyond[1] = {256};
-    const fewbit_parallel_for none = {NULL, 0, NULL};
+    const fewbit_parallel_for none = {NULL, 0, NULL, 0};
     fewbit_gemm_desc desc = gemm_desc();
     args.dst = sums;
     BAD_ARGS(struct_size, 0, FEWBIT_ERROR_INVALID_ARGUMENT, "args");
@@ -221,7 +221,7 @@ static float expected[MATRICES * M * N];
 
 static void test_batch_refusals(const fewbit_linear *linear, fewbit_linear_batch batch) {
     static float y[MATRICES * M * N];
-    const fewbit_parallel_for none = {NULL, 0, NULL};
+    const fewbit_parallel_for none = {NULL, 0, NULL, 0};
     batch.y = y;
     NULL_EXPLAINED(fewbit_linear_run_batch, linear, (NULL, &batch, NULL, &err));
     NULL_EXPLAINED(fewbit_linear_run_batch, batch, (linear, NULL, NULL, &err));
@@ -251,7 +251,7 @@ static void test_batch_refusals(const fewbit_linear *linear, fewbit_linear_batch
 }
 
 static void test_group_refusals(const fewbit_linear *linear, fewbit_linear_problem *problems, void *memory, size_t size) {
-    const fewbit_parallel_for none = {NULL, 0, NULL};
+    const fewbit_parallel_for none = {NULL, 0, NULL, 0};
     /* The list itself lies apart from what is written. */
     memcpy(memory, problems, 2 * sizeof *problems);
     CHECK_STATUS(FEWBIT_ERROR_OVERLAP, fewbit_linear_run_grouped(linear, (const fewbit_linear_problem *)memory, 2, memory,

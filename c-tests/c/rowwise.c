@@ -102,7 +102,7 @@ static void test_strides(void) {
 static void test_refused(void) {
     static const uint8_t bytes[ROWS * COLUMNS] = {0};
     const fewbit_quant_params no_scale = {0.0f, 0}, no_code = {1.0f, -1};
-    const fewbit_parallel_for nobody = {NULL, 0, NULL};
+    const fewbit_parallel_for nobody = {NULL, 0, NULL, 0};
     const fewbit_shape shape = shape2(ROWS, COLUMNS), other = shape2(COLUMNS, ROWS), huge = shape2(SIZE_MAX / 4, 1),
                        empty = shape2(0, COLUMNS);
     fewbit_shape scalar = FEWBIT_SHAPE_INIT, folded = shape, apart = shape;

@@ -64,6 +64,7 @@ fewbit_parallel_for parallel_for_of(harness_threads *threads) {
     parallel_for.ctx = threads;
     parallel_for.max_workers = threads->workers;
     parallel_for.run = run_team;
+    parallel_for.min_operations = 1; /* small runs too */
     return parallel_for;
 }
 

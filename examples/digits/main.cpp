@@ -239,7 +239,7 @@ int run(const std::string &folder, bool table) {
         report.row("f32", "", f32.weight_bytes(),
                    [&](const float *x, std::size_t n, float *y) { f32.run(x, n, y); });
     std::set<std::string> kernels;
-    const fewbit_parallel_for threads{nullptr, workers, run_on_threads};
+    const fewbit_parallel_for threads{nullptr, workers, run_on_threads, 0};
     // Runs a network in one format, alone and on threads; `most_lost`: points of accuracy that it may lose.
     const auto compare = [&](auto &network, const auto &format, double most_lost) {
         const auto alone = [&](const float *x, std::size_t n, float *y) { network.run(x, n, y); };

@@ -19,7 +19,7 @@
 /// that serves many short runs would spin for some microseconds before it sleeps: waking a thread takes about that long.)
 class ThreadPool {
 public:
-    explicit ThreadPool(std::size_t workers) : adapter_{this, workers > 0 ? workers : 1, run} {
+    explicit ThreadPool(std::size_t workers) : adapter_{this, workers > 0 ? workers : 1, run, 0} {
         try {
             for (std::size_t worker = 1; worker < adapter_.max_workers; worker++) {
                 threads_.emplace_back([this, worker] { serve(worker); });

@@ -201,6 +201,7 @@ pub fn backwards(max_workers: usize) -> fewbit_parallel_for {
         }
     }
     fewbit_parallel_for {
+        min_operations: 1,
         ctx: std::ptr::without_provenance_mut(max_workers.max(1)),
         max_workers,
         run: Some(run),

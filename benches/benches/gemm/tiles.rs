@@ -6,7 +6,7 @@ use fewbit::kernels::gemm::{
     RhsForm, TILES, Tile, TileArgs, code_shift_lhs, pack_lhs, pack_rhs, select,
 };
 use fewbit::kernels::registry::bind;
-use fewbit_benches::{Effort, Runner, choice::Choice, clock, codes, id, in_turns};
+use fewbit_benches::{Effort, Runner, Threads, Watch, choice::Choice, clock, codes, id, in_turns};
 use fewbit_testkit::limited;
 
 const OP: &str = "gemm_s8s32";
@@ -101,7 +101,7 @@ pub fn choice(shape: [usize; 3], effort: Effort) -> Choice {
     let mut products: Vec<Product> = bound.map(|tile| Product::new(tile, shape)).collect();
     let mut runners: Vec<Option<&mut dyn Runner>> =
         products.iter_mut().map(|product| Some(product as &mut dyn Runner)).collect();
-    let times = in_turns(&mut runners, effort);
+    let times = in_turns(&mut runners, effort, &mut Watch::new(&Threads::ONE));
     let operations = (2 * m * n * k) as f64;
     let rates = products.iter().zip(times).map(|(p, time)| (p.tile.row.name, operations / time));
     Choice { name: choice_name(shape), chosen, rates: rates.collect() }

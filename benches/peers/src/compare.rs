@@ -3,7 +3,7 @@
 use crate::onednn::OneDnn;
 use crate::onnxruntime::OnnxRuntime;
 use fewbit::dispatch;
-use fewbit_benches::{Base, Case, Effort, Kind, Layer, Ours, Runner, Threads, in_turns};
+use fewbit_benches::{Base, Case, Effort, Kind, Layer, Ours, Runner, Threads, Watch, in_turns};
 
 /// Who is compared with, in the order of tables.
 pub const PEERS: [&str; 2] = ["oneDNN", "onnxruntime"];
@@ -52,7 +52,13 @@ impl Comparison {
 impl Field {
     /// Times a layer with everyone. By-row parameters are fewbit's only: peers are timed, and their results looked at, with
     /// parameters for the whole input.
-    pub fn compare(&mut self, layer: Layer, kind: Kind, threads: &Threads) -> Comparison {
+    pub fn compare(
+        &mut self,
+        layer: Layer,
+        kind: Kind,
+        threads: &Threads,
+        watch: &mut Watch,
+    ) -> Comparison {
         let supported = dispatch::supported().expect("FEWBIT_ISA");
         let case = Case::new(layer, kind, self.narrow);
         let (mut base, mut ours);
@@ -101,7 +107,7 @@ impl Field {
         );
         // Threads of other libraries spin for a while after their work; nobody is timed meanwhile.
         let pause = if count > 1 { 2e7 } else { 0.0 };
-        let times = in_turns(&mut runners, Effort { pause, ..self.effort });
+        let times = in_turns(&mut runners, Effort { pause, ..self.effort }, watch);
         let peers = [0, 1].map(|i| Peer { time: times[i + 1], wrong: wrong[i] });
         Comparison { operations: layer.operations() as f64, ours: times[0], peers, kernels }
     }

@@ -7,7 +7,7 @@ use fewbit::calibrate::Comparison;
 use fewbit::dispatch;
 use fewbit::scheme::{IntFormat, RealFormat};
 use fewbit_benches::formats::{Activations, Codes, FORMATS, Format, Layer, Prepared, Weights};
-use fewbit_benches::{Runner, activations, in_turns, table};
+use fewbit_benches::{Runner, Threads, Watch, activations, in_turns, table};
 
 /// M x N x K.
 const SHAPES: [[usize; 3]; 3] = [[1, 4096, 4096], [32, 4096, 4096], [512, 1024, 1024]];
@@ -74,6 +74,7 @@ pub fn few(field: &mut Field, filters: &[String]) {
          the weights' format, and by what activations are multiplied as (fewbit int4: s8 by row; level 0: f32; level 4: 8 bits \
          by block).\n"
     );
+    let mut watch = Watch::new(&Threads::ONE);
     let mut rows = Vec::new();
     for shape in SHAPES {
         let [m, n, k] = shape;
@@ -93,7 +94,7 @@ pub fn few(field: &mut Field, filters: &[String]) {
                 let mut ours = Prepared::new(&layer, format, supported);
                 let noise = [ours.result(), peer.result()].map(|y| decibels(&want, &y));
                 let mut runners: [Option<&mut dyn Runner>; 2] = [Some(&mut ours), Some(&mut *peer)];
-                let times = in_turns(&mut runners, effort);
+                let times = in_turns(&mut runners, effort, &mut watch);
                 rows.push([
                     label,
                     format.name.into(),
@@ -109,7 +110,7 @@ pub fn few(field: &mut Field, filters: &[String]) {
         }
     }
     let head = ["layer", "fewbit", "GOPS", "dB", "beside", "GOPS", "dB", "fewbit / beside"];
-    println!("{}", table(&head, rows));
+    println!("{}\n\n{}", table(&head, rows), watch.report());
 }
 
 /// The other library's operation; `None` if the library is not there.

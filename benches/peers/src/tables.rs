@@ -1,9 +1,8 @@
 //! The tables: every layer, the layers to compare by, and whole networks.
 
 use crate::compare::{Comparison, Field, PEERS};
-use fewbit::dispatch;
 use fewbit_benches::{
-    Kind, Layer, Peak, Shape, Threads, all_networks, conv_shapes, linear_shapes, table,
+    Kind, Layer, Shape, Threads, Watch, all_networks, conv_shapes, linear_shapes, table,
 };
 
 const LINEAR: [Kind; 4] = [Kind::S32, Kind::U8, Kind::F32, Kind::Dynamic];
@@ -32,6 +31,7 @@ pub fn layers(field: &mut Field, filters: &[String], threads: &Threads) {
         "wrong",
         "kernels",
     ];
+    let mut watch = Watch::new(threads);
     let mut rows = Vec::new();
     for shape in linear_shapes().into_iter().chain(conv_shapes()) {
         let kinds = match shape.layer {
@@ -42,7 +42,7 @@ pub fn layers(field: &mut Field, filters: &[String], threads: &Threads) {
             if !chosen(&format!("{} {}", shape.name, kind.name()), filters) {
                 continue;
             }
-            let found = field.compare(shape.layer, kind, threads);
+            let found = field.compare(shape.layer, kind, threads, &mut watch);
             let mut row = vec![
                 shape.name.to_string(),
                 kind.name().to_string(),
@@ -62,7 +62,7 @@ pub fn layers(field: &mut Field, filters: &[String], threads: &Threads) {
             rows.push(row);
         }
     }
-    println!("\n{}\n", table(&head, rows));
+    println!("\n{}\n\n{}\n", table(&head, rows), watch.report());
 }
 
 /// A share as a percentage: 0 only if it is 0.
@@ -110,34 +110,34 @@ fn by_shape(
     threads: &Threads,
 ) {
     let count = threads.count();
-    let supported = dispatch::supported().expect("FEWBIT_ISA");
     println!("\n## {title}, {count} thread{}\n", if count == 1 { "" } else { "s" });
     println!(
         "GOPS of fewbit; then each peer's, fewbit's divided by it, and the share of its results that are wrong. The limit: \
-         the fastest exact int8 instruction on registers, times threads, measured beside the row.\n"
+         the fastest exact int8 instruction on registers, times threads, undisturbed.\n"
     );
     let mut head = vec!["shape"];
     head.extend(kinds.iter().map(|kind| kind.name()));
     head.extend(["f32 by f32", "limit", "share"]);
+    let mut watch = Watch::new(threads);
     let mut rows = Vec::new();
     for shape in shapes.iter().filter(|shape| shape.is_alone() && chosen(shape.name, filters)) {
         let label = match shape.layer {
             Layer::Linear { m, n, k } => format!("{m} x {n} x {k}"),
             Layer::Conv { .. } => shape.name.to_string(),
         };
-        let limit = Peak::best_int8(supported).map_or(f64::NAN, |(_, rate)| rate * count as f64);
         let (mut row, mut best) = (vec![label], 0.0f64);
         for &kind in kinds {
-            let found = field.compare(shape.layer, kind, threads);
+            let found = field.compare(shape.layer, kind, threads, &mut watch);
             best = best.max(found.rate());
             row.push(cell(&found));
         }
-        row.push(cell_of_base(&field.compare(shape.layer, Kind::Real, threads)));
+        row.push(cell_of_base(&field.compare(shape.layer, Kind::Real, threads, &mut watch)));
+        let limit = watch.limit();
         row.extend([short(limit), format!("{:.2}", best / limit)]);
         eprintln!("{}", row.join(" | "));
         rows.push(row);
     }
-    println!("{}", table(&head, rows));
+    println!("{}\n\n{}", table(&head, rows), watch.report());
 }
 
 /// int8 products.
@@ -161,6 +161,7 @@ pub fn networks(field: &mut Field, filters: &[String], threads: &Threads) {
     println!(
         "Each layer's time, times its count, added up. In brackets: that divided by fewbit's.\n"
     );
+    let mut watch = Watch::new(threads);
     let mut rows = Vec::new();
     for network in all_networks() {
         if !network.is_conv() || !chosen(network.name, filters) {
@@ -170,7 +171,7 @@ pub fn networks(field: &mut Field, filters: &[String], threads: &Threads) {
         let mut sums = [0.0f64; 6];
         for shape in &network.layers {
             for (i, kind) in [Kind::U8, Kind::Real].into_iter().enumerate() {
-                let found = field.compare(shape.layer, kind, threads);
+                let found = field.compare(shape.layer, kind, threads, &mut watch);
                 let times = [found.ours, found.peers[0].time, found.peers[1].time];
                 for (sum, time) in sums[3 * i..].iter_mut().zip(times) {
                     *sum += time * shape.count as f64 / 1e6;
@@ -203,7 +204,7 @@ pub fn networks(field: &mut Field, filters: &[String], threads: &Threads) {
         &format!("{dnnl} f32"),
         &format!("{runtime} f32"),
     ];
-    println!("{}", table(&head, rows));
+    println!("{}\n\n{}", table(&head, rows), watch.report());
 }
 
 #[cfg(test)]

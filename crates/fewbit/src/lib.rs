@@ -40,7 +40,7 @@ pub use linear::{
     Gemm, GemmDesc, GemmGroup, GemmProblem, GemmRun, Linear, LinearBatch, LinearDesc, LinearGroup,
     LinearLayout, LinearProblem, LinearRun, RealLinearDesc,
 };
-pub use parallel::{Parallel, Serial};
+pub use parallel::{MIN_OPERATIONS, Parallel, Serial};
 pub use plan::{
     ActivationMode, Bias, Code, DynamicSpec, Input, Output, OutputParams, RealWeights, Residual,
     View, ViewMut, Weights, Workspace, check_params,

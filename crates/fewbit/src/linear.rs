@@ -3,7 +3,7 @@
 use crate::plan::{
     ActivationMode, Bias, Block, Carver, Codes, Destination, EitherEngine, Input, MAX_BLOCKS,
     MemoryRange, Output, OutputParams, Quantizer, Residual, Slots, Weights, Workspace, block_count,
-    check_residual_range, check_workspace, cut, each_with_slot, forbid_overlap, size,
+    check_residual_range, check_workspace, cut, each_with_slot, forbid_overlap, size, threads_for,
 };
 use crate::{Error, Parallel, Result, Status};
 use core::mem::MaybeUninit;
@@ -330,9 +330,12 @@ impl Linear<'_> {
         let y_bytes = matrix_bytes("y", y, rows, n, y_stride, self.output.element_size())?;
         // The parts are cut first: their size is what the workspace is checked against.
         let mut carver = Carver::new(workspace);
-        let parts = self.carve(&mut carver, rows, parallel.max_workers())?;
+        let mut parts = self.carve(&mut carver, rows, parallel.max_workers())?;
         let needed = carver.used();
         check_workspace(workspace, workspace_size, needed)?;
+        // What is too small to be handed out needs less than it was given.
+        let parallel = threads_for(parallel, &[row_range.len(), columns.len(), k]);
+        parts.workers = parallel.max_workers().max(1);
         let memory = MemoryRange::new("workspace", workspace, needed);
         let y_range = MemoryRange::new("y", y, y_bytes);
         forbid_overlap(MemoryRange::new("x", x, x_bytes), y_range)?;

@@ -1,6 +1,6 @@
 //! rayon's threads as [`Parallel`]: the feature `rayon`.
 
-use crate::Parallel;
+use crate::{MIN_OPERATIONS, Parallel};
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
 /// A pool of rayon's threads, for runs: `plan.run(.., &RayonPool::new(&pool), ..)`.
@@ -47,27 +47,39 @@ use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterato
 /// assert_eq!(y[2 * 50..][..2], [51, 201]);
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct RayonPool<'a>(Option<&'a rayon::ThreadPool>);
+pub struct RayonPool<'a> {
+    pool: Option<&'a rayon::ThreadPool>,
+    min_operations: usize,
+}
 
 impl<'a> RayonPool<'a> {
     /// A pool of the caller's.
     pub const fn new(pool: &'a rayon::ThreadPool) -> RayonPool<'a> {
-        RayonPool(Some(pool))
+        RayonPool { pool: Some(pool), min_operations: MIN_OPERATIONS }
     }
 
     /// The pool that rayon's own functions would use where the run is called: that of the calling thread if it is
     /// a pool's, otherwise the global one. Size the workspace in the same place.
     pub const fn current() -> RayonPool<'static> {
-        RayonPool(None)
+        RayonPool { pool: None, min_operations: MIN_OPERATIONS }
+    }
+
+    /// The same, with another [`min_operations`](Parallel::min_operations).
+    pub const fn with_min_operations(self, min_operations: usize) -> RayonPool<'a> {
+        RayonPool { min_operations, ..self }
     }
 }
 
 impl Parallel for RayonPool<'_> {
     fn max_workers(&self) -> usize {
-        match self.0 {
+        match self.pool {
             Some(pool) => pool.current_num_threads(),
             None => rayon::current_num_threads(),
         }
+    }
+
+    fn min_operations(&self) -> usize {
+        self.min_operations
     }
 
     fn run(&self, n: usize, task: &(dyn Fn(usize, usize) + Sync)) {
@@ -83,7 +95,7 @@ impl Parallel for RayonPool<'_> {
                 task(index, rayon::current_thread_index().unwrap_or(0));
             });
         };
-        match self.0 {
+        match self.pool {
             Some(pool) => pool.install(all),
             None => all(),
         }

@@ -318,7 +318,9 @@ fn threads_change_nothing() {
         let expected = layer.run(&plan, (&x, &residual), &Serial, &mut arenas);
         for pool in &pools {
             let workers = pool.current_num_threads();
-            for parallel in [&Threads(workers) as &dyn Parallel, &RayonPool::new(pool)] {
+            for parallel in
+                [&Threads(workers) as &dyn Parallel, &RayonPool::new(pool).with_min_operations(0)]
+            {
                 let got = layer.run(&plan, (&x, &residual), parallel, &mut arenas);
                 assert_eq!(got, expected, "{workers} workers, {layer:?}");
             }

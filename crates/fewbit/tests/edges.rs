@@ -219,6 +219,10 @@ impl Parallel for Turns {
         self.0
     }
 
+    fn min_operations(&self) -> usize {
+        0
+    }
+
     fn run(&self, n: usize, task: &(dyn Fn(usize, usize) + Sync)) {
         (0..n).rev().for_each(|index| task(index, index % self.0));
     }

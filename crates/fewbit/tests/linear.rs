@@ -16,6 +16,7 @@ use fewbit::{
     LinearRun, Output, Parallel, RayonPool, Residual, Serial, Status, Weights,
 };
 use fewbit_testkit::{Rng, reference, report, sampled, seed, supported_sets};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A layer with its operands, owned.
 struct Layer {
@@ -379,13 +380,51 @@ fn threads_and_splits_change_nothing() {
             let expected = layer.run(&plan, x, &Serial, 1);
             for pool in &pools {
                 let threads = Threads(pool.current_num_threads());
-                let ways: [&dyn Parallel; 2] = [&threads, &RayonPool::new(pool)];
+                let ways: [&dyn Parallel; 2] =
+                    [&threads, &RayonPool::new(pool).with_min_operations(0)];
                 for (parallel, splits) in
                     ways.into_iter().flat_map(|way| [1, 2, 5].map(|s| (way, s)))
                 {
                     assert_eq!(layer.run(&plan, x, parallel, splits), expected);
                 }
             }
+        }
+    }
+}
+
+/// Counts how often it is asked for threads, and for what.
+struct Counting(usize, AtomicUsize);
+
+impl Parallel for Counting {
+    fn max_workers(&self) -> usize {
+        2
+    }
+
+    fn min_operations(&self) -> usize {
+        self.0
+    }
+
+    fn run(&self, n: usize, task: &(dyn Fn(usize, usize) + Sync)) {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        (0..n).for_each(|index| task(index, index % 2));
+    }
+}
+
+/// A run of as many operations as asked for is handed out, and one of two less is not. (A product of 13 x 11 x 17.)
+#[test]
+fn small_runs_stay_on_the_calling_thread() {
+    let mut rng = Rng::new(seed() + 2);
+    let shape = (13, 11, 17);
+    for _ in 0..20 {
+        let (layer, x, residual) = random_layer(&mut rng, shape);
+        let x = (x.as_slice(), residual.as_slice());
+        let plan = layer.create(fewbit_testkit::limited());
+        let expected = layer.run(&plan, x, &Serial, 1);
+        let operations = 2 * 13 * 11 * 17;
+        for (least, is_handed_out) in [(operations, true), (operations + 1, false)] {
+            let counting = Counting(least, AtomicUsize::new(0));
+            assert_eq!(layer.run(&plan, x, &counting, 1), expected);
+            assert_eq!(counting.1.into_inner() > 0, is_handed_out);
         }
     }
 }

@@ -67,7 +67,7 @@ fn threads_change_nothing() {
         quant.dequantize(&want.q, &q_layout, &params, &mut back, &x_layout, supported).unwrap();
 
         // Each number of rayon's threads, with all kinds of cases.
-        let rayon = RayonPool::new(&pools[(i + i / 4) % 4]);
+        let rayon = RayonPool::new(&pools[(i + i / 4) % 4]).with_min_operations(0);
         let parallels: [&dyn Parallel; 5] = [&Serial, &Threads(2), &Threads(5), &Backwards, &rayon];
         for (way, parallel) in parallels.into_iter().enumerate() {
             let label = format!("{dims:?} {granularity:?} {format:?} {scheme:?} way {way}");

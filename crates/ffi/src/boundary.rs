@@ -6,7 +6,7 @@ use core::ffi::c_void;
 use core::mem::{MaybeUninit, size_of};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use fewbit::simd::{Supported, with_default_env};
-use fewbit::{Error, Parallel, Result, Serial, Status, dispatch};
+use fewbit::{Error, MIN_OPERATIONS, Parallel, Result, Serial, Status, dispatch};
 
 /// Runs the body of an entry that computes with floats: with the instruction sets in force, in the
 /// default floating-point environment; the caller's is back on return.
@@ -201,6 +201,10 @@ pub struct fewbit_parallel_for {
     pub run: Option<
         unsafe extern "C" fn(ctx: *mut c_void, n: usize, task: fewbit_task, arg: *mut c_void),
     >,
+    /// A run of a plan of fewer operations than this (2 for each product of two numbers) stays on the calling thread,
+    /// where it takes less time than waking another would. 0: 2^20. Threads that spin for work may say less; 1: all runs are
+    /// handed out.
+    pub min_operations: usize,
 }
 
 /// The caller's threads as the library sees them.
@@ -264,8 +268,15 @@ impl Parallel for Threads {
         }
     }
 
+    fn min_operations(&self) -> usize {
+        match self {
+            Threads::Caller(caller) if caller.min_operations > 0 => caller.min_operations,
+            _ => MIN_OPERATIONS,
+        }
+    }
+
     fn run(&self, n: usize, task: &(dyn Fn(usize, usize) + Sync)) {
-        let Threads::Caller(fewbit_parallel_for { ctx, max_workers, run: Some(run) }) = *self
+        let Threads::Caller(fewbit_parallel_for { ctx, max_workers, run: Some(run), .. }) = *self
         else {
             return Serial.run(n, task);
         };

@@ -4,7 +4,7 @@ use super::{Conv, ConvRun};
 use crate::memory::ALIGNMENT;
 use crate::plan::{
     Carver, Codes, EitherEngine, MemoryRange, OutputParams, Residual, Workspace, block_count,
-    check_residual_range, check_workspace, forbid_overlap, most_blocks, size,
+    check_residual_range, check_workspace, forbid_overlap, most_blocks, size, threads_for,
 };
 use crate::{Error, Parallel, Result, Status};
 use core::sync::atomic::AtomicBool;
@@ -176,6 +176,11 @@ impl Conv<'_> {
         let (mut ends, codes, results) = self.carve(&mut carver, images, parallel.max_workers())?;
         let needed = carver.used();
         check_workspace(workspace, workspace_size, needed)?;
+        // What is too small to be handed out needs less than it was given.
+        let [kd, kh, kw] = self.taps.axes.map(|axis| axis.kernel);
+        let products = [images, out_elements, kd, kh, kw, self.taps.group_channels];
+        let parallel = threads_for(parallel, &products);
+        ends.workers = parallel.max_workers().max(1);
         let memory = MemoryRange::new("workspace", workspace, needed);
         forbid_overlap(x_range, y_range)?;
         forbid_overlap(x_range, memory)?;

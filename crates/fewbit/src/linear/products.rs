@@ -3,6 +3,7 @@
 use super::{DIRECT_PANELS, Linear, LinearRun, Parts, Product};
 use crate::plan::{
     Carver, Input, OutputParams, Quantizer, Slots, block_count, cut, each, each_with_slot,
+    threads_for,
 };
 use crate::{Error, Parallel, Result, Status};
 use core::ops::Range;
@@ -64,8 +65,10 @@ impl Linear<'_> {
         chosen: Option<&OutputParams>,
         (parallel, workers): (&dyn Parallel, usize),
     ) -> Result<()> {
-        let (parts, task_firsts, row_firsts, whole) =
+        let (mut parts, task_firsts, row_firsts, whole) =
             self.carve_many(&mut Carver::new(workspace), count, rows, workers)?;
+        let parallel = threads_for(parallel, &[rows, columns.len(), self.in_features]);
+        parts.workers = parallel.max_workers().max(1);
         let (mr, nr) = self.engine.shape();
         // Column tasks start on whole panels, so that no panel is multiplied twice.
         let first_panel = columns.start / nr;

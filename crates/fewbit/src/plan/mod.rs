@@ -35,7 +35,9 @@ pub(crate) use real_layout::{Form, RealLayout};
 pub(crate) use saved::{Kind, Opened, Saved, saved_format};
 pub(crate) use slices::{Operand, Shape, places};
 pub use slices::{View, ViewMut};
-pub(crate) use tasks::{Cut, MAX_BLOCKS, Slots, cut, each, each_with_slot, most_blocks};
+pub(crate) use tasks::{
+    Cut, MAX_BLOCKS, Slots, cut, each, each_with_slot, most_blocks, threads_for,
+};
 pub(crate) use workspace::{
     Carver, MemoryRange, check_residual_range, check_workspace, forbid_overlap,
 };

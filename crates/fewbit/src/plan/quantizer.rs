@@ -14,6 +14,18 @@ use fewbit_scheme::{
 use fewbit_simd::Supported;
 use fewbit_simd::dot::LhsForm;
 
+/// Rows that one call quantizes at most, ...
+const GROUP: usize = 32;
+/// ... and their bytes, which are read for their ranges first: they stay in the first cache.
+const GROUP_BYTES: usize = 16 << 10;
+
+/// Rows of a task, of `rows` rows of so many bytes each: about four tasks a worker, if there are several.
+fn group_of(rows: usize, bytes: usize, workers: usize) -> usize {
+    let fitting = GROUP_BYTES.checked_div(bytes).unwrap_or(GROUP);
+    let share = if workers > 1 { rows.div_ceil(workers.saturating_mul(4)) } else { GROUP };
+    fitting.min(share).clamp(1, GROUP)
+}
+
 /// Quantizes rows with fixed parameters, or with parameters of each row or of all. The codes are those of
 /// the input, moved by 128 where the tile reads bytes of the other signedness. Or makes bytes of packed codes.
 pub(crate) struct Quantizer {
@@ -129,17 +141,20 @@ impl Quantizer {
         let shared = Shared { x: x.0, out };
         // SAFETY: by this function's contract.
         let whole = unsafe { self.whole(x, (rows, k)) };
-        each(parallel, range.len(), |task| {
+        let group = group_of(range.len(), self.input.bytes(k), parallel.max_workers());
+        each(parallel, range.len().div_ceil(group), |task| {
             let shared = &shared;
-            let (row, out) = (range.start + task, shared.out);
-            // SAFETY: the row exists on both sides, by this function's contract, and each task has
+            let (first, out) = (range.start + task * group, shared.out);
+            let count = group.min(range.end - first);
+            // SAFETY: the rows exist on both sides, by this function's contract, and each task has
             // its own.
             unsafe {
-                self.quantize_row(
+                self.quantize_rows(
                     whole,
-                    (shared.x.add(row * stride), k),
-                    out.codes.add(row * out.stride),
-                    out.of_row(row),
+                    (shared.x.add(first * stride), x.1, k),
+                    (out.codes.add(first * out.stride), out.stride),
+                    out.of_row(first),
+                    count,
                 );
             }
         });
@@ -174,27 +189,57 @@ impl Quantizer {
         whole: Option<QuantParams>,
         (from, k): (*const u8, usize),
         codes: *mut u8,
-        (scale_at, zero_point_at): (*mut f32, *mut i32),
+        params: (*mut f32, *mut i32),
+    ) {
+        // SAFETY: by this function's contract.
+        unsafe { self.quantize_rows(whole, (from, k, k), (codes, k), params, 1) }
+    }
+
+    /// `count <= GROUP` rows as [`quantize_row`](Quantizer::quantize_row), with one call of the kernel: what it does before its
+    /// first element costs as much as a hundred elements. Strides are in elements and codes.
+    ///
+    /// # Safety
+    /// As [`quantize_row`](Quantizer::quantize_row), of each row.
+    unsafe fn quantize_rows(
+        &self,
+        whole: Option<QuantParams>,
+        (from, from_stride, k): (*const u8, usize, usize),
+        (codes, codes_stride): (*mut u8, usize),
+        (scales_at, zero_points_at): (*mut f32, *mut i32),
+        count: usize,
     ) {
         let format = self.input.format();
+        let stride = self.input.bytes(from_stride);
         if self.input.is_nibbles() {
-            // SAFETY: by this function's contract.
-            return unsafe { self.unpack_row((from, k), codes) };
+            for row in 0..count {
+                // SAFETY: by this function's contract.
+                unsafe {
+                    self.unpack_row((from.add(row * stride), k), codes.add(row * codes_stride))
+                }
+            }
+            return;
         }
-        // SAFETY: by this function's contract.
-        unsafe {
-            let QuantParams { scale, zero_point } = match (whole, self.input) {
+        let (mut scales, mut zero_points) = ([1.0; GROUP], [0; GROUP]);
+        for (row, (scale, zero_point)) in
+            scales.iter_mut().zip(&mut zero_points).take(count).enumerate()
+        {
+            let params = match (whole, self.input) {
                 (Some(params), _) => params,
                 (None, Input::DynamicPerRow(dynamic)) => {
-                    params_of(self.min_max.run()(from, 1, k), &dynamic.spec)
+                    // SAFETY: by this function's contract.
+                    let range = unsafe { self.min_max.run()(from.add(row * stride), 1, k) };
+                    params_of(range, &dynamic.spec)
                 }
                 (None, _) => return,
             };
-            let zero_point = zero_point + self.shift;
+            (*scale, *zero_point) = (params.scale, params.zero_point + self.shift);
+        }
+        // SAFETY: by this function's contract.
+        unsafe {
             if self.is_dynamic() {
-                scale_at.write(scale);
-                if !zero_point_at.is_null() {
-                    zero_point_at.write(zero_point);
+                scales_at.copy_from_nonoverlapping(scales.as_ptr(), count.min(GROUP));
+                if !zero_points_at.is_null() {
+                    zero_points_at.copy_from_nonoverlapping(zero_points.as_ptr(), count.min(GROUP));
                 }
             }
             self.quantize.run()(&QuantizeArgs {
@@ -203,10 +248,15 @@ impl Quantizer {
                 dst: codes,
                 dst_stride: 1,
                 n: k,
-                scales: &scale,
-                zero_points: &zero_point,
+                scales: scales.as_ptr(),
+                zero_points: zero_points.as_ptr(),
                 param_step: 0,
-                rows: Rows::ONE,
+                rows: Rows {
+                    count,
+                    src_stride: from_stride,
+                    dst_stride: codes_stride,
+                    param_stride: 1,
+                },
                 mode: QuantizeMode::default(),
                 clamp: (format.qmin() + self.shift, format.qmax() + self.shift),
             });

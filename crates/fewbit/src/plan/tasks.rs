@@ -7,7 +7,7 @@
 //! `run` returns is done on the calling thread. Where the contract is kept, each call draws one
 //! ticket and the first flag asked is free.
 
-use crate::Parallel;
+use crate::{Parallel, Serial};
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Flags, one for each worker's memory: whether it is in use.
@@ -33,6 +33,12 @@ impl Slots<'_> {
             _ => self.0.iter().enumerate().find(|(_, flag)| take(flag)),
         }
     }
+}
+
+/// The threads of a run of so many products of numbers (the factors of their number): the calling one, if they are few.
+pub(crate) fn threads_for<'a>(parallel: &'a dyn Parallel, products: &[usize]) -> &'a dyn Parallel {
+    let operations = products.iter().fold(2usize, |all, &factor| all.saturating_mul(factor));
+    if operations < parallel.min_operations() { &Serial } else { parallel }
 }
 
 /// Calls `task(ticket)` exactly once for each `ticket < n`; with one worker on the calling thread, in order.
@@ -151,6 +157,10 @@ mod tests {
     impl Parallel for Broken {
         fn max_workers(&self) -> usize {
             2
+        }
+
+        fn min_operations(&self) -> usize {
+            0
         }
 
         fn run(&self, n: usize, task: &(dyn Fn(usize, usize) + Sync)) {

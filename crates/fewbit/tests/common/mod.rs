@@ -25,6 +25,10 @@ impl Parallel for Threads {
         self.0
     }
 
+    fn min_operations(&self) -> usize {
+        0
+    }
+
     fn run(&self, n: usize, task: &(dyn Fn(usize, usize) + Sync)) {
         let next = AtomicUsize::new(0);
         std::thread::scope(|scope| {
@@ -66,6 +70,10 @@ pub struct Backwards;
 impl Parallel for Backwards {
     fn max_workers(&self) -> usize {
         3
+    }
+
+    fn min_operations(&self) -> usize {
+        0
     }
 
     fn run(&self, n: usize, task: &(dyn Fn(usize, usize) + Sync)) {
