@@ -4,7 +4,7 @@ use crate::input::Input;
 use crate::linear::bytes_of;
 use crate::memory::{Allocator, Given, Memory, backwards, error, everywhere};
 use crate::parts::{
-    BYTES, Kept, REALS, WEIGHTS, allocator, bias_of, bits, extent, input_of, output_of,
+    BYTES, Kept, REALS, WEIGHTS, allocator, bias_of, bits, extent, input_of, make_sums, output_of,
     residual_of, struct_size, told, weights,
 };
 use fewbit_ffi::*;
@@ -88,7 +88,7 @@ impl Conv {
                 FEWBIT_INPUT_DYNAMIC_PER_TENSOR,
             ],
         };
-        let desc = fewbit_conv_desc {
+        let mut desc = fewbit_conv_desc {
             struct_size: struct_size::<fewbit_conv_desc>(input),
             spatial,
             axes,
@@ -104,6 +104,10 @@ impl Conv {
             output: output_of(input),
             allocator: if input.below(4) == 0 && !refusing { null() } else { c },
         };
+        if input.below(4) == 3 {
+            let more = (&mut desc.bias, &mut desc.residual);
+            make_sums(&desc.weights, &mut desc.input, more, &mut desc.output);
+        }
         let padding = || [input.size(2), input.size(2), input.size(1)];
         let output_padding = transposed.then(padding);
         Some(Conv { desc, output_padding, kept, refusing, allocator })

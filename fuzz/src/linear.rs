@@ -4,7 +4,8 @@ use crate::input::Input;
 use crate::memory::{Allocator, Given, Memory, backwards, error, everywhere};
 use crate::parts::{
     BLOCKS, BYTES, DECODED, Kept, LHS, REALS, WEIGHTS, allocator, bias_of, bits, block_of, extent,
-    input_of, is_blocks, output_of, residual_of, rows_extent, struct_size, told, weights,
+    input_of, is_blocks, make_sums, output_of, residual_of, rows_extent, struct_size, told,
+    weights,
 };
 use fewbit_ffi::*;
 use std::cell::Cell;
@@ -107,7 +108,7 @@ impl Layer {
         let bits_too: &[i32] = &[FEWBIT_U1, FEWBIT_B1, FEWBIT_S8, FEWBIT_U8];
         let (mut allocator, refusing) = allocator(input);
         let c = kept.bytes(bytes_of(&allocator.as_c()), 8);
-        let desc = fewbit_linear_desc {
+        let mut desc = fewbit_linear_desc {
             struct_size: struct_size::<fewbit_linear_desc>(input),
             in_features: k,
             out_features: n,
@@ -124,6 +125,10 @@ impl Layer {
             matrix_stride: between,
             weight_block_scales: block_scales,
         };
+        if input.below(4) == 3 {
+            let more = (&mut desc.bias, &mut desc.residual);
+            make_sums(&desc.weights, &mut desc.input, more, &mut desc.output);
+        }
         Some(Layer { desc, kept, refusing, allocator })
     }
 }

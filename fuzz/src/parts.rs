@@ -310,6 +310,30 @@ pub fn struct_size<T>(input: &mut Input) -> usize {
     if input.wrong() { input.pick(&[0, 8, size_of::<T>() - 8, usize::MAX]) } else { size_of::<T>() }
 }
 
+/// Makes a description of codes of a byte one of sums, which are compared with a definition. By chance it hardly ever is one.
+pub fn make_sums(
+    weights: &fewbit_weights,
+    input: &mut fewbit_input,
+    (bias, residual): (&mut fewbit_bias, &mut fewbit_residual),
+    output: &mut fewbit_output,
+) {
+    if !BYTES.contains(&weights.dtype) || weights.block != 0 {
+        return;
+    }
+    input.mode = FEWBIT_INPUT_CODES;
+    // The bytes whose zero points include those of the nibbles.
+    input.dtype = match input.dtype {
+        FEWBIT_U8 | FEWBIT_U4 => FEWBIT_U8,
+        _ => FEWBIT_S8,
+    };
+    if bias.dtype == FEWBIT_F32 {
+        bias.data = std::ptr::null();
+    }
+    residual.present = 0;
+    (output.dtype, output.activation, output.mode) = (FEWBIT_S32, FEWBIT_ACTIVATION_NONE, 0);
+    output.quantization = FEWBIT_OUTPUT_STATIC;
+}
+
 /// What a plan tells of itself.
 pub fn told(
     describe: impl FnOnce(*mut fewbit_plan_info, *mut fewbit_error) -> fewbit_status,
