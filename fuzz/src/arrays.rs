@@ -228,7 +228,7 @@ fn row_sums(input: &mut Input) {
     let size = if kind == 0 { 4 } else { 1 };
     let extent = match (rows as u128, n as u128) {
         (0, _) | (_, 0) => 0,
-        (rows, n) => ((rows - 1) * stride as u128 + n) * size as u128,
+        (rows, n) => ((rows - 1) * stride as u128 + n).saturating_mul(size as u128),
     };
     // More than memory must be refused; what could be memory, but is not here, is a lie that nobody can see.
     if extent > 1 << 16 && extent <= isize::MAX as u128

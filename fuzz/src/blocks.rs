@@ -20,15 +20,21 @@ fn reals(input: &mut Input, n: usize) -> Memory {
 }
 
 fn gguf(input: &mut Input) {
-    let formats =
+    let made =
         [FEWBIT_GGUF_Q4_0, FEWBIT_GGUF_Q4_1, FEWBIT_GGUF_Q5_0, FEWBIT_GGUF_Q5_1, FEWBIT_GGUF_Q8_0];
-    let format = input.constant(&formats);
-    let n = if input.wrong() { input.below(200) } else { 32 * input.below(6) };
+    let read = [FEWBIT_GGUF_Q4_K, FEWBIT_GGUF_Q5_K, FEWBIT_GGUF_Q6_K];
+    let format = if input.below(3) == 0 { input.constant(&read) } else { input.constant(&made) };
+    let len = if read.contains(&format) { 256 } else { 32 };
+    let n = match input.wrong() {
+        true => input.below(256),
+        false if len == 256 => 256 * input.below(3),
+        false => 32 * input.below(6),
+    };
     let mut size = 12345usize;
     // SAFETY: one number to write.
     let status = unsafe { fewbit_gguf_size(format, n, &raw mut size) };
     assert_eq!(status != 0, size == 12345, "a size exactly if there is one");
-    let known = formats.contains(&format) && n.is_multiple_of(32);
+    let known = (made.contains(&format) || read.contains(&format)) && n.is_multiple_of(len);
     assert_eq!(status == 0, known);
     if status != 0 {
         size = 34 * n.div_ceil(32);
@@ -44,6 +50,7 @@ fn gguf(input: &mut Input) {
             &[&blocks],
         )
     });
+    assert!(given.status != 0 || made.contains(&format), "a format that is read only");
     // What was written, or anything.
     let mut bytes =
         if given.status == 0 && input.flag() { given.outputs } else { input.codes(size) };

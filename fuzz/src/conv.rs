@@ -4,8 +4,8 @@ use crate::input::Input;
 use crate::linear::bytes_of;
 use crate::memory::{Allocator, Given, Memory, backwards, error, everywhere};
 use crate::parts::{
-    BYTES, Kept, allocator, bias_of, bits, extent, input_of, output_of, residual_of, struct_size,
-    weights,
+    BYTES, Kept, REALS, WEIGHTS, allocator, bias_of, bits, extent, input_of, make_sums, output_of,
+    residual_of, struct_size, told, weights,
 };
 use fewbit_ffi::*;
 use fewbit_testkit::reference::{ConvAxis, conv};
@@ -57,27 +57,38 @@ impl Conv {
         let taps = axes[..spatial.clamp(1, 3)]
             .iter()
             .try_fold(1u128, |taps, axis| taps.checked_mul(axis.kernel as u128));
-        let dtype = input.constant(BYTES);
-        let each = (in_channels / groups.max(1)) as u128 * out_channels as u128;
-        let bytes = match taps.and_then(|taps| taps.checked_mul(each)) {
-            Some(codes) => extent(codes * bits(dtype) as u128 / 8).ok()?.unwrap_or(16),
-            None => 16,
-        };
-        let (mut allocator, refusing) = allocator(input);
-        let c = kept.bytes(bytes_of(&allocator.as_c()), 8);
+        let kind = input.below(6);
+        let dtype = input.constant([REALS, WEIGHTS, BYTES][kind.min(2)]);
         let filters: &[i32] = match transposed {
             true => {
                 &[FEWBIT_FILTER_IHWO, FEWBIT_FILTER_IOHW, FEWBIT_FILTER_OHWI, FEWBIT_FILTER_OIHW]
             }
             false => &[FEWBIT_FILTER_OHWI, FEWBIT_FILTER_OIHW],
         };
-        let modes = &[
-            FEWBIT_INPUT_CODES,
-            FEWBIT_INPUT_STATIC,
-            FEWBIT_INPUT_DYNAMIC_PER_ROW,
-            FEWBIT_INPUT_DYNAMIC_PER_TENSOR,
-        ];
-        let desc = fewbit_conv_desc {
+        let filter_layout = input.constant(filters);
+        // Weights of each index of the first dimension are from a byte on.
+        let (first, second) = match filter_layout {
+            FEWBIT_FILTER_IHWO | FEWBIT_FILTER_IOHW => (in_channels, out_channels),
+            _ => (out_channels, in_channels),
+        };
+        let each = taps.and_then(|taps| taps.checked_mul((second / groups.max(1)) as u128));
+        let row = each.and_then(|each| each.checked_mul(bits(dtype) as u128));
+        let bytes = match row.and_then(|row| row.div_ceil(8).checked_mul(first as u128)) {
+            Some(bytes) => extent(bytes).ok()?.unwrap_or(16),
+            None => 16,
+        };
+        let (mut allocator, refusing) = allocator(input);
+        let c = kept.bytes(bytes_of(&allocator.as_c()), 8);
+        let modes: &[i32] = match kind {
+            0 => &[FEWBIT_INPUT_REAL],
+            _ => &[
+                FEWBIT_INPUT_CODES,
+                FEWBIT_INPUT_STATIC,
+                FEWBIT_INPUT_DYNAMIC_PER_ROW,
+                FEWBIT_INPUT_DYNAMIC_PER_TENSOR,
+            ],
+        };
+        let mut desc = fewbit_conv_desc {
             struct_size: struct_size::<fewbit_conv_desc>(input),
             spatial,
             axes,
@@ -85,7 +96,7 @@ impl Conv {
             out_channels,
             groups,
             layout: input.constant(&[FEWBIT_LAYOUT_NHWC, FEWBIT_LAYOUT_NCHW]),
-            filter_layout: input.constant(filters),
+            filter_layout,
             weights: weights(input, &mut kept, dtype, bytes, out_channels, 0, false),
             input: input_of(input, modes, BYTES),
             bias: bias_of(input, &mut kept, out_channels),
@@ -93,6 +104,10 @@ impl Conv {
             output: output_of(input),
             allocator: if input.below(4) == 0 && !refusing { null() } else { c },
         };
+        if input.below(4) == 3 {
+            let more = (&mut desc.bias, &mut desc.residual);
+            make_sums(&desc.weights, &mut desc.input, more, &mut desc.output);
+        }
         let padding = || [input.size(2), input.size(2), input.size(1)];
         let output_padding = transposed.then(padding);
         Some(Conv { desc, output_padding, kept, refusing, allocator })
@@ -212,6 +227,8 @@ impl Run {
             )
         };
         assert_eq!(info, 0);
+        let said = told(|info, error| unsafe { fewbit_conv_describe(conv, info, error) });
+        assert_eq!((said.in_features, said.out_features), (inside, outside));
         let x_type =
             if desc.input.mode == FEWBIT_INPUT_CODES { desc.input.dtype } else { desc.input.real };
         let need = |elements: usize, dtype: i32| {
@@ -299,6 +316,7 @@ fn check(given: &(fewbit_status, Option<Given>), of: &Conv, call: &Run) {
     let nhwc = desc.layout == FEWBIT_LAYOUT_NHWC && desc.filter_layout == FEWBIT_FILTER_OHWI;
     if !plain
         || !nhwc
+        || !BYTES.contains(&desc.weights.dtype)
         || desc.input.mode != FEWBIT_INPUT_CODES
         || of.output_padding.is_some()
         || call.images == 0

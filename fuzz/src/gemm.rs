@@ -3,7 +3,7 @@
 use crate::input::Input;
 use crate::linear::Layer;
 use crate::memory::{Given, Memory, backwards, error, everywhere};
-use crate::parts::{BYTES, bits, codes, rows_extent};
+use crate::parts::{BYTES, LHS, bits, codes, rows_extent, told};
 use fewbit_ffi::*;
 use std::ptr::{NonNull, null, null_mut};
 
@@ -13,7 +13,7 @@ pub fn desc_of(input: &mut Input, layer: &Layer) -> fewbit_gemm_desc {
     let lhs = if bits(of.weights.dtype) == 1 {
         &[FEWBIT_U1, FEWBIT_B1, FEWBIT_S8, FEWBIT_U8][..]
     } else {
-        BYTES
+        LHS
     };
     let plain = input.below(4) == 0;
     fewbit_gemm_desc {
@@ -55,6 +55,11 @@ pub fn run(bytes: &[u8]) {
         Given::new(status, Some(&error), &[]);
         assert_eq!(status != 0, gemm.is_null());
         let Some(gemm) = NonNull::new(gemm) else { return (status, None) };
+        let info = told(|info, error| {
+            // SAFETY: a live plan.
+            unsafe { fewbit_gemm_describe(gemm.as_ptr(), info, error) }
+        });
+        assert_eq!((info.in_features, info.out_features), (desc.k, desc.n));
         let given = call.on(gemm.as_ptr(), &desc);
         // SAFETY: created, and used no more.
         unsafe { fewbit_gemm_destroy(gemm.as_ptr()) };

@@ -3,10 +3,12 @@
 use crate::input::Input;
 use crate::memory::{Allocator, Given, Memory, backwards, error, everywhere};
 use crate::parts::{
-    BYTES, Kept, REALS, WEIGHTS, allocator, bias_of, bits, input_of, output_of, residual_of,
-    rows_extent, struct_size, weights,
+    BLOCKS, BYTES, DECODED, Kept, LHS, REALS, WEIGHTS, allocator, bias_of, bits, block_of, extent,
+    input_of, is_blocks, make_sums, output_of, residual_of, rows_extent, struct_size, told,
+    weights,
 };
 use fewbit_ffi::*;
+use std::cell::Cell;
 use std::ptr::{NonNull, null, null_mut};
 
 /// A description with what it points to.
@@ -25,44 +27,69 @@ impl Layer {
     /// A description with any faults; `None` if it would need more memory than there is here.
     pub fn new(input: &mut Input) -> Option<Layer> {
         let mut kept = Kept::default();
-        let real = input.below(6) == 0;
-        let dtype = input.constant(if real { REALS } else { WEIGHTS });
+        let real = input.below(4) == 0;
+        let types = match if real { input.below(3) } else { 3 } {
+            0 => REALS,
+            1 => DECODED,
+            2 => BLOCKS,
+            _ => WEIGHTS,
+        };
+        let dtype = input.constant(types);
         let few = bits(dtype) == 1;
-        let (k, n) = (input.extent(if few { 200 } else { 90 }), input.extent(40));
+        let blocks = is_blocks(dtype).then(|| block_of(dtype));
+        let (k, n) = match blocks {
+            Some((256, ..)) if !input.wrong() => (256, input.extent(10)),
+            Some((numbers, ..)) if !input.wrong() => {
+                (numbers as usize * input.within(1, 3), input.extent(20))
+            }
+            _ => (input.extent(if few { 200 } else { 90 }), input.extent(40)),
+        };
         let matrices = if input.below(4) == 0 { input.size(3) } else { 1 };
-        let block = if !real && input.below(5) == 0 { input.pick(&[16, 32, 64, 8]) } else { 0 };
-        let kn = input.below(4) == 0;
+        let codes = !REALS.contains(&dtype) && blocks.is_none();
+        let block = if codes && input.below(5) == 0 { input.pick(&[16, 32, 64, 8]) } else { 0 };
+        let kn = if blocks.is_some() { input.wrong() } else { input.below(4) == 0 };
         let (rows, columns) = if kn { (k, n) } else { (n, k) };
         let unit = 8usize.div_ceil(bits(dtype));
         let stride = match input.below(3) {
             0 => 0,
+            _ if blocks.is_some() && !input.wrong() => 0,
             1 if input.wrong() => input.size(100),
             _ => columns.checked_next_multiple_of(unit)?.checked_add(input.below(3) * unit)?,
         };
-        let dense = columns.checked_next_multiple_of(unit);
+        let dense = columns.checked_next_multiple_of(unit).unwrap_or(columns);
+        let apart = if stride == 0 { dense } else { stride };
         // Where a matrix ends, and the next one begins: strides of 0 are without gaps.
         let between = if matrices > 1 && input.wrong() { input.size(200) } else { 0 };
-        let one = rows_extent(
-            rows,
-            columns,
-            if stride == 0 { dense.unwrap_or(columns) } else { stride },
-            bits(dtype),
-        )
-        .ok()?;
+        let one = rows_extent(rows, columns, apart, bits(dtype)).ok()?;
         let gap = match between {
-            0 => {
-                rows as u128
-                    * (if stride == 0 { dense.unwrap_or(columns) } else { stride }) as u128
-                    * bits(dtype) as u128
-                    / 8
-            }
-            between => (between as u128 * bits(dtype) as u128).div_ceil(8),
+            0 => rows as u128 * apart as u128,
+            between => between as u128,
         };
+        let gap = gap.saturating_mul(bits(dtype) as u128).div_ceil(8);
         let all = one.map_or(Some(16), |one| {
-            crate::parts::extent(gap * (matrices.max(1) as u128 - 1) + one as u128)
-                .ok()
-                .map(|bytes| bytes.unwrap_or(16))
+            let bytes = gap.saturating_mul(matrices.max(1) as u128 - 1).saturating_add(one as u128);
+            extent(bytes).ok().map(|bytes| bytes.unwrap_or(16))
         })?;
+        // Blocks have no strides; what is no whole number of them must be refused.
+        let numbers = [k, n, matrices.max(1)]
+            .iter()
+            .try_fold(1u128, |product, &factor| product.checked_mul(factor as u128));
+        let (all, block_scales) = match (blocks, numbers) {
+            (Some((of, bytes, scales)), Some(numbers)) => {
+                let sized = |each: u128| {
+                    extent((numbers / of).saturating_mul(each)).ok().map(|size| size.unwrap_or(16))
+                };
+                (sized(bytes)?, sized(scales)?)
+            }
+            _ => (all, 0),
+        };
+        let block_scales: *const u8 = match block_scales {
+            0 if !input.wrong() => null(),
+            bytes => {
+                let scales = kept.elements(input, FEWBIT_U8, bytes);
+                input.pointer(scales, 1)
+            }
+        };
         let channels = n.wrapping_mul(matrices.max(1));
         let parameters = if block > 0 {
             n.wrapping_mul(k.div_ceil(block as usize)).wrapping_mul(matrices.max(1))
@@ -81,7 +108,7 @@ impl Layer {
         let bits_too: &[i32] = &[FEWBIT_U1, FEWBIT_B1, FEWBIT_S8, FEWBIT_U8];
         let (mut allocator, refusing) = allocator(input);
         let c = kept.bytes(bytes_of(&allocator.as_c()), 8);
-        let desc = fewbit_linear_desc {
+        let mut desc = fewbit_linear_desc {
             struct_size: struct_size::<fewbit_linear_desc>(input),
             in_features: k,
             out_features: n,
@@ -89,15 +116,19 @@ impl Layer {
             weight_layout: if input.wrong() { input.word().cast_signed() } else { i32::from(kn) },
             arithmetic: if input.wrong() { 2 } else { 0 },
             weight_stride: stride,
-            input: input_of(input, modes, if few { bits_too } else { BYTES }),
+            input: input_of(input, modes, if few { bits_too } else { LHS }),
             bias: bias_of(input, &mut kept, channels),
             residual: residual_of(input),
             output: output_of(input),
             allocator: if input.below(4) == 0 && !refusing { null() } else { c },
             matrices,
             matrix_stride: between,
-            weight_block_scales: null(),
+            weight_block_scales: block_scales,
         };
+        if input.below(4) == 3 {
+            let more = (&mut desc.bias, &mut desc.residual);
+            make_sums(&desc.weights, &mut desc.input, more, &mut desc.output);
+        }
         Some(Layer { desc, kept, refusing, allocator })
     }
 }
@@ -113,6 +144,7 @@ pub fn run(bytes: &[u8]) {
     let mut input = Input::new(bytes);
     let Some(mut layer) = Layer::new(&mut input) else { return };
     let Some(call) = Run::new(&mut input, &mut layer) else { return };
+    let bound = Cell::new(0);
     let run = || {
         let mut linear = null_mut();
         let mut error = error();
@@ -121,7 +153,15 @@ pub fn run(bytes: &[u8]) {
         Given::new(status, Some(&error), &[]);
         assert_eq!(status != 0, linear.is_null());
         let Some(linear) = NonNull::new(linear) else { return (status, None) };
-        let given = call.on(linear.as_ptr(), &layer.desc);
+        let info = told(|info, error| {
+            // SAFETY: a live plan.
+            unsafe { fewbit_linear_describe(linear.as_ptr(), info, error) }
+        });
+        let desc = &layer.desc;
+        assert_eq!((info.in_features, info.out_features), (desc.in_features, desc.out_features));
+        assert_eq!((info.input_mode, info.output_dtype), (desc.input.mode, desc.output.dtype));
+        bound.set(info.bound);
+        let given = call.on(linear.as_ptr(), desc);
         // SAFETY: created, and used no more.
         unsafe { fewbit_linear_destroy(linear.as_ptr()) };
         (status, Some(given))
@@ -130,7 +170,7 @@ pub fn run(bytes: &[u8]) {
     if layer.refusing {
         drop(run())
     } else {
-        check(&everywhere(run), &layer.desc, &call)
+        check(&everywhere(run), &layer.desc, &call, bound.get())
     }
     layer.allocator.check_empty();
 }
@@ -384,8 +424,13 @@ impl Run {
     }
 }
 
-/// Compares sums of one matrix with a definition in i64.
-fn check(given: &(fewbit_status, Option<Given>), desc: &fewbit_linear_desc, call: &Run) {
+/// Compares sums of one matrix with a definition in i64, and with the bound that the plan told.
+fn check(
+    given: &(fewbit_status, Option<Given>),
+    desc: &fewbit_linear_desc,
+    call: &Run,
+    bound: i64,
+) {
     let (0, Some(Given { status: 0, outputs })) = given else { return };
     let plain = desc.output.dtype == FEWBIT_S32
         && desc.output.activation == 0
@@ -433,6 +478,7 @@ fn check(given: &(fewbit_status, Option<Given>), desc: &fewbit_linear_desc, call
                 a * w
             };
             let sum = bias + (0..k).map(term).sum::<i64>();
+            assert!(sum.abs() <= bound, "{sum} is beyond the bound {bound}");
             let at = 4 * (row * call.y_stride + column);
             let found = outputs[at..at + 4].try_into().map(i32::from_ne_bytes).unwrap_or_default();
             assert_eq!(sum, i64::from(found), "row {row}, column {column}");

@@ -1,19 +1,39 @@
 //! What descriptions have in common: shapes, parameters, weights, inputs, biases, outputs.
 
 use crate::input::Input;
-use crate::memory::{Allocator, Memory};
+use crate::memory::{Allocator, Memory, error};
 use fewbit_ffi::*;
 
 /// The named constants of real types, and of the codes of plans.
 pub const REALS: &[i32] = &[FEWBIT_F32, FEWBIT_F16, FEWBIT_BF16];
 /// Codes of a byte.
 pub const BYTES: &[i32] = &[FEWBIT_S8, FEWBIT_U8];
+/// Codes of a lhs.
+pub const LHS: &[i32] = &[FEWBIT_S8, FEWBIT_U8, FEWBIT_S8, FEWBIT_U8, FEWBIT_S4, FEWBIT_U4];
+/// Codes that are multiplied as the numbers that they stand for.
+pub const DECODED: &[i32] = &[FEWBIT_S8, FEWBIT_U8, FEWBIT_S4, FEWBIT_U4];
+/// Weights that are blocks.
+pub const BLOCKS: &[i32] = &[
+    FEWBIT_WEIGHTS_GGUF + FEWBIT_GGUF_Q4_0,
+    FEWBIT_WEIGHTS_GGUF + FEWBIT_GGUF_Q4_1,
+    FEWBIT_WEIGHTS_GGUF + FEWBIT_GGUF_Q5_0,
+    FEWBIT_WEIGHTS_GGUF + FEWBIT_GGUF_Q5_1,
+    FEWBIT_WEIGHTS_GGUF + FEWBIT_GGUF_Q8_0,
+    FEWBIT_WEIGHTS_GGUF + FEWBIT_GGUF_Q4_K,
+    FEWBIT_WEIGHTS_GGUF + FEWBIT_GGUF_Q5_K,
+    FEWBIT_WEIGHTS_GGUF + FEWBIT_GGUF_Q6_K,
+    FEWBIT_WEIGHTS_MX + FEWBIT_MXFP8_E4M3,
+    FEWBIT_WEIGHTS_MX + FEWBIT_MXFP8_E5M2,
+    FEWBIT_WEIGHTS_MX + FEWBIT_MXFP4,
+    FEWBIT_WEIGHTS_MX + FEWBIT_MXINT8,
+    FEWBIT_WEIGHTS_NVFP4,
+];
 /// Codes of weights.
 pub const WEIGHTS: &[i32] =
     &[FEWBIT_S8, FEWBIT_U8, FEWBIT_S8, FEWBIT_S4, FEWBIT_U4, FEWBIT_S2, FEWBIT_U1, FEWBIT_B1];
 
 /// The most bytes that any argument has here.
-pub const MOST: u128 = 1 << 17;
+pub const MOST: u128 = 1 << 16;
 
 /// Bits of an element of a type; of a number that names none, those of the largest.
 pub fn bits(dtype: i32) -> usize {
@@ -23,7 +43,31 @@ pub fn bits(dtype: i32) -> usize {
         FEWBIT_U1 | FEWBIT_B1 => 1,
         FEWBIT_S8 | FEWBIT_U8 | FEWBIT_F8E4M3FN | FEWBIT_F8E5M2 => 8,
         FEWBIT_S16 | FEWBIT_F16 | FEWBIT_BF16 => 16,
+        _ if is_blocks(dtype) => 8,
         _ => 32,
+    }
+}
+
+/// Whether weights of a type are blocks, or are taken for some.
+pub fn is_blocks(dtype: i32) -> bool {
+    (FEWBIT_WEIGHTS_GGUF..=FEWBIT_WEIGHTS_NVFP4).contains(&dtype)
+}
+
+/// Numbers of a block of such a type, the bytes of one, and those of its scale elsewhere.
+pub fn block_of(dtype: i32) -> (u128, u128, u128) {
+    match (dtype & !255, dtype & 255) {
+        (FEWBIT_WEIGHTS_GGUF, FEWBIT_GGUF_Q4_0) => (32, 18, 0),
+        (FEWBIT_WEIGHTS_GGUF, FEWBIT_GGUF_Q4_1) => (32, 20, 0),
+        (FEWBIT_WEIGHTS_GGUF, FEWBIT_GGUF_Q5_0) => (32, 22, 0),
+        (FEWBIT_WEIGHTS_GGUF, FEWBIT_GGUF_Q5_1) => (32, 24, 0),
+        (FEWBIT_WEIGHTS_GGUF, FEWBIT_GGUF_Q8_0) => (32, 34, 0),
+        (FEWBIT_WEIGHTS_GGUF, FEWBIT_GGUF_Q4_K) => (256, 144, 0),
+        (FEWBIT_WEIGHTS_GGUF, FEWBIT_GGUF_Q5_K) => (256, 176, 0),
+        (FEWBIT_WEIGHTS_GGUF, FEWBIT_GGUF_Q6_K) => (256, 210, 0),
+        (FEWBIT_WEIGHTS_MX, FEWBIT_MXFP4) => (32, 16, 1),
+        (FEWBIT_WEIGHTS_MX, _) => (32, 32, 1),
+        (FEWBIT_WEIGHTS_NVFP4, _) => (16, 8, 1),
+        _ => (1, 1, 0),
     }
 }
 
@@ -58,8 +102,9 @@ pub fn rows_extent(
     if rows == 0 || columns == 0 {
         return Ok(Some(0));
     }
+    // Below 2^128: the product of two sizes is at most 2^128 - 2^65 + 1.
     let span = (rows as u128 - 1) * stride as u128 + columns as u128;
-    extent((span * bits as u128).div_ceil(8))
+    extent(span.saturating_mul(bits as u128).div_ceil(8))
 }
 
 /// As [`rows_extent`], of bytes.
@@ -133,7 +178,13 @@ pub fn weights(
     given.block = block;
     given.data = kept.elements(input, dtype, bytes);
     given.data = input.pointer(given.data, bits(dtype).div_ceil(8));
-    if REALS.contains(&dtype) && !input.wrong() {
+    if dtype == FEWBIT_WEIGHTS_NVFP4 && !input.wrong() {
+        given.scale_count = 1;
+        given.scales = kept.reals(&input.scales(1));
+        given.scales = input.pointer(given.scales, 4);
+        return given;
+    }
+    if (REALS.contains(&dtype) || is_blocks(dtype)) && !input.wrong() {
         return given;
     }
     let (scales, there) = if all { (channels, channels.min(4096)) } else { count(input, channels) };
@@ -257,4 +308,51 @@ pub fn allocator(input: &mut Input) -> (Box<Allocator>, bool) {
 /// A struct_size: the right one mostly.
 pub fn struct_size<T>(input: &mut Input) -> usize {
     if input.wrong() { input.pick(&[0, 8, size_of::<T>() - 8, usize::MAX]) } else { size_of::<T>() }
+}
+
+/// Makes a description of codes of a byte one of sums, which are compared with a definition. By chance it hardly ever is one.
+pub fn make_sums(
+    weights: &fewbit_weights,
+    input: &mut fewbit_input,
+    (bias, residual): (&mut fewbit_bias, &mut fewbit_residual),
+    output: &mut fewbit_output,
+) {
+    if !BYTES.contains(&weights.dtype) || weights.block != 0 {
+        return;
+    }
+    input.mode = FEWBIT_INPUT_CODES;
+    // The bytes whose zero points include those of the nibbles.
+    input.dtype = match input.dtype {
+        FEWBIT_U8 | FEWBIT_U4 => FEWBIT_U8,
+        _ => FEWBIT_S8,
+    };
+    if bias.dtype == FEWBIT_F32 {
+        bias.data = std::ptr::null();
+    }
+    residual.present = 0;
+    (output.dtype, output.activation, output.mode) = (FEWBIT_S32, FEWBIT_ACTIVATION_NONE, 0);
+    output.quantization = FEWBIT_OUTPUT_STATIC;
+}
+
+/// What a plan tells of itself.
+pub fn told(
+    describe: impl FnOnce(*mut fewbit_plan_info, *mut fewbit_error) -> fewbit_status,
+) -> fewbit_plan_info {
+    let mut info = fewbit_plan_info {
+        struct_size: size_of::<fewbit_plan_info>(),
+        in_features: 0,
+        out_features: 0,
+        matrices: 0,
+        input_mode: -1,
+        input_dtype: -1,
+        code_dtype: -1,
+        output_dtype: -1,
+        bound: -1,
+        weight_bytes: 0,
+        kernel_name: [1; 64],
+    };
+    let mut error = error();
+    assert_eq!(describe(&raw mut info, &raw mut error), 0);
+    assert!(info.bound >= 0 && info.kernel_name.contains(&0));
+    info
 }

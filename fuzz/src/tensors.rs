@@ -51,7 +51,7 @@ pub fn dims(input: &mut Input) -> fewbit_shape {
         dims: [0; 8],
         strides: [0; 8],
     };
-    let longest = [200, 40, 12, 7][shape.rank.clamp(1, 4) - 1];
+    let longest = [120, 20, 8, 5][shape.rank.clamp(1, 4) - 1];
     for dim in shape.dims.iter_mut().take(shape.rank.min(8)) {
         *dim = if input.below(16) == 15 { input.size(1) } else { input.extent(longest) };
     }
@@ -114,7 +114,7 @@ pub fn covered(shape: &fewbit_shape, bits: usize) -> Result<Option<usize>, ()> {
         };
     }
     match last.checked_mul(bits as u128) {
-        Some(last) => extent((last + bits as u128).div_ceil(8)),
+        Some(last) => extent(last.saturating_add(bits as u128).div_ceil(8)),
         None => Ok(None),
     }
 }

@@ -52,6 +52,9 @@ pub fn run(arguments: &[String]) -> Outcome {
         let folder = unpacked(name)?;
         let executions = fuzz(name, &folder, &[format!("-max_total_time={each}")])?;
         println!("{name}: {executions} executions in {each} s, no finding");
+        if executions == 0 {
+            return Err(format!("{name} was not executed").into());
+        }
         if flag(arguments, "--minimize") {
             minimize(name, &folder)?;
         }
@@ -61,16 +64,7 @@ pub fn run(arguments: &[String]) -> Outcome {
 
 /// Runs the targets on their corpora, with any compiler.
 fn replay() -> Outcome {
-    let mut command = cargo();
-    command.current_dir(root().join("fuzz")).args([
-        "run",
-        "--quiet",
-        "--release",
-        "--bin",
-        "replay",
-    ]);
-    command.arg("--target-dir").arg(target_dir().join("fuzz-replay"));
-    call(command.env_remove("CARGO_ENCODED_RUSTFLAGS").env("RUSTFLAGS", "--cfg fuzzing"))
+    call(cargo().args(["test", "--quiet", "--package", "fewbit-fuzz-replay"]))
 }
 
 /// Runs libFuzzer on a target with some more options; how often it ran the target.
@@ -82,7 +76,13 @@ fn fuzz(name: &str, corpus: &Path, options: &[String]) -> Result<u64, Box<dyn Er
     // Sizes beyond memory are refused by the C library; the sanitizer would end the program.
     command.env("ASAN_OPTIONS", "allocator_may_return_null=1:detect_stack_use_after_return=1");
     command.args(options).arg(format!("-max_len={LONGEST}"));
-    command.args(["-timeout=30", "-rss_limit_mb=4096", "-malloc_limit_mb=1000000000"]);
+    // Descriptions take a hundred bytes: long inputs from the start.
+    command.args([
+        "-len_control=0",
+        "-timeout=120",
+        "-rss_limit_mb=4096",
+        "-malloc_limit_mb=1000000000",
+    ]);
     command.args(["-print_final_stats=1", "-verbosity=0"]);
     if let Ok(seed) = std::env::var("FEWBIT_TEST_SEED") {
         command.arg(format!("-seed={}", seed.parse::<u64>().unwrap_or(1) % 0xFFFF_FFFF + 1));

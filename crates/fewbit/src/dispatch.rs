@@ -60,7 +60,7 @@ pub fn limit(limit: &str) -> Result<Supported> {
 
 /// Decides anew, whatever was decided. Only the fuzz targets are compiled with this: one process can compare what
 /// instruction sets give, if no plan of another decision is alive.
-#[cfg(fuzzing)]
+#[cfg(any(fuzzing, feature = "fuzzing"))]
 pub fn decide_anew(supported: Supported) {
     DECISION.store(supported.set().bits(), Ordering::Relaxed);
 }

@@ -85,8 +85,8 @@ pub use plans::{
     FEWBIT_ACTIVATION_SIGMOID, FEWBIT_ACTIVATION_SILU, FEWBIT_ACTIVATION_TANH, FEWBIT_INPUT_CODES,
     FEWBIT_INPUT_DYNAMIC_PER_ROW, FEWBIT_INPUT_DYNAMIC_PER_TENSOR, FEWBIT_INPUT_REAL,
     FEWBIT_INPUT_STATIC, FEWBIT_OUTPUT_DYNAMIC_PER_ROW, FEWBIT_OUTPUT_FIXED_POINT,
-    FEWBIT_OUTPUT_STATIC, fewbit_allocator, fewbit_bias, fewbit_input, fewbit_output,
-    fewbit_residual, fewbit_weights,
+    FEWBIT_OUTPUT_STATIC, FEWBIT_WEIGHTS_GGUF, FEWBIT_WEIGHTS_MX, FEWBIT_WEIGHTS_NVFP4,
+    fewbit_allocator, fewbit_bias, fewbit_input, fewbit_output, fewbit_residual, fewbit_weights,
 };
 #[cfg(feature = "layers")]
 pub use pool::*;
