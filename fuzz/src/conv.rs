@@ -18,6 +18,7 @@ pub struct Conv {
     /// For a transposed one.
     pub output_padding: Option<[usize; 3]>,
     /// Its arrays.
+    #[expect(dead_code, reason = "keeps them alive")]
     pub kept: Kept,
     /// Whether its allocator refuses a call.
     pub refusing: bool,

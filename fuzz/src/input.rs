@@ -176,9 +176,4 @@ impl<'a> Input<'a> {
             good.wrapping_byte_add(1)
         }
     }
-
-    /// As [`Input::pointer`], to write.
-    pub fn pointer_mut<T>(&mut self, good: *mut T, align: usize) -> *mut T {
-        self.pointer(good.cast_const(), align).cast_mut()
-    }
 }

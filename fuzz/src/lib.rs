@@ -6,19 +6,19 @@
 //! - every instruction set of the CPU gives the same status, the same sentence and the same bytes as portable code;
 //! - what the documents promise: sums are exact, quantization comes back, mapped weights are those that were written.
 
-pub mod arrays;
-pub mod between;
-pub mod blocks;
-pub mod conv;
-pub mod gemm;
-pub mod input;
-pub mod linear;
-pub mod memory;
-pub mod observers;
-pub mod packed;
-pub mod parts;
-pub mod rowwise;
-pub mod tensors;
+mod arrays;
+mod between;
+mod blocks;
+mod conv;
+mod gemm;
+mod input;
+mod linear;
+mod memory;
+mod observers;
+mod packed;
+mod parts;
+mod rowwise;
+mod tensors;
 
 /// A target: its name, and what it does with some bytes.
 pub type Target = (&'static str, fn(&[u8]));

@@ -44,6 +44,11 @@ impl Change {
         }
     }
 
+    /// Whether the bytes stay those that were written, wherever they are told.
+    fn is_none(&self) -> bool {
+        self.bytes.is_empty() && self.header.is_empty() && self.cut.is_none()
+    }
+
     /// Applies it; the memory, how many bytes of it are told, whether it must be refused.
     fn apply(&self, packed: &[u8]) -> (Memory, usize, bool) {
         let share = |at: u16| (packed.len() * usize::from(at)) >> 16;
@@ -112,8 +117,8 @@ fn linear(input: &mut Input) {
                 "weights that were written"
             );
         }
-        // Layouts differ between instruction sets, and so does what a change hits.
-        (!change.summed && change.cut.is_none()).then_some((status != 0, result))
+        // Layouts differ between instruction sets, and so does what a change hits: it may write what was there.
+        change.is_none().then_some((status != 0, result))
     };
     if layer.refusing {
         drop(run())
@@ -162,7 +167,7 @@ fn gemm(input: &mut Input) {
                 "weights that were written"
             );
         }
-        (!change.summed && change.cut.is_none()).then_some((status != 0, result))
+        change.is_none().then_some((status != 0, result))
     };
     if layer.refusing {
         drop(run())
@@ -224,7 +229,7 @@ fn conv(input: &mut Input) {
                 "weights that were written"
             );
         }
-        (!change.summed && change.cut.is_none()).then_some((status != 0, result))
+        change.is_none().then_some((status != 0, result))
     };
     if of.refusing {
         drop(run())

@@ -117,21 +117,26 @@ fn packed(name: &str) -> PathBuf {
     root().join("fuzz/corpus").join(format!("{name}.bin"))
 }
 
-/// Writes the corpus of the smallest entries that together reach what all reach, as far as there is room.
+/// Writes the corpus of few entries that together reach what all reach, as far as there is room.
 fn minimize(name: &str, from: &Path) -> Outcome {
     let to = from.with_extension("small");
     let _ = std::fs::remove_dir_all(&to);
     std::fs::create_dir_all(&to)?;
-    fuzz(name, &to, &["-set_cover_merge=1".to_string(), from.display().to_string()])
-        .or_else(|_| fuzz(name, &to, &["-merge=1".to_string(), from.display().to_string()]))?;
+    // Into the first folder, from the second.
+    fuzz(name, from, &["-set_cover_merge=1".to_string(), to.display().to_string()])?;
     let mut entries = Vec::new();
     for entry in std::fs::read_dir(&to)? {
         entries.push(std::fs::read(entry?.path())?);
     }
+    entries.retain(|entry: &Vec<u8>| entry.len() <= LONGEST);
     entries.sort_by(|a, b| a.len().cmp(&b.len()).then_with(|| a.cmp(b)));
+    // Where there is no room for all, one in so many of each length: short ones alone are mostly refused.
+    let total: usize = entries.iter().map(|entry| entry.len() + 2).sum();
+    let share = |i: usize| i * CORPUS.min(total) / total.max(1);
     let mut file = Vec::new();
-    for entry in entries.iter().filter(|entry| entry.len() <= LONGEST) {
-        if file.len() + 2 + entry.len() <= CORPUS {
+    for (i, entry) in entries.iter().enumerate() {
+        let chosen = total <= CORPUS || share(i + 1) > share(i);
+        if chosen && file.len() + 2 + entry.len() <= CORPUS {
             file.extend(u16::try_from(entry.len())?.to_le_bytes());
             file.extend(entry);
         }

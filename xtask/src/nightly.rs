@@ -53,6 +53,13 @@ pub fn tests() -> Command {
     command
 }
 
+/// The runtime of a sanitizer that came with that compiler.
+pub fn runtime(name: &str) -> Result<PathBuf, Box<dyn std::error::Error>> {
+    let mut command = rustup();
+    let said = fewbit_c_tests::output(command.args(["rustc", "--print", "target-libdir"]))?;
+    Ok(PathBuf::from(said.trim()).join(format!("librustc-nightly_rt.{name}.a")))
+}
+
 /// What such a build leaves.
 pub fn built(name: &str, file: &str) -> PathBuf {
     folder(name).join(HOST).join("release").join(file)

@@ -132,7 +132,8 @@ unsafe fn larger<V: Lanes>(so_far: V::F32, x: V::F32) -> V::F32 {
 unsafe fn row_sums<V: Lanes>(args: &SumsArgs) {
     let SumsArgs { src, n, rows, row_stride, sums } = *args;
     for row in 0..rows {
-        let src = src.wrapping_add(row * row_stride);
+        // Empty rows may have any stride.
+        let src = src.wrapping_add(row.wrapping_mul(row_stride));
         let (mut total, mut first) = (0.0, 0);
         while first < n {
             let len = BLOCK.min(n - first);
@@ -164,7 +165,7 @@ unsafe fn code_sums<V: Lanes, const SIGNED: bool>(args: &CodeSumsArgs) {
     // A signed code is an unsigned one less 128.
     let flip = if SIGNED { 0x8080_8080_u32 as i32 } else { 0 };
     for row in 0..rows {
-        let src = src.wrapping_add(row * row_stride);
+        let src = src.wrapping_add(row.wrapping_mul(row_stride));
         // SAFETY: offsets below `n` are the caller's. No lane leaves i32, modulo 2^32: sums are sums
         // modulo 2^32, and the last one is in range.
         unsafe {
