@@ -16,10 +16,11 @@
  *     on the same plan too: plans are immutable. What a call writes (outputs, workspaces, errors, observers) belongs to
  *     it until it returns, and what it reads must not change meanwhile.
  *   - Results are the same bits on every CPU, instruction set, thread count and split, and whatever the caller's
- *     floating-point environment; that is back, flags too, on return. docs/numerics.md is the numeric contract.
+ *     floating-point environment; that is back, flags too, on return. docs/numerics.md is the numeric contract. (Another
+ *     arithmetic is had by its name only, FEWBIT_ARITHMETIC_*, and refused by a CPU that lacks it.)
  *   - Descriptions start with struct_size: initialise them with their _INIT macro. Named constants are int32_t.
  *   - A library can be built without families of functions: those of convolutions, between layers (pooling, codes), of rows
- *     (softmax, norms), of blocks (GGUF, MX), and observers. Such a library lacks them; nothing else changes.
+ *     (softmax, norms), of blocks (GGUF, MX, NVFP4), and observers. Such a library lacks them; nothing else changes.
  */
 
 
@@ -343,6 +344,17 @@
  * FEWBIT_INPUT_REAL.
  */
 #define FEWBIT_WEIGHTS_MX 512
+
+/**
+ * Products of numbers are one chain of fused multiply-adds an output: the same on every CPU.
+ */
+#define FEWBIT_ARITHMETIC_CHAIN 0
+
+/**
+ * bf16 by bf16 as vdpbf16ps has it: the same chain but for subnormal numbers, which are zeros (docs/numerics.md). For linear layers
+ * with FEWBIT_INPUT_REAL, input and weights FEWBIT_BF16, on CPUs with avx512_bf16; others refuse it.
+ */
+#define FEWBIT_ARITHMETIC_BF16_DOT 1
 
 /**
  * Weights in NVFP4: elements of E2M1, two in a byte, a scale of E4M3 for each 16, and an f32 scale; for linear layers with
@@ -1026,9 +1038,9 @@ typedef struct fewbit_linear_desc {
    */
   int32_t weight_layout;
   /**
-   * Must be 0.
+   * How products are added up: 0, FEWBIT_ARITHMETIC_CHAIN; or one that only some CPUs have, by name.
    */
-  int32_t reserved;
+  int32_t arithmetic;
   /**
    * Codes between rows of the weights; 0: no gaps.
    */
@@ -1830,8 +1842,8 @@ fewbit_status fewbit_half_hazards_f32(const float *x,
 /**
  * What the CPU at hand, under its operating system, can do with 16-bit floats by instructions of its own: a sum of
  * FEWBIT_HALF_F16_CONVERSION (x86-64: F16C), FEWBIT_HALF_F16_ARITHMETIC (AVX512-FP16, FEAT_FP16) and FEWBIT_HALF_BF16_DOT
- * (AVX512_BF16, FEAT_BF16). Facts to choose formats by; this library's results do not depend on them, nor does a limit of
- * instruction sets show.
+ * (AVX512_BF16, FEAT_BF16). Facts to choose formats by; this library's results do not depend on them, unless an
+ * arithmetic is asked for by name, nor does a limit of instruction sets show.
  */
 int32_t fewbit_half_support(void);
 
@@ -2052,6 +2064,64 @@ fewbit_status fewbit_mx_quantize(int32_t format,
  * @return As fewbit_mx_quantize.
  */
 fewbit_status fewbit_mx_dequantize(int32_t format, const uint8_t *scales, const void *elements, size_t n, float *x);
+
+/**
+ * The scale of a tensor in NVFP4 by its largest magnitude (fewbit_absmax_f32), amax / (448 * 6), with which the largest block's
+ * scale is the largest of E4M3; 1 where that is 0.
+ *
+ * @param[in] amax  The largest magnitude, finite and not negative.
+ * @param[out] tensor_scale  One number.
+ * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_INVALID_ARGUMENT (amax), FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_ISA.
+ */
+fewbit_status fewbit_nvfp4_tensor_scale(float amax,
+                                        float *tensor_scale);
+
+/**
+ * The bytes of NVFP4: a scale of E4M3 for each 16 numbers, the last of which may be fewer, and elements of E2M1, two in a byte.
+ *
+ * @param[in] n  The number of numbers.
+ * @param[out] scales, elements  One number each.
+ * @return FEWBIT_ERROR_NULL_POINTER, FEWBIT_ERROR_INVALID_ARGUMENT (n), FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP,
+ *         FEWBIT_ERROR_ISA.
+ */
+fewbit_status fewbit_nvfp4_size(size_t n,
+                                size_t *scales,
+                                size_t *elements);
+
+/**
+ * Quantizes f32 to NVFP4 (NVIDIA, arXiv:2509.25149). A block's scale is (its largest magnitude / 6) / tensor_scale as E4M3, to nearest,
+ * ties to even, at most 448; its elements are the numbers over (E4M3 scale * tensor_scale) as E2M1, to nearest, ties to
+ * even, saturating at 6, and 0 where the block's scale is 0. Each operation is one rounded f32 operation. A block with a NaN or
+ * an infinity has the scale NaN, 0x7F, and zeros for elements.
+ *
+ * @param[in] tensor_scale  The tensor's scale, finite and greater than 0, as fewbit_nvfp4_tensor_scale gives it, or another one.
+ * @param[in] x  n numbers.
+ * @param[in] n  The number of numbers.
+ * @param[out] scales  ceil(n / 16) scales.
+ * @param[out] elements  ceil(n / 2) bytes: two elements each, the first one in the low nibble. None of the three may overlap.
+ * @return FEWBIT_ERROR_NULL_POINTER (may be NULL if n is 0), FEWBIT_ERROR_INVALID_ARGUMENT (tensor_scale, n),
+ *         FEWBIT_ERROR_MISALIGNED, FEWBIT_ERROR_OVERLAP, FEWBIT_ERROR_ISA.
+ */
+fewbit_status fewbit_nvfp4_quantize(float tensor_scale,
+                                    const float *x,
+                                    size_t n,
+                                    uint8_t *scales,
+                                    void *elements);
+
+/**
+ * Dequantizes NVFP4 to f32: element * (E4M3 scale * tensor_scale), both products rounded f32 operations. NaN is the canonical one.
+ *
+ * @param[in] tensor_scale, n  As fewbit_nvfp4_quantize.
+ * @param[in] scales  ceil(n / 16) scales.
+ * @param[in] elements  ceil(n / 2) bytes.
+ * @param[out] x  n numbers; must not overlap the others.
+ * @return As fewbit_nvfp4_quantize.
+ */
+fewbit_status fewbit_nvfp4_dequantize(float tensor_scale,
+                                      const uint8_t *scales,
+                                      const void *elements,
+                                      size_t n,
+                                      float *x);
 
 /**
  * Parameters for a range of real numbers.

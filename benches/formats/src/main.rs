@@ -62,7 +62,7 @@ mod tests {
     fn every_format_has_its_line() {
         let errors = [measure::normal([2, 16, 64]), measure::normal([4, 12, 96])];
         let shapes = [[3, 17, 64], [1, 40, 96]];
-        let effort = Effort { rounds: 1, round: 1e4, most: 1e6, pause: 0.0 };
+        let effort = Effort { rounds: 1, round: 1e4, most: 1e6, pause: 0.0, patience: 1 };
         for supported in [Supported::SCALAR, limited()] {
             let lines = measure::lines(shapes, &errors, supported, effort);
             let text = text::report(&lines, shapes, "");

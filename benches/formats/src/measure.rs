@@ -3,7 +3,7 @@
 use fewbit::calibrate::Comparison;
 use fewbit::simd::Supported;
 use fewbit_benches::formats::{FORMATS, Format, Layer, Prepared};
-use fewbit_benches::{Effort, Runner, activations, in_turns};
+use fewbit_benches::{Effort, Runner, Threads, Watch, activations, in_turns};
 
 /// A format on a layer.
 #[derive(Clone, Copy, Debug)]
@@ -52,13 +52,14 @@ pub fn lines(
         let errors = of_layers.each_ref().map(|of_layer| of_layer[i]);
         lines.push(Line { format, bytes: 0, kernel: "", speeds: [nothing; 2], errors });
     }
+    let mut watch = Watch::new(&Threads::ONE);
     for (at, shape) in shapes.into_iter().enumerate() {
         let layer = normal(shape);
         let mut all: Vec<Prepared> =
             FORMATS.iter().map(|format| Prepared::new(&layer, format, supported)).collect();
         let mut runners: Vec<Option<&mut dyn Runner>> =
             all.iter_mut().map(|prepared| Some(prepared as &mut dyn Runner)).collect();
-        let times = in_turns(&mut runners, effort);
+        let times = in_turns(&mut runners, effort, &mut watch);
         let operations = 2.0 * shape.map(|extent| extent as f64).iter().product::<f64>();
         for ((line, prepared), &time) in lines.iter_mut().zip(&all).zip(&times) {
             line.speeds[at] = Speed { time, rate: operations / time, ratio: times[0] / time };
