@@ -121,7 +121,13 @@ pub(crate) unsafe fn run<S: Step>(
                     op.step(from.add(at), to.add(at), first + at, n);
                     at += n;
                 }
-                if stream {
+                if S::LANES == 1 {
+                    // Of portable code there are single steps only.
+                    end = len;
+                    if at < len {
+                        continue;
+                    }
+                } else if stream {
                     while len - at >= 4 * S::LANES
                         && op.step_4::<true>(from.add(at), to.add(at), first + at)
                     {

@@ -201,7 +201,18 @@ pub(crate) unsafe fn grid<V: Lanes, O: Op<V>>(op: &O, grid: &Grid<O::Src, O::Dst
     let params = Each::<V>::new(factors, zero_points);
     // SAFETY: rows, elements and parameters exist by this function's contract.
     unsafe {
-        if param_step == 0 && short && n.is_multiple_of(V::LANES) && V::LANES > 1 {
+        if V::LANES == 1 {
+            // Portable code has nothing to prepare, and short rows cost what long ones do.
+            for row in 0..rows.count {
+                let params = params.from(row * rows.param_stride);
+                let run = run.row(&rows, row);
+                if param_step == 0 {
+                    op.shared(params.first(), run);
+                } else {
+                    op.each(params, run);
+                }
+            }
+        } else if param_step == 0 && short && n.is_multiple_of(V::LANES) {
             blocks(op, params, run, &rows);
         } else if param_step == 0 && !short {
             for row in 0..rows.count {

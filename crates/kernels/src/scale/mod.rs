@@ -164,7 +164,8 @@ unsafe fn tile<V: Lanes, T: Copy, R: Results<V, T>>(tile: &Tile<T>, results: &R)
     }
     // SAFETY: by this function's contract.
     unsafe {
-        if dst_stride == 1 {
+        // Of portable code there is one loop, that of runs.
+        if dst_stride == 1 && V::LANES > 1 {
             let mut first = 0;
             if R::FOURS {
                 while n - first >= 4 * V::LANES {

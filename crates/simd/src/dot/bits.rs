@@ -170,7 +170,7 @@ unsafe impl Count for super::ScalarDot {
     #[inline(always)]
     unsafe fn load_words(from: *const u8) -> [u32; 4] {
         // SAFETY: 16 bytes, by the trait's contract; any alignment.
-        unsafe { from.cast::<[u32; 4]>().read_unaligned() }
+        unsafe { crate::opaque(from).cast::<[u32; 4]>().read_unaligned() }
     }
 
     #[inline(always)]

@@ -156,7 +156,7 @@ unsafe impl Bytes for super::ScalarDot {
     #[inline(always)]
     unsafe fn load_bytes(from: *const u8) -> [[u8; 4]; 4] {
         // SAFETY: 16 bytes, by the trait's contract; any alignment.
-        unsafe { from.cast::<[[u8; 4]; 4]>().read_unaligned() }
+        unsafe { crate::opaque(from).cast::<[[u8; 4]; 4]>().read_unaligned() }
     }
 
     #[inline(always)]

@@ -1,9 +1,11 @@
 //! Portable code: four columns, four signed k-values at a time.
 
 use super::{Dot, LhsForm};
+use crate::opaque;
 use fewbit_scheme::real;
 
-/// Portable dot products.
+/// Portable dot products. It is run where there is nothing better, and is to be small: an rhs lies at an address of which
+/// compilers know nothing, so that they do not make several steps of one.
 #[derive(Clone, Copy, Debug)]
 pub struct ScalarDot;
 
@@ -54,7 +56,7 @@ unsafe impl Dot for ScalarDot {
     #[inline(always)]
     unsafe fn load_rhs(from: *const i8) -> [[i8; 4]; 4] {
         // SAFETY: 16 bytes, by the trait's contract; any alignment.
-        unsafe { from.cast::<[[i8; 4]; 4]>().read_unaligned() }
+        unsafe { opaque(from.cast()).cast::<[[i8; 4]; 4]>().read_unaligned() }
     }
 
     #[inline(always)]

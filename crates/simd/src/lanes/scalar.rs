@@ -2,11 +2,19 @@
 //! nothing else does.
 
 use super::{HalfLanes, Lanes};
+use crate::opaque;
 use fewbit_scheme::{float16, fp8, real};
 
 /// 1 lane, on any CPU.
 #[derive(Clone, Copy)]
 pub struct Scalar;
+
+/// The same address, of which compilers know nothing: loops of loads are neither unrolled nor vectorised. As code that is run
+/// where there is nothing better they would be a fifth of the library.
+#[inline(always)]
+fn alone<T>(from: *const T) -> *const T {
+    opaque(from.cast()).cast()
+}
 
 // SAFETY: with one lane, `n` is 1 and each load and store accesses that one element.
 unsafe impl Lanes for Scalar {
@@ -19,25 +27,25 @@ unsafe impl Lanes for Scalar {
     #[inline(always)]
     unsafe fn load_f32(from: *const f32, _n: usize) -> f32 {
         // SAFETY: one element by the contract of `Lanes`.
-        unsafe { from.read_unaligned() }
+        unsafe { alone(from).read_unaligned() }
     }
 
     #[inline(always)]
     unsafe fn load_i32(from: *const i32, _n: usize) -> i32 {
         // SAFETY: one element by the contract of `Lanes`.
-        unsafe { from.read_unaligned() }
+        unsafe { alone(from).read_unaligned() }
     }
 
     #[inline(always)]
     unsafe fn load_u8(from: *const u8, _n: usize) -> i32 {
         // SAFETY: one element by the contract of `Lanes`.
-        i32::from(unsafe { from.read() })
+        i32::from(unsafe { alone(from).read() })
     }
 
     #[inline(always)]
     unsafe fn load_i8(from: *const i8, _n: usize) -> i32 {
         // SAFETY: one element by the contract of `Lanes`.
-        i32::from(unsafe { from.read() })
+        i32::from(unsafe { alone(from).read() })
     }
 
     #[inline(always)]
@@ -309,7 +317,7 @@ unsafe impl HalfLanes for Scalar {
     #[inline(always)]
     unsafe fn load_u16(from: *const u16, _n: usize) -> u16 {
         // SAFETY: one element by the contract of `Lanes`.
-        unsafe { from.read_unaligned() }
+        unsafe { alone(from).read_unaligned() }
     }
 
     #[inline(always)]
