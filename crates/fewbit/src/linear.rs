@@ -330,12 +330,14 @@ impl Linear<'_> {
         let y_bytes = matrix_bytes("y", y, rows, n, y_stride, self.output.element_size())?;
         // The parts are cut first: their size is what the workspace is checked against.
         let mut carver = Carver::new(workspace);
-        let mut parts = self.carve(&mut carver, rows, parallel.max_workers())?;
+        let workers = parallel.max_workers();
+        let mut parts = self.carve(&mut carver, rows, workers)?;
         let needed = carver.used();
         check_workspace(workspace, workspace_size, needed)?;
         // What is too small to be handed out needs less than it was given.
-        let parallel = threads_for(parallel, &[row_range.len(), columns.len(), k]);
-        parts.workers = parallel.max_workers().max(1);
+        let products = [row_range.len(), columns.len(), k];
+        let (parallel, workers) = threads_for(parallel, workers, &products);
+        parts.workers = workers;
         let memory = MemoryRange::new("workspace", workspace, needed);
         let y_range = MemoryRange::new("y", y, y_bytes);
         forbid_overlap(MemoryRange::new("x", x, x_bytes), y_range)?;

@@ -173,14 +173,15 @@ impl Conv<'_> {
         let y_range = bytes("y", y.cast_const(), out_elements, self.output.element_size())?;
         // The parts are cut first: their size is what the workspace is checked against.
         let mut carver = Carver::new(workspace);
-        let (mut ends, codes, results) = self.carve(&mut carver, images, parallel.max_workers())?;
+        let workers = parallel.max_workers();
+        let (mut ends, codes, results) = self.carve(&mut carver, images, workers)?;
         let needed = carver.used();
         check_workspace(workspace, workspace_size, needed)?;
         // What is too small to be handed out needs less than it was given.
         let [kd, kh, kw] = self.taps.axes.map(|axis| axis.kernel);
         let products = [images, out_elements, kd, kh, kw, self.taps.group_channels];
-        let parallel = threads_for(parallel, &products);
-        ends.workers = parallel.max_workers().max(1);
+        let (parallel, workers) = threads_for(parallel, workers, &products);
+        ends.workers = workers;
         let memory = MemoryRange::new("workspace", workspace, needed);
         forbid_overlap(x_range, y_range)?;
         forbid_overlap(x_range, memory)?;

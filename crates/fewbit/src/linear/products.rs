@@ -67,8 +67,9 @@ impl Linear<'_> {
     ) -> Result<()> {
         let (mut parts, task_firsts, row_firsts, whole) =
             self.carve_many(&mut Carver::new(workspace), count, rows, workers)?;
-        let parallel = threads_for(parallel, &[rows, columns.len(), self.in_features]);
-        parts.workers = parallel.max_workers().max(1);
+        let products = [rows, columns.len(), self.in_features];
+        let (parallel, workers) = threads_for(parallel, workers, &products);
+        parts.workers = workers;
         let (mr, nr) = self.engine.shape();
         // Column tasks start on whole panels, so that no panel is multiplied twice.
         let first_panel = columns.start / nr;

@@ -2,6 +2,7 @@
 
 use super::{Code, DynamicSpec, Input, Output, each};
 use crate::{Error, Parallel, Result, Status};
+use core::mem::MaybeUninit;
 use core::ops::Range;
 use fewbit_kernels::Rows;
 use fewbit_kernels::pack::{self, PackFn};
@@ -219,7 +220,9 @@ impl Quantizer {
             }
             return;
         }
-        let (mut scales, mut zero_points) = ([1.0; GROUP], [0; GROUP]);
+        // Not filled: a single short row would pay for it.
+        let mut scales = [const { MaybeUninit::<f32>::uninit() }; GROUP];
+        let mut zero_points = [const { MaybeUninit::<i32>::uninit() }; GROUP];
         for (row, (scale, zero_point)) in
             scales.iter_mut().zip(&mut zero_points).take(count).enumerate()
         {
@@ -232,14 +235,16 @@ impl Quantizer {
                 }
                 (None, _) => return,
             };
-            (*scale, *zero_point) = (params.scale, params.zero_point + self.shift);
+            scale.write(params.scale);
+            zero_point.write(params.zero_point + self.shift);
         }
-        // SAFETY: by this function's contract.
+        let (scales, zero_points) = (scales.as_ptr().cast::<f32>(), zero_points.as_ptr().cast());
+        // SAFETY: by this function's contract; the parameters of `count <= GROUP` rows are written.
         unsafe {
             if self.is_dynamic() {
-                scales_at.copy_from_nonoverlapping(scales.as_ptr(), count.min(GROUP));
+                scales_at.copy_from_nonoverlapping(scales, count.min(GROUP));
                 if !zero_points_at.is_null() {
-                    zero_points_at.copy_from_nonoverlapping(zero_points.as_ptr(), count.min(GROUP));
+                    zero_points_at.copy_from_nonoverlapping(zero_points, count.min(GROUP));
                 }
             }
             self.quantize.run()(&QuantizeArgs {
@@ -248,8 +253,8 @@ impl Quantizer {
                 dst: codes,
                 dst_stride: 1,
                 n: k,
-                scales: scales.as_ptr(),
-                zero_points: zero_points.as_ptr(),
+                scales,
+                zero_points,
                 param_step: 0,
                 rows: Rows {
                     count,

@@ -35,10 +35,20 @@ impl Slots<'_> {
     }
 }
 
-/// The threads of a run of so many products of numbers (the factors of their number): the calling one, if they are few.
-pub(crate) fn threads_for<'a>(parallel: &'a dyn Parallel, products: &[usize]) -> &'a dyn Parallel {
-    let operations = products.iter().fold(2usize, |all, &factor| all.saturating_mul(factor));
-    if operations < parallel.min_operations() { &Serial } else { parallel }
+/// The threads of a run of so many products of numbers (the factors of their number), and how many: the calling one, if the
+/// products are few. `workers` are those of `parallel`.
+pub(crate) fn threads_for<'a>(
+    parallel: &'a dyn Parallel,
+    workers: usize,
+    products: &[usize],
+) -> (&'a dyn Parallel, usize) {
+    if workers > 1 {
+        let operations = products.iter().fold(2usize, |all, &factor| all.saturating_mul(factor));
+        if operations >= parallel.min_operations() {
+            return (parallel, workers);
+        }
+    }
+    (&Serial, 1)
 }
 
 /// Calls `task(ticket)` exactly once for each `ticket < n`; with one worker on the calling thread, in order.
