@@ -236,7 +236,7 @@ def nvfp4_quantize(x):
     x = np.ascontiguousarray(x, np.float32)
     scale, n = ctypes.c_float(), ctypes.c_size_t(x.size)
     counts = ctypes.c_size_t(), ctypes.c_size_t()
-    _check(_lib.fewbit_nvfp4_tensor_scale(ctypes.c_float(reduce("absmax", x)), ctypes.byref(scale)))
+    _check(_lib.fewbit_nvfp4_tensor_scale(ctypes.c_float(reduce("absmax", x)[0]), ctypes.byref(scale)))
     _check(_lib.fewbit_nvfp4_size(n, ctypes.byref(counts[0]), ctypes.byref(counts[1])))
     scales, elements = (np.zeros(count.value, np.uint8) for count in counts)
     _check(_lib.fewbit_nvfp4_quantize(scale, _pointer(x), n, _pointer(scales), _pointer(elements)))
