@@ -2,14 +2,12 @@
 //! the weights with their block, and of the output. One row is bound by the weights' bytes, many by the tile.
 
 use criterion::{BenchmarkId, Criterion, Throughput};
-use fewbit::memory::{ALIGNMENT, Allocator};
+use fewbit::memory::ALIGNMENT;
 use fewbit::scheme::{IntFormat, ParamSpec, QuantParams, RealFormat};
 use fewbit::simd::Supported;
-use fewbit::{
-    Activation, ActivationMode, Bias, Code, DynamicSpec, Input, Linear, LinearDesc, LinearLayout,
-    LinearRun, Output, Residual, Serial, Weights,
-};
+use fewbit::{Code, DynamicSpec, Input, Linear, LinearRun, Output, Serial};
 use fewbit_benches::codes;
+use fewbit_benches::formats::plan_of_codes;
 use fewbit_testkit::{limited, set_name};
 
 const SHAPES: [[usize; 3]; 5] =
@@ -95,30 +93,9 @@ impl Few {
         };
         let scales = vec![0.01; (n * k).checked_div(block).unwrap_or(n)];
         let sums = block == 0 && !matches!(lhs, Lhs::Dynamic(_));
-        let desc = LinearDesc {
-            matrices: 1,
-            matrix_stride: 0,
-            in_features: k,
-            out_features: n,
-            weights: Weights {
-                format,
-                codes: &codes(n * k / format.codes_per_byte()),
-                scales: &scales,
-                zero_points: &[],
-                block,
-                multipliers: &[],
-                shifts: &[],
-            },
-            layout: LinearLayout::Nk,
-            weight_stride: 0,
-            input,
-            bias: Bias::None,
-            output: if sums { Output::S32 } else { Output::Real(RealFormat::F32) },
-            activation: Activation::None,
-            activation_mode: ActivationMode::Float,
-            residual: Residual::None,
-        };
-        let plan = Linear::create(&desc, set, &Allocator::DEFAULT).expect("a plan");
+        let output = if sums { Output::S32 } else { Output::Real(RealFormat::F32) };
+        let w = codes(n * k / format.codes_per_byte());
+        let plan = plan_of_codes([n, k], ((format, block), &w, &scales, 0), input, output, set);
         let size = plan.workspace(m, 1).expect("a workspace").size;
         Few { plan, m, x, memory: vec![0; size + ALIGNMENT], y: vec![0; m * n] }
     }

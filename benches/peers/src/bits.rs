@@ -3,13 +3,11 @@
 
 use crate::compare::Field;
 use crate::tables::{chosen, short};
-use fewbit::memory::{ALIGNMENT, Allocator};
+use fewbit::memory::ALIGNMENT;
 use fewbit::scheme::{IntFormat, QuantParams, RealFormat};
 use fewbit::simd::Supported;
-use fewbit::{
-    Activation, ActivationMode, Bias, Input, Linear, LinearDesc, LinearLayout, Output, Residual,
-    Serial, Weights, dispatch,
-};
+use fewbit::{Input, Linear, Output, Serial, dispatch};
+use fewbit_benches::formats::plan_of_codes;
 use fewbit_benches::{Runner, Threads, Watch, clock, codes, in_turns, table};
 
 /// M x N x K.
@@ -26,30 +24,10 @@ struct Ours {
 
 impl Ours {
     fn new([m, n, k]: [usize; 3], (x, w): (&[u8], &[u8]), supported: Supported) -> Ours {
-        let desc = LinearDesc {
-            matrices: 1,
-            matrix_stride: 0,
-            in_features: k,
-            out_features: n,
-            weights: Weights {
-                format: IntFormat::B1,
-                codes: w,
-                scales: &vec![0.5; n],
-                zero_points: &[],
-                block: 0,
-                multipliers: &[],
-                shifts: &[],
-            },
-            layout: LinearLayout::Nk,
-            weight_stride: 0,
-            input: Input::Packed(IntFormat::B1, QuantParams { scale: 2.0, zero_point: 0 }),
-            bias: Bias::None,
-            output: Output::Real(RealFormat::F32),
-            activation: Activation::None,
-            activation_mode: ActivationMode::Float,
-            residual: Residual::None,
-        };
-        let plan = Linear::create(&desc, supported, &Allocator::DEFAULT).expect("a plan");
+        let weights = ((IntFormat::B1, 0), w, &vec![0.5; n][..], 0);
+        let input = Input::Packed(IntFormat::B1, QuantParams { scale: 2.0, zero_point: 0 });
+        let output = Output::Real(RealFormat::F32);
+        let plan = plan_of_codes([n, k], weights, input, output, supported);
         let size = plan.workspace(m, 1).expect("a workspace").size + ALIGNMENT;
         Ours { plan, rows: m, x: x.to_vec(), memory: vec![0; size], y: vec![0.0; m * n] }
     }

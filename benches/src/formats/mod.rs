@@ -3,7 +3,7 @@
 
 mod prepared;
 
-pub use prepared::{Layer, Prepared};
+pub use prepared::{Layer, Prepared, plan_of_codes};
 
 use fewbit::granularity::{Granularity, Layout};
 use fewbit::scheme::{IntFormat, ParamSpec, QuantizeMode, RealFormat, float16};

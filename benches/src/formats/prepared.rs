@@ -166,23 +166,39 @@ fn plan(
         }
         Activations::Numbers(_) => unreachable!("weights that are codes meet codes"),
     };
+    let weights = ((of, block.unwrap_or(0)), &codes.codes[..], &codes.scales[..], codes.stride);
+    plan_of_codes([n, k], weights, input, Output::Real(RealFormat::F32), supported)
+}
+
+/// A plan of codes with nothing behind the product: `[n, k]`, weights `[n][k]` with their format, block (0: a scale a row),
+/// scales, and codes between rows (0: no gaps).
+///
+/// # Panics
+/// If there is none.
+pub fn plan_of_codes(
+    [n, k]: [usize; 2],
+    ((format, block), codes, scales, stride): ((IntFormat, usize), &[u8], &[f32], usize),
+    input: Input,
+    output: Output,
+    supported: Supported,
+) -> Linear<'static> {
     let desc = LinearDesc {
         in_features: k,
         out_features: n,
         weights: fewbit::Weights {
-            format: of,
-            codes: &codes.codes,
-            scales: &codes.scales,
+            format,
+            codes,
+            scales,
             zero_points: &[],
-            block: block.unwrap_or(0),
+            block,
             multipliers: &[],
             shifts: &[],
         },
         layout: LinearLayout::Nk,
-        weight_stride: codes.stride,
+        weight_stride: stride,
         input,
         bias: Bias::None,
-        output: Output::Real(RealFormat::F32),
+        output,
         activation: Activation::None,
         activation_mode: ActivationMode::Float,
         residual: Residual::None,

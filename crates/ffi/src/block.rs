@@ -15,6 +15,31 @@ use fewbit::{Error, Result, Status};
 /// Numbers of a block of the K formats.
 const K_BLOCK: usize = 256;
 
+/// What numbers become, scales and elements: none of the three may overlap.
+fn check_quantized(
+    (x, n): (*const f32, usize),
+    (scales, scale_count): (*const u8, usize),
+    (elements, element_bytes): (*const u8, usize),
+) -> Result<()> {
+    let numbers = array("x", x, n)?;
+    let scales = array("scales", scales, scale_count)?;
+    let elements = array("elements", elements, element_bytes)?;
+    apart(numbers, scales)?;
+    apart(numbers, elements)?;
+    apart(scales, elements)
+}
+
+/// Numbers that are made of scales and elements, both of which are only read.
+fn check_dequantized(
+    (x, n): (*const f32, usize),
+    (scales, scale_count): (*const u8, usize),
+    (elements, element_bytes): (*const u8, usize),
+) -> Result<()> {
+    let numbers = array("x", x, n)?;
+    apart(array("scales", scales, scale_count)?, numbers)?;
+    apart(array("elements", elements, element_bytes)?, numbers)
+}
+
 /// Refuses more numbers than memory holds, so that sizes of blocks do not overflow.
 fn count(n: usize) -> Result<usize> {
     match n.checked_mul(size_of::<f32>()) {
@@ -251,12 +276,11 @@ pub unsafe extern "C" fn fewbit_mx_quantize(
     unsafe {
         float_entry(core::ptr::null_mut(), |supported| {
             let (format, elements) = (mx_format(format)?, elements.cast::<u8>());
-            let numbers = array("x", x, count(n)?)?;
-            let scale_bytes = array("scales", scales, scale_count(n))?;
-            let element_bytes = array("elements", elements, format.element_bytes(n))?;
-            apart(numbers, scale_bytes)?;
-            apart(numbers, element_bytes)?;
-            apart(scale_bytes, element_bytes)?;
+            check_quantized(
+                (x, count(n)?),
+                (scales, scale_count(n)),
+                (elements, format.element_bytes(n)),
+            )?;
             kernel(block::mx(format).0, supported)?.run()(x, n, scales, elements);
             Ok(())
         })
@@ -286,9 +310,11 @@ pub unsafe extern "C" fn fewbit_mx_dequantize(
     unsafe {
         float_entry(core::ptr::null_mut(), |supported| {
             let (format, elements) = (mx_format(format)?, elements.cast::<u8>());
-            let numbers = array("x", x, count(n)?)?;
-            apart(array("scales", scales, scale_count(n))?, numbers)?;
-            apart(array("elements", elements, format.element_bytes(n))?, numbers)?;
+            check_dequantized(
+                (x, count(n)?),
+                (scales, scale_count(n)),
+                (elements, format.element_bytes(n)),
+            )?;
             kernel(block::mx(format).1, supported)?.run()(scales, elements, n, x);
             Ok(())
         })
@@ -387,12 +413,11 @@ pub unsafe extern "C" fn fewbit_nvfp4_quantize(
         float_entry(core::ptr::null_mut(), |supported| {
             let elements = elements.cast::<u8>();
             tensor_scale_of(tensor_scale)?;
-            let numbers = array("x", x, count(n)?)?;
-            let scale_bytes = array("scales", scales, nvfp4::scale_count(n))?;
-            let element_bytes = array("elements", elements, n.div_ceil(2))?;
-            apart(numbers, scale_bytes)?;
-            apart(numbers, element_bytes)?;
-            apart(scale_bytes, element_bytes)?;
+            check_quantized(
+                (x, count(n)?),
+                (scales, nvfp4::scale_count(n)),
+                (elements, n.div_ceil(2)),
+            )?;
             kernel(block::F32_NVFP4, supported)?.run()(tensor_scale, x, n, scales, elements);
             Ok(())
         })
@@ -422,9 +447,11 @@ pub unsafe extern "C" fn fewbit_nvfp4_dequantize(
         float_entry(core::ptr::null_mut(), |supported| {
             let elements = elements.cast::<u8>();
             tensor_scale_of(tensor_scale)?;
-            let numbers = array("x", x, count(n)?)?;
-            apart(array("scales", scales, nvfp4::scale_count(n))?, numbers)?;
-            apart(array("elements", elements, n.div_ceil(2))?, numbers)?;
+            check_dequantized(
+                (x, count(n)?),
+                (scales, nvfp4::scale_count(n)),
+                (elements, n.div_ceil(2)),
+            )?;
             kernel(block::NVFP4_F32, supported)?.run()(tensor_scale, scales, elements, n, x);
             Ok(())
         })
