@@ -386,7 +386,8 @@ fn every_combination_of_extremes() {
     let mut arenas = Arenas::new(64 * 1024);
     let zeros = || (0..9).map(|zeros| (zeros / 3, zeros % 3));
     let fills = || FILLS.into_iter().flat_map(|lhs| FILLS.map(|rhs| (lhs, rhs)));
-    let mut all = Vec::from_iter(fills().flat_map(|fills| zeros().map(move |zeros| (fills, zeros))));
+    let mut all =
+        Vec::from_iter(fills().flat_map(|fills| zeros().map(move |zeros| (fills, zeros))));
     for (tile, run) in runnable() {
         let mut cases = 0;
         for signs in signs(tile) {
