@@ -130,20 +130,11 @@ unsafe fn pixels<V: HalfLanes, X: Real, const P: usize, const NV: usize>(
         while first < args.pixels {
             let mut sums = [[V::splat_f32(0.0); NV]; P];
             let mut weights = args.weights.add(block);
-            for tap in 0..args.count {
-                let list = args.taps.add(tap).cast::<*const u8>().add(first);
-                let mut from = [core::ptr::null::<X::Stored>(); P];
-                for (p, from) in from.iter_mut().enumerate() {
-                    *from = list.add(p).read().wrapping_add(args.offset + channel * size).cast();
-                }
-                for v in 0..NV {
-                    let weight = V::load_f32(weights.add(v * V::LANES), V::LANES);
-                    for (sums, from) in sums.iter_mut().zip(from) {
-                        let x = X::load::<V>(from.add(v * V::LANES), n);
-                        sums[v] = V::fma(x, weight, sums[v]);
-                    }
-                }
-                weights = weights.add(CHANNELS);
+            let mut list = args.taps.cast::<*const u8>().add(first);
+            for _ in 0..args.count {
+                step::<V, X, P, NV>(&mut sums, (list, args.offset + channel * size), weights, n);
+                list = list.wrapping_add(PIXELS);
+                weights = weights.wrapping_add(CHANNELS);
             }
             for (p, sums) in sums.into_iter().enumerate().take(args.pixels - first) {
                 let to = args.dst.add((first + p) * args.dst_stride + channel);
@@ -161,6 +152,33 @@ unsafe fn pixels<V: HalfLanes, X: Real, const P: usize, const NV: usize>(
                 }
             }
             first += P;
+        }
+    }
+}
+
+/// Adds a tap's products to the sums.
+///
+/// # Safety
+/// As [`pixels`]: the tap's addresses, `offset` bytes before the numbers, and its weights are there.
+#[inline(always)]
+unsafe fn step<V: HalfLanes, X: Real, const P: usize, const NV: usize>(
+    sums: &mut [[V::F32; NV]; P],
+    (list, offset): (*const *const u8, usize),
+    weights: *const f32,
+    n: usize,
+) {
+    // SAFETY: by this function's contract.
+    unsafe {
+        let mut of_channels = [V::splat_f32(0.0); NV];
+        for (v, weight) in of_channels.iter_mut().enumerate() {
+            *weight = V::load_f32(weights.wrapping_add(v * V::LANES), V::LANES);
+        }
+        for (p, row) in sums.iter_mut().enumerate() {
+            let from = list.wrapping_add(p).read().wrapping_add(offset).cast::<X::Stored>();
+            for (v, (sum, weight)) in row.iter_mut().zip(of_channels).enumerate() {
+                let x = X::load::<V>(from.wrapping_add(v * V::LANES), n);
+                *sum = V::fma(x, weight, *sum);
+            }
         }
     }
 }
