@@ -357,6 +357,19 @@
 #define FEWBIT_ARITHMETIC_BF16_DOT 1
 
 /**
+ * bf16 by bf16 as bfdot and bfmmla (FEAT_BF16) have it: two products at a time, every step rounded to odd, subnormal numbers zeros
+ * (docs/numerics.md). For linear layers with FEWBIT_INPUT_REAL, input and weights FEWBIT_BF16, on CPUs with neon_bf16; others refuse it.
+ */
+#define FEWBIT_ARITHMETIC_BF16_DOT_ODD 2
+
+/**
+ * f16 by f16 as fmla of f16 (FEAT_FP16) has it: each step rounded to f16, in blocks of 64 neighbours along k, whose sums are added in f32
+ * (docs/numerics.md). For linear layers with FEWBIT_INPUT_REAL, weights FEWBIT_F16, input FEWBIT_F16, or FEWBIT_F32, which is rounded to it, on
+ * CPUs with neon_fp16; others refuse it.
+ */
+#define FEWBIT_ARITHMETIC_F16_FMA 3
+
+/**
  * Weights in NVFP4: elements of E2M1, two in a byte, a scale of E4M3 for each 16, and an f32 scale; for linear layers with
  * FEWBIT_INPUT_REAL.
  */

@@ -117,6 +117,8 @@ static void test_linear_descriptions(void) {
     BAD(linear, weight_stride, SIZE_MAX, invalid, "desc");
     BAD(linear, arithmetic, 5, invalid, "desc.arithmetic");
     BAD(linear, arithmetic, FEWBIT_ARITHMETIC_BF16_DOT, FEWBIT_ERROR_UNSUPPORTED, "desc.arithmetic");
+    BAD(linear, arithmetic, FEWBIT_ARITHMETIC_BF16_DOT_ODD, FEWBIT_ERROR_UNSUPPORTED, "desc.arithmetic");
+    BAD(linear, arithmetic, FEWBIT_ARITHMETIC_F16_FMA, FEWBIT_ERROR_UNSUPPORTED, "desc.arithmetic");
     BAD(linear, matrices, SIZE_MAX, invalid, "desc");
     BAD(linear, matrices = 2; changed.matrix_stride, SIZE_MAX / 2, invalid, "desc.weights.data");
     BAD(linear, matrices = 3; changed.matrix_stride, SIZE_MAX, invalid, "desc");

@@ -42,6 +42,9 @@ static int may_use(const char *isa) {
     return 0;
 }
 
+/* What an arithmetic needs. */
+static const char *const needed[] = {NULL, "avx512_bf16", "neon_bf16", "neon_fp16"};
+
 /* An arithmetic that is asked for by name gives these results too, or is refused for its name. */
 static void test_formats(int32_t weights, int32_t in, int32_t to, int32_t arithmetic) {
     fewbit_linear_desc desc = real_desc(weights, in, to);
@@ -61,7 +64,7 @@ static void test_formats(int32_t weights, int32_t in, int32_t to, int32_t arithm
         }
     }
     desc.arithmetic = arithmetic;
-    if (arithmetic == FEWBIT_ARITHMETIC_BF16_DOT && !may_use("avx512_bf16")) {
+    if (needed[arithmetic] != NULL && !may_use(needed[arithmetic])) {
         CHECK_STATUS(FEWBIT_ERROR_UNSUPPORTED, fewbit_linear_create(&desc, &linear, &err));
         CHECK(linear == NULL && strcmp(err.argument, "desc.arithmetic") == 0);
         return;
@@ -133,6 +136,9 @@ static void test_refused(void) {
     BAD_REAL(desc.weight_layout = 7, FEWBIT_ERROR_INVALID_ARGUMENT, "desc.weight_layout");
     BAD_REAL(desc.arithmetic = 5, FEWBIT_ERROR_INVALID_ARGUMENT, "desc.arithmetic");
     BAD_REAL(desc.arithmetic = FEWBIT_ARITHMETIC_BF16_DOT, FEWBIT_ERROR_UNSUPPORTED, "desc.arithmetic");
+    BAD_REAL(desc.arithmetic = FEWBIT_ARITHMETIC_BF16_DOT_ODD, FEWBIT_ERROR_UNSUPPORTED, "desc.arithmetic");
+    BAD_REAL(desc.arithmetic = FEWBIT_ARITHMETIC_F16_FMA; desc.input.real = FEWBIT_BF16, FEWBIT_ERROR_UNSUPPORTED,
+             "desc.arithmetic");
     BAD_REAL(desc.in_features = SIZE_MAX, FEWBIT_ERROR_INVALID_ARGUMENT, "desc");
     BAD_REAL(desc.in_features = 0, FEWBIT_ERROR_INVALID_ARGUMENT, "desc.in_features");
 }
@@ -167,6 +173,10 @@ void test_half(void) {
     }
     test_formats(FEWBIT_BF16, FEWBIT_BF16, FEWBIT_F32, FEWBIT_ARITHMETIC_BF16_DOT);
     test_formats(FEWBIT_BF16, FEWBIT_BF16, FEWBIT_BF16, FEWBIT_ARITHMETIC_BF16_DOT);
+    test_formats(FEWBIT_BF16, FEWBIT_BF16, FEWBIT_F32, FEWBIT_ARITHMETIC_BF16_DOT_ODD);
+    test_formats(FEWBIT_BF16, FEWBIT_BF16, FEWBIT_BF16, FEWBIT_ARITHMETIC_BF16_DOT_ODD);
+    test_formats(FEWBIT_F16, FEWBIT_F16, FEWBIT_F32, FEWBIT_ARITHMETIC_F16_FMA);
+    test_formats(FEWBIT_F16, FEWBIT_F32, FEWBIT_F16, FEWBIT_ARITHMETIC_F16_FMA);
     test_refused();
     test_hazards();
     CHECK((support & ~(FEWBIT_HALF_F16_CONVERSION | FEWBIT_HALF_F16_ARITHMETIC | FEWBIT_HALF_BF16_DOT)) == 0);

@@ -114,7 +114,7 @@ impl Layer {
             out_features: n,
             weights: weights(input, &mut kept, dtype, all, parameters, block, block > 0),
             weight_layout: if input.wrong() { input.word().cast_signed() } else { i32::from(kn) },
-            arithmetic: if input.wrong() { 2 } else { 0 },
+            arithmetic: if input.wrong() { 4 } else { 0 },
             weight_stride: stride,
             input: input_of(input, modes, if few { bits_too } else { LHS }),
             bias: bias_of(input, &mut kept, channels),

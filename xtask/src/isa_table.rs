@@ -11,7 +11,7 @@ const BEGIN: &str = "<!-- isa-table: written by `cargo xtask isa-table` -->\n";
 const END: &str = "<!-- end of isa-table -->\n";
 
 /// The table's columns, with the architecture whose registry fills each.
-const COLUMNS: [(&str, &str); 11] = [
+const COLUMNS: [(&str, &str); 13] = [
     ("scalar", "any"),
     ("avx2", "x86_64"),
     ("avx512", "x86_64"),
@@ -23,6 +23,8 @@ const COLUMNS: [(&str, &str); 11] = [
     ("neon", "aarch64"),
     ("neon_dotprod", "aarch64"),
     ("neon_i8mm", "aarch64"),
+    ("neon_bf16", "aarch64"),
+    ("neon_fp16", "aarch64"),
 ];
 
 /// Ops in order; for each, the text of the columns it has.

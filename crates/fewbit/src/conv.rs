@@ -14,6 +14,7 @@ use depthwise::Depthwise;
 use fewbit_scheme::Activation;
 use fewbit_simd::Supported;
 use gather::Gather;
+use real_depthwise::RealDepthwise;
 use run::Ends;
 use taps::Taps;
 
@@ -22,6 +23,7 @@ mod depthwise;
 mod gather;
 mod packed;
 mod real;
+mod real_depthwise;
 mod results;
 mod run;
 mod shape;
@@ -127,6 +129,8 @@ pub struct Conv<'w> {
     engine: EitherEngine<'w>,
     /// What multiplies in the engine's place, if the layer is depthwise.
     depthwise: Option<Depthwise>,
+    /// The same of real numbers.
+    real_depthwise: Option<RealDepthwise>,
     /// How rows get into the engine's blocks.
     gather: Gather,
     quantizer: Quantizer,
@@ -183,9 +187,10 @@ impl<'w> Conv<'w> {
 
     /// The name of the kernel that multiplies: a tile, or one of depthwise layers.
     pub fn kernel_name(&self) -> &'static str {
-        match &self.depthwise {
-            Some(depthwise) => depthwise.name(),
-            None => self.engine.kernel_name(),
+        match (&self.depthwise, &self.real_depthwise) {
+            (Some(depthwise), _) => depthwise.name(),
+            (_, Some(depthwise)) => depthwise.name(),
+            _ => self.engine.kernel_name(),
         }
     }
 

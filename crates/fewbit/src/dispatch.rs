@@ -116,7 +116,8 @@ fn refusal(argument: &'static str, decision: u32) -> Error {
             Status::Isa,
             argument,
             "names no known instruction set; use native, scalar, or names separated by commas: \
-             avx2, avx512, avx512_vnni, avx512_vbmi, avx512_vpopcntdq, avx512_bf16, avx_vnni, neon, neon_dotprod, neon_i8mm",
+             avx2, avx512, avx512_vnni, avx512_vbmi, avx512_vpopcntdq, avx512_bf16, avx_vnni, neon, neon_dotprod, neon_i8mm, \
+             neon_bf16, neon_fp16",
         )
     } else {
         Error::new(Status::Isa, argument, "needs {}, which this CPU does not have").with(missing)

@@ -189,6 +189,44 @@ fn results_are_the_contract_for_every_set_and_split() {
     report();
 }
 
+/// Depthwise layers, by their kernel where channels are innermost, and their weights read where they lie.
+#[test]
+fn depthwise_layers_are_the_contract() {
+    let mut rng = Rng::new(seed() ^ 76);
+    let mut arenas = Arenas::new();
+    let rounds = 800 / fraction("real depthwise layers", 16);
+    let mut tried = 0;
+    while tried < rounds.max(1) {
+        let Some(any) = Images::any(&mut rng) else { continue };
+        let groups = 2 + rng.below(75);
+        let shape = Images { groups, inputs: 1, outputs: 1, ..any };
+        if shape.transposed.is_some() || shape.results() * shape.taps() > 200_000 {
+            continue;
+        }
+        tried += 1;
+        let layer = Layer::of(&mut rng, shape);
+        let (x, residual) = (layer.inputs(&mut rng), layer.residuals(&mut rng));
+        let expected = layer.definition(&x, &residual);
+        for set in supported_sets() {
+            let plan = layer.create(set);
+            let by_pixels = layer.shape.layout == ImageLayout::Nhwc;
+            assert_eq!(plan.kernel_name().starts_with("depthwise_"), by_pixels);
+            let mut bytes = workspace(plan.packed_size().unwrap());
+            plan.save_packed(&mut bytes).unwrap();
+            let desc = layer.desc();
+            let mapped = Conv::create_real_packed(&desc, &bytes, set, &Allocator::DEFAULT).unwrap();
+            for (plan, parallel) in
+                [(&plan, &Serial as &dyn Parallel), (&plan, &Threads(3)), (&mapped, &Backwards)]
+            {
+                let got = layer.run(plan, (&x, &residual), parallel, &mut arenas);
+                assert!(got == expected, "{} {:?}", plan.kernel_name(), layer.desc());
+            }
+            covered("real depthwise conv", set.set(), 1);
+        }
+    }
+    report();
+}
+
 /// A convolution of 2 x 3 pixels around which there is padding, and the same with zeros in the image.
 #[test]
 fn padding_is_zeros_to_the_bit() {

@@ -5,8 +5,9 @@ use crate::boundary::{
 };
 use crate::handle::{self, handle, plan};
 use crate::plans::{
-    FEWBIT_ARITHMETIC_BF16_DOT, FEWBIT_ARITHMETIC_CHAIN, allocator, fewbit_allocator, fewbit_bias,
-    fewbit_input, fewbit_output, fewbit_residual, fewbit_weights, matrix_codes,
+    FEWBIT_ARITHMETIC_BF16_DOT, FEWBIT_ARITHMETIC_BF16_DOT_ODD, FEWBIT_ARITHMETIC_CHAIN,
+    FEWBIT_ARITHMETIC_F16_FMA, allocator, fewbit_allocator, fewbit_bias, fewbit_input,
+    fewbit_output, fewbit_residual, fewbit_weights, matrix_codes,
 };
 use crate::status::{fewbit_error, fewbit_status};
 use crate::version::write_name;
@@ -87,6 +88,8 @@ impl fewbit_linear_desc {
         match self.arithmetic {
             FEWBIT_ARITHMETIC_CHAIN => Ok(RealArithmetic::Chain),
             FEWBIT_ARITHMETIC_BF16_DOT => Ok(RealArithmetic::Bf16Dot),
+            FEWBIT_ARITHMETIC_BF16_DOT_ODD => Ok(RealArithmetic::Bf16DotOdd),
+            FEWBIT_ARITHMETIC_F16_FMA => Ok(RealArithmetic::F16Fma),
             other => Err(unknown("desc.arithmetic", other)),
         }
     }

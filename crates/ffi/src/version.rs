@@ -83,6 +83,8 @@ pub extern "C" fn fewbit_isa_name(bit: u32) -> *const c_char {
         Some(Isa::Avx512Vbmi) => c"avx512_vbmi",
         Some(Isa::Avx512Vpopcntdq) => c"avx512_vpopcntdq",
         Some(Isa::Avx512Bf16) => c"avx512_bf16",
+        Some(Isa::NeonBf16) => c"neon_bf16",
+        Some(Isa::NeonFp16) => c"neon_fp16",
         None => return core::ptr::null(),
     };
     name.as_ptr()

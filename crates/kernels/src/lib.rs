@@ -23,6 +23,7 @@ mod params;
 pub mod pool;
 pub mod quantize;
 mod real;
+pub mod real_depthwise;
 pub mod real_gemm;
 pub mod reduce;
 pub mod registry;
@@ -53,6 +54,7 @@ pub fn rows() -> impl Iterator<Item = RowInfo> {
         .chain(softmax::rows())
         .chain(norm::rows())
         .chain(depthwise::rows())
+        .chain(real_depthwise::rows())
         .chain(pool::rows())
         .chain(binary::rows())
         .chain(gather::rows())

@@ -37,7 +37,10 @@ pub use pool::{
     MAX_AVERAGE, MAX_AVERAGE_CODES, average, average_codes, average_codes_multiplier,
     average_multiplier,
 };
-pub use product::{dot, dot_bf16, dot_with_bias, fma_flushed};
+pub use product::{
+    F16_BLOCK, add_bf16_odd, dot, dot_bf16, dot_bf16_odd, dot_f16, dot_with_bias, fma_f16,
+    fma_flushed,
+};
 pub use quantize::{
     QuantizeMode, Quotient, Rounding, dequantize, dequantize_bf16, dequantize_f16, fake_quantize,
     quantize,

@@ -116,6 +116,13 @@ pub(crate) fn detect() -> IsaSet {
         i8mm |= hwcap2 >> 13 & 1 == 1; // HWCAP2_I8MM
     }
     let mut set = Isa::Neon.only();
+    let half = half_support();
+    if half.bf16_dot {
+        set = set.union(Isa::NeonBf16.only());
+    }
+    if half.f16_arithmetic {
+        set = set.union(Isa::NeonFp16.only());
+    }
     if dotprod {
         set = set.union(Isa::NeonDotprod.only());
         if i8mm {

@@ -25,11 +25,15 @@ pub enum Isa {
     Avx512Vpopcntdq = 8,
     /// x86-64: AVX-512 BF16 (`vdpbf16ps`). Only for products that are asked for by name: it rounds as no other does.
     Avx512Bf16 = 9,
+    /// aarch64: FEAT_BF16 (`bfdot`). Only for products that are asked for by name: it rounds to odd.
+    NeonBf16 = 10,
+    /// aarch64: FEAT_FP16 (`fmla` of f16). Only for products that are asked for by name: it rounds each step to f16.
+    NeonFp16 = 11,
 }
 
 impl Isa {
     /// Every feature, in bit order.
-    pub const ALL: [Isa; 10] = [
+    pub const ALL: [Isa; 12] = [
         Isa::Avx2,
         Isa::Avx512,
         Isa::Avx512Vnni,
@@ -40,6 +44,8 @@ impl Isa {
         Isa::Avx512Vbmi,
         Isa::Avx512Vpopcntdq,
         Isa::Avx512Bf16,
+        Isa::NeonBf16,
+        Isa::NeonFp16,
     ];
 
     /// The name used by `FEWBIT_ISA`, by kernel names and by reports.
@@ -55,6 +61,8 @@ impl Isa {
             Isa::Avx512Vbmi => "avx512_vbmi",
             Isa::Avx512Vpopcntdq => "avx512_vpopcntdq",
             Isa::Avx512Bf16 => "avx512_bf16",
+            Isa::NeonBf16 => "neon_bf16",
+            Isa::NeonFp16 => "neon_fp16",
         }
     }
 
@@ -76,6 +84,8 @@ impl Isa {
             Isa::Avx512Vbmi => Isa::Avx512.closure().union(Isa::Avx512Vbmi.only()),
             Isa::Avx512Vpopcntdq => Isa::Avx512.closure().union(Isa::Avx512Vpopcntdq.only()),
             Isa::Avx512Bf16 => Isa::Avx512.closure().union(Isa::Avx512Bf16.only()),
+            Isa::NeonBf16 => Isa::Neon.closure().union(Isa::NeonBf16.only()),
+            Isa::NeonFp16 => Isa::Neon.closure().union(Isa::NeonFp16.only()),
         }
     }
 

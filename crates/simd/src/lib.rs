@@ -7,6 +7,8 @@ mod bytes;
 mod detect;
 pub mod dot;
 mod fpenv;
+#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+mod half;
 mod interleave;
 mod isa;
 mod lanes;
@@ -18,6 +20,8 @@ mod transpose;
 pub use bytes::{Bytes, MAX_ADDED};
 pub use detect::HalfSupport;
 pub use fpenv::{FpEnv, with_default_env};
+#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+pub use half::{bfdot, fmla_f16};
 pub use interleave::{
     flip_bytes, interleave_bytes, interleave_bytes_of_2, interleave_widened,
     interleave_widened_of_2, opaque, prefetch, widen_bytes,

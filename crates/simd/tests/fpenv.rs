@@ -58,11 +58,12 @@ mod host {
         unsafe { asm!("msr fpcr, {}", "msr fpsr, {}", in(reg) env.0, in(reg) env.1) };
     }
 
-    /// Flush-to-zero, default NaN, the alternative half precision; the rounding directions; sticky
+    /// Flush-to-zero, default NaN, the alternative half precision, the other rounding of bf16 (where there is FEAT_EBF16); the rounding directions; sticky
     /// flags set; and all of it together. (Traps are optional in the architecture.)
-    pub const HOSTILE: [(&str, Env); 9] = [
+    pub const HOSTILE: [(&str, Env); 10] = [
         ("flush to zero", (1 << 24, 0)),
         ("flush f16 to zero", (1 << 19, 0)),
+        ("extended bf16", (1 << 13, 0)),
         ("default NaN", (1 << 25, 0)),
         ("alternative half precision", (1 << 26, 0)),
         ("up", (1 << 22, 0)),
@@ -146,6 +147,48 @@ fn environments_matter() {
         let got = black_box(arithmetic as fn() -> [u32; 8])();
         host::set(before);
         assert_ne!(got, EXPECTED, "{name}");
+    }
+}
+
+/// Products of 16-bit numbers round as they do by default, whatever environment there was: of subnormal f16, and of bf16 whose sum is a tie.
+#[cfg(target_arch = "aarch64")]
+#[test]
+fn of_16_bit_instructions() {
+    use fewbit_scheme::{add_bf16_odd, fma_f16};
+    use fewbit_simd::{HalfSupport, bfdot, fmla_f16};
+    use std::arch::aarch64::{vdupq_n_f32, vdupq_n_u16, vgetq_lane_f32, vgetq_lane_u16};
+    let support = HalfSupport::detect();
+    let halves = [(0x0001, 0x3C00, 0x0001), (0x3C01, 0x3C01, 0x0003), (0x03FF, 0x3801, 0x8001)];
+    let pair = |x: [f32; 2]| f32::from_bits(x[1].to_bits() & !0xFFFF | x[0].to_bits() >> 16);
+    let small = 2f32.powi(-13);
+    let singles = [
+        ([1.0, small], [1.0, small], 0.0),
+        ([1.0, small], [-1.0, small], 2f32.powi(-30)),
+        ([1e-38, 1e-38], [0.5, 0.5], 1e-39),
+    ];
+    for (name, env) in host::HOSTILE {
+        for (x, w, y) in halves.into_iter().filter(|_| support.f16_arithmetic) {
+            let one = |x, w, y| {
+                // SAFETY: the CPU has the instruction.
+                unsafe {
+                    let of = |h| vdupq_n_u16(black_box(h));
+                    vgetq_lane_u16::<0>(fmla_f16(of(y), of(x), of(w)))
+                }
+            };
+            let (got, _) = under(env, || with_default_env(|| one(x, w, y)));
+            assert_eq!(got, fma_f16(x, w, y), "{name}: {x:04x} {w:04x} {y:04x}");
+        }
+        for (x, w, y) in singles.into_iter().filter(|_| support.bf16_dot) {
+            let one = |x, w, y| {
+                // SAFETY: the CPU has the instruction.
+                unsafe {
+                    let of = |v| vdupq_n_f32(black_box(v));
+                    vgetq_lane_f32::<0>(bfdot(of(y), of(pair(x)), of(pair(w))))
+                }
+            };
+            let (got, _) = under(env, || with_default_env(|| one(x, w, y)));
+            assert_eq!(got.to_bits(), add_bf16_odd(x, w, y).to_bits(), "{name}: {x:?} {w:?} {y}");
+        }
     }
 }
 

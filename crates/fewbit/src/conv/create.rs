@@ -94,6 +94,7 @@ impl<'w> Conv<'w> {
         };
         let taps = shape.taps();
         Ok(Conv {
+            real_depthwise: None,
             depthwise: match by_channel {
                 true => Some(Depthwise::new(&engine, &taps, supported, allocator)?),
                 false => None,

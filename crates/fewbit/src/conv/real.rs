@@ -4,6 +4,7 @@
 //! convolution with padding is one of the image with zeros around it, to the bit.
 
 use super::gather::Gather;
+use super::real_depthwise::RealDepthwise;
 use super::shape::{Geometry, Shape};
 use super::tiles::Part;
 use super::transposed::Repeated;
@@ -113,7 +114,9 @@ impl<'w> Conv<'w> {
         let (input, output) = (Input::Real(desc.input), desc.output);
         let element = output.of_sums().element_size().max(desc.input.size());
         // Groups have a product each: side by side, zeros that stand between them would be multiplied too, with infinities.
-        let shape = Shape::new(geometry, 0, false, element)?;
+        // But where the kernel of depthwise layers multiplies, each channel is a column of one product.
+        let by_channel = geometry.is_depthwise_by_pixels();
+        let shape = Shape::new(geometry, 0, by_channel, element)?;
         let saved = match packed {
             Some(bytes) => Some(Opened::open(bytes)?),
             None => None,
@@ -159,8 +162,13 @@ impl<'w> Conv<'w> {
                 }
             }
         };
+        let taps = shape.taps();
         Ok(Conv {
             depthwise: None,
+            real_depthwise: match by_channel {
+                true => Some(RealDepthwise::new(&engine, desc.input, supported, allocator)?),
+                false => None,
+            },
             // Of no codes: it does nothing.
             quantizer: Quantizer::new(input, LhsForm::S8, supported)?,
             of_results: Quantizer::of_output(output, supported)?,
@@ -172,7 +180,7 @@ impl<'w> Conv<'w> {
             residual: desc.residual,
             groups: shape.groups(),
             phases: shape.windows(),
-            taps: shape.taps(),
+            taps,
             out_channels: desc.out_channels,
             unit: desc.input.size(),
             image: shape.image,

@@ -54,19 +54,20 @@ impl Conv<'_> {
         let codes =
             if self.input.is_real() { images.checked_mul(self.image).ok_or(overflow)? } else { 0 };
         let dynamic = if self.quantizer.is_dynamic() { images } else { 0 };
-        let block = match self.depthwise {
-            Some(_) => 0,
-            None => self.block_bytes().map_err(|_| overflow)?.next_multiple_of(ALIGNMENT),
+        let block = match (&self.depthwise, &self.real_depthwise) {
+            (None, None) => self.block_bytes().map_err(|_| overflow)?.next_multiple_of(ALIGNMENT),
+            _ => 0,
         };
         let most_blocks =
             most_blocks(block_count(self.most_pixels(), self.engine.shape().0), block);
         let workers = workers.max(1);
         let blocks = size(&[block, most_blocks, workers]).map_err(|_| overflow)?;
-        let rows = match &self.depthwise {
-            Some(depthwise) => size(&[depthwise.memory(&self.taps)?, workers]),
-            None => self.memory_bytes(most_blocks).and_then(|bytes| size(&[bytes, workers])),
+        let rows = match (&self.depthwise, &self.real_depthwise) {
+            (Some(depthwise), _) => depthwise.memory(&self.taps),
+            (_, Some(depthwise)) => depthwise.memory(&self.taps),
+            _ => self.memory_bytes(most_blocks),
         };
-        let rows = rows.map_err(|_| overflow)?;
+        let rows = rows.and_then(|bytes| size(&[bytes, workers])).map_err(|_| overflow)?;
         let results = match self.of_results {
             Some(_) => size(&[images, self.pixels, self.out_channels]).map_err(|_| overflow)?,
             None => 0,
@@ -213,10 +214,14 @@ impl Conv<'_> {
                 parallel,
             );
         }
-        match (&self.depthwise, &self.engine) {
-            (Some(depthwise), EitherEngine::Codes(engine)) => {
+        match (&self.depthwise, &self.real_depthwise, &self.engine) {
+            (Some(depthwise), _, EitherEngine::Codes(engine)) => {
                 // SAFETY: the parts are those of this run, and the codes are there.
                 unsafe { self.run_depthwise((depthwise, engine), &ends, images, parallel)? }
+            }
+            (_, Some(depthwise), EitherEngine::Real(engine)) => {
+                // SAFETY: the parts are those of this run.
+                unsafe { self.run_real_depthwise((depthwise, engine), &ends, images, parallel)? }
             }
             _ => self.run_tiles(&ends, images, parallel)?,
         }

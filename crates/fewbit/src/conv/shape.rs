@@ -26,6 +26,12 @@ impl Geometry {
     pub(super) fn is_depthwise(&self) -> bool {
         self.output_padding.is_none() && self.groups > 1 && self.in_channels == self.groups
     }
+
+    /// Whether neighbouring outputs are, besides, of neighbouring inputs: with one output a channel, and channels innermost.
+    pub(super) fn is_depthwise_by_pixels(&self) -> bool {
+        let by_pixels = self.layout == ImageLayout::Nhwc && self.out_channels == self.in_channels;
+        by_pixels && self.is_depthwise()
+    }
 }
 
 /// A convolution as packed products.

@@ -20,7 +20,7 @@ use core::ops::Range;
 use fewbit_kernels::convert::{self, ConvertArgs, ConvertFn};
 use fewbit_kernels::real_gemm::{MAX_MR, MAX_NR, RealTileArgs, RealTileFn, pack_codes, pack_rhs};
 use fewbit_kernels::registry::{self, Bound};
-use fewbit_scheme::{Activation, IntFormat, RealFormat};
+use fewbit_scheme::{Activation, IntFormat, RealFormat, float16};
 use fewbit_simd::Supported;
 
 /// No codes: what operands hold in the place of quantized weights.
@@ -108,8 +108,8 @@ pub(crate) struct RealEngine<'w> {
     /// Bytes of a residual's element.
     residual: usize,
     input: RealFormat,
-    /// What widens an input of 16 bits.
-    widen: Bound<ConvertFn>,
+    /// What widens an input of 16 bits, or rounds f32 to f16.
+    convert: Bound<ConvertFn>,
     /// What makes numbers of codes.
     decode: Option<Decoder>,
     /// Bytes from one block of rows in a worker's part to the next.
@@ -151,9 +151,9 @@ impl<'w> RealEngine<'w> {
             RealWeights::F16(weights) | RealWeights::Bf16(weights) => {
                 let mut to = Buffer::zeroed(count(2), allocator, "desc.weights")?;
                 let number = |index: usize| weights.get(index).copied();
-                // Halves of pairs change places.
-                let of_pair = |i: usize| Some(i ^ 1).filter(|&i| i < layout.k);
-                let place = |i| if layout.form == Form::Bf16Pairs { of_pair(i) } else { Some(i) };
+                // Halves of pairs may change places, and what completes the last ones is no number.
+                let exchanged = matches!(layout.form, Form::Paired(form) if form.is_exchanged());
+                let place = |i| Some(i ^ usize::from(exchanged)).filter(|&i| i < layout.k);
                 pack(|c, i| number(at(c, place(i)?)?), &layout, to.as_mut_slice());
                 Numbers::Half(to)
             }
@@ -209,7 +209,7 @@ impl<'w> RealEngine<'w> {
         }
         let input = operands.input.real().unwrap_or(RealFormat::F32);
         let decode = match layout.form {
-            Form::Numbers(_) | Form::Bf16Pairs => None,
+            Form::Numbers(_) | Form::Paired(_) => None,
             Form::Codes(coding, block) => Some(Decoder {
                 run: find(coding.table(), supported)?,
                 coding,
@@ -231,8 +231,12 @@ impl<'w> RealEngine<'w> {
             output: operands.output,
             residual: operands.residual.element_size(),
             input,
-            widen: find(
-                if input == RealFormat::Bf16 { convert::BF16_F32 } else { convert::F16_F32 },
+            convert: find(
+                match input {
+                    RealFormat::Bf16 => convert::BF16_F32,
+                    RealFormat::F16 => convert::F16_F32,
+                    RealFormat::F32 => convert::F32_F16,
+                },
                 supported,
             )?,
             decode,
@@ -291,7 +295,7 @@ impl<'w> RealEngine<'w> {
 
     /// Whether rows can be multiplied where they are.
     pub(crate) fn is_direct(&self) -> bool {
-        self.input == RealFormat::F32
+        self.input == RealFormat::F32 && !matches!(self.layout.form, Form::Paired(_))
     }
 
     /// `1..=mr` rows of up to k numbers that lie `stride` bytes apart, as f32: at `memory`, or where they are if there is
@@ -316,18 +320,25 @@ impl<'w> RealEngine<'w> {
             // SAFETY: by this function's contract.
             unsafe {
                 let to = lhs.add(r * row_stride);
-                match self.input {
-                    _ if self.layout.form == Form::Bf16Pairs => copy_pairs(from, k, to.cast()),
-                    RealFormat::F32 => {
+                let args =
+                    ConvertArgs { src: from, src_stride: 1, dst: to.cast(), dst_stride: 1, n: k };
+                match (self.layout.form, self.input) {
+                    (Form::Paired(paired), input) => {
+                        let to = to.cast::<u16>();
+                        match input {
+                            _ if paired.is_exchanged() => copy_pairs(from, k, to.cast()),
+                            RealFormat::F32 => self.convert.run()(&args),
+                            _ => to.cast::<u8>().copy_from_nonoverlapping(from, 2 * k),
+                        }
+                        // What completes the last pairs.
+                        for i in k..2 * paired.steps(k) {
+                            to.add(i ^ usize::from(paired.is_exchanged())).write(0);
+                        }
+                    }
+                    (_, RealFormat::F32) => {
                         to.cast::<u8>().copy_from_nonoverlapping(from, k * size_of::<f32>());
                     }
-                    _ => self.widen.run()(&ConvertArgs {
-                        src: from,
-                        src_stride: 1,
-                        dst: to.cast(),
-                        dst_stride: 1,
-                        n: k,
-                    }),
+                    _ => self.convert.run()(&args),
                 }
             }
         }
@@ -428,6 +439,53 @@ impl<'w> RealEngine<'w> {
         }
     }
 
+    /// A packed weight as f32; of those beyond the last 0. Not of codes.
+    pub(crate) fn number(&self, channel: usize, i: usize) -> f32 {
+        let (map, tile) = (self.layout.columns, self.layout.tile);
+        let (nr, kr) = (map.nr.max(1), tile.kr.max(1));
+        let panel = channel / nr * self.layout.panel;
+        let at = (i / kr * nr + channel % nr) * kr + i % kr;
+        // SAFETY: so many bytes were packed, or mapped.
+        let bytes =
+            unsafe { core::slice::from_raw_parts(self.numbers.as_ptr(), self.weight_bytes()) };
+        let of = |size: usize| bytes.get(panel + at * size..).unwrap_or_default();
+        let half = || of(2).first_chunk().map_or(0, |bytes| u16::from_ne_bytes(*bytes));
+        match self.layout.form {
+            Form::Numbers(RealFormat::F16) => float16::f16_to_f32(half()),
+            Form::Numbers(RealFormat::Bf16) => float16::bf16_to_f32(half()),
+            _ => of(4).first_chunk().map_or(0.0, |bytes| f32::from_ne_bytes(*bytes)),
+        }
+    }
+
+    /// The f32 bias of each column, or NULL, and whether negative results become 0: what kernels do that leave results in place.
+    pub(crate) fn bias_and_relu(&self) -> (*const f32, bool) {
+        let bias = match self.bias.is_empty() {
+            true => core::ptr::null(),
+            false => self.bias.as_slice().as_ptr(),
+        };
+        (bias, self.epilogue.relu)
+    }
+
+    /// Whether what such a kernel leaves are the results.
+    pub(crate) fn is_identity(&self) -> bool {
+        self.epilogue.is_real_identity()
+    }
+
+    /// Finishes `rows` rows of `n` results of such a kernel, without gaps, and stores them.
+    ///
+    /// # Safety
+    /// They can be read and written, at most as many as of the largest tile; so can the results be written, and residuals read, if the plan has any.
+    pub(crate) unsafe fn finish(
+        &self,
+        real: *mut f32,
+        (rows, n): (usize, usize),
+        to: &Destination,
+    ) {
+        let sums = Sums { at: core::ptr::null(), row_stride: 0, rows, n, slot: 0, row_scales: &[] };
+        // SAFETY: by this function's contract.
+        unsafe { self.epilogue.finish(real, &sums, to) }
+    }
+
     /// The rows of each of the blocks that `rows` rows make: as equal as can be, so that none has few.
     pub(crate) fn split(&self, rows: usize) -> impl Fn(usize) -> Range<usize> + use<> {
         let count = block_count(rows, self.mr()).max(1);
@@ -483,7 +541,7 @@ fn each_panel<T>(
     }
 }
 
-/// Copies `k` bf16 as pairs, the first one in the upper half; an odd number of them is followed by 0.
+/// Copies `k` bf16 as pairs, the first one in the upper half; what completes the last one is whatever.
 ///
 /// # Safety
 /// The numbers can be read, at any address, and the pairs written.
@@ -509,8 +567,10 @@ fn pack<T: Copy + Default>(
 ) {
     let Columns { columns, nr, .. } = layout.columns;
     let len = layout.panel.checked_div(size_of::<T>()).unwrap_or(0);
-    // What completes a pair is no number.
-    let k = if layout.form == Form::Bf16Pairs { 2 * layout.steps(layout.k) } else { layout.k };
+    let k = match layout.form {
+        Form::Paired(paired) => 2 * paired.steps(layout.k),
+        _ => layout.k,
+    };
     each_panel(layout, len, to, |channel, first, to| {
         pack_rhs(
             |c, i| number(channel + c, i).unwrap_or_default(),

@@ -6,7 +6,7 @@ use super::columns::Columns;
 use super::packed::size;
 use super::saved::{Head, Kind, Opened, REAL_FORM};
 use crate::{Error, Result, Status};
-use fewbit_kernels::real_gemm::{self, Coding, RealTile};
+use fewbit_kernels::real_gemm::{self, Coding, Paired, RealTile};
 use fewbit_scheme::RealFormat;
 use fewbit_scheme::block::gguf::Gguf;
 use fewbit_scheme::block::mx::Mx;
@@ -98,6 +98,58 @@ pub enum RealArithmetic {
     /// bf16 by bf16 as `vdpbf16ps` has it, two products an instruction: the same chain but for subnormal numbers, which are zeros
     /// ([`fewbit_scheme::dot_bf16`]). The input and the weights are bf16. Needs `avx512_bf16`.
     Bf16Dot,
+    /// bf16 by bf16 as `bfdot` (FEAT_BF16) has it: pairs of products, every step rounded to odd, subnormal numbers zeros
+    /// ([`fewbit_scheme::dot_bf16_odd`]). The input and the weights are bf16. Needs `neon_bf16`.
+    Bf16DotOdd,
+    /// Sums in f16, as `fmla` of f16 (FEAT_FP16) has it, one rounding a step, of blocks of 64 neighbours along k, and f32 sums of blocks
+    /// ([`fewbit_scheme::dot_f16`]). The weights are f16; the input is f16, or f32, which is rounded to it. Needs `neon_fp16`.
+    F16Fma,
+}
+
+impl RealArithmetic {
+    /// What the kernels call it, but for the chain.
+    const fn paired(self) -> Option<Paired> {
+        match self {
+            RealArithmetic::Chain => None,
+            RealArithmetic::Bf16Dot => Some(Paired::Bf16Dot),
+            RealArithmetic::Bf16DotOdd => Some(Paired::Bf16DotOdd),
+            RealArithmetic::F16Fma => Some(Paired::F16Fma),
+        }
+    }
+}
+
+/// Why a plan with an arithmetic is refused: other numbers than its own, weights packed for another one, no instruction.
+struct Refusals {
+    input: &'static str,
+    weights: &'static str,
+    packed: &'static str,
+    isa: &'static str,
+}
+
+/// Of each arithmetic.
+const fn refusals(paired: Paired) -> Refusals {
+    /// Messages are whole texts.
+    macro_rules! of {
+        ($name:literal, $input:literal, $weights:literal, $isa:literal) => {
+            Refusals {
+                input: concat!("is ", $name, ", but the input is not ", $input),
+                weights: concat!("is ", $name, ", but the weights are not ", $weights),
+                packed: concat!("is ", $name, ", but the weights were packed for another one"),
+                isa: concat!(
+                    "is ",
+                    $name,
+                    ", which needs ",
+                    $isa,
+                    ": the CPU, or the limit in force, lacks it"
+                ),
+            }
+        };
+    }
+    match paired {
+        Paired::Bf16Dot => of!("bf16_dot", "bf16", "bf16", "avx512_bf16"),
+        Paired::Bf16DotOdd => of!("bf16_dot_odd", "bf16", "bf16", "neon_bf16"),
+        Paired::F16Fma => of!("f16_fma", "f16 or f32", "f16", "neon_fp16"),
+    }
 }
 
 /// What packed weights are.
@@ -105,8 +157,8 @@ pub enum RealArithmetic {
 pub(crate) enum Form {
     /// Numbers.
     Numbers(RealFormat),
-    /// bf16 for [`RealArithmetic::Bf16Dot`]: pairs of neighbours, the first one in the upper half.
-    Bf16Pairs,
+    /// Numbers of 16 bits for an arithmetic that was asked for.
+    Paired(Paired),
     /// Codes, and how many neighbours along k share factors; 0: all of a channel.
     Codes(Coding, usize),
 }
@@ -132,35 +184,35 @@ impl Form {
         is_saved: bool,
     ) -> Result<Form> {
         let refused = |status, text| Err(Error::new(status, "desc.arithmetic", text));
-        match (arithmetic, self) {
-            (RealArithmetic::Chain, Form::Bf16Pairs) => {
-                let text = "is the chain, but the weights were packed for bf16_dot";
-                refused(Status::InvalidArgument, text)
+        let Some(paired) = arithmetic.paired() else {
+            if matches!(self, Form::Paired(_)) {
+                let text = "is the chain, but the weights were packed for another one";
+                return refused(Status::InvalidArgument, text);
             }
-            (RealArithmetic::Chain, form) => Ok(form),
-            (RealArithmetic::Bf16Dot, _) if input != RealFormat::Bf16 => {
-                refused(Status::Unsupported, "is bf16_dot, but the input is not bf16")
-            }
-            (RealArithmetic::Bf16Dot, Form::Bf16Pairs) => Ok(self),
-            (RealArithmetic::Bf16Dot, _) if is_saved => {
-                let text = "is bf16_dot, but the weights were packed for another one";
-                refused(Status::InvalidArgument, text)
-            }
-            (RealArithmetic::Bf16Dot, Form::Numbers(RealFormat::Bf16)) => Ok(Form::Bf16Pairs),
-            (RealArithmetic::Bf16Dot, _) => {
-                refused(Status::Unsupported, "is bf16_dot, but the weights are not bf16")
-            }
+            return Ok(self);
+        };
+        let takes_input = input == paired.format()
+            || matches!((paired, input), (Paired::F16Fma, RealFormat::F32));
+        let Refusals { input, weights, packed, .. } = refusals(paired);
+        match self {
+            _ if !takes_input => refused(Status::Unsupported, input),
+            Form::Paired(of) if of == paired => Ok(self),
+            _ if is_saved => refused(Status::InvalidArgument, packed),
+            Form::Numbers(format) if format == paired.format() => Ok(Form::Paired(paired)),
+            _ => refused(Status::Unsupported, weights),
         }
     }
 
-    /// Its number in saved weights, beyond those of codes that are multiplied as such: of numbers 16 to 19, of codes from 32 on,
+    /// Its number in saved weights, beyond those of codes that are multiplied as such: of numbers 16 to 21, of codes from 32 on,
     /// with the block's length above.
     fn id(self) -> u32 {
         match self {
             Form::Numbers(RealFormat::F32) => 16,
             Form::Numbers(RealFormat::F16) => 17,
             Form::Numbers(RealFormat::Bf16) => 18,
-            Form::Bf16Pairs => 19,
+            Form::Paired(Paired::Bf16Dot) => 19,
+            Form::Paired(Paired::Bf16DotOdd) => 20,
+            Form::Paired(Paired::F16Fma) => 21,
             Form::Codes(coding, block) => {
                 let index = Coding::ALL.iter().position(|&of| of == coding).unwrap_or(0);
                 32 + index as u32 + ((block as u32) << 8)
@@ -172,7 +224,8 @@ impl Form {
     pub(crate) fn saved(saved: &Opened<'_>) -> Result<Form> {
         let id = saved.code();
         let numbers = RealFormat::ALL.map(Form::Numbers);
-        let known = numbers.into_iter().chain([Form::Bf16Pairs]).find(|form| form.id() == id);
+        let named = Paired::ALL.map(Form::Paired);
+        let known = numbers.into_iter().chain(named).find(|form| form.id() == id);
         let coding = (id & 0xFF).checked_sub(32).and_then(|at| Coding::ALL.get(at as usize));
         let coded = coding.map(|&coding| Form::Codes(coding, (id >> 8) as usize));
         known.or(coded).ok_or(Error::new(
@@ -187,10 +240,10 @@ impl Form {
         let format = match self {
             Form::Numbers(format) => format,
             Form::Codes(..) => RealFormat::F32,
-            Form::Bf16Pairs => {
-                let text = "is bf16_dot, which needs avx512_bf16: the CPU, or the limit in force, lacks it";
-                let lacks = Error::new(Status::Unsupported, "desc.arithmetic", text);
-                return real_gemm::select_bf16(supported.set()).ok_or(lacks);
+            Form::Paired(paired) => {
+                let isa = refusals(paired).isa;
+                let lacks = Error::new(Status::Unsupported, "desc.arithmetic", isa);
+                return paired.select(supported.set()).ok_or(lacks);
             }
         };
         let none = Error::new(Status::Internal, "plan", "found no kernel");
@@ -226,7 +279,11 @@ impl RealLayout {
             Form::Numbers(format) => {
                 size(&[k.div_ceil(tile.kr.max(1)), nr, tile.kr, format.size()])?
             }
-            Form::Bf16Pairs => size(&[k.div_ceil(2), nr, size_of::<u32>()])?,
+            Form::Paired(paired) => {
+                // The steps of k, and what fills the last ones, are no more than that.
+                size(&[k, 8])?;
+                size(&[paired.steps(k), nr, size_of::<u32>()])?
+            }
             Form::Codes(coding, block) => {
                 // More than any panel has: a block of one weight would have two factors and a byte.
                 size(&[k, nr, 16])?;
@@ -264,7 +321,10 @@ impl RealLayout {
 
     /// What a tile takes for `k` numbers of a row: as many, or pairs.
     pub fn steps(&self, k: usize) -> usize {
-        if self.form == Form::Bf16Pairs { k.div_ceil(2) } else { k }
+        match self.form {
+            Form::Paired(paired) => paired.steps(k),
+            _ => k,
+        }
     }
 
     /// How saved weights of this layout describe themselves.

@@ -2,10 +2,13 @@
 
 use crate::{Book, Digest};
 use fewbit::kernels::census::CENSUS_F32;
-use fewbit::kernels::real_gemm::{
-    Coding, DecodeArgs, RealTile, RealTileArgs, RealTileFn, bf16_tiles, pack_codes, pack_rhs, tiles,
+use fewbit::kernels::real_depthwise::{
+    DEPTHWISE_BF16, DEPTHWISE_F16, DEPTHWISE_F32, PIXELS, RealDepthwiseArgs, RealDepthwiseFn,
 };
-use fewbit::kernels::registry::bind;
+use fewbit::kernels::real_gemm::{
+    Coding, DecodeArgs, Paired, RealTile, RealTileArgs, RealTileFn, pack_codes, pack_rhs, tiles,
+};
+use fewbit::kernels::registry::{Row, bind};
 use fewbit::memory::{ALIGNMENT, Allocator};
 use fewbit::scheme::block::gguf::Gguf;
 use fewbit::scheme::block::mx::Mx;
@@ -39,16 +42,21 @@ pub(crate) fn enter(book: &mut Book) {
             }
         }
     }
-    for tile in bf16_tiles() {
+    for (paired, tile) in
+        Paired::ALL.into_iter().flat_map(|of| of.tiles().iter().map(move |t| (of, t)))
+    {
         match bind(&tile.row, limited()) {
             None => missing(tile.row.name, tile.row.required),
             Some(bound) => {
                 let mut digest = Digest::new();
-                pair_products(tile, bound.run(), &mut digest);
-                book.enter("gemm_bf16bf16f32", tile.row.required, digest);
+                pair_products(paired, tile, bound.run(), &mut digest);
+                book.enter(paired.op(), tile.row.required, digest);
             }
         }
     }
+    digest_depthwise(book, "depthwise_f32f32", RealFormat::F32, DEPTHWISE_F32);
+    digest_depthwise(book, "depthwise_f16f32", RealFormat::F16, DEPTHWISE_F16);
+    digest_depthwise(book, "depthwise_bf16f32", RealFormat::Bf16, DEPTHWISE_BF16);
     for coding in Coding::ALL {
         digest_decoding(book, coding);
     }
@@ -348,18 +356,32 @@ fn digest_blocks(rng: &mut Rng, supported: Supported, digest: &mut Digest) {
 }
 
 /// Pairs of bf16, normally distributed and around the square root of the smallest normal number.
-fn pair_products(tile: &RealTile, run: RealTileFn, digest: &mut Digest) {
+fn pair_products(paired: Paired, tile: &RealTile, run: RealTileFn, digest: &mut Digest) {
     let mut rng = Rng::new(6);
     for (steps, exponent) in [(1, 0), (2, -63), (17, 0), (65, -63)] {
         let mut pairs = |count: usize| -> Vec<u32> {
-            let mut half = || u32::from(float16::f32_to_bf16(rng.normal() * 2f32.powi(exponent)));
+            // Of f16 products are subnormal, too.
+            let format = paired.format();
+            let exponent = if format == RealFormat::F16 { exponent / 8 } else { exponent };
+            let mut half = || bits_of(rng.normal() * 2f32.powi(exponent), format);
             (0..count).map(|_| half() << 16 | half()).collect()
         };
         let (lhs, columns) = (pairs(steps), pairs(steps * N));
         for first in (0..N).step_by(tile.nr) {
-            let panel: Vec<u32> = (0..steps * tile.nr)
-                .map(|i| columns[(first + i % tile.nr) * steps + i / tile.nr])
-                .collect();
+            let pair = |s: usize, c: usize| columns[(first + c) * steps + s];
+            let mut panel: Vec<u32> =
+                (0..steps * tile.nr).map(|i| pair(i / tile.nr, i % tile.nr)).collect();
+            if tile.kr == 1 {
+                // The columns' lower halves, then their upper ones.
+                let half = |s: usize, c: usize| pair(s / 2, c) >> (16 * (s % 2)) & 0xFFFF;
+                let of = |i: usize| half(2 * i / tile.nr, 2 * i % tile.nr);
+                let other = |i: usize| half(2 * i / tile.nr, 2 * i % tile.nr + 1);
+                let both = |i: usize| match cfg!(target_endian = "little") {
+                    true => of(i) | other(i) << 16,
+                    false => of(i) << 16 | other(i),
+                };
+                panel = (0..steps * tile.nr).map(both).collect();
+            }
             let mut dst = vec![0f32; tile.nr];
             let args = RealTileArgs {
                 lhs: lhs.as_ptr().cast(),
@@ -379,6 +401,54 @@ fn pair_products(tile: &RealTile, run: RealTileFn, digest: &mut Digest) {
             with_default_env(|| unsafe { run(&args) });
             digest.f32s(&dst);
         }
+    }
+}
+
+/// Two pixels of some channels, of a few taps each.
+fn digest_depthwise(
+    book: &mut Book,
+    op: &str,
+    format: RealFormat,
+    table: &'static [Row<RealDepthwiseFn>],
+) {
+    const CHANNELS: usize = 75;
+    const TAPS: usize = 5;
+    let mut rng = Rng::new(7);
+    let x = numbers_of(&mut rng, 2 * TAPS * CHANNELS);
+    let x: Vec<u8> = x
+        .iter()
+        .flat_map(|&x| bits_of(x, format).to_le_bytes()[..format.size()].to_vec())
+        .collect();
+    let weights = numbers_of(&mut rng, CHANNELS.next_multiple_of(32) * TAPS);
+    let bias = numbers_of(&mut rng, CHANNELS);
+    let mut aligned = vec![0u64; x.len().div_ceil(8)];
+    let bytes = aligned.as_mut_ptr().cast::<u8>();
+    // SAFETY: as many bytes at least.
+    unsafe { bytes.copy_from_nonoverlapping(x.as_ptr(), x.len()) };
+    let tap = |t: usize, p: usize| (t * 2 + p.min(1)) * CHANNELS * format.size();
+    let taps: Vec<[*const u8; PIXELS]> = (0..TAPS)
+        .map(|t| std::array::from_fn(|p| bytes.cast_const().wrapping_add(tap(t, p))))
+        .collect();
+    for row in table {
+        let Some(bound) = bind(row, limited()) else { continue };
+        let mut digest = Digest::new();
+        let mut dst = vec![0f32; 2 * CHANNELS];
+        let args = RealDepthwiseArgs {
+            taps: taps.as_ptr(),
+            count: TAPS,
+            pixels: 2,
+            offset: 0,
+            channels: CHANNELS,
+            weights: weights.as_ptr(),
+            bias: bias.as_ptr(),
+            relu: false,
+            dst: dst.as_mut_ptr(),
+            dst_stride: CHANNELS,
+        };
+        // SAFETY: each tap is the channels' numbers; weights are whole blocks.
+        with_default_env(|| unsafe { bound.run()(&args) });
+        digest.f32s(&dst);
+        book.enter(op, row.required, digest);
     }
 }
 

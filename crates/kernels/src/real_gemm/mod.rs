@@ -17,11 +17,14 @@
 //! which is not multiplied.
 
 mod decode;
+mod half;
 mod pack;
+mod paired;
 mod tile;
 
 pub use decode::{Coding, DecodeArgs, DecodeFn};
 pub use pack::{pack_codes, pack_rhs};
+pub use paired::Paired;
 pub use tile::{MAX_MR, MAX_NR, MAX_PANELS, RealTile, RealTileArgs, RealTileFn};
 
 use crate::registry::RowInfo;
@@ -42,31 +45,14 @@ pub fn select(format: RealFormat, set: IsaSet) -> Option<&'static RealTile> {
     tiles(format).iter().find(|tile| set.contains(tile.row.required))
 }
 
-/// Every tile for bf16 on both sides whose sums are those of [`fewbit_scheme::dot_bf16`], which no other tile's are: pairs of
-/// neighbours along k in the place of numbers, the first one in the upper half, and a panel's as those of [`pack_rhs`] with a `kr`
-/// of 2 but for that. The last row, portable, is what tests hold the others to.
-pub fn bf16_tiles() -> &'static [RealTile] {
-    tile::BF16_BF16
-}
-
-/// The tile of [`bf16_tiles`] that a set of features has an instruction for.
-pub fn select_bf16(set: IsaSet) -> Option<&'static RealTile> {
-    let has = |tile: &&RealTile| tile.row.required != IsaSet::SCALAR;
-    tile::BF16_BF16.iter().filter(has).find(|tile| set.contains(tile.row.required))
-}
-
 /// The rows of this op's tables.
 pub fn rows() -> impl Iterator<Item = RowInfo> {
-    let tables = [
-        ("gemm_f32", tile::F32),
-        ("gemm_f16f32", tile::F16),
-        ("gemm_bf16f32", tile::BF16),
-        ("gemm_bf16bf16f32", tile::BF16_BF16),
-    ];
+    let tables =
+        [("gemm_f32", tile::F32), ("gemm_f16f32", tile::F16), ("gemm_bf16f32", tile::BF16)];
     let of_tiles = tables.into_iter().flat_map(|(op, tiles)| {
         let info =
             move |tile: &RealTile| RowInfo { op, name: tile.row.name, required: tile.row.required };
         tiles.iter().map(info)
     });
-    of_tiles.chain(decode::rows())
+    of_tiles.chain(paired::rows()).chain(decode::rows())
 }

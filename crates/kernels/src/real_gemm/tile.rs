@@ -20,7 +20,7 @@
 //! one's start.
 
 use crate::registry::Row;
-use fewbit_scheme::fma_flushed;
+use fewbit_scheme::{add_bf16_odd, fma_flushed};
 use fewbit_simd::{HalfLanes, Isa, IsaSet, Lanes, Scalar, opaque, prefetch};
 
 /// As of the tiles of codes, whose epilogue takes these results too.
@@ -80,6 +80,12 @@ pub struct RealTile {
 }
 
 impl RealTile {
+    /// One of numbers of f16 that takes a panel at a time.
+    pub(super) const fn of_halves(row: Row<RealTileFn>, (mr, nr): (usize, usize)) -> RealTile {
+        assert!(mr <= MAX_MR && nr <= MAX_NR);
+        RealTile { row, mr, nr, kr: 1, vectors: MAX_NR, registers: MAX_NR }
+    }
+
     /// The most panels that it takes at a time for so many rows.
     pub fn panels(&self, rows: usize) -> usize {
         panels(rows, self.vectors, self.registers)
@@ -133,6 +139,8 @@ struct OfF16;
 struct OfBf16;
 /// Pairs of bf16 on both sides, each taken for a number of 32 bits, and a step of k: the even one in the upper half.
 struct OfPairs;
+/// Likewise, the even one in the lower half, with another rounding.
+struct OfPairsOdd;
 
 impl<V: Lanes> Number<V> for OfF32 {
     const SIZE: usize = 4;
@@ -217,11 +225,58 @@ impl Number<Scalar> for OfPairs {
 
     #[inline(always)]
     unsafe fn add(x: f32, column: f32, sum: f32) -> f32 {
-        let (x, w) = (x.to_bits(), column.to_bits());
-        let (upper, lower) = (|v: u32| f32::from_bits(v & !0xFFFF), |v| f32::from_bits(v << 16));
-        let sum = fma_flushed(upper(x), upper(w), sum);
-        fma_flushed(lower(x), lower(w), sum)
+        let ([x0, x1], [w0, w1]) = (halves(x), halves(column));
+        fma_flushed(x0, w0, fma_flushed(x1, w1, sum))
     }
+}
+
+#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+impl Number<fewbit_simd::Neon> for OfPairsOdd {
+    const SIZE: usize = 4;
+    const KR: usize = 2;
+
+    #[inline(always)]
+    unsafe fn load<const SECOND: bool>(
+        from: *const u8,
+        nr: usize,
+        v: usize,
+    ) -> <fewbit_simd::Neon as Lanes>::F32 {
+        // SAFETY: by this function's contract.
+        unsafe { <OfF32 as Number<fewbit_simd::Neon>>::load::<SECOND>(from, nr, v) }
+    }
+
+    #[inline(always)]
+    unsafe fn add(
+        x: <fewbit_simd::Neon as Lanes>::F32,
+        column: <fewbit_simd::Neon as Lanes>::F32,
+        sum: <fewbit_simd::Neon as Lanes>::F32,
+    ) -> <fewbit_simd::Neon as Lanes>::F32 {
+        // SAFETY: by this function's contract; the entry is compiled for bf16 too.
+        unsafe { fewbit_simd::bfdot(sum, x, column) }
+    }
+}
+
+/// The definition, which the instruction is held to.
+impl Number<Scalar> for OfPairsOdd {
+    const SIZE: usize = 4;
+    const KR: usize = 2;
+
+    #[inline(always)]
+    unsafe fn load<const SECOND: bool>(from: *const u8, nr: usize, v: usize) -> f32 {
+        // SAFETY: by this function's contract.
+        unsafe { <OfF32 as Number<Scalar>>::load::<SECOND>(from, nr, v) }
+    }
+
+    #[inline(always)]
+    unsafe fn add(x: f32, column: f32, sum: f32) -> f32 {
+        add_bf16_odd(halves(x), halves(column), sum)
+    }
+}
+
+/// The two bf16 of a pair, the lower half first.
+fn halves(pair: f32) -> [f32; 2] {
+    let bits = pair.to_bits();
+    [f32::from_bits(bits << 16), f32::from_bits(bits & !0xFFFF)]
 }
 
 /// Where the rows' next numbers are. Each of the pointers serves three rows, by the stride and its double,
@@ -356,22 +411,34 @@ unsafe fn finish<V: Lanes, const ROWS: usize, const NV: usize, const PANELS: usi
 ) {
     // SAFETY: by this function's contract.
     unsafe {
-        let (nan, zero) = (V::splat_f32(f32::from_bits(0x7FC0_0000)), V::splat_f32(0.0));
         for row in sums {
             for (p, panel) in row.iter_mut().enumerate() {
                 for (v, sum) in panel.iter_mut().enumerate() {
-                    if !args.bias.is_null() {
-                        let at = args.bias.add((p * NV + v) * V::LANES);
-                        *sum = V::add(*sum, V::load_f32(at, V::LANES));
-                    }
-                    *sum = V::replace_nan(*sum, nan);
-                    if args.relu {
-                        // `if 0 > y { 0 } else { y }`: a NaN stays.
-                        *sum = V::max(zero, *sum);
-                    }
+                    *sum = finished::<V>(args, (p * NV + v) * V::LANES, *sum);
                 }
             }
         }
+    }
+}
+
+/// The sums of a vector of columns, from `column` on, finished.
+///
+/// # Safety
+/// As [`RealTileFn`], within an entry compiled for `V`.
+#[inline(always)]
+pub(super) unsafe fn finished<V: Lanes>(
+    args: &RealTileArgs,
+    column: usize,
+    mut sum: V::F32,
+) -> V::F32 {
+    // SAFETY: by this function's contract.
+    unsafe {
+        if !args.bias.is_null() {
+            sum = V::add(sum, V::load_f32(args.bias.add(column), V::LANES));
+        }
+        sum = V::replace_nan(sum, V::splat_f32(f32::from_bits(0x7FC0_0000)));
+        // `if 0 > y { 0 } else { y }`: a NaN stays.
+        if args.relu { V::max(V::splat_f32(0.0), sum) } else { sum }
     }
 }
 
@@ -493,9 +560,8 @@ table!(F32, "gemm_f32", OfF32, "Tiles for an f32 rhs.");
 table!(F16, "gemm_f16f32", OfF16, "Tiles for an f16 rhs.");
 table!(BF16, "gemm_bf16f32", OfBf16, "Tiles for a bf16 rhs.");
 
-/// Tiles for bf16 on both sides, with a rounding of their own ([`fewbit_scheme::dot_bf16`]): never the best of a set, only asked for by
-/// name. A number of [`RealTileArgs`] is a pair of neighbours, the first one in the upper half.
-pub(super) static BF16_BF16: &[RealTile] = &[
+/// Tiles of [`Paired::Bf16Dot`](super::Paired).
+pub(super) static BF16_DOT: &[RealTile] = &[
     #[cfg(target_arch = "x86_64")]
     tile_row!(
         "gemm_bf16bf16f32_12x32_avx512_bf16",
@@ -508,4 +574,20 @@ pub(super) static BF16_BF16: &[RealTile] = &[
         "avx512bf16,avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c"
     ),
     tile_row!("gemm_bf16bf16f32_2x8_scalar", OfPairs, Scalar, 2, 8, 16, IsaSet::SCALAR),
+];
+
+/// Tiles of [`Paired::Bf16DotOdd`](super::Paired).
+pub(super) static BF16_DOT_ODD: &[RealTile] = &[
+    #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+    tile_row!(
+        "gemm_bf16bf16f32_odd_6x16_neon_bf16",
+        OfPairsOdd,
+        fewbit_simd::Neon,
+        6,
+        4,
+        32,
+        Isa::NeonBf16.closure(),
+        "neon,bf16"
+    ),
+    tile_row!("gemm_bf16bf16f32_odd_2x8_scalar", OfPairsOdd, Scalar, 2, 8, 16, IsaSet::SCALAR),
 ];

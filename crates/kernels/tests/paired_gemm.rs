@@ -1,16 +1,15 @@
-//! Every tile for bf16 on both sides against the definition: all row counts and numbers of panels, k around the loop's edges, any bits
-//! on both sides and in the sums that it goes on from, numbers around the smallest normal one, between guard pages.
+//! Every tile of an arithmetic that is asked for by name against its definition: all row counts and numbers of panels, k around the loop's and blocks'
+//! edges, any bits on both sides and in the sums that it goes on from, numbers around the smallest normal one, between guard pages.
 
-use fewbit_kernels::real_gemm::{
-    RealTile, RealTileArgs, RealTileFn, bf16_tiles, pack_rhs, select_bf16,
-};
+use fewbit_kernels::real_gemm::{Paired, RealTile, RealTileArgs, RealTileFn, pack_rhs};
 use fewbit_kernels::registry::bind;
-use fewbit_scheme::{dot_bf16, float16, fma_flushed, real};
+use fewbit_scheme::{
+    F16_BLOCK, RealFormat, add_bf16_odd, dot_bf16, dot_bf16_odd, dot_f16, float16, fma_f16,
+    fma_flushed, real,
+};
 use fewbit_simd::{Isa, IsaSet, with_default_env};
 use fewbit_testkit::{GuardedBuf, Rng, covered, fraction, limited, missing, report, seed};
 use std::ptr::null;
-
-const OP: &str = "gemm_bf16bf16f32";
 
 /// What numbers a case is made of.
 #[derive(Clone, Copy, Debug)]
@@ -18,7 +17,7 @@ enum Fill {
     Normal,
     /// Any bits: NaN, infinities, subnormals.
     Any,
-    /// Products and sums around 2^-126, below which they are zeros.
+    /// Products and sums around the smallest normal number, below which those of bf16 are zeros.
     Tiny,
     /// Sums overflow on the way.
     Huge,
@@ -30,7 +29,18 @@ enum Fill {
 const FILLS: [Fill; 6] = [Fill::Normal, Fill::Any, Fill::Tiny, Fill::Huge, Fill::Ties, Fill::Zeros];
 
 impl Fill {
-    fn bits(self, rng: &mut Rng) -> u16 {
+    fn bits(self, rng: &mut Rng, format: RealFormat) -> u16 {
+        if format == RealFormat::F16 {
+            let x = match self {
+                Fill::Any => return rng.next_u32() as u16,
+                Fill::Normal => rng.normal(),
+                Fill::Tiny => rng.normal() * 2f32.powi(-rng.pick(&[7, 10, 14])),
+                Fill::Huge => rng.normal() * 2f32.powi(7),
+                Fill::Ties => (rng.below(257) as f32 - 128.0) * 0.125,
+                Fill::Zeros => rng.pick(&[0.0, -0.0]),
+            };
+            return float16::f32_to_f16(x);
+        }
         let x = match self {
             Fill::Any => return rng.next_u32() as u16,
             Fill::Normal => rng.normal(),
@@ -59,13 +69,40 @@ fn value(bits: u16) -> f32 {
     float16::bf16_to_f32(bits)
 }
 
-/// Neighbours as a number of 32 bits, the first one above; 0 after the last one.
-fn pairs(numbers: &[u16]) -> Vec<u32> {
-    let second = |pair: &[u16]| pair.get(1).copied().unwrap_or(0);
-    numbers.chunks(2).map(|pair| u32::from(pair[0]) << 16 | u32::from(second(pair))).collect()
+/// Neighbours as numbers of 32 bits; 0 after the last one.
+fn pairs(numbers: &[u16], paired: Paired) -> Vec<u32> {
+    let at = |i: usize| u32::from(numbers.get(i).copied().unwrap_or(0));
+    let pair = |i: usize| match paired.is_exchanged() {
+        true => at(2 * i) << 16 | at(2 * i + 1),
+        false => at(2 * i) | at(2 * i + 1) << 16,
+    };
+    (0..paired.steps(numbers.len())).map(pair).collect()
+}
+
+/// The definition, from a sum on.
+fn resumed(paired: Paired, products: &[(u16, u16)], sum: f32) -> f32 {
+    let of = |pair: &[(u16, u16)], i: usize| {
+        let (x, w) = pair.get(i).copied().unwrap_or_default();
+        (value(x), value(w))
+    };
+    let mut pairs: Vec<&[(u16, u16)]> = products.chunks(2).collect();
+    pairs.resize(paired.steps(products.len()), &[]);
+    match paired {
+        Paired::Bf16Dot => pairs.iter().fold(sum, |y, pair| {
+            (0..2).fold(y, |y, i| fma_flushed(of(pair, i).0, of(pair, i).1, y))
+        }),
+        Paired::Bf16DotOdd => pairs.iter().fold(sum, |y, pair| {
+            let [(a, b), (c, d)] = [of(pair, 0), of(pair, 1)];
+            add_bf16_odd([a, c], [b, d], y)
+        }),
+        Paired::F16Fma => products.chunks(F16_BLOCK).fold(sum, |y, block| {
+            y + float16::f16_to_f32(block.iter().fold(0, |y, &(x, w)| fma_f16(x, w, y)))
+        }),
+    }
 }
 
 struct Case {
+    paired: Paired,
     k: usize,
     rows: usize,
     panels: usize,
@@ -82,18 +119,21 @@ struct Case {
 impl Case {
     fn new(
         rng: &mut Rng,
+        paired: Paired,
         (rows, panels, k): (usize, usize, usize),
         nr: usize,
         fill: Fill,
         of_sums: Option<Fill>,
     ) -> Case {
         let columns = panels * nr;
+        let format = paired.format();
         Case {
+            paired,
             k,
             rows,
             panels,
-            lhs: (0..rows * k).map(|_| fill.bits(rng)).collect(),
-            rhs: (0..columns * k).map(|_| fill.bits(rng)).collect(),
+            lhs: (0..rows * k).map(|_| fill.bits(rng, format)).collect(),
+            rhs: (0..columns * k).map(|_| fill.bits(rng, format)).collect(),
             bias: (rng.below(3) == 0).then(|| (0..columns).map(|_| fill.sum(rng)).collect()),
             relu: rng.below(3) == 0,
             sums: of_sums.map(|fill| (0..rows * columns).map(|_| fill.sum(rng)).collect()),
@@ -104,12 +144,14 @@ impl Case {
         let columns = self.panels * nr;
         let of = |r: usize, c: usize| {
             let (x, w) = (&self.lhs[r * self.k..][..self.k], &self.rhs[c * self.k..][..self.k]);
-            let products = x.iter().zip(w).map(|(&x, &w)| (value(x), value(w)));
-            let y = match &self.sums {
-                None => dot_bf16(products),
-                Some(sums) => {
-                    let filled = products.chain((self.k % 2 == 1).then_some((0.0, 0.0)));
-                    filled.fold(sums[r * columns + c], |y, (x, w)| fma_flushed(x, w, y))
+            let bits = x.iter().copied().zip(w.iter().copied());
+            let values = bits.clone().map(|(x, w)| (value(x), value(w)));
+            let y = match (&self.sums, self.paired) {
+                (None, Paired::Bf16Dot) => dot_bf16(values),
+                (None, Paired::Bf16DotOdd) => dot_bf16_odd(values),
+                (None, Paired::F16Fma) => dot_f16(bits),
+                (Some(sums), paired) => {
+                    resumed(paired, &bits.collect::<Vec<_>>(), sums[r * columns + c])
                 }
             };
             let y = real::canonical(self.bias.as_ref().map_or(y, |bias| y + bias[c]));
@@ -128,12 +170,13 @@ struct Arenas([GuardedBuf; 4]);
 impl Arenas {
     fn check(&mut self, tile: &RealTile, run: RealTileFn, case: &Case, label: &str) {
         let [lhs, rhs, bias, dst] = &mut self.0;
-        let (nr, columns, steps) = (tile.nr, case.panels * tile.nr, case.k.div_ceil(2));
-        let rows: Vec<u32> = case.lhs.chunks(case.k).flat_map(pairs).collect();
+        let (nr, columns, steps) = (tile.nr, case.panels * tile.nr, case.paired.steps(case.k));
+        let rows: Vec<u32> =
+            case.lhs.chunks(case.k).flat_map(|row| pairs(row, case.paired)).collect();
         let mut packed = Vec::new();
         for panel in case.rhs.chunks(nr * case.k) {
             let mut to = vec![0xFFFF_u16; 2 * steps * nr];
-            let number = |c: usize, i: usize| match i ^ 1 {
+            let number = |c: usize, i: usize| match i ^ usize::from(case.paired.is_exchanged()) {
                 i if i < case.k => panel[c * case.k + i],
                 _ => 0,
             };
@@ -181,7 +224,9 @@ impl Arenas {
 fn every_tile_at_every_edge() {
     let mut rng = Rng::new(seed() ^ 57);
     let mut arenas = Arenas([1, 2, 3, 4].map(|_| GuardedBuf::new(1 << 16)));
-    for tile in bf16_tiles() {
+    for (paired, tile) in
+        Paired::ALL.into_iter().flat_map(|of| of.tiles().iter().map(move |t| (of, t)))
+    {
         let Some(bound) = bind(&tile.row, limited()) else {
             missing(tile.row.name, tile.row.required);
             continue;
@@ -189,18 +234,19 @@ fn every_tile_at_every_edge() {
         let mut cases = 0;
         for rows in 1..=tile.mr {
             for panels in 1..=tile.panels(rows) {
-                for k in [1, 2, 3, 4, 5, 6, 7, 8, 9, 17, 64, 131] {
-                    for _ in 0..3 {
+                for k in [1, 2, 3, 4, 5, 6, 7, 8, 9, 17, 63, 64, 65, 66, 131, 195] {
+                    for _ in 0..2 {
                         let fill = rng.pick(&FILLS);
                         let of_sums = (rng.below(3) == 0).then_some(fill);
-                        let case = Case::new(&mut rng, (rows, panels, k), tile.nr, fill, of_sums);
+                        let shape = (rows, panels, k);
+                        let case = Case::new(&mut rng, paired, shape, tile.nr, fill, of_sums);
                         arenas.check(tile, bound.run(), &case, &format!("{fill:?}"));
                         cases += 1;
                     }
                 }
             }
         }
-        covered(OP, tile.row.required, cases);
+        covered(paired.op(), tile.row.required, cases);
     }
     report();
 }
@@ -208,10 +254,12 @@ fn every_tile_at_every_edge() {
 /// One instruction, from sums of any bits: where it rounds, and what it flushes.
 #[test]
 fn every_step() {
-    let rounds = 4000 / fraction("steps of bf16", 4);
+    let rounds = 4000 / fraction("steps of pairs", 4);
     let mut rng = Rng::new(seed() ^ 58);
     let mut arenas = Arenas([1, 2, 3, 4].map(|_| GuardedBuf::new(1 << 12)));
-    for tile in bf16_tiles() {
+    for (paired, tile) in
+        Paired::ALL.into_iter().flat_map(|of| of.tiles().iter().map(move |t| (of, t)))
+    {
         let Some(bound) = bind(&tile.row, limited()) else { continue };
         for _ in 0..rounds {
             let (fill, of_sums) = match rng.below(4) {
@@ -219,19 +267,26 @@ fn every_step() {
                 1 => (Fill::Any, Fill::Any),
                 _ => (Fill::Tiny, Fill::Tiny),
             };
-            let case = Case::new(&mut rng, (1, 1, 2), tile.nr, fill, Some(of_sums));
+            let case = Case::new(&mut rng, paired, (1, 1, 2), tile.nr, fill, Some(of_sums));
             arenas.check(tile, bound.run(), &case, &format!("{fill:?} {of_sums:?}"));
         }
-        covered(OP, tile.row.required, rounds as u64);
+        covered(paired.op(), tile.row.required, rounds as u64);
     }
     report();
 }
 
 #[test]
 fn only_a_set_with_the_instruction_has_a_tile() {
-    assert!(select_bf16(IsaSet::SCALAR).is_none());
-    for isa in Isa::ALL {
-        let tile = select_bf16(isa.closure());
-        assert_eq!(tile.is_some(), isa == Isa::Avx512Bf16 && cfg!(target_arch = "x86_64"));
+    for paired in Paired::ALL {
+        let (arch, needed) = match paired {
+            Paired::Bf16Dot => ("x86_64", Isa::Avx512Bf16),
+            Paired::Bf16DotOdd => ("aarch64", Isa::NeonBf16),
+            Paired::F16Fma => ("aarch64", Isa::NeonFp16),
+        };
+        assert!(paired.select(IsaSet::SCALAR).is_none());
+        for isa in Isa::ALL {
+            let tile = paired.select(isa.closure());
+            assert_eq!(tile.is_some(), isa == needed && std::env::consts::ARCH == arch);
+        }
     }
 }
