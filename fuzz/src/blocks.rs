@@ -128,6 +128,15 @@ fn nvfp4(input: &mut Input) {
     let x = reals(input, n);
     let scale = input.reals(1).first().copied().unwrap_or(1.0);
     let is_scale = scale > 0.0 && scale.is_finite();
+    let of_tensor = everywhere(|| {
+        let made = Memory::new(4, 4);
+        // SAFETY: one number to write.
+        Given::new(unsafe { fewbit_nvfp4_tensor_scale(scale, made.start()) }, None, &[&made])
+    });
+    if let (0, Ok(made)) = (of_tensor.status, <[u8; 4]>::try_from(&of_tensor.outputs[..])) {
+        let made = f32::from_ne_bytes(made);
+        assert!(made > 0.0 && made.is_finite(), "a tensor's scale {made}");
+    }
     let (scales, elements) = (n.div_ceil(16), n.div_ceil(2));
     let (mut scale_count, mut element_count) = (0usize, 0usize);
     // SAFETY: two numbers to write.

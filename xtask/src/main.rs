@@ -2,6 +2,7 @@
 //! Rust and a C compiler unless its help says so.
 
 mod abi;
+mod api;
 mod bench_report;
 mod book;
 mod deb;
@@ -41,6 +42,7 @@ const TASKS: &[Task] = &[
     Task { name: "demo", help: demo::HELP, run: demo::run },
     Task { name: "headers", help: headers::HELP, run: headers::run },
     Task { name: "abi", help: abi::HELP, run: abi::run },
+    Task { name: "api", help: api::HELP, run: api::run },
     Task { name: "install", help: install::HELP, run: install::run },
     Task { name: "deb", help: deb::HELP, run: deb::run },
     Task { name: "book", help: book::HELP, run: book::run },

@@ -32,15 +32,22 @@ pub fn folder(name: &str) -> PathBuf {
     target_dir().join(name)
 }
 
-/// `cargo` of that compiler in the workspace `fuzz`, with flags, into a folder.
-pub fn cargo(task: &str, flags: &str, name: &str) -> Command {
+/// A task of that compiler's `cargo`, in the workspace's folder, whose output goes to a folder of its own.
+pub fn task(output: &str, name: &str) -> Command {
     let mut command = rustup();
-    command.current_dir(root().join("fuzz")).args(["cargo", task, "--quiet", "--release"]);
-    command.args(["--target", HOST]).arg("--target-dir").arg(folder(name));
+    command.current_dir(root()).args(["cargo", name, "--quiet"]);
+    command.arg("--target-dir").arg(folder(output));
     // What cargo told this process of its own compiler is not for the other one.
     for variable in ["CARGO", "RUSTC", "RUSTDOC", "RUSTUP_TOOLCHAIN", "CARGO_ENCODED_RUSTFLAGS"] {
         command.env_remove(variable);
     }
+    command
+}
+
+/// The same in the workspace `fuzz`, with flags.
+pub fn cargo(name: &str, flags: &str, folder: &str) -> Command {
+    let mut command = task(folder, name);
+    command.current_dir(root().join("fuzz")).args(["--release", "--target", HOST]);
     command.env("RUSTFLAGS", flags);
     command
 }

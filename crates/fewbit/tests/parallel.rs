@@ -8,7 +8,7 @@ use fewbit::granularity::{Granularity, Layout};
 use fewbit::scheme::{IntFormat, ParamSpec, QuantizeMode, Scheme};
 use fewbit::tensor::{self, Reals, RealsMut, TensorParams, TensorQuant};
 use fewbit::{Parallel, RayonPool, Serial};
-use fewbit_testkit::{Rng, limited, seed};
+use fewbit_testkit::{Rng, limited, sampled, seed};
 
 /// Shapes of several parts, rows of odd lengths among them, and granularities that cut them in all ways.
 fn cases() -> Vec<(Vec<usize>, Granularity)> {
@@ -36,7 +36,7 @@ fn threads_change_nothing() {
     let supported = limited();
     let cases = cases();
     let pools = [1, 2, 3, 7].map(rayon_threads);
-    for (i, (dims, granularity)) in cases.iter().enumerate() {
+    for (i, (dims, granularity)) in sampled("threads", 1, cases.iter().enumerate()) {
         let x_layout = Layout::contiguous(dims).unwrap();
         let x: Vec<f32> = (0..x_layout.len())
             .map(|i| if i % 5003 == 0 { rng.any_f32() } else { rng.normal() })

@@ -10,7 +10,7 @@ use fewbit::scheme::float16::{bf16_to_f32, f16_to_f32, f32_to_bf16, f32_to_f16};
 use fewbit::scheme::{self, IntFormat, QuantParams, QuantizeMode};
 use fewbit::simd::Supported;
 use fewbit::{Code, Parallel, Serial, Status};
-use fewbit_testkit::{GuardedBuf, Rng, limited, seed, supported_sets};
+use fewbit_testkit::{GuardedBuf, Rng, limited, sampled, seed, supported_sets};
 
 /// An element's number.
 fn read(element: Element, bytes: &[u8]) -> f32 {
@@ -239,17 +239,16 @@ fn every_pair_of_types() {
 fn threads_change_nothing() {
     let mut rng = Rng::new(seed() ^ 0x522);
     let mut buffers = [(); 2].map(|()| GuardedBuf::new(1 << 21));
-    for dims in [vec![1001, 301], vec![200_001, 1], vec![5, 70_000], vec![7, 13, 3001]] {
-        let layout = Layout::contiguous(&dims).unwrap();
+    let pools: [&dyn Parallel; 4] = [&Serial, &Threads(3), &Threads(7), &Backwards];
+    let shapes = [vec![1001, 301], vec![200_001, 1], vec![5, 70_000], vec![7, 13, 3001]];
+    let ways = || pools.into_iter().flat_map(|pool| [false, true].map(|in_place| (pool, in_place)));
+    let cases = shapes.iter().flat_map(|dims| ways().map(move |way| (dims, way)));
+    for (dims, (pool, in_place)) in sampled("threads", 1, cases) {
+        let layout = Layout::contiguous(dims).unwrap();
         let op = if dims.len() == 2 { RowOp::Softmax } else { RowOp::LogSoftmax };
         let data = any_data(&mut rng, Element::F32, layout.len());
-        let pools: [&dyn Parallel; 4] = [&Serial, &Threads(3), &Threads(7), &Backwards];
-        for pool in pools {
-            for in_place in [false, true] {
-                let (x, y) = ((Element::F32, &layout, &data[..]), (Element::F32, &layout));
-                Case { op, x, y, in_place }.check(&mut buffers, pool, limited());
-            }
-        }
+        let (x, y) = ((Element::F32, &layout, &data[..]), (Element::F32, &layout));
+        Case { op, x, y, in_place }.check(&mut buffers, pool, limited());
     }
 }
 

@@ -47,7 +47,8 @@ fn definition<const N: usize>(
 fn expand<const N: usize>(runs: impl Iterator<Item = Run<N>>) -> Vec<([usize; N], usize)> {
     let mut elements = Vec::new();
     for run in runs {
-        assert!(run.len > 1 || (run.len == 1 && run.strides == [1; N]));
+        // A run of one element has no stride and no step: what takes it as contiguous is right.
+        assert!(run.len > 1 || (run.len == 1 && run.strides == [1; N] && run.param_step == 0));
         assert!(run.param_step <= 1);
         for i in 0..run.len {
             let mut offsets = run.offsets;
@@ -246,6 +247,25 @@ fn bad_layouts_are_refused() {
     assert_eq!(Layout::contiguous(&[most + 1]), Err(Error::Overflow));
     assert_eq!(Layout::strided(&[2], &[most - 1]).map(|layout| layout.extent()), Ok(most));
     assert_eq!(Layout::strided(&[2], &[most]), Err(Error::Overflow));
+}
+
+#[test]
+fn packed_rows_start_on_bytes() {
+    for (dims, codes_per_byte, strides) in [
+        (&[2, 3, 5][..], 2, &[18, 6, 1][..]),
+        (&[2, 3, 5], 8, &[24, 8, 1]),
+        (&[2, 3, 4], 4, &[12, 4, 1]),
+        (&[3, 5], 0, &[5, 1]),
+        (&[5, 0], 2, &[2, 1]),
+        (&[7], 8, &[1]),
+        (&[], 8, &[]),
+    ] {
+        let layout = Layout::packed(dims, codes_per_byte).unwrap();
+        assert_eq!(layout.strides(), strides, "{dims:?} {codes_per_byte}");
+        assert_eq!(layout.is_empty(), dims.contains(&0), "{dims:?}");
+    }
+    assert_eq!(Layout::packed(&[2, usize::MAX], 2), Err(Error::Overflow));
+    assert_eq!(Layout::packed(&[0, usize::MAX], 2), Err(Error::Overflow));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use fewbit_kernels::gemm::{
 use fewbit_kernels::registry::bind;
 use fewbit_simd::dot::LhsForm;
 use fewbit_testkit::{
-    GuardedBuf, Rng, covered, is_full, is_wanted, limited, missing, report, seed,
+    GuardedBuf, Rng, covered, is_full, is_wanted, limited, missing, report, sampled, seed,
 };
 
 /// Both operands and their parameters, as a caller would give them.
@@ -384,31 +384,32 @@ fn every_tile_at_every_edge() {
 fn every_combination_of_extremes() {
     let mut rng = Rng::new(seed() ^ 1);
     let mut arenas = Arenas::new(64 * 1024);
+    let zeros = || (0..9).map(|zeros| (zeros / 3, zeros % 3));
+    let fills = || FILLS.into_iter().flat_map(|lhs| FILLS.map(|rhs| (lhs, rhs)));
+    let mut all =
+        Vec::from_iter(fills().flat_map(|fills| zeros().map(move |zeros| (fills, zeros))));
     for (tile, run) in runnable() {
         let mut cases = 0;
         for signs in signs(tile) {
-            for lhs in FILLS {
-                for rhs in FILLS {
-                    for zeros in 0..9 {
-                        let ends = |(qmin, qmax), which: usize| [qmin, 0, qmax][which];
-                        let of_lhs = match (has_bits(tile.rhs), signs.0) {
-                            (false, true) => (0, 255),
-                            (false, false) => (-128, 127),
-                            (true, true) => (0, 1),
-                            (true, false) => (0, 0),
-                        };
-                        let of_rhs = match signs.1 {
-                            format if format.is_binary() => (0, 0),
-                            Format { qmin, qmax, .. } => (qmin, qmax),
-                        };
-                        let shape = (tile.mr, tile.nr, 67);
-                        let mut case = case(&mut rng, shape, signs, (lhs, rhs));
-                        case.lhs_zero.fill(ends(of_lhs, zeros / 3));
-                        case.rhs_zero.fill(ends(of_rhs, zeros % 3));
-                        arenas.check(tile, run, &case, &format!("{lhs:?} {rhs:?} {zeros}"));
-                        cases += 1;
-                    }
-                }
+            // Where only some are taken, each tile has others.
+            all.rotate_left(1);
+            for (fills, zeros) in sampled("extremes", 1, all.iter().copied()) {
+                let ends = |(qmin, qmax), which: usize| [qmin, 0, qmax][which];
+                let of_lhs = match (has_bits(tile.rhs), signs.0) {
+                    (false, true) => (0, 255),
+                    (false, false) => (-128, 127),
+                    (true, true) => (0, 1),
+                    (true, false) => (0, 0),
+                };
+                let of_rhs = match signs.1 {
+                    format if format.is_binary() => (0, 0),
+                    Format { qmin, qmax, .. } => (qmin, qmax),
+                };
+                let mut case = case(&mut rng, (tile.mr, tile.nr, 67), signs, fills);
+                case.lhs_zero.fill(ends(of_lhs, zeros.0));
+                case.rhs_zero.fill(ends(of_rhs, zeros.1));
+                arenas.check(tile, run, &case, &format!("{fills:?} {zeros:?}"));
+                cases += 1;
             }
         }
         covered(tile.rhs.op(), tile.row.required, cases);
@@ -423,18 +424,18 @@ fn no_run_of_products_leaves_int16() {
     let mut rng = Rng::new(seed() ^ 3);
     let mut arenas = Arenas::new(1024 * 1024);
     let few = |tile: &Tile| !has_bits(tile.rhs) && tile.rhs != RhsForm::S8;
+    let ks = [64, 256, 511, 1056, 4096 + 32, 8192 + 67];
+    let codes = [-128, 127, -16, 15].into_iter().flat_map(|lhs| [0x7F, 0xFF].map(|rhs| (lhs, rhs)));
+    let mut all = Vec::from_iter(codes.flat_map(|codes| ks.map(|k| (codes, k))));
     for (tile, run) in runnable().into_iter().filter(|(tile, _)| few(tile)) {
         for signs in signs(tile) {
             let shift = code_shift_lhs(signs.0, tile.lhs);
-            for lhs in [-128, 127, -16, 15].map(|code: i32| (code - shift) as u8) {
-                for rhs in [0x7F, 0xFF] {
-                    for k in [64, 256, 511, 1056, 4096 + 32, 8192 + 67] {
-                        let fills = (Fill::All(lhs), Fill::All(rhs));
-                        let shape = (rng.pick(&[1, tile.mr]), rng.pick(&[1, tile.nr]), k);
-                        let case = case(&mut rng, shape, signs, fills);
-                        arenas.check(tile, run, &case, &format!("{fills:?}"));
-                    }
-                }
+            all.rotate_left(1);
+            for ((lhs, rhs), k) in sampled("runs of products", 1, all.iter().copied()) {
+                let fills = (Fill::All((lhs - shift) as u8), Fill::All(rhs));
+                let shape = (rng.pick(&[1, tile.mr]), rng.pick(&[1, tile.nr]), k);
+                let case = case(&mut rng, shape, signs, fills);
+                arenas.check(tile, run, &case, &format!("{fills:?}"));
             }
         }
     }

@@ -63,6 +63,36 @@ fn sums_of_rows() {
     report();
 }
 
+/// Rows without elements may lie at any distance: there is nothing to read, and no distance to overflow.
+#[test]
+fn sums_of_empty_rows() {
+    let mut sums = GuardedBuf::new(64);
+    for row_stride in [usize::MAX, usize::MAX / 2 + 1, usize::MAX / 3 * 2] {
+        for row in runnable(reduce::ROW_SUMS) {
+            let sums = sums.at_end(&[f32::NAN; 5]);
+            let args = SumsArgs { src: std::ptr::null(), n: 0, rows: 5, row_stride, sums };
+            // SAFETY: the row is bound; no number is read, and five sums are written.
+            let got = unsafe {
+                row.run()(&args);
+                std::slice::from_raw_parts(args.sums, 5)
+            };
+            assert!(got.iter().all(|sum| sum.to_bits() == 0), "{}: {got:?}", row.name());
+        }
+        for table in [reduce::ROW_SUMS_S8, reduce::ROW_SUMS_U8] {
+            for row in runnable(table) {
+                let sums = sums.at_end(&[-1; 5]);
+                let args = CodeSumsArgs { src: std::ptr::null(), n: 0, rows: 5, row_stride, sums };
+                // SAFETY: as above.
+                let got = unsafe {
+                    row.run()(&args);
+                    std::slice::from_raw_parts(args.sums, 5)
+                };
+                assert_eq!(got, [0; 5], "{}", row.name());
+            }
+        }
+    }
+}
+
 #[test]
 fn largest_magnitudes() {
     let mut src = GuardedBuf::new(1 << 18);

@@ -31,6 +31,6 @@ pub use lanes::{HalfLanes, Lanes, Scalar, f32_of_order_key};
 #[cfg(target_arch = "x86_64")]
 pub use lookup::Avx512Vbmi;
 pub use lookup::Lookup;
-pub use pairs::{MAX_PAIR_CHANNELS, Pairs};
+pub use pairs::{MAX_PAIR_CHANNELS, Pairs, ThreeRows};
 pub use sqrt::sqrt;
 pub use transpose::transpose;

@@ -29,6 +29,8 @@ pub unsafe trait Pairs: 'static {
     const CHANNELS: usize;
     /// Whether registers hold a tile of some pixels' sums, so that code for special shapes pays.
     const TILES: bool;
+    /// Whether [`three`](Pairs::three) is there.
+    const THREE: bool = false;
     /// Codes that are widened at once: whole blocks, at most [`MAX_PAIR_CHANNELS`] channels.
     const WIDENED: usize = 2 * Self::CHANNELS;
 
@@ -49,6 +51,29 @@ pub unsafe trait Pairs: 'static {
     ) -> Self::Sums;
     /// Stores [`CHANNELS`](Pairs::CHANNELS) sums.
     unsafe fn store(sums: Self::Sums, to: *mut i32);
+    /// The sums of three rows of three taps, of both vectors of a block, at this stride of 1 or 2: all of a pixel's taps, and one column
+    /// further, are read. Nothing unless [`THREE`](Pairs::THREE).
+    unsafe fn three<const STRIDE: usize>(row: &ThreeRows) {
+        let _ = row;
+    }
+}
+
+/// Some pixels of a row, of a block of two vectors of channels, each with three taps in three lines.
+#[derive(Clone, Copy, Debug)]
+pub struct ThreeRows {
+    /// Of each line the block of the first pixel's first tap. Blocks of neighbouring taps are [`MAX_PAIR_CHANNELS`] apart.
+    pub lines: [*const i16; 3],
+    /// The weights of the first vector's pairs, `2 * MAX_PAIR_CHANNELS` from pair to pair, those of the second vector
+    /// behind: the first two lines' taps one above the other, then neighbours of the last one.
+    pub weights: *const i16,
+    /// What sums start with.
+    pub start: *const i32,
+    /// The first pixel's sums.
+    pub dst: *mut i32,
+    /// Sums between pixels.
+    pub stride: usize,
+    /// The number of pixels.
+    pub pixels: usize,
 }
 
 /// The most channels of a block; those of every backend divide it.
@@ -129,8 +154,11 @@ unsafe impl Pairs for Scalar {
 }
 
 #[cfg(target_arch = "x86_64")]
+mod three;
+
+#[cfg(target_arch = "x86_64")]
 mod avx2 {
-    use super::{Pairs, some};
+    use super::{Pairs, ThreeRows, some, three};
     use crate::Avx2;
     use core::arch::x86_64::*;
 
@@ -141,6 +169,7 @@ mod avx2 {
         type Sums = __m256i;
         const CHANNELS: usize = 8;
         const TILES: bool = true;
+        const THREE: bool = true;
         const WIDENED: usize = 32;
 
         #[inline(always)]
@@ -205,6 +234,17 @@ mod avx2 {
         unsafe fn store(sums: __m256i, to: *mut i32) {
             // SAFETY: features and 8 sums by the contract of `Pairs`.
             unsafe { _mm256_storeu_si256(to.cast(), sums) }
+        }
+
+        #[inline(always)]
+        unsafe fn three<const STRIDE: usize>(row: &ThreeRows) {
+            // SAFETY: by the contract of `Pairs`.
+            unsafe {
+                match STRIDE {
+                    1 => three::stride_1(row),
+                    _ => three::stride_2(row),
+                }
+            }
         }
     }
 }

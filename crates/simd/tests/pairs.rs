@@ -1,6 +1,6 @@
 //! Products of pairs of taps, of every backend, against i64.
 
-use fewbit_simd::{Isa, IsaSet, MAX_PAIR_CHANNELS, Pairs};
+use fewbit_simd::{Isa, IsaSet, MAX_PAIR_CHANNELS, Pairs, ThreeRows};
 use fewbit_testkit::{GuardedBuf, Rng, covered, limited, missing, report};
 
 type Run = unsafe fn([*const u8; 2], *const i16, [*const i32; 2], *mut i32, usize, bool);
@@ -111,4 +111,86 @@ fn products_are_exact() {
     #[cfg(target_arch = "aarch64")]
     check!(fewbit_simd::Neon, Isa::Neon.closure(), "neon");
     report();
+}
+
+/// Three rows of three taps: of a backend's own code, and by pairs, which the other test compares.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn three_rows_are_their_pairs() {
+    use fewbit_simd::Avx2;
+    const COLUMN: usize = MAX_PAIR_CHANNELS;
+    const VECTOR: usize = Avx2::CHANNELS;
+    const { assert!(Avx2::THREE) };
+
+    #[target_feature(enable = "avx2,fma,f16c")]
+    unsafe fn three(row: &ThreeRows, step: usize) {
+        // SAFETY: as the caller vouches.
+        unsafe {
+            match step {
+                1 => Avx2::three::<1>(row),
+                _ => Avx2::three::<2>(row),
+            }
+        }
+    }
+
+    /// The same of pair after pair.
+    #[target_feature(enable = "avx2,fma,f16c")]
+    unsafe fn pairs<const HIGH: bool>(row: &ThreeRows, step: usize, to: *mut i32) {
+        let vector = if HIGH { VECTOR } else { 0 };
+        let [a, b, c] = row.lines;
+        // SAFETY: as the caller vouches.
+        unsafe {
+            for pixel in 0..row.pixels {
+                let at = |line: *const i16, tap: usize| line.add((pixel * step + tap) * COLUMN);
+                let taps = [0, 1, 2].map(|tap| (at(a, tap), at(b, tap)));
+                let last = [0, 2].map(|tap| (at(c, tap), at(c, tap + 1)));
+                let mut sums = Avx2::sums(row.start.add(vector));
+                for (number, (one, other)) in taps.into_iter().chain(last).enumerate() {
+                    let weights = row.weights.add(2 * (number * COLUMN + vector));
+                    let codes = Avx2::pair::<HIGH>(one, other);
+                    sums = Avx2::add_products(sums, codes, Avx2::weights(weights));
+                }
+                Avx2::store(sums, to.add(pixel * row.stride + vector));
+            }
+        }
+    }
+
+    if !limited().has(Isa::Avx2.closure()) {
+        return missing("three rows", Isa::Avx2.closure());
+    }
+    let mut rng = Rng::new(93);
+    let [mut a, mut b, mut c, mut weights, mut start, mut dst] =
+        [(); 6].map(|()| GuardedBuf::new(1 << 14));
+    for (step, pixels) in (1..=2).flat_map(|step| (0..=23).map(move |pixels| (step, pixels))) {
+        let columns = (pixels.max(1) - 1) * step + 4;
+        let stride = 2 * VECTOR + rng.pick(&[0, 1, 48]);
+        let largest = rng.below(2) == 0;
+        // A line ends with the vectors of its last column.
+        let mut codes = || -> Vec<i16> {
+            let mut code = || if largest { 255 } else { rng.below(384) as i16 - 128 };
+            (0..(columns - 1) * COLUMN + 2 * VECTOR).map(|_| code()).collect()
+        };
+        let lines = [a.at_end(&codes()), b.at_end(&codes()), c.at_end(&codes())];
+        let mut weight = || if largest { -255 } else { rng.below(511) as i16 - 255 };
+        let weight: Vec<i16> = (0..4 * 2 * COLUMN + 4 * VECTOR).map(|_| weight()).collect();
+        let sums: Vec<i32> = (0..2 * VECTOR).map(|_| rng.next_u32() as i32).collect();
+        let len = if pixels == 0 { 0 } else { (pixels - 1) * stride + 2 * VECTOR };
+        let row = ThreeRows {
+            lines: lines.map(|line| line.cast_const()),
+            weights: weights.at_end(&weight),
+            start: start.at_end(&sums),
+            dst: dst.at_end(&vec![7_i32; len]),
+            stride,
+            pixels,
+        };
+        let mut want = vec![7_i32; len];
+        // SAFETY: the buffers hold the operands, and the CPU has the features.
+        let got = unsafe {
+            three(&row, step);
+            pairs::<false>(&row, step, want.as_mut_ptr());
+            pairs::<true>(&row, step, want.as_mut_ptr());
+            std::slice::from_raw_parts(row.dst, len)
+        };
+        assert_eq!(got, want, "stride {step}, {pixels} pixels");
+    }
 }

@@ -1,7 +1,7 @@
 //! Depthwise layers, by a kernel of their own: no gathering, and no products with the zeros that fill a panel's other
 //! channels.
 //!
-//! A task takes some output channels, as many as lines of them fit the first cache. It widens input rows into lines of its own,
+//! A task takes some output channels, as many as lines of them stay near. It widens input rows into lines of its own,
 //! each once while neighbouring output rows need it, with the zero point where there is padding: so neither borders nor
 //! odd numbers of channels are anything special to the kernel. What differs between layouts ends there too: a line has
 //! the channels of a pixel side by side, and an input channel as often as it has outputs.
@@ -21,6 +21,7 @@ use super::{Conv, Ends, ImageLayout, Taps};
 use crate::memory::{ALIGNMENT, Allocator, Buffer};
 use crate::plan::{Destination, Engine, OneStep, Residual, find, size};
 use crate::{Parallel, Result};
+use core::slice;
 use fewbit_kernels::depthwise::{
     CHANNELS, Codes, DEPTHWISE, DepthwiseArgs, DepthwiseFn, Results, WIDEN_S8, WIDEN_U8, WidenFn,
     pairs, taps_of_pair,
@@ -30,8 +31,9 @@ use fewbit_simd::Supported;
 use layout::transpose;
 use lines::{LineShape, Lines, Memory};
 
-/// Bytes of a task's lines: most of a first cache.
-const LINES: usize = 24 << 10;
+/// Bytes of a task's lines: what a second cache has for sure. They are read in order, so that it is fast enough, and longer lines save more
+/// calls and parts of pixels' lines of caches than a first cache would save loads (144 channels of 56 by 56: 144 us with 24 KiB, 127 us so).
+const LINES: usize = 64 << 10;
 
 /// Pixels of a call of the kernel at most, whose sums stay in the first cache until they are results.
 const PIXELS: usize = 56;
@@ -186,7 +188,6 @@ impl Depthwise {
             results: take(&[if nchw { PIXELS * CHANNELS } else { 0 }, size_of::<i32>()])?,
             start: take(&[self.span, size_of::<i32>()])?,
             taps: take(&[self.lines, size_of::<*const i16>()])?,
-            wanted: take(&[self.lines, size_of::<usize>()])?,
             held: take(&[self.lines, size_of::<usize>()])?,
             end,
         })
@@ -210,7 +211,6 @@ struct Places {
     results: usize,
     start: usize,
     taps: usize,
-    wanted: usize,
     held: usize,
     end: usize,
 }
@@ -258,9 +258,10 @@ impl Conv<'_> {
             let memory = ends.rows.add(slot * places.end);
             let (scale, zero_point) = self.quantizer.row(ends.scales, ends.zero_points, image);
             let start = memory.add(places.start).cast::<i32>();
-            for c in 0..n {
-                start.add(c).write(engine.packed.start(first + c, zero_point));
-            }
+            // (Zeros first: a slice is not of memory that nobody wrote.)
+            start.write_bytes(0, n);
+            let starts = slice::from_raw_parts_mut(start, n);
+            engine.packed.starts(first, zero_point, starts);
             let mut lines = Lines {
                 taps: &self.taps,
                 widen: depthwise.widen,
@@ -274,21 +275,21 @@ impl Conv<'_> {
                     lines: memory.add(places.lines).cast(),
                     bytes: memory.add(places.bytes),
                     taps: memory.add(places.taps).cast(),
-                    wanted: memory.add(places.wanted).cast(),
                     held: memory.add(places.held).cast(),
                     count: depthwise.lines,
                 },
             };
             lines.pad();
+            let made = &Made::by(engine);
             let mut x = 0;
             while x < width {
                 let end = width.min(x + depthwise.chunk.max(1));
-                lines.begin();
+                lines.begin(&(x..end));
                 // With dilation, rows that share lines are as far apart.
                 for class in 0..apart {
                     for row in (from + class..to).step_by(apart) {
-                        lines.reach((row / height.max(1), row % height.max(1)), x..end);
-                        let (x, channels, made) = (x..end, (first, n), Made::by(engine));
+                        lines.reach((row / height.max(1), row % height.max(1)), &(x..end));
+                        let (x, channels) = (x..end, (first, n));
                         let chunk = Chunk { image, row, x, channels, scale, made };
                         self.depthwise_chunk((depthwise, engine), ends, &chunk, (memory, &places));
                     }
@@ -308,7 +309,7 @@ impl Conv<'_> {
         &self,
         (depthwise, engine): (&Depthwise, &Engine<'_>),
         ends: &Ends,
-        chunk: &Chunk,
+        chunk: &Chunk<'_>,
         (memory, places): (*mut u8, &Places),
     ) {
         let [.., axis] = self.taps.axes;
@@ -317,13 +318,15 @@ impl Conv<'_> {
         let (stride, shape) = (depthwise.stride, &depthwise.shape);
         let apart = depthwise.apart.max(1);
         let pixels = chunk.x.len();
-        let made = &chunk.made;
+        let made = chunk.made;
         let in_place = self.taps.layout == ImageLayout::Nhwc && !matches!(made, Made::Sums);
         let (most, at_once) = if in_place { (n, pixels) } else { (CHANNELS, PIXELS) };
         for from in (0..n).step_by(most.max(1)) {
             let (channel, channels) = (first + from, (n - from).min(most));
             for class in 0..shape.classes.min(pixels) {
-                let count = (pixels - class).div_ceil(apart);
+                // (Dividing costs what a few pixels do.)
+                let left = pixels - class;
+                let count = if apart > 1 { left.div_ceil(apart) } else { left };
                 for done in (0..count).step_by(at_once.max(1)) {
                     let pixels = (count - done).min(at_once);
                     let columns = shape.class(from / CHANNELS, class) + done * stride;
@@ -467,7 +470,7 @@ impl Conv<'_> {
 }
 
 /// A chunk of a row of output pixels.
-struct Chunk {
+struct Chunk<'a> {
     image: usize,
     /// The row's number among the image's.
     row: usize,
@@ -476,7 +479,7 @@ struct Chunk {
     channels: (usize, usize),
     /// The input's scale.
     scale: f32,
-    made: Made,
+    made: &'a Made,
 }
 
 /// What the kernel makes.

@@ -298,12 +298,15 @@ impl<'w> Packed<'w> {
         i32::from(code) - self.zero.as_slice().get(column).copied().unwrap_or(0)
     }
 
-    /// What the sums of a column of the only group start with, where codes are multiplied as they are and have this
-    /// zero point.
-    pub(crate) fn start(&self, column: usize, zero_point: i32) -> i32 {
-        let get = |values: &Buffer<i32>| values.as_slice().get(column).copied().unwrap_or(0);
+    /// What the sums of the only group's columns from `first` on start with, where codes are multiplied as they are and have
+    /// this zero point.
+    pub(crate) fn starts(&self, first: usize, zero_point: i32, to: &mut [i32]) {
         let beyond = zero_point.wrapping_sub(self.shared_zero);
-        get(&self.start).wrapping_add(beyond.wrapping_mul(get(&self.fold)))
+        let [start, fold] = [&self.start, &self.fold]
+            .map(|values| values.as_slice().get(first..).unwrap_or_default());
+        for ((to, &start), &fold) in to.iter_mut().zip(start).zip(fold) {
+            *to = start.wrapping_add(beyond.wrapping_mul(fold));
+        }
     }
 
     /// Whether the tile reads rows interleaved, and no others: that of `smmla`, of bytes.

@@ -7,7 +7,9 @@
 //! odd number of lines makes pairs of neighbours.
 //!
 //! A tile is a few pixels, whose sums stay in registers through all lines. For rows of 3, 5 and 7 taps, at the strides that
-//! networks have, everything within a line is unrolled; other shapes take each pair of taps in turn, and make it anew.
+//! networks have, everything within a line is unrolled; other shapes take each pair of taps in turn, and make it anew. Three rows of
+//! three taps, the usual ones, go by columns where a vector has code for it ([`Pairs::three`]): any number of pixels, of
+//! which those that a column belongs to are in registers.
 
 mod results;
 mod tile;
@@ -198,7 +200,7 @@ unsafe fn depthwise<V: Pairs + Lanes>(args: &DepthwiseArgs) {
     let mut pixel = 0;
     while pixel < pixels {
         let left = pixels - pixel;
-        let (mut tiles, mut made) = (Tiles { large: 0, small: 0 }, 0);
+        let (mut tiles, mut made) = (Tiles { large: 0, small: 0, pixels: 0 }, 0);
         while tiles.large + tiles.small < MOST && made < left {
             let tile = tile_of(left - made);
             match tile {
@@ -207,6 +209,7 @@ unsafe fn depthwise<V: Pairs + Lanes>(args: &DepthwiseArgs) {
             }
             made += tile;
         }
+        tiles.pixels = made.min(left);
         let (mut channel, mut block) = (0, 0);
         while channel < channels {
             let n = CHANNELS.min(channels - channel);
@@ -227,7 +230,7 @@ unsafe fn depthwise<V: Pairs + Lanes>(args: &DepthwiseArgs) {
                 };
                 shaped::<V>(&place, n, tiles, sums);
                 if sums.0 == buffer {
-                    let pixels = made.min(left);
+                    let pixels = tiles.pixels;
                     results.store::<V>(&Sums { at: buffer, pixel, pixels, channel, channels: n });
                 }
             }
@@ -246,10 +249,21 @@ unsafe fn depthwise<V: Pairs + Lanes>(args: &DepthwiseArgs) {
 unsafe fn shaped<V: Pairs>(at: &Place<'_>, channels: usize, tiles: Tiles, sums: (*mut i32, usize)) {
     // SAFETY: by this function's contract; each shape is that of the arguments.
     unsafe {
+        if V::THREE {
+            match (at.args.lines, at.args.width, at.args.stride) {
+                (3, 3, 1) => return tile::three::<V, 1>(at, channels, tiles.pixels, sums),
+                (3, 3, 2) => return tile::three::<V, 2>(at, channels, tiles.pixels, sums),
+                _ => {}
+            }
+        }
         if V::TILES {
             match (at.args.lines, at.args.width, at.args.stride) {
-                (3, 3, 1) => return tile::block::<V, Three<1>>(at, channels, tiles, sums),
-                (3, 3, 2) => return tile::block::<V, Three<2>>(at, channels, tiles, sums),
+                (3, 3, 1) if !V::THREE => {
+                    return tile::block::<V, Three<1>>(at, channels, tiles, sums);
+                }
+                (3, 3, 2) if !V::THREE => {
+                    return tile::block::<V, Three<2>>(at, channels, tiles, sums);
+                }
                 (_, 3, 1) => return tile::block::<V, Rows<3, 2, 1>>(at, channels, tiles, sums),
                 (_, 5, 1) => return tile::block::<V, Rows<5, 3, 1>>(at, channels, tiles, sums),
                 (_, 7, 1) => return tile::block::<V, Rows<7, 4, 1>>(at, channels, tiles, sums),

@@ -2,7 +2,7 @@
 
 use super::{CHANNELS, DepthwiseArgs, LARGE, SMALL};
 use core::array::from_fn;
-use fewbit_simd::Pairs;
+use fewbit_simd::{Pairs, ThreeRows};
 
 /// Runs a block for each number below a constant bound, at most 17, which is a constant in it: compilers leave such loops, and
 /// with them sums in memory, once a tile is larger than they like to unroll.
@@ -91,6 +91,8 @@ impl Place<'_> {
 pub(super) struct Tiles {
     pub large: usize,
     pub small: usize,
+    /// Pixels that are asked for.
+    pub pixels: usize,
 }
 
 /// Some tiles' sums of a block, or of its first channels: vector by vector, so that little is to do beside a tile's products.
@@ -121,6 +123,36 @@ pub(super) unsafe fn block<V: Pairs, S: Shape<V>>(
             if second < channels {
                 vector::<V, S, true>(&from(second), tiles, (dst.add(second), stride));
             }
+        }
+        first += 2 * V::CHANNELS;
+    }
+}
+
+/// As [`block`], of three rows of three taps, `STRIDE` columns apart, by the vectors' own code: no more than the tiles' pixels
+/// that are asked for.
+///
+/// # Safety
+/// As [`block`], for a `V` with such code, and a stride that it is for.
+#[inline(always)]
+pub(super) unsafe fn three<V: Pairs, const STRIDE: usize>(
+    at: &Place<'_>,
+    channels: usize,
+    pixels: usize,
+    (dst, stride): (*mut i32, usize),
+) {
+    let mut first = 0;
+    while first < channels {
+        // SAFETY: by this function's contract: there are three lines, and both vectors lie in the block.
+        unsafe {
+            let place = Place { offset: at.offset + first, ..*at };
+            V::three::<STRIDE>(&ThreeRows {
+                lines: [place.line(0, 0), place.line(1, 0), place.line(2, 0)],
+                weights: at.weights.add(2 * first),
+                start: at.start.add(first),
+                dst: dst.add(first),
+                stride,
+                pixels,
+            });
         }
         first += 2 * V::CHANNELS;
     }

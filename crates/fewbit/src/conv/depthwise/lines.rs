@@ -1,7 +1,7 @@
 //! Lines: input rows, widened, as the kernel reads them.
 
 use super::super::taps::tap;
-use super::super::{ImageLayout, Taps};
+use super::super::{ConvAxis, ImageLayout, Taps};
 use super::layout::{repeat, transpose};
 use core::ops::Range;
 use fewbit_kernels::depthwise::{CHANNELS, WidenArgs, WidenFn};
@@ -29,6 +29,13 @@ impl LineShape {
     }
 }
 
+/// Which of the lines has an output's first tap along an axis.
+fn turn(axis: &ConvAxis, at: usize) -> usize {
+    let position = at * axis.stride;
+    let row = if axis.dilation > 1 { position / axis.dilation } else { position };
+    row.checked_rem(axis.kernel).unwrap_or(0)
+}
+
 /// A worker's memory for lines.
 pub(super) struct Memory {
     /// `count` lines, and one of padding.
@@ -37,8 +44,6 @@ pub(super) struct Memory {
     pub bytes: *mut u8,
     /// For each row of taps its line's address.
     pub taps: *mut *const i16,
-    /// For each row of taps the input row under it, or [`NONE`].
-    pub wanted: *mut usize,
     /// For each line the row that it has, or [`NONE`].
     pub held: *mut usize,
     pub count: usize,
@@ -74,58 +79,61 @@ impl Lines<'_> {
         }
     }
 
-    /// Forgets all rows: another chunk begins.
+    /// Forgets all rows: another chunk begins. Its columns of padding are the same in all of them.
     ///
     /// # Safety
     /// The memory can be written.
-    pub(super) unsafe fn begin(&mut self) {
+    pub(super) unsafe fn begin(&mut self, pixels: &Range<usize>) {
         for line in 0..self.memory.count {
             // SAFETY: by this function's contract.
-            unsafe { self.memory.held.add(line).write(NONE) }
+            unsafe {
+                self.memory.held.add(line).write(NONE);
+                for class in 0..self.shape.classes.min(pixels.len()) {
+                    let Range { start, end } = self.inside(class, pixels).1;
+                    self.fill_padding(self.at(line), class, 0..start);
+                    self.fill_padding(self.at(line), class, end..self.shape.columns);
+                }
+            }
         }
     }
 
     /// Makes the lines of a row of output pixels, those that are not there yet, and lists their addresses.
     ///
+    /// Rows a dilation apart take lines in turn, as many as there are taps: those of an output are then in different ones, and a
+    /// row is in the same one for all of them.
+    ///
     /// # Safety
     /// The memory can be written and the image read; row and pixels exist, and are of the chunk that begun.
-    pub(super) unsafe fn reach(&mut self, (at_d, at_h): (usize, usize), pixels: Range<usize>) {
+    pub(super) unsafe fn reach(&mut self, (at_d, at_h): (usize, usize), pixels: &Range<usize>) {
         let [depth, height, _] = &self.taps.axes;
-        let Memory { taps, wanted, held, count, .. } = self.memory;
-        // SAFETY: by this function's contract; all numbers of lines are below `count`, which is also the number of
-        // rows of taps.
-        unsafe {
-            let mut number = 0;
-            for kd in 0..depth.kernel {
-                for kh in 0..height.kernel {
-                    let row = match (tap(depth, at_d, kd), tap(height, at_h, kh)) {
-                        (Some(d), Some(h)) => d * height.size + h,
-                        _ => NONE,
+        let Memory { taps, held, .. } = self.memory;
+        let next = |turn: usize, taps: usize| if turn + 1 < taps { turn + 1 } else { 0 };
+        let (mut number, mut plane) = (0, turn(depth, at_d));
+        for kd in 0..depth.kernel {
+            let d = tap(depth, at_d, kd);
+            let mut turn = turn(height, at_h);
+            for kh in 0..height.kernel {
+                let line = plane * height.kernel + turn;
+                // SAFETY: by this function's contract; all numbers of lines are below `count`, which is also the number
+                // of rows of taps.
+                unsafe {
+                    let line = match (d, tap(height, at_h, kh)) {
+                        (Some(d), Some(h)) => {
+                            let (row, held) = (d * height.size + h, held.add(line));
+                            if held.read() != row {
+                                self.fill(self.at(line), row, pixels);
+                                held.write(row);
+                            }
+                            line
+                        }
+                        _ => self.memory.count,
                     };
-                    wanted.add(number).write(row);
-                    number += 1;
+                    taps.add(number).write(self.at(line));
                 }
+                number += 1;
+                turn = next(turn, height.kernel);
             }
-            let is = |list: *mut usize, row: usize| (0..count).find(|&i| list.add(i).read() == row);
-            // The first line that may be free: those before have wanted rows.
-            let mut free = 0;
-            for number in 0..count {
-                let row = wanted.add(number).read();
-                let line = if row == NONE {
-                    count
-                } else if let Some(line) = is(held, row) {
-                    line
-                } else {
-                    let has_wanted = |row: usize| row != NONE && is(wanted, row).is_some();
-                    while free + 1 < count && has_wanted(held.add(free).read()) {
-                        free += 1;
-                    }
-                    self.fill(self.at(free), row, &pixels);
-                    held.add(free).write(row);
-                    free
-                };
-                taps.add(number).write(self.at(line));
-            }
+            plane = next(plane, depth.kernel);
         }
     }
 
@@ -149,26 +157,35 @@ impl Lines<'_> {
         }
     }
 
+    /// A class's first column, counted from the first column of padding, and which of its columns are pixels of the image.
+    fn inside(&self, class: usize, pixels: &Range<usize>) -> (usize, Range<usize>) {
+        let [.., width] = &self.taps.axes;
+        let LineShape { dilation, columns, .. } = self.shape;
+        let begin = (pixels.start + class) * width.stride;
+        // The class's next columns are `dilation` further.
+        let before = |column: usize| {
+            let column = column.saturating_sub(begin);
+            if dilation > 1 { column.div_ceil(dilation) } else { column }
+        };
+        let first = before(width.pad_begin).min(columns);
+        let end = before(width.pad_begin + width.size).min(columns).max(first);
+        (begin, first..end)
+    }
+
     /// Writes an input row, as far as the output pixels need it, to a line.
     ///
     /// # Safety
     /// As [`reach`](Lines::reach); the row exists.
     unsafe fn fill(&self, line: *mut i16, row: usize, pixels: &Range<usize>) {
         let [.., width] = &self.taps.axes;
-        let LineShape { classes, dilation: apart, columns, room } = self.shape;
+        let LineShape { classes, dilation: apart, room, .. } = self.shape;
         for class in 0..classes.min(pixels.len()) {
-            // The class's first column, counted from the first column of padding; the next ones are `apart` further.
-            let begin = (pixels.start + class) * width.stride;
-            let before = |column: usize| column.saturating_sub(begin).div_ceil(apart.max(1));
-            let first = before(width.pad_begin).min(columns);
-            let end = before(width.pad_begin + width.size).min(columns).max(first);
+            let (begin, Range { start: first, end }) = self.inside(class, pixels);
+            if first == end {
+                continue;
+            }
             // SAFETY: by this function's contract; the columns from `first` to `end` are pixels of the row.
             unsafe {
-                self.fill_padding(line, class, 0..first);
-                self.fill_padding(line, class, end..columns);
-                if first == end {
-                    continue;
-                }
                 let pixel = row * width.size + (begin + first * apart - width.pad_begin);
                 let (src, src_stride) = self.side_by_side(pixel, end - first, apart);
                 (self.widen.run())(&WidenArgs {
