@@ -86,9 +86,9 @@ impl<'w> Conv<'w> {
                         let (span, phases) = (shape.span(), phases.count);
                         let repeated = Repeated::new(&operands, span, phases, allocator)?;
                         let operands = repeated.operands(&operands);
-                        Engine::new(&operands, at, layout, supported, allocator)?
+                        Engine::new(&operands, &at, layout, supported, allocator)?
                     }
-                    None => Engine::new(&operands, at, layout, supported, allocator)?,
+                    None => Engine::new(&operands, &at, layout, supported, allocator)?,
                 }
             }
         };

@@ -156,9 +156,9 @@ impl<'w> Conv<'w> {
                         let (span, phases) = (shape.span(), phases.count);
                         let repeated = Repeated::new(&operands, span, phases, allocator)?;
                         let operands = repeated.operands(&operands);
-                        RealEngine::new(&operands, weights, at, layout, supported, allocator)?
+                        RealEngine::new(&operands, weights, &at, layout, supported, allocator)?
                     }
-                    None => RealEngine::new(&operands, weights, at, layout, supported, allocator)?,
+                    None => RealEngine::new(&operands, weights, &at, layout, supported, allocator)?,
                 }
             }
         };

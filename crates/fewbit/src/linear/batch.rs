@@ -77,7 +77,7 @@ impl Linear<'_> {
     pub unsafe fn run_batch_raw(&self, batch: &LinearBatch, parallel: &dyn Parallel) -> Result<()> {
         // SAFETY: by this function's contract; there are no parameters to read.
         unsafe {
-            self.run_batch_with(batch, |_| RowParams::NONE, None, self.whole(batch), parallel)
+            self.run_batch_with(batch, &|_| RowParams::NONE, None, self.whole(batch), parallel)
         }
     }
 
@@ -101,7 +101,7 @@ impl Linear<'_> {
         unsafe {
             self.run_batch_with(
                 batch,
-                |_| RowParams::NONE,
+                &|_| RowParams::NONE,
                 Some(params),
                 self.whole(batch),
                 parallel,
@@ -122,7 +122,7 @@ impl Linear<'_> {
     pub(super) unsafe fn run_batch_with(
         &self,
         batch: &LinearBatch,
-        given: impl Fn(usize) -> RowParams + Sync,
+        given: &(dyn Fn(usize) -> RowParams + Sync),
         params: Option<&OutputParams>,
         (row_range, columns): (Range<usize>, Range<usize>),
         parallel: &dyn Parallel,
@@ -203,7 +203,7 @@ impl Linear<'_> {
         unsafe {
             let threads = (parallel, workers);
             let (counts, part) = ((count, prepared), (rows * count, columns));
-            self.run_products(counts, part, product, workspace, params, threads)
+            self.run_products(counts, part, &product, workspace, params, threads)
         }
     }
 }

@@ -84,7 +84,7 @@ impl<'w> Linear<'w> {
             Some(saved) => Engine::mapped(&operands, saved, layout, supported, allocator)?,
             None => {
                 let at = strided.index(desc.weights.codes.len())?;
-                Engine::new(&operands, at, layout, supported, allocator)?
+                Engine::new(&operands, &at, layout, supported, allocator)?
             }
         };
         let form = engine.packed.form;

@@ -361,7 +361,7 @@ impl<'w> Gemm<'w> {
             all.moved(at(scale_steps), at(zero_steps))
         };
         // SAFETY: by this function's contract; the parameters are as many as the steps reach.
-        unsafe { self.0.run_batch_with(&batch, given, params, range, parallel) }.map_err(named)
+        unsafe { self.0.run_batch_with(&batch, &given, params, range, parallel) }.map_err(named)
     }
 
     /// Refuses parameters within what a run writes.

@@ -193,7 +193,7 @@ impl Linear<'_> {
         unsafe {
             let threads = (parallel, workers);
             let rows = (rows, 0..self.out_features);
-            self.run_products((count, count), rows, product, workspace.0, params, threads)
+            self.run_products((count, count), rows, &product, workspace.0, params, threads)
         }
     }
 

@@ -60,7 +60,7 @@ impl Linear<'_> {
         &self,
         (count, prepared): (usize, usize),
         (rows, columns): (usize, Range<usize>),
-        product: impl Fn(usize) -> Product + Sync,
+        product: &(dyn Fn(usize) -> Product + Sync),
         workspace: *mut u8,
         chosen: Option<&OutputParams>,
         (parallel, workers): (&dyn Parallel, usize),
@@ -97,7 +97,7 @@ impl Linear<'_> {
         };
         if self.input.is_prepared() {
             // SAFETY: by this function's contract.
-            unsafe { self.prepare_products(prepared, &product, shared, parallel) };
+            unsafe { self.prepare_products(prepared, product, shared, parallel) };
         }
         let all = shared.tasks.last().copied().unwrap_or(0);
         // SAFETY: the flags are a part of the workspace of their own.
@@ -124,7 +124,7 @@ impl Linear<'_> {
         });
         if let (Some(quantizer), Some(_)) = (&self.of_results, shared.chosen) {
             // SAFETY: by this function's contract; the results are there.
-            unsafe { self.quantize_results(quantizer, &product, shared, parallel) };
+            unsafe { self.quantize_results(quantizer, product, shared, parallel) };
         }
         Ok(())
     }
@@ -136,7 +136,7 @@ impl Linear<'_> {
     unsafe fn quantize_results(
         &self,
         quantizer: &Quantizer,
-        product: &(impl Fn(usize) -> Product + Sync),
+        product: &(dyn Fn(usize) -> Product + Sync),
         shared: &Shared<'_>,
         parallel: &dyn Parallel,
     ) {
@@ -164,7 +164,7 @@ impl Linear<'_> {
     unsafe fn prepare_products(
         &self,
         prepared: usize,
-        product: &(impl Fn(usize) -> Product + Sync),
+        product: &(dyn Fn(usize) -> Product + Sync),
         shared: &Shared<'_>,
         parallel: &dyn Parallel,
     ) {

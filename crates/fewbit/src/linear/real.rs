@@ -134,7 +134,7 @@ impl<'w> Linear<'w> {
                 let len = if desc.weights.are_blocks() { usize::MAX } else { desc.weights.len() };
                 let at = strided.index(len)?;
                 let weights = (desc.weights, coded.as_ref());
-                RealEngine::new(&operands, weights, at, layout, supported, allocator)?
+                RealEngine::new(&operands, weights, &at, layout, supported, allocator)?
             }
         };
         Ok(Linear {

@@ -44,7 +44,7 @@ pub(crate) struct Blocks {
 /// Packs `n` output channels of `k` weights, as [`Engine::new`] does.
 pub(crate) fn pack<'w>(
     operands: &Operands<'_>,
-    at: impl Fn(usize, usize) -> Option<usize>,
+    at: &dyn Fn(usize, usize) -> Option<usize>,
     (n, k): (usize, usize),
     supported: Supported,
     allocator: &Allocator,
@@ -96,7 +96,7 @@ pub(crate) fn pack<'w>(
         if channel < n && i < k { at(channel, i) } else { None }
     };
     let layout = Layout::new(rhs, (groups, nr, block), supported)?;
-    let packed = Packed::new(&columns, code, layout, supported, allocator)?;
+    let packed = Packed::new(&columns, &code, layout, supported, allocator)?;
     if packed.nr != nr {
         return Err(Error::new(Status::Internal, "plan", "found a tile of another width"));
     }

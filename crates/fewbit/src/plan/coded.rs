@@ -171,7 +171,7 @@ impl<'a> Coded<'a> {
     /// The low bits of code `i` of a channel; of codes of integers `at(channel, i)` is where it is.
     pub(crate) fn code(
         &self,
-        at: &impl Fn(usize, usize) -> Option<usize>,
+        at: &dyn Fn(usize, usize) -> Option<usize>,
         channel: usize,
         i: usize,
     ) -> u8 {

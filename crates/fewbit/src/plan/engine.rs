@@ -91,7 +91,7 @@ impl<'w> Engine<'w> {
     /// operands are checked; with blocks there is one group.
     pub(crate) fn new(
         operands: &Operands<'_>,
-        at: impl Fn(usize, usize) -> Option<usize>,
+        at: &dyn Fn(usize, usize) -> Option<usize>,
         layout: Layout,
         supported: Supported,
         allocator: &Allocator,

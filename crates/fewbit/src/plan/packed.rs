@@ -132,7 +132,7 @@ impl<'w> Packed<'w> {
     /// Packs the output channels of a layout; `at(channel, i)` is the index of a weight's code, or `None` for a real 0.
     pub(crate) fn new(
         operands: &Operands<'_>,
-        at: impl Fn(usize, usize) -> Option<usize>,
+        at: &dyn Fn(usize, usize) -> Option<usize>,
         layout: Layout,
         supported: Supported,
         allocator: &Allocator,

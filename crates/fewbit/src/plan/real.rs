@@ -135,7 +135,7 @@ impl<'w> RealEngine<'w> {
     pub(crate) fn new(
         operands: &Operands<'_>,
         (weights, coded): (RealWeights<'_>, Option<&Coded<'_>>),
-        at: impl Fn(usize, usize) -> Option<usize>,
+        at: &dyn Fn(usize, usize) -> Option<usize>,
         layout: RealLayout,
         supported: Supported,
         allocator: &Allocator,

@@ -11,6 +11,7 @@
 //! | avx2 | 4 x 16 | 8 + 4 + 2 + 2 | 16 |
 //! | neon | 4 x 16 | 16 + 4 + 1 | 32 |
 
+use super::rows::{leaves_no_row, most_rows};
 use super::tile::{MAX_MR, MAX_NR, RhsForm, Tile, TileArgs};
 use super::tile::{blocks_row, by_rows, tile_of, tile_row};
 use crate::registry::Row;
@@ -25,7 +26,7 @@ macro_rules! tiles {
             tile_row!(
                 $rhs $op: "12x32x32_avx512_vpopcntdq",
                 Bits<fewbit_simd::dot::Avx512Popcnt, $shift>,
-                12,
+                [12, 6, 4, 2, 1],
                 2,
                 Isa::Avx512Vpopcntdq.closure(),
                 "avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq,avx2,fma"
@@ -34,7 +35,7 @@ macro_rules! tiles {
             tile_row!(
                 $rhs $op: "6x32x32_avx512",
                 Bits<fewbit_simd::dot::Avx512Pair, $shift>,
-                6,
+                [6, 4, 2, 1],
                 2,
                 Isa::Avx512.closure(),
                 "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma"
@@ -43,7 +44,7 @@ macro_rules! tiles {
             tile_row!(
                 $rhs $op: "4x16x32_avx2",
                 Bits<fewbit_simd::dot::Avx2Pair, $shift>,
-                4,
+                [4, 3, 2, 1],
                 2,
                 Isa::Avx2.closure(),
                 "avx2,fma"
@@ -52,7 +53,7 @@ macro_rules! tiles {
             tile_row!(
                 $rhs $op: "4x16x32_neon",
                 Bits<fewbit_simd::dot::NeonPair, $shift>,
-                4,
+                [4, 3, 2, 1],
                 4,
                 Isa::Neon.closure(),
                 "neon"
@@ -60,7 +61,7 @@ macro_rules! tiles {
             tile_row!(
                 $rhs $op: "2x8x32_scalar",
                 Bits<ScalarDot, $shift>,
-                2,
+                [2, 1],
                 2,
                 IsaSet::SCALAR
             ),

@@ -5,6 +5,7 @@
 //! results in memory in between, costs half as much again. Here the sums of a block stay in registers until they are
 //! scaled, and results in the nearest cache, or in registers too where rows are few.
 
+use super::rows::further;
 use super::tile::{TileArgs, correct};
 use fewbit_simd::dot::Dot;
 
@@ -27,6 +28,19 @@ pub struct BlocksArgs {
     pub dst: *mut f32,
     /// Distance of the rows' first results.
     pub dst_stride: usize,
+}
+
+impl BlocksArgs {
+    /// The rows from number `row` on; how many they are is not told.
+    #[inline(always)]
+    pub(super) fn from_row(&self, row: usize) -> BlocksArgs {
+        BlocksArgs {
+            tile: self.tile.from_row(row),
+            row_factors: further(self.row_factors, row),
+            dst: self.dst.wrapping_add(row * self.dst_stride),
+            ..*self
+        }
+    }
 }
 
 /// A tile kernel of blocks.

@@ -13,10 +13,11 @@
 //! | neon_dotprod | 4 x 16: 16 + 8 + 1 | 4 x 8: 8 + 8 + 1 | 4 x 8: 8 + 16 + 1 | 32 |
 //! | neon | 4 x 8: 16 (two int16 vectors for one of int32) + 4 + 1 | the same, 2 + 2 codes | the same | 32 |
 //!
-//! A group's unpacking serves all rows of a tile. One row reads half, a quarter or an eighth of the bytes that it would read
+//! A group's unpacking serves all rows of a tile. There is code for some numbers of rows, and others are taken apart. One row reads half, a quarter or an eighth of the bytes that it would read
 //! as int8.
 
 use super::BlocksArgs;
+use super::rows::{leaves_no_row, most_rows};
 use super::tile::{MAX_MR, MAX_NR, RhsForm, Tile, TileArgs};
 use super::tile::{blocks_of, blocks_row, by_rows, tile_of, tile_row};
 use crate::registry::Row;
@@ -91,7 +92,7 @@ macro_rules! tiles {
             tile_row!(
                 $rhs $op $real: concat!("2x8x", $kr, "_scalar"),
                 Few<ScalarDot, $parts, $mask>,
-                2,
+                [2, 1],
                 2,
                 IsaSet::SCALAR
             ),
@@ -101,21 +102,21 @@ macro_rules! tiles {
 
 pub(super) static TILES_U4: &[Tile] = tiles!(
     U4, "s8u4s32", "s8u4f32", 2, 15, "8",
-    avx512: 8 x 2 = "8x32", avx_vnni: 4 x 2 = "4x16", avx2: 4 x 2 = "4x16",
-    neon_dotprod: 4 x 4 = "4x16", neon: 4 x 2 = "4x8"
+    avx512: [8, 4, 2, 1] x 2 = "8x32", avx_vnni: [4, 3, 2, 1] x 2 = "4x16", avx2: [4, 3, 2, 1] x 2 = "4x16",
+    neon_dotprod: [4, 3, 2, 1] x 4 = "4x16", neon: [4, 3, 2, 1] x 2 = "4x8"
 );
 pub(super) static TILES_U2: &[Tile] = tiles!(
     U2, "s8u2s32", "s8u2f32", 4, 3, "16",
-    avx512: 6 x 2 = "6x32", avx_vnni: 4 x 1 = "4x8", avx2: 4 x 2 = "4x16",
-    neon_dotprod: 4 x 2 = "4x8", neon: 4 x 2 = "4x8"
+    avx512: [6, 4, 2, 1] x 2 = "6x32", avx_vnni: [4, 3, 2, 1] x 1 = "4x8", avx2: [4, 3, 2, 1] x 2 = "4x16",
+    neon_dotprod: [4, 3, 2, 1] x 2 = "4x8", neon: [4, 3, 2, 1] x 2 = "4x8"
 );
 pub(super) static TILES_U1: &[Tile] = tiles!(
     U1, "s8u1s32", "s8u1f32", 8, 1, "32",
-    avx512: 4 x 2 = "4x32", avx_vnni: 4 x 1 = "4x8", avx2: 4 x 2 = "4x16",
-    neon_dotprod: 4 x 2 = "4x8", neon: 4 x 2 = "4x8"
+    avx512: [4, 2, 1] x 2 = "4x32", avx_vnni: [4, 3, 2, 1] x 1 = "4x8", avx2: [4, 3, 2, 1] x 2 = "4x16",
+    neon_dotprod: [4, 3, 2, 1] x 2 = "4x8", neon: [4, 3, 2, 1] x 2 = "4x8"
 );
 pub(super) static TILES_B1: &[Tile] = tiles!(
     B1, "s8b1s32", "s8b1f32", 8, 2, "32",
-    avx512: 4 x 2 = "4x32", avx_vnni: 4 x 1 = "4x8", avx2: 4 x 2 = "4x16",
-    neon_dotprod: 4 x 2 = "4x8", neon: 4 x 2 = "4x8"
+    avx512: [4, 2, 1] x 2 = "4x32", avx_vnni: [4, 3, 2, 1] x 1 = "4x8", avx2: [4, 3, 2, 1] x 2 = "4x16",
+    neon_dotprod: [4, 3, 2, 1] x 2 = "4x8", neon: [4, 3, 2, 1] x 2 = "4x8"
 );

@@ -33,12 +33,14 @@ mod few;
 #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
 mod mmla;
 mod pack;
+mod rows;
 mod tile;
 
 pub use blocks::{BlocksArgs, BlocksFn};
 pub use pack::{
     code_shift_lhs, code_shift_rhs, is_packed_form, pack_lhs, pack_rhs, sum_lhs, sum_packed,
 };
+pub(crate) use rows::{leaves_no_row, most_rows};
 pub use tile::{MAX_MR, MAX_NR, RhsForm, TILES, Tile, TileArgs, TileFn};
 
 use crate::registry::RowInfo;

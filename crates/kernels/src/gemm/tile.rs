@@ -12,8 +12,8 @@
 //! | scalar | 2 x 8 | plain code | |
 //!
 //! (The tile of `smmla` is a file of its own, mmla.rs.) Each k-step loads nr / lanes rhs vectors once and reuses
-//! them for all rows; each row's group is broadcast. There is a tile for each number of rows, so none is
-//! multiplied in vain. Ten independent chains or more hide the 5-cycle latency of two dot-product ports; where few
+//! them for all rows; each row's group is broadcast. There is code for each number of rows (AVX-512, where it is
+//! long: for some numbers, and others are taken apart), so none is multiplied in vain. Ten independent chains or more hide the 5-cycle latency of two dot-product ports; where few
 //! rows give fewer, several k-steps at a time have accumulators of their own, which are added at the end (modulo
 //! 2^32 the order of additions does not show). `vpmaddwd` has no chain but that of its additions, a cycle each:
 //! there several steps save the loop's instructions.
@@ -23,6 +23,7 @@
 //! so what lies past a panel's end is the next one's start. What bounds each tile, with figures: docs/int8-gemm.md.
 
 use super::blocks::{BlockSums, BlocksArgs, BlocksFn, add_blocks};
+use super::rows::{further, leaves_no_row, most_rows};
 use crate::registry::Row;
 use core::mem::MaybeUninit;
 use fewbit_simd::dot::{AHEAD, Dot, LhsForm, MAX_GROUP, Scaling, Steps};
@@ -70,6 +71,21 @@ pub struct TileArgs {
     pub dst: *mut i32,
     /// Distance of the rows' first sums.
     pub dst_stride: usize,
+}
+
+impl TileArgs {
+    /// The rows from number `row` on; how many they are is not told.
+    #[inline(always)]
+    pub(super) fn from_row(&self, row: usize) -> TileArgs {
+        TileArgs {
+            lhs: self.lhs.wrapping_add(row * self.lhs_row_stride),
+            row_start: further(self.row_start, row),
+            lhs_zero: further(self.lhs_zero, row),
+            lhs_sum: further(self.lhs_sum, row),
+            dst: self.dst.wrapping_add(row * self.dst_stride),
+            ..*self
+        }
+    }
 }
 
 /// A tile kernel.
@@ -415,36 +431,50 @@ impl<D: Dot, const ROWS: usize, const NV: usize> BlockSums<D, ROWS, NV> for Chai
     }
 }
 
-/// Calls the function of so many rows, up to `$mr`; without the test for it all would be compiled.
+/// Calls the functions of the numbers of rows that there are, the largest first, until no row is left.
 macro_rules! by_rows {
-    ($rows:expr, $mr:tt, $function:ident::<$d:ty, $nv:tt>($args:expr), $($each:literal)*) => {
-        match $rows {
-            $($each if $each < $mr => $function::<$d, $each, $nv>($args),)*
-            _ => $function::<$d, $mr, $nv>($args),
+    ($args:ident: $of:ty, $rows:expr, $function:ident::<$d:ty, $nv:tt>, $all:tt [$($each:literal),*]) => {{
+        let (mut part, mut left): ($of, usize);
+        let mut args: &$of = $args;
+        left = $rows;
+        loop {
+            let rows = match left {
+                $($each.. if leaves_no_row(left - $each, &$all) => {
+                    $function::<$d, $each, $nv>(args);
+                    $each
+                })*
+                _ => return,
+            };
+            left -= rows;
+            if left == 0 {
+                return;
+            }
+            part = args.from_row(rows);
+            args = &part;
         }
-    };
+    }};
 }
 
 /// One entry and its row, of rhs codes that are bytes or in another form.
 macro_rules! tile_row {
-    ($shape:expr, $backend:ty, $mr:tt, $nv:tt, $required:expr $(, $features:literal)?) => {
-        tile_row!(S8 "s8s32" "s8f32": $shape, $backend, $mr, $nv, $required $(, $features)?)
+    ($shape:expr, $backend:ty, $rows:tt, $nv:tt, $required:expr $(, $features:literal)?) => {
+        tile_row!(S8 "s8s32" "s8f32": $shape, $backend, $rows, $nv, $required $(, $features)?)
     };
-    ($rhs:ident $sums:literal $($real:literal)?: $shape:expr, $backend:ty, $mr:tt, $nv:tt, $required:expr
+    ($rhs:ident $sums:literal $($real:literal)?: $shape:expr, $backend:ty, $rows:tt, $nv:tt, $required:expr
         $(, $features:literal)?) => {{
         $(#[target_feature(enable = $features)])?
         unsafe fn entry(args: &TileArgs) {
             // SAFETY: compiled for the backend; the rest is this function's contract.
-            unsafe { by_rows!(args.rows, $mr, tile_of::<$backend, $nv>(args), 1 2 3 4 5 6 7 8 9 10 11) }
+            unsafe { by_rows!(args: TileArgs, args.rows, tile_of::<$backend, $nv>, $rows $rows) }
         }
         const {
-            assert!($mr <= MAX_MR && $nv * <$backend as Dot>::LANES <= MAX_NR);
+            assert!(most_rows(&$rows) <= MAX_MR && $nv * <$backend as Dot>::LANES <= MAX_NR);
         }
         Tile {
             // SAFETY: the features required are those that the entry was compiled with.
             row: unsafe { Row::new(concat!("gemm_", $sums, "_", $shape), $required, entry) },
-            blocks: blocks_row!($($real,)? $shape, $backend, $mr, $nv, $required $(, $features)?),
-            mr: $mr,
+            blocks: blocks_row!($($real,)? $shape, $backend, $rows, $nv, $required $(, $features)?),
+            mr: most_rows(&$rows),
             nr: $nv * <$backend as Dot>::LANES,
             lhs: <$backend as Dot>::LHS,
             rhs: RhsForm::$rhs,
@@ -454,16 +484,16 @@ macro_rules! tile_row {
 
 /// The entry of blocks and its row, where the op has a name for them.
 macro_rules! blocks_row {
-    ($real:literal, $shape:expr, $backend:ty, $mr:tt, $nv:tt, $required:expr $(, $features:literal)?) => {{
+    ($real:literal, $shape:expr, $backend:ty, $rows:tt, $nv:tt, $required:expr $(, $features:literal)?) => {{
         $(#[target_feature(enable = $features)])?
         unsafe fn entry(args: &BlocksArgs) {
             // SAFETY: compiled for the backend; the rest is this function's contract.
-            unsafe { by_rows!(args.tile.rows, $mr, blocks_of::<$backend, $nv>(args), 1 2 3 4 5 6 7 8 9 10 11) }
+            unsafe { by_rows!(args: BlocksArgs, args.tile.rows, blocks_of::<$backend, $nv>, $rows $rows) }
         }
         // SAFETY: the features required are those that the entry was compiled with.
         Some(unsafe { Row::new(concat!("gemm_", $real, "_", $shape), $required, entry) })
     }};
-    ($shape:expr, $backend:ty, $mr:tt, $nv:tt, $required:expr $(, $features:literal)?) => { None };
+    ($shape:expr, $backend:ty, $rows:tt, $nv:tt, $required:expr $(, $features:literal)?) => { None };
 }
 pub(super) use tile_row;
 pub(super) use {blocks_row, by_rows};
@@ -474,7 +504,7 @@ pub static TILES: &[Tile] = &[
     tile_row!(
         "12x32x4_avx512_vnni",
         fewbit_simd::dot::Avx512Vnni,
-        12,
+        [12, 8, 6, 4, 3, 2, 1],
         2,
         Isa::Avx512Vnni.closure(),
         "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma"
@@ -483,7 +513,7 @@ pub static TILES: &[Tile] = &[
     tile_row!(
         "12x16x4_avx512_vnni",
         fewbit_simd::dot::Avx512VnniYmm,
-        12,
+        [12, 6, 4, 3, 2, 1],
         2,
         Isa::Avx512Vnni.closure(),
         "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma"
@@ -492,7 +522,7 @@ pub static TILES: &[Tile] = &[
     tile_row!(
         "6x16x4_avx_vnni",
         fewbit_simd::dot::AvxVnni,
-        6,
+        [6, 5, 4, 3, 2, 1],
         2,
         Isa::AvxVnni.closure(),
         "avx2,fma,avxvnni"
@@ -501,13 +531,20 @@ pub static TILES: &[Tile] = &[
     tile_row!(
         "12x32x2_avx512",
         fewbit_simd::dot::Avx512Pair,
-        12,
+        [12, 6, 4, 3, 2, 1],
         2,
         Isa::Avx512.closure(),
         "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma"
     ),
     #[cfg(target_arch = "x86_64")]
-    tile_row!("6x16x2_avx2", fewbit_simd::dot::Avx2Pair, 6, 2, Isa::Avx2.closure(), "avx2,fma"),
+    tile_row!(
+        "6x16x2_avx2",
+        fewbit_simd::dot::Avx2Pair,
+        [6, 5, 4, 3, 2, 1],
+        2,
+        Isa::Avx2.closure(),
+        "avx2,fma"
+    ),
     #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
     Tile {
         // SAFETY: the features required are those that the entry was compiled with.
@@ -531,12 +568,19 @@ pub static TILES: &[Tile] = &[
     tile_row!(
         "4x16x4_neon_dotprod",
         fewbit_simd::dot::NeonSdot,
-        4,
+        [4, 3, 2, 1],
         4,
         Isa::NeonDotprod.closure(),
         "neon,dotprod"
     ),
     #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
-    tile_row!("4x16x2_neon", fewbit_simd::dot::NeonPair, 4, 4, Isa::Neon.closure(), "neon"),
-    tile_row!("2x8x4_scalar", fewbit_simd::dot::ScalarDot, 2, 2, IsaSet::SCALAR),
+    tile_row!(
+        "4x16x2_neon",
+        fewbit_simd::dot::NeonPair,
+        [4, 3, 2, 1],
+        4,
+        Isa::Neon.closure(),
+        "neon"
+    ),
+    tile_row!("2x8x4_scalar", fewbit_simd::dot::ScalarDot, [2, 1], 2, IsaSet::SCALAR),
 ];

@@ -19,6 +19,7 @@
 //! lines some steps before they need them. Panels lie one behind the other, so what lies past a panel's end is the next
 //! one's start.
 
+use crate::gemm::{leaves_no_row, most_rows};
 use crate::registry::Row;
 use fewbit_scheme::{add_bf16_odd, fma_flushed};
 use fewbit_simd::{HalfLanes, Isa, IsaSet, Lanes, Scalar, opaque, prefetch};
@@ -411,10 +412,22 @@ unsafe fn finish<V: Lanes, const ROWS: usize, const NV: usize, const PANELS: usi
 ) {
     // SAFETY: by this function's contract.
     unsafe {
+        let nan = V::splat_f32(f32::from_bits(0x7FC0_0000));
+        // `if 0 > y { 0 } else { y }`: a NaN stays. Nothing is below -infinity, and adding -0 changes nothing: without
+        // branches, each of which would double what follows.
+        let least = V::splat_f32(if args.relu { 0.0 } else { f32::NEG_INFINITY });
+        let mut bias = [[V::splat_f32(-0.0); NV]; PANELS];
+        if !args.bias.is_null() {
+            for (p, panel) in bias.iter_mut().enumerate() {
+                for (v, bias) in panel.iter_mut().enumerate() {
+                    *bias = V::load_f32(args.bias.add((p * NV + v) * V::LANES), V::LANES);
+                }
+            }
+        }
         for row in sums {
-            for (p, panel) in row.iter_mut().enumerate() {
-                for (v, sum) in panel.iter_mut().enumerate() {
-                    *sum = finished::<V>(args, (p * NV + v) * V::LANES, *sum);
+            for (panel, bias) in row.iter_mut().zip(&bias) {
+                for (sum, &bias) in panel.iter_mut().zip(bias) {
+                    *sum = V::max(least, V::replace_nan(V::add(*sum, bias), nan));
                 }
             }
         }
@@ -468,43 +481,52 @@ unsafe fn tile_of<V: Lanes, W: Number<V>, const ROWS: usize, const NV: usize, co
     }
 }
 
-/// # Safety
-/// As [`RealTileFn`], within an entry compiled for `V`.
-#[inline(always)]
-unsafe fn any_rows<V: Lanes, W: Number<V>, const MR: usize, const NV: usize, const REGS: usize>(
-    args: &RealTileArgs,
-) {
-    /// The tile of each number of rows up to MR; without the test for MR all would be compiled.
-    macro_rules! by_rows {
-        ($($rows:literal)*) => {
-            match args.rows {
-                $($rows if $rows < MR => tile_of::<V, W, $rows, NV, REGS>(args),)*
-                _ => tile_of::<V, W, MR, NV, REGS>(args),
+/// The tiles of the numbers of rows that there are, the largest first, until no row is left.
+macro_rules! by_rows {
+    ($args:ident, $backend:ty, $number:ty, $nv:literal, $registers:literal, $all:tt [$($each:literal),*]) => {{
+        let (mut part, mut left): (RealTileArgs, usize);
+        let mut args: &RealTileArgs = $args;
+        left = args.rows;
+        loop {
+            let rows = match left {
+                $($each.. if leaves_no_row(left - $each, &$all) => {
+                    tile_of::<$backend, $number, $each, $nv, $registers>(args);
+                    $each
+                })*
+                _ => return,
+            };
+            left -= rows;
+            if left == 0 {
+                return;
             }
-        };
-    }
-    // SAFETY: by this function's contract.
-    unsafe { by_rows!(1 2 3 4 5 6 7 8 9 10 11) }
+            part = RealTileArgs {
+                lhs: args.lhs.wrapping_add(rows * args.lhs_row_stride),
+                dst: args.dst.wrapping_add(rows * args.dst_stride),
+                ..*args
+            };
+            args = &part;
+        }
+    }};
 }
 
 /// One entry and its row.
 macro_rules! tile_row {
     (
-        $name:expr, $number:ty, $backend:ty, $mr:literal, $nv:literal, $registers:literal, $required:expr
+        $name:expr, $number:ty, $backend:ty, $rows:tt, $nv:literal, $registers:literal, $required:expr
         $(, $features:literal)?
     ) => {{
         $(#[target_feature(enable = $features)])?
         unsafe fn entry(args: &RealTileArgs) {
             // SAFETY: compiled for the backend; the rest is this function's contract.
-            unsafe { any_rows::<$backend, $number, $mr, $nv, $registers>(args) }
+            unsafe { by_rows!(args, $backend, $number, $nv, $registers, $rows $rows) }
         }
         const {
-            assert!($mr <= MAX_MR && $nv * <$backend as Lanes>::LANES <= MAX_NR);
+            assert!(most_rows(&$rows) <= MAX_MR && $nv * <$backend as Lanes>::LANES <= MAX_NR);
         }
         RealTile {
             // SAFETY: the features required are those that the entry was compiled with.
             row: unsafe { Row::new($name, $required, entry) },
-            mr: $mr,
+            mr: most_rows(&$rows),
             nr: $nv * <$backend as Lanes>::LANES,
             kr: <$number as Number<$backend>>::KR,
             vectors: $nv,
@@ -523,7 +545,7 @@ macro_rules! table {
                 concat!($name, "_12x32_avx512"),
                 $number,
                 fewbit_simd::Avx512,
-                12,
+                [12, 8, 6, 4, 3, 2, 1],
                 2,
                 32,
                 Isa::Avx512.closure(),
@@ -534,7 +556,7 @@ macro_rules! table {
                 concat!($name, "_6x16_avx2"),
                 $number,
                 fewbit_simd::Avx2,
-                6,
+                [6, 5, 4, 3, 2, 1],
                 2,
                 16,
                 Isa::Avx2.closure(),
@@ -545,13 +567,21 @@ macro_rules! table {
                 concat!($name, "_6x16_neon"),
                 $number,
                 fewbit_simd::Neon,
-                6,
+                [6, 5, 4, 3, 2, 1],
                 4,
                 32,
                 Isa::Neon.closure(),
                 "neon"
             ),
-            tile_row!(concat!($name, "_2x8_scalar"), $number, Scalar, 2, 8, 16, IsaSet::SCALAR),
+            tile_row!(
+                concat!($name, "_2x8_scalar"),
+                $number,
+                Scalar,
+                [2, 1],
+                8,
+                16,
+                IsaSet::SCALAR
+            ),
         ];
     };
 }
@@ -567,13 +597,13 @@ pub(super) static BF16_DOT: &[RealTile] = &[
         "gemm_bf16bf16f32_12x32_avx512_bf16",
         OfPairs,
         fewbit_simd::Avx512,
-        12,
+        [12, 8, 6, 4, 3, 2, 1],
         2,
         32,
         Isa::Avx512Bf16.closure(),
         "avx512bf16,avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c"
     ),
-    tile_row!("gemm_bf16bf16f32_2x8_scalar", OfPairs, Scalar, 2, 8, 16, IsaSet::SCALAR),
+    tile_row!("gemm_bf16bf16f32_2x8_scalar", OfPairs, Scalar, [2, 1], 8, 16, IsaSet::SCALAR),
 ];
 
 /// Tiles of [`Paired::Bf16DotOdd`](super::Paired).
@@ -583,11 +613,11 @@ pub(super) static BF16_DOT_ODD: &[RealTile] = &[
         "gemm_bf16bf16f32_odd_6x16_neon_bf16",
         OfPairsOdd,
         fewbit_simd::Neon,
-        6,
+        [6, 5, 4, 3, 2, 1],
         4,
         32,
         Isa::NeonBf16.closure(),
         "neon,bf16"
     ),
-    tile_row!("gemm_bf16bf16f32_odd_2x8_scalar", OfPairsOdd, Scalar, 2, 8, 16, IsaSet::SCALAR),
+    tile_row!("gemm_bf16bf16f32_odd_2x8_scalar", OfPairsOdd, Scalar, [2, 1], 8, 16, IsaSet::SCALAR),
 ];
