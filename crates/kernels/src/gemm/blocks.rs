@@ -33,9 +33,9 @@ pub struct BlocksArgs {
 impl BlocksArgs {
     /// The rows from number `row` on; how many they are is not told.
     #[inline(always)]
-    pub(super) fn from_row(&self, row: usize) -> BlocksArgs {
+    pub(super) fn rest_from(&self, row: usize) -> BlocksArgs {
         BlocksArgs {
-            tile: self.tile.from_row(row),
+            tile: self.tile.rest_from(row),
             row_factors: further(self.row_factors, row),
             dst: self.dst.wrapping_add(row * self.dst_stride),
             ..*self

@@ -76,7 +76,7 @@ pub struct TileArgs {
 impl TileArgs {
     /// The rows from number `row` on; how many they are is not told.
     #[inline(always)]
-    pub(super) fn from_row(&self, row: usize) -> TileArgs {
+    pub(super) fn rest_from(&self, row: usize) -> TileArgs {
         TileArgs {
             lhs: self.lhs.wrapping_add(row * self.lhs_row_stride),
             row_start: further(self.row_start, row),
@@ -449,7 +449,7 @@ macro_rules! by_rows {
             if left == 0 {
                 return;
             }
-            part = args.from_row(rows);
+            part = args.rest_from(rows);
             args = &part;
         }
     }};
