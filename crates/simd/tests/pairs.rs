@@ -1,6 +1,8 @@
 //! Products of pairs of taps, of every backend, against i64.
 
-use fewbit_simd::{Isa, IsaSet, MAX_PAIR_CHANNELS, Pairs, ThreeRows};
+#[cfg(target_arch = "x86_64")]
+use fewbit_simd::ThreeRows;
+use fewbit_simd::{Isa, IsaSet, MAX_PAIR_CHANNELS, Pairs};
 use fewbit_testkit::{GuardedBuf, Rng, covered, limited, missing, report};
 
 type Run = unsafe fn([*const u8; 2], *const i16, [*const i32; 2], *mut i32, usize, bool);
