@@ -15,7 +15,7 @@ pub(crate) trait Step {
     /// Whether results may go around the caches.
     const STREAMS: bool = false;
 
-    /// Copies the results of four steps around the caches, if [`STREAMS`](Step::STREAMS).
+    /// Copies results around the caches, if [`STREAMS`](Step::STREAMS).
     ///
     /// # Safety
     /// As [`Lanes::copy_around`](fewbit_simd::Lanes::copy_around).
@@ -72,12 +72,17 @@ pub(crate) fn streams<S, D>(elements: usize) -> bool {
 /// the buffer and working on it overlap, and small enough for any stack.
 const GATHER: usize = 64;
 
+/// Results at a time on their way around the caches: so few that they are still on their way while the next ones are
+/// worked on.
+const AROUND: usize = 256;
+
 /// Applies `op` to a run of `n` elements. A side with stride 1 is worked on in place; the other is
 /// gathered into, or scattered from, a small buffer, so that the arithmetic stays in vectors. With `stream`,
 /// results go around the caches; it tells where the source of the work that follows is.
 ///
-/// Nothing in the loop depends on how results are stored, as compilers would copy it for each way. Around the caches go those of four
-/// steps, in a loop of its own.
+/// The loop has nothing in it that depends on how results are stored, as compilers would copy it for each way: they go around the
+/// caches by way of the same buffer. Where they are as wide as f32, four steps at once, which is a loop of its own: as so many
+/// stores more would show.
 ///
 /// # Safety
 /// Within an entry compiled for the step's instruction set; for every `i < n`, `src + i *
@@ -97,16 +102,18 @@ pub(crate) unsafe fn run<S: Step>(
     let next = stream.unwrap_or(src).cast::<u8>();
     let contiguous = src_stride == 1 && dst_stride == 1;
     let stream = S::STREAMS && stream.is_some() && contiguous && dst.is_aligned();
+    let wide = size_of::<S::Dst>() >= 4;
     let head = if stream { line_head(dst) } else { 0 };
     let mut gathered = MaybeUninit::<[S::Src; GATHER]>::uninit();
-    let mut results = MaybeUninit::<[S::Dst; GATHER]>::uninit();
+    let mut results = MaybeUninit::<[S::Dst; AROUND]>::uninit();
     let mut first = 0;
     while first < n {
         let left = n - first;
         let len = match (stream, contiguous) {
             // Up to the first whole line, and from there on whole lines.
             (true, _) if first < head => left.min(head),
-            (true, _) | (false, true) => left,
+            (true, _) => left.min(if wide { n } else { AROUND }),
+            (false, true) => left,
             (false, false) => left.min(GATHER),
         };
         // SAFETY: `first + len <= n`, so all elements touched are the caller's or the buffers'
@@ -122,7 +129,11 @@ pub(crate) unsafe fn run<S: Step>(
                 gathered.as_ptr().cast()
             };
             let around = stream && first >= head;
-            let to = if dst_stride == 1 { dst.add(first) } else { results.as_mut_ptr().cast() };
+            let in_place = dst_stride == 1 && (wide || !around);
+            let to = if in_place { dst.add(first) } else { results.as_mut_ptr().cast() };
+            if around && !wide {
+                prefetch_ahead(src.cast(), first * size, n * size, next, len * size);
+            }
             // One place for single steps, up to `end`, which are those that the fours leave.
             let (mut at, mut end) = (0, 0);
             loop {
@@ -137,7 +148,7 @@ pub(crate) unsafe fn run<S: Step>(
                     if at < len {
                         continue;
                     }
-                } else if S::STREAMS && around {
+                } else if S::STREAMS && wide && around {
                     while len - at >= 4 * S::LANES
                         && op.step_4(from.add(at), results.as_mut_ptr().cast(), first + at)
                     {
@@ -163,7 +174,9 @@ pub(crate) unsafe fn run<S: Step>(
                 }
                 end = len.min(at + 4 * S::LANES);
             }
-            if dst_stride != 1 {
+            if around && !wide {
+                S::around(results.as_ptr().cast(), dst.add(first), len);
+            } else if dst_stride != 1 {
                 let to = dst.add(first * dst_stride);
                 scatter(results.as_ptr().cast(), to, dst_stride, len);
             }

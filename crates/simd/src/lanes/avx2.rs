@@ -545,6 +545,7 @@ unsafe impl Lanes for Avx2 {
                 _mm256_stream_si256(to.add(done).cast(), _mm256_loadu_si256(from.add(done).cast()));
                 done += size_of::<__m256i>();
             }
+            core::ptr::copy_nonoverlapping(from.add(done), to.add(done), bytes - done);
         }
     }
 

@@ -440,6 +440,7 @@ unsafe impl Lanes for Avx512 {
                 _mm512_stream_si512(to.add(done).cast(), _mm512_loadu_si512(from.add(done).cast()));
                 done += size_of::<__m512i>();
             }
+            core::ptr::copy_nonoverlapping(from.add(done), to.add(done), bytes - done);
         }
     }
 

@@ -186,7 +186,7 @@ pub unsafe trait Lanes: Copy + 'static {
     /// Stores the nibbles of `2 * LANES` bytes as `4 * LANES` bytes, the low one first, each as `(nibble ^ sign) -
     /// sign` modulo 256.
     unsafe fn unpack_nibbles(from: *const u8, to: *mut u8, sign: u8);
-    /// Copies bytes around the caches, whole vectors of them, to an address aligned to 64 bytes or to the vector.
+    /// Copies bytes around the caches, as many as are whole vectors, to an address aligned to 64 bytes.
     unsafe fn copy_around(from: *const u8, to: *mut u8, bytes: usize);
     /// Orders what went around the caches before other stores that follow.
     unsafe fn fence();
