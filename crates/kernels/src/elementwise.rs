@@ -2,7 +2,7 @@
 //! macro that turns one generic body into one row an instruction set.
 
 use core::mem::MaybeUninit;
-use fewbit_simd::{opaque, prefetch};
+use fewbit_simd::prefetch;
 
 /// One step of an op: the work on one vector.
 pub(crate) trait Step {
@@ -12,18 +12,8 @@ pub(crate) trait Step {
     type Dst: Copy;
     /// Elements a step.
     const LANES: usize;
-    /// Whether results may go around the caches.
+    /// Whether [`step_4`](Step::step_4) can go around the caches.
     const STREAMS: bool = false;
-
-    /// Copies results around the caches, if [`STREAMS`](Step::STREAMS).
-    ///
-    /// # Safety
-    /// As [`Lanes::copy_around`](fewbit_simd::Lanes::copy_around).
-    #[inline(always)]
-    unsafe fn around(from: *const Self::Dst, to: *mut Self::Dst, n: usize) {
-        // SAFETY: by this function's contract.
-        unsafe { core::ptr::copy_nonoverlapping(from, to, n) }
-    }
 
     /// Makes `n` elements at `dst` of the `n` at `src`, `1 <= n <= LANES`, both contiguous. They are
     /// the elements from number `first` on of the run, which tells their parameters.
@@ -35,12 +25,20 @@ pub(crate) trait Step {
 
     /// Four whole steps at once, or nothing: whether it did them, or leaves them to
     /// [`step`](Step::step). An op that can share work between steps, or has another way for most
-    /// elements, has its own.
+    /// elements, has its own. With `STREAM` the results go around the caches; a fence follows before others
+    /// may look.
     ///
     /// # Safety
-    /// As [`step`](Step::step), for `4 * LANES` elements.
+    /// As [`step`](Step::step), for `4 * LANES` elements. With `STREAM`, `dst` is aligned to what the op stores
+    /// at once: the first call's to a line, each following one's by as much as four vectors of results
+    /// further.
     #[inline(always)]
-    unsafe fn step_4(&self, src: *const Self::Src, dst: *mut Self::Dst, first: usize) -> bool {
+    unsafe fn step_4<const STREAM: bool>(
+        &self,
+        src: *const Self::Src,
+        dst: *mut Self::Dst,
+        first: usize,
+    ) -> bool {
         for i in 0..4 {
             let at = i * Self::LANES;
             // SAFETY: by this function's contract.
@@ -59,7 +57,7 @@ const STREAM: usize = 32 << 20;
 /// undiscovered.
 const AHEAD: usize = 2048;
 
-/// The line that stores around the caches fill.
+/// The line that stores around the caches should fill.
 const LINE: usize = 64;
 
 /// Whether results of so many elements go around the caches.
@@ -72,17 +70,9 @@ pub(crate) fn streams<S, D>(elements: usize) -> bool {
 /// the buffer and working on it overlap, and small enough for any stack.
 const GATHER: usize = 64;
 
-/// Results at a time on their way around the caches: so few that they are still on their way while the next ones are
-/// worked on.
-const AROUND: usize = 256;
-
 /// Applies `op` to a run of `n` elements. A side with stride 1 is worked on in place; the other is
 /// gathered into, or scattered from, a small buffer, so that the arithmetic stays in vectors. With `stream`,
 /// results go around the caches; it tells where the source of the work that follows is.
-///
-/// The loop has nothing in it that depends on how results are stored, as compilers would copy it for each way: they go around the
-/// caches by way of the same buffer. Where they are as wide as f32, four steps at once, which is a loop of its own: as so many
-/// stores more would show.
 ///
 /// # Safety
 /// Within an entry compiled for the step's instruction set; for every `i < n`, `src + i *
@@ -99,43 +89,32 @@ pub(crate) unsafe fn run<S: Step>(
     stream: Option<*const S::Src>,
 ) {
     let size = size_of::<S::Src>();
+    let in_place = src_stride == 1 && dst_stride == 1;
     let next = stream.unwrap_or(src).cast::<u8>();
-    let contiguous = src_stride == 1 && dst_stride == 1;
-    let stream = S::STREAMS && stream.is_some() && contiguous && dst.is_aligned();
-    let wide = size_of::<S::Dst>() >= 4;
-    let head = if stream { line_head(dst) } else { 0 };
-    let mut gathered = MaybeUninit::<[S::Src; GATHER]>::uninit();
-    let mut results = MaybeUninit::<[S::Dst; AROUND]>::uninit();
+    let stream = S::STREAMS && stream.is_some() && in_place && dst.is_aligned();
+    let mut gathered = [MaybeUninit::<S::Src>::uninit(); GATHER];
+    let mut scattered = [MaybeUninit::<S::Dst>::uninit(); GATHER];
     let mut first = 0;
     while first < n {
-        let left = n - first;
-        let len = match (stream, contiguous) {
-            // Up to the first whole line, and from there on whole lines.
-            (true, _) if first < head => left.min(head),
-            (true, _) => left.min(if wide { n } else { AROUND }),
-            (false, true) => left,
-            (false, false) => left.min(GATHER),
-        };
+        let len = if in_place { n } else { (n - first).min(GATHER) };
         // SAFETY: `first + len <= n`, so all elements touched are the caller's or the buffers'
-        // first `len`; the gathered ones are initialised before they are read, and the
-        // steps initialise the results. Behind the head results lie at a line, or at multiples of four vectors
-        // of them behind it. `first * stride` cannot wrap, as it is the offset
-        // of an element that exists.
+        // first `len <= GATHER`; the gathered ones are initialised before they are read, and the
+        // steps initialise the scattered ones. `first * stride` cannot wrap, as it is the offset
+        // of an element that exists. Streamed results lie at a line and at multiples of four vectors
+        // of them behind it.
         unsafe {
             let from = if src_stride == 1 {
                 src.add(first)
             } else {
-                gather(src.add(first * src_stride), src_stride, gathered.as_mut_ptr().cast(), len);
+                for (i, slot) in gathered.iter_mut().enumerate().take(len) {
+                    slot.write(src.add((first + i) * src_stride).read_unaligned());
+                }
                 gathered.as_ptr().cast()
             };
-            let around = stream && first >= head;
-            let in_place = dst_stride == 1 && (wide || !around);
-            let to = if in_place { dst.add(first) } else { results.as_mut_ptr().cast() };
-            if around && !wide {
-                prefetch_ahead(src.cast(), first * size, n * size, next, len * size);
-            }
-            // One place for single steps, up to `end`, which are those that the fours leave.
-            let (mut at, mut end) = (0, 0);
+            let to = if dst_stride == 1 { dst.add(first) } else { scattered.as_mut_ptr().cast() };
+            // One place for single steps, up to `end`: up to the first whole line where that matters,
+            // then what the fours leave.
+            let (mut at, mut end) = (0, if stream { line_head(dst).min(len) } else { 0 });
             loop {
                 while at < end {
                     let n = S::LANES.min(end - at);
@@ -148,11 +127,10 @@ pub(crate) unsafe fn run<S: Step>(
                     if at < len {
                         continue;
                     }
-                } else if S::STREAMS && wide && around {
+                } else if stream {
                     while len - at >= 4 * S::LANES
-                        && op.step_4(from.add(at), results.as_mut_ptr().cast(), first + at)
+                        && op.step_4::<true>(from.add(at), to.add(at), first + at)
                     {
-                        S::around(results.as_ptr().cast(), to.add(at), 4 * S::LANES);
                         prefetch_ahead(
                             from.cast(),
                             at * size,
@@ -164,7 +142,7 @@ pub(crate) unsafe fn run<S: Step>(
                     }
                 } else {
                     while len - at >= 4 * S::LANES
-                        && op.step_4(from.add(at), to.add(at), first + at)
+                        && op.step_4::<false>(from.add(at), to.add(at), first + at)
                     {
                         at += 4 * S::LANES;
                     }
@@ -174,42 +152,13 @@ pub(crate) unsafe fn run<S: Step>(
                 }
                 end = len.min(at + 4 * S::LANES);
             }
-            if around && !wide {
-                S::around(results.as_ptr().cast(), dst.add(first), len);
-            } else if dst_stride != 1 {
-                let to = dst.add(first * dst_stride);
-                scatter(results.as_ptr().cast(), to, dst_stride, len);
+            if dst_stride != 1 {
+                for (i, slot) in scattered.iter().enumerate().take(len) {
+                    dst.add((first + i) * dst_stride).write_unaligned(slot.assume_init());
+                }
             }
         }
         first += len;
-    }
-}
-
-/// Copies `n` elements from where they lie apart. A function of its own: all ops on elements of a type share it.
-///
-/// # Safety
-/// They can be read, with any alignment, and written.
-#[inline(never)]
-unsafe fn gather<T: Copy>(from: *const T, stride: usize, to: *mut T, n: usize) {
-    let mut from = from;
-    for i in 0..n {
-        // SAFETY: by this function's contract.
-        unsafe { to.add(i).write(from.read_unaligned()) };
-        from = opaque(from.wrapping_add(stride).cast()).cast();
-    }
-}
-
-/// Copies `n` elements to where they lie apart, as [`gather`].
-///
-/// # Safety
-/// They can be read, and written with any alignment.
-#[inline(never)]
-unsafe fn scatter<T: Copy>(from: *const T, to: *mut T, stride: usize, n: usize) {
-    let mut to = to;
-    for i in 0..n {
-        // SAFETY: by this function's contract.
-        unsafe { to.write_unaligned(from.add(i).read()) };
-        to = opaque(to.wrapping_add(stride).cast()).cast_mut().cast();
     }
 }
 

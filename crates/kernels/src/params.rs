@@ -119,6 +119,8 @@ pub(crate) trait Op<V: Lanes> {
 
     /// A run that shares a parameter.
     unsafe fn shared(&self, params: Uniform<V>, run: Run<Self::Src, Self::Dst>);
+    /// A run of a parameter each, used once.
+    unsafe fn each(&self, params: Each<V>, run: Run<Self::Src, Self::Dst>);
     /// A tile without parameters yet.
     fn tile() -> Self::Tile;
     /// Prepares `n <= TILE` parameters.
@@ -155,6 +157,12 @@ impl<V: Lanes, T: Plain<V>> Op<V> for ByRun<T> {
     }
 
     #[inline(always)]
+    unsafe fn each(&self, params: Each<V>, run: Run<T::Src, T::Dst>) {
+        // SAFETY: by the contract of `Op`.
+        unsafe { run.apply(&self.0.with(params)) }
+    }
+
+    #[inline(always)]
     unsafe fn by_vector(&self, params: ByVector<V>, _n: usize, run: Run<T::Src, T::Dst>) {
         // SAFETY: by the contract of `Op`.
         unsafe { run.apply(&self.0.with(params)) }
@@ -169,7 +177,7 @@ impl<V: Lanes, T: Plain<V>> Op<V> for ByRun<T> {
     #[inline(always)]
     unsafe fn tiled(&self, _tile: &(), params: Each<V>, run: Run<T::Src, T::Dst>) {
         // SAFETY: by the contract of `Op`.
-        unsafe { run.apply(&self.0.with(params)) }
+        unsafe { self.each(params, run) }
     }
 }
 
@@ -196,10 +204,13 @@ pub(crate) unsafe fn grid<V: Lanes, O: Op<V>>(op: &O, grid: &Grid<O::Src, O::Dst
         if V::LANES == 1 {
             // Portable code has nothing to prepare, and short rows cost what long ones do.
             for row in 0..rows.count {
-                let each = params.from(row * rows.param_stride);
-                // A vector is an element; with this shift all of a run have its first parameter.
-                let shift = if param_step == 0 { usize::BITS - 1 } else { 0 };
-                op.by_vector(ByVector { each, shift }, 0, run.row(&rows, row));
+                let params = params.from(row * rows.param_stride);
+                let run = run.row(&rows, row);
+                if param_step == 0 {
+                    op.shared(params.first(), run);
+                } else {
+                    op.each(params, run);
+                }
             }
         } else if param_step == 0 && short && n.is_multiple_of(V::LANES) {
             blocks(op, params, run, &rows);
@@ -207,6 +218,10 @@ pub(crate) unsafe fn grid<V: Lanes, O: Op<V>>(op: &O, grid: &Grid<O::Src, O::Dst
             for row in 0..rows.count {
                 let shared = params.from(row * rows.param_stride).first();
                 op.shared(shared, run.row(&rows, row));
+            }
+        } else if param_step != 0 && (rows.param_stride != 0 || rows.count == 1) {
+            for row in 0..rows.count {
+                op.each(params.from(row * rows.param_stride), run.row(&rows, row));
             }
         } else {
             tiles(op, params, run, &rows, short, param_step == 0);
@@ -342,11 +357,10 @@ unsafe fn blocks<V: Lanes, O: Op<V>>(
 /// Long rows with the same parameters in each: a tile of columns at a time, in all rows. Short rows, one
 /// behind the other: as many as fit into a tile together, their parameters written out; once for all
 /// where they are the same in all rows (few channels, innermost), for each tile where a row's elements
-/// are `shared`: have one parameter (blocks along an axis, narrow rows). Rows of which each has parameters of its own are
-/// gone through one by one.
+/// are `shared`: have one parameter (blocks along an axis, narrow rows).
 ///
 /// # Safety
-/// As [`grid`]; `short` rows are joined and shorter than [`SHORT`], others have a parameter for each element.
+/// As [`grid`]; `short` rows are joined and shorter than [`SHORT`], others have the same parameters.
 #[inline(always)]
 unsafe fn tiles<V: Lanes, O: Op<V>>(
     op: &O,
@@ -358,11 +372,8 @@ unsafe fn tiles<V: Lanes, O: Op<V>>(
 ) {
     // Never 0, as `grid` has seen, but the compiler does not: without it there would be panic paths.
     let n = run.n.max(1);
-    let own = !shared && rows.param_stride != 0;
-    let (groups, count) = if own { (rows.count, 1) } else { (1, rows.count) };
-    let short = short && !own;
-    let elements = n * count;
-    let tile_len = if short { ((SHORT_TILE / n).min(count) * n).max(1) } else { TILE };
+    let elements = n * rows.count;
+    let tile_len = if short { ((SHORT_TILE / n).min(rows.count) * n).max(1) } else { TILE };
     // Short rows become longer ones: one of them all where each tile has its own parameters, otherwise
     // one a tile, of which the last may be shorter.
     let width = match (short, shared) {
@@ -374,27 +385,22 @@ unsafe fn tiles<V: Lanes, O: Op<V>>(
         let count = elements.div_ceil(width.max(1));
         Rows { count, src_stride: width, dst_stride: width, param_stride: 0 }
     } else {
-        Rows { count, ..*rows }
+        *rows
     };
     let mut written = Written::new();
     let mut tile = O::tile();
-    let (mut group, mut first) = (0, 0);
-    while group < groups {
+    let mut first = 0;
+    while first < width {
         let len = tile_len.min(width - first);
         // SAFETY: rows and parameters exist; `len <= TILE` parameters are written before they are read.
         unsafe {
-            let (of_group, run) = if own {
-                (params.from(group * rows.param_stride), run.row(rows, group))
-            } else {
-                (params, run)
-            };
             let params = if short {
                 let first_row = first / n;
                 let of_rows = params.from(first_row * rows.param_stride);
                 written.put_rows(of_rows, rows.param_stride, len / n, n, shared);
                 written.params()
             } else {
-                of_group.from(first)
+                params.from(first)
             };
             op.prepare(&mut tile, params, len);
             for row in 0..wide.count {
@@ -404,9 +410,6 @@ unsafe fn tiles<V: Lanes, O: Op<V>>(
             }
         }
         first += len;
-        if first >= width {
-            (group, first) = (group + 1, 0);
-        }
     }
 }
 

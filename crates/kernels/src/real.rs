@@ -52,11 +52,11 @@ pub(crate) trait Real {
     /// Within an entry compiled for `V`; `n` numbers can be written.
     unsafe fn store<V: HalfLanes>(to: *mut Self::Stored, v: V::F32, n: usize);
 
-    /// As [`store`](Real::store) of four whole vectors.
+    /// As [`store`](Real::store) of four whole vectors; with `STREAM` around the caches.
     ///
     /// # Safety
-    /// As [`store`](Real::store).
-    unsafe fn store_4<V: HalfLanes>(to: *mut Self::Stored, v: [V::F32; 4]);
+    /// As [`store`](Real::store); with `STREAM`, `to` is aligned to the vector, or to 64 bytes.
+    unsafe fn store_4<V: HalfLanes, const STREAM: bool>(to: *mut Self::Stored, v: [V::F32; 4]);
 
     /// `steps * scale`, so that [`store`](Real::store) makes of it the number nearest to the real product.
     /// `steps` are integers of at most 24 bits.
@@ -70,7 +70,7 @@ pub(crate) trait Real {
     /// # Safety
     /// As [`store_4`](Real::store_4).
     #[inline(always)]
-    unsafe fn store_products_4<V: HalfLanes>(
+    unsafe fn store_products_4<V: HalfLanes, const STREAM: bool>(
         to: *mut Self::Stored,
         [a, b, c, d]: [V::F32; 4],
         [s0, s1, s2, s3]: [V::F32; 4],
@@ -83,7 +83,7 @@ pub(crate) trait Real {
                 Self::product::<V>(c, s2),
                 Self::product::<V>(d, s3),
             ];
-            Self::store_4::<V>(to, products);
+            Self::store_4::<V, STREAM>(to, products);
         }
     }
 }
@@ -107,11 +107,17 @@ impl Real for F32 {
     }
 
     #[inline(always)]
-    unsafe fn store_4<V: HalfLanes>(to: *mut f32, v: [V::F32; 4]) {
+    unsafe fn store_4<V: HalfLanes, const STREAM: bool>(to: *mut f32, v: [V::F32; 4]) {
         let mut to = to;
         for v in v {
             // SAFETY: by this function's contract.
-            unsafe { V::store_f32(to, v, V::LANES) };
+            unsafe {
+                if STREAM {
+                    V::stream_f32(to, v);
+                } else {
+                    V::store_f32(to, v, V::LANES);
+                }
+            }
             to = to.wrapping_add(V::LANES);
         }
     }
@@ -123,16 +129,22 @@ impl Real for F32 {
     }
 }
 
-/// Stores four vectors of 16-bit codes.
+/// Stores four vectors of 16-bit codes; with `STREAM` around the caches.
 ///
 /// # Safety
 /// As [`Real::store_4`].
 #[inline(always)]
-unsafe fn store_u16_4<V: HalfLanes>(to: *mut u16, v: [V::U16; 4]) {
+unsafe fn store_u16_4<V: HalfLanes, const STREAM: bool>(to: *mut u16, v: [V::U16; 4]) {
     let mut to = to;
     for v in v {
         // SAFETY: by this function's contract.
-        unsafe { V::store_u16(to, v, V::LANES) };
+        unsafe {
+            if STREAM {
+                V::stream_u16(to, v);
+            } else {
+                V::store_u16(to, v, V::LANES);
+            }
+        }
         to = to.wrapping_add(V::LANES);
     }
 }
@@ -156,12 +168,12 @@ impl Real for F16 {
     }
 
     #[inline(always)]
-    unsafe fn store_4<V: HalfLanes>(to: *mut u16, [a, b, c, d]: [V::F32; 4]) {
+    unsafe fn store_4<V: HalfLanes, const STREAM: bool>(to: *mut u16, [a, b, c, d]: [V::F32; 4]) {
         // SAFETY: by this function's contract.
         unsafe {
             let [a, b, c, d] =
                 [V::f32_to_f16(a), V::f32_to_f16(b), V::f32_to_f16(c), V::f32_to_f16(d)];
-            store_u16_4::<V>(to, [a, b, c, d]);
+            store_u16_4::<V, STREAM>(to, [a, b, c, d]);
         }
     }
 
@@ -175,7 +187,7 @@ impl Real for F16 {
     /// numbers are subnormal ties are other bits, but without a scale below the least normal number only 0 is
     /// there.
     #[inline(always)]
-    unsafe fn store_products_4<V: HalfLanes>(
+    unsafe fn store_products_4<V: HalfLanes, const STREAM: bool>(
         to: *mut u16,
         [a, b, c, d]: [V::F32; 4],
         [s0, s1, s2, s3]: [V::F32; 4],
@@ -198,11 +210,11 @@ impl Real for F16 {
             let normal = V::splat_i32(F16_NORMAL.to_bits() as i32);
             let small = V::select_gt(normal, least, normal, V::splat_i32(0));
             if !V::any_low_zero(ends) && V::is_zero(small) {
-                Self::store_4::<V>(to, [p0, p1, p2, p3]);
+                Self::store_4::<V, STREAM>(to, [p0, p1, p2, p3]);
             } else {
                 let odd =
                     [V::mul_odd(a, s0), V::mul_odd(b, s1), V::mul_odd(c, s2), V::mul_odd(d, s3)];
-                Self::store_4::<V>(to, odd);
+                Self::store_4::<V, STREAM>(to, odd);
             }
         }
     }
@@ -264,16 +276,16 @@ impl Real for Bf16 {
     }
 
     #[inline(always)]
-    unsafe fn store_4<V: HalfLanes>(to: *mut u16, [a, b, c, d]: [V::F32; 4]) {
+    unsafe fn store_4<V: HalfLanes, const STREAM: bool>(to: *mut u16, [a, b, c, d]: [V::F32; 4]) {
         // SAFETY: by this function's contract.
         unsafe {
             if V::is_zero_without_nan(V::splat_i32(0), [a, b, c, d]) {
                 let rounded = [rounded::<V>(a), rounded::<V>(b), rounded::<V>(c), rounded::<V>(d)];
-                V::store_high_of_4(to, rounded);
+                V::store_high_of_4::<STREAM>(to, rounded);
             } else {
                 let [a, b, c, d] =
                     [V::f32_to_bf16(a), V::f32_to_bf16(b), V::f32_to_bf16(c), V::f32_to_bf16(d)];
-                store_u16_4::<V>(to, [a, b, c, d]);
+                store_u16_4::<V, STREAM>(to, [a, b, c, d]);
             }
         }
     }
@@ -287,7 +299,7 @@ impl Real for Bf16 {
     /// A product rounded to f32 and then to bf16 is rounded as if once, unless the first rounding makes
     /// a tie of it.
     #[inline(always)]
-    unsafe fn store_products_4<V: HalfLanes>(
+    unsafe fn store_products_4<V: HalfLanes, const STREAM: bool>(
         to: *mut u16,
         [a, b, c, d]: [V::F32; 4],
         [s0, s1, s2, s3]: [V::F32; 4],
@@ -304,11 +316,11 @@ impl Real for Bf16 {
                 V::add_i32(V::bits(p3), half),
             ];
             if !V::any_low_zero(sums) && V::is_zero_without_nan(V::splat_i32(0), products) {
-                V::store_high_of_4(to, sums);
+                V::store_high_of_4::<STREAM>(to, sums);
             } else {
                 let odd =
                     [V::mul_odd(a, s0), V::mul_odd(b, s1), V::mul_odd(c, s2), V::mul_odd(d, s3)];
-                Self::store_4::<V>(to, odd);
+                Self::store_4::<V, STREAM>(to, odd);
             }
         }
     }

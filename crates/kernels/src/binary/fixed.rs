@@ -228,7 +228,12 @@ impl<V: Lanes, S: Steps<V>, B: Second<V>, const SIGNED: bool> Step for Fixed<'_,
 
     /// Nothing: the long steps, four at a time, would be copies of code that gain nothing.
     #[inline(always)]
-    unsafe fn step_4(&self, _src: *const u8, _dst: *mut u8, _first: usize) -> bool {
+    unsafe fn step_4<const STREAM: bool>(
+        &self,
+        _src: *const u8,
+        _dst: *mut u8,
+        _first: usize,
+    ) -> bool {
         false
     }
 }

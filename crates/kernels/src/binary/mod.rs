@@ -394,7 +394,12 @@ impl<V: Lanes, O: Operation, B: Second<V>, const SIGNED: bool, const ALL: bool> 
     }
 
     #[inline(always)]
-    unsafe fn step_4(&self, src: *const u8, dst: *mut u8, first: usize) -> bool {
+    unsafe fn step_4<const STREAM: bool>(
+        &self,
+        src: *const u8,
+        dst: *mut u8,
+        first: usize,
+    ) -> bool {
         if !self.numbers.is_quick {
             return false;
         }
@@ -412,9 +417,9 @@ impl<V: Lanes, O: Operation, B: Second<V>, const SIGNED: bool, const ALL: bool> 
                 return false;
             }
             if SIGNED {
-                V::store_s8_sums_of_4(dst.cast(), steps, self.numbers.zero_point);
+                V::store_s8_sums_of_4::<STREAM>(dst.cast(), steps, self.numbers.zero_point);
             } else {
-                V::store_u8_sums_of_4(dst, steps, self.numbers.zero_point);
+                V::store_u8_sums_of_4::<STREAM>(dst, steps, self.numbers.zero_point);
             }
         }
         true

@@ -73,7 +73,7 @@ pub(super) unsafe fn quantize_q8_0<V: HalfLanes>(x: *const f32, blocks: *mut u8,
                         rounded::<V>(x.add(at + 2 * V::LANES), inverse),
                         rounded::<V>(x.add(at + 3 * V::LANES), inverse),
                     ];
-                    V::store_s8_of_4(codes.add(at).cast(), four);
+                    V::store_s8_of_4::<false>(codes.add(at).cast(), four);
                     at += 4 * V::LANES;
                 }
             }

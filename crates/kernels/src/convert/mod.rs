@@ -164,24 +164,23 @@ impl<V: HalfLanes, S: Real, D: Real, const SATURATE: bool> Step for Convert<V, S
     const STREAMS: bool = V::STREAMS;
 
     #[inline(always)]
-    unsafe fn around(from: *const D::Stored, to: *mut D::Stored, n: usize) {
-        // SAFETY: by the contract of `Step::around`.
-        unsafe { V::copy_around(from.cast(), to.cast(), n * size_of::<D::Stored>()) }
-    }
-
-    #[inline(always)]
     unsafe fn step(&self, src: *const S::Stored, dst: *mut D::Stored, _first: usize, n: usize) {
         // SAFETY: by the contract of `Step::step`.
         unsafe { D::store::<V>(dst, Self::bounded(S::load_quiet::<V>(src, n)), n) }
     }
 
     #[inline(always)]
-    unsafe fn step_4(&self, src: *const S::Stored, dst: *mut D::Stored, _first: usize) -> bool {
+    unsafe fn step_4<const STREAM: bool>(
+        &self,
+        src: *const S::Stored,
+        dst: *mut D::Stored,
+        _first: usize,
+    ) -> bool {
         // SAFETY: by the contract of `Step::step_4`.
         unsafe {
             let [a, b, c, d] = S::load_quiet_4::<V>(src);
             let v = [Self::bounded(a), Self::bounded(b), Self::bounded(c), Self::bounded(d)];
-            D::store_4::<V>(dst, v);
+            D::store_4::<V, STREAM>(dst, v);
         }
         true
     }

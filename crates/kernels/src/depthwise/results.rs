@@ -147,8 +147,8 @@ impl Codes {
                     };
                 }
                 match SIGNED {
-                    true => V::store_s8_sums_of_4(to.cast(), four, zero_point),
-                    false => V::store_u8_sums_of_4(to, four, zero_point),
+                    true => V::store_s8_sums_of_4::<false>(to.cast(), four, zero_point),
+                    false => V::store_u8_sums_of_4::<false>(to, four, zero_point),
                 }
             }
         }

@@ -204,12 +204,6 @@ impl<V: HalfLanes, P: Params<V>, F: Format, R: Real> Step for Dequantize<V, P, F
     const STREAMS: bool = V::STREAMS;
 
     #[inline(always)]
-    unsafe fn around(from: *const R::Stored, to: *mut R::Stored, n: usize) {
-        // SAFETY: by the contract of `Step::around`.
-        unsafe { V::copy_around(from.cast(), to.cast(), n * size_of::<R::Stored>()) }
-    }
-
-    #[inline(always)]
     unsafe fn step(&self, src: *const F::Code, dst: *mut R::Stored, first: usize, n: usize) {
         // SAFETY: by the contract of `Step::step`.
         unsafe {
@@ -219,7 +213,12 @@ impl<V: HalfLanes, P: Params<V>, F: Format, R: Real> Step for Dequantize<V, P, F
     }
 
     #[inline(always)]
-    unsafe fn step_4(&self, src: *const F::Code, dst: *mut R::Stored, first: usize) -> bool {
+    unsafe fn step_4<const STREAM: bool>(
+        &self,
+        src: *const F::Code,
+        dst: *mut R::Stored,
+        first: usize,
+    ) -> bool {
         // SAFETY: by the contract of `Step::step_4`.
         unsafe {
             let at = |i: usize| i * V::LANES;
@@ -227,7 +226,7 @@ impl<V: HalfLanes, P: Params<V>, F: Format, R: Real> Step for Dequantize<V, P, F
             let (b, s1) = self.factors(src.add(at(1)), first + at(1), V::LANES);
             let (c, s2) = self.factors(src.add(at(2)), first + at(2), V::LANES);
             let (d, s3) = self.factors(src.add(at(3)), first + at(3), V::LANES);
-            R::store_products_4::<V>(dst, [a, b, c, d], [s0, s1, s2, s3]);
+            R::store_products_4::<V, STREAM>(dst, [a, b, c, d], [s0, s1, s2, s3]);
         }
         true
     }

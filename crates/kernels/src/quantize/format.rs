@@ -9,6 +9,8 @@ use fewbit_simd::HalfLanes;
 pub(super) trait Format {
     /// A code as it is stored.
     type Code: Copy;
+    /// The smallest and the largest code.
+    const RANGE: (i32, i32);
 
     /// Stores `n` codes, which are in range; their parameters are given too.
     ///
@@ -21,118 +23,74 @@ pub(super) trait Format {
         n: usize,
     );
 
-    /// Whether bounds are all of the format's codes.
-    fn is_all(clamp: (i32, i32)) -> bool;
-
-    /// Stores the codes within bounds that are nearest to four vectors' integers, which are those of the
-    /// elements from number `first` on.
+    /// Stores the codes in range that are nearest to four vectors' integers, which are those of the
+    /// elements from number `first` on; with `STREAM` around the caches.
     ///
     /// # Safety
-    /// Within an entry compiled for `V`; `4 * LANES` codes can be written, and have parameters.
-    unsafe fn store_4<V: HalfLanes, P: Params<V>>(
+    /// Within an entry compiled for `V`; `4 * LANES` codes can be written, and have parameters. With
+    /// `STREAM`, `to` is aligned to four vectors of codes, or to 64 bytes.
+    unsafe fn store_4<V: HalfLanes, P: Params<V>, const STREAM: bool>(
         to: *mut Self::Code,
         integers: [V::I32; 4],
-        clamp: (i32, i32),
         params: &P,
         first: usize,
     );
 }
 
-/// Integers within bounds, unless they are the format's, which storing them keeps.
-///
-/// # Safety
-/// Within an entry compiled for `V`.
-#[inline(always)]
-unsafe fn clamped<V: HalfLanes, F: Format>(
-    integers: [V::I32; 4],
-    clamp: (i32, i32),
-) -> [V::I32; 4] {
-    if F::is_all(clamp) {
-        return integers;
-    }
-    let [a, b, c, d] = integers;
-    // SAFETY: by this function's contract.
-    unsafe {
-        let (low, high) = (V::splat_i32(clamp.0), V::splat_i32(clamp.1));
-        [
-            V::min_i32(V::max_i32(a, low), high),
-            V::min_i32(V::max_i32(b, low), high),
-            V::min_i32(V::max_i32(c, low), high),
-            V::min_i32(V::max_i32(d, low), high),
-        ]
-    }
-}
+/// A format whose codes are stored as they are: integers of the range, a byte or two each.
+macro_rules! stored {
+    (
+        $name:ident: $code:ty, $range:expr,
+        |$to:ident, $codes:ident, $n:ident| $store:expr,
+        |$to_4:ident, $codes_4:ident| $store_4:expr
+    ) => {
+        pub(super) struct $name;
 
-/// s8 or u8, which differ in the bounds alone: the functions of both are the same code, and there once.
-pub(super) struct Byte;
+        impl Format for $name {
+            type Code = $code;
+            const RANGE: (i32, i32) = $range;
 
-impl Format for Byte {
-    type Code = u8;
+            #[inline(always)]
+            unsafe fn store<V: HalfLanes>(
+                $to: *mut $code,
+                $codes: V::I32,
+                _params: (V::F32, V::I32),
+                $n: usize,
+            ) {
+                // SAFETY: by this function's contract.
+                unsafe { $store }
+            }
 
-    #[inline(always)]
-    unsafe fn store<V: HalfLanes>(to: *mut u8, codes: V::I32, _params: (V::F32, V::I32), n: usize) {
-        // SAFETY: by this function's contract.
-        unsafe { V::store_u8(to, codes, n) }
-    }
-
-    #[inline(always)]
-    fn is_all(clamp: (i32, i32)) -> bool {
-        clamp == (-128, 127) || clamp == (0, 255)
-    }
-
-    #[inline(always)]
-    unsafe fn store_4<V: HalfLanes, P: Params<V>>(
-        to: *mut u8,
-        integers: [V::I32; 4],
-        clamp: (i32, i32),
-        _params: &P,
-        _first: usize,
-    ) {
-        // SAFETY: by this function's contract.
-        unsafe {
-            let codes = clamped::<V, Self>(integers, clamp);
-            if clamp.0 < 0 {
-                V::store_s8_of_4(to.cast(), codes);
-            } else {
-                V::store_u8_of_4(to, codes);
+            #[inline(always)]
+            unsafe fn store_4<V: HalfLanes, P: Params<V>, const STREAM: bool>(
+                $to_4: *mut $code,
+                $codes_4: [V::I32; 4],
+                _params: &P,
+                _first: usize,
+            ) {
+                // SAFETY: by this function's contract.
+                unsafe { $store_4 }
             }
         }
-    }
+    };
 }
 
-/// s16.
-pub(super) struct S16;
+stored! {
+    S8: i8, (-128, 127),
+    |to, codes, n| V::store_u8(to.cast(), codes, n),
+    |to, codes| V::store_s8_of_4::<STREAM>(to, codes)
+}
 
-impl Format for S16 {
-    type Code = u16;
+stored! {
+    U8: u8, (0, 255),
+    |to, codes, n| V::store_u8(to, codes, n),
+    |to, codes| V::store_u8_of_4::<STREAM>(to, codes)
+}
 
-    #[inline(always)]
-    unsafe fn store<V: HalfLanes>(
-        to: *mut u16,
-        codes: V::I32,
-        _params: (V::F32, V::I32),
-        n: usize,
-    ) {
-        // SAFETY: by this function's contract.
-        unsafe { V::store_u16(to, V::narrow_i32(codes), n) }
-    }
-
-    #[inline(always)]
-    fn is_all(clamp: (i32, i32)) -> bool {
-        clamp == (-32_768, 32_767)
-    }
-
-    #[inline(always)]
-    unsafe fn store_4<V: HalfLanes, P: Params<V>>(
-        to: *mut u16,
-        integers: [V::I32; 4],
-        clamp: (i32, i32),
-        _params: &P,
-        _first: usize,
-    ) {
-        // SAFETY: by this function's contract.
-        unsafe { V::store_s16_of_4(to, clamped::<V, Self>(integers, clamp)) }
-    }
+stored! {
+    S16: u16, (-32_768, 32_767),
+    |to, codes, n| V::store_u16(to, V::narrow_i32(codes), n),
+    |to, codes| V::store_s16_of_4::<STREAM>(to, codes)
 }
 
 /// Codes of any format, as the real numbers that they stand for.
@@ -140,6 +98,8 @@ pub(super) struct Faked<R>(PhantomData<R>);
 
 impl<R: Real> Format for Faked<R> {
     type Code = R::Stored;
+    /// No format's: codes are always clamped before they get here.
+    const RANGE: (i32, i32) = (1, 0);
 
     #[inline(always)]
     unsafe fn store<V: HalfLanes>(
@@ -156,21 +116,15 @@ impl<R: Real> Format for Faked<R> {
     }
 
     #[inline(always)]
-    fn is_all(_clamp: (i32, i32)) -> bool {
-        false
-    }
-
-    #[inline(always)]
-    unsafe fn store_4<V: HalfLanes, P: Params<V>>(
+    unsafe fn store_4<V: HalfLanes, P: Params<V>, const STREAM: bool>(
         to: *mut R::Stored,
         integers: [V::I32; 4],
-        clamp: (i32, i32),
         params: &P,
         first: usize,
     ) {
+        let [a, b, c, d] = integers;
         // SAFETY: by this function's contract.
         unsafe {
-            let [a, b, c, d] = clamped::<V, Self>(integers, clamp);
             let (s0, z0) = params.at(first, V::LANES);
             let (s1, z1) = params.at(first + V::LANES, V::LANES);
             let (s2, z2) = params.at(first + 2 * V::LANES, V::LANES);
@@ -181,7 +135,7 @@ impl<R: Real> Format for Faked<R> {
                 V::f32_from_i32(V::sub_i32(c, z2)),
                 V::f32_from_i32(V::sub_i32(d, z3)),
             ];
-            R::store_products_4::<V>(to, steps, [s0, s1, s2, s3]);
+            R::store_products_4::<V, STREAM>(to, steps, [s0, s1, s2, s3]);
         }
     }
 }

@@ -18,7 +18,7 @@ use bracket::{Bracket, BracketTile, SharedBracket, TileBracket, VectorBracket, c
 use core::marker::PhantomData;
 use fewbit_scheme::{QuantizeMode, Quotient, Rounding};
 use fewbit_simd::HalfLanes;
-use format::{Byte, Faked, Format, S16};
+use format::{Faked, Format, S8, S16, U8};
 
 /// A run of elements to quantize. Strides are in elements; the buffers do not overlap.
 #[derive(Clone, Copy, Debug)]
@@ -58,12 +58,12 @@ pub type QuantizeFn = unsafe fn(&QuantizeArgs);
 
 rows! {
     /// f32 to s8, -128..=127.
-    F32_S8: QuantizeFn = "quantize_f32s8", |args: &QuantizeArgs|, quantize::<V, F32, Byte>(args)
+    F32_S8: QuantizeFn = "quantize_f32s8", |args: &QuantizeArgs|, quantize::<V, F32, S8>(args)
 }
 
 rows! {
     /// f32 to u8, 0..=255.
-    F32_U8: QuantizeFn = "quantize_f32u8", |args: &QuantizeArgs|, quantize::<V, F32, Byte>(args)
+    F32_U8: QuantizeFn = "quantize_f32u8", |args: &QuantizeArgs|, quantize::<V, F32, U8>(args)
 }
 
 rows! {
@@ -73,17 +73,17 @@ rows! {
 
 rows! {
     /// f32 to the codes -1 and +1 of b1, a byte each.
-    F32_B1: QuantizeFn = "quantize_f32b1", |args: &QuantizeArgs|, binary::quantize::<V, F32, Byte>(args)
+    F32_B1: QuantizeFn = "quantize_f32b1", |args: &QuantizeArgs|, binary::quantize::<V, F32, S8>(args)
 }
 
 rows! {
     /// f16 to s8, -128..=127.
-    F16_S8: QuantizeFn = "quantize_f16s8", |args: &QuantizeArgs|, quantize::<V, F16, Byte>(args)
+    F16_S8: QuantizeFn = "quantize_f16s8", |args: &QuantizeArgs|, quantize::<V, F16, S8>(args)
 }
 
 rows! {
     /// f16 to u8, 0..=255.
-    F16_U8: QuantizeFn = "quantize_f16u8", |args: &QuantizeArgs|, quantize::<V, F16, Byte>(args)
+    F16_U8: QuantizeFn = "quantize_f16u8", |args: &QuantizeArgs|, quantize::<V, F16, U8>(args)
 }
 
 rows! {
@@ -93,17 +93,17 @@ rows! {
 
 rows! {
     /// f16 to the codes -1 and +1 of b1, a byte each.
-    F16_B1: QuantizeFn = "quantize_f16b1", |args: &QuantizeArgs|, binary::quantize::<V, F16, Byte>(args)
+    F16_B1: QuantizeFn = "quantize_f16b1", |args: &QuantizeArgs|, binary::quantize::<V, F16, S8>(args)
 }
 
 rows! {
     /// bf16 to s8, -128..=127.
-    BF16_S8: QuantizeFn = "quantize_bf16s8", |args: &QuantizeArgs|, quantize::<V, Bf16, Byte>(args)
+    BF16_S8: QuantizeFn = "quantize_bf16s8", |args: &QuantizeArgs|, quantize::<V, Bf16, S8>(args)
 }
 
 rows! {
     /// bf16 to u8, 0..=255.
-    BF16_U8: QuantizeFn = "quantize_bf16u8", |args: &QuantizeArgs|, quantize::<V, Bf16, Byte>(args)
+    BF16_U8: QuantizeFn = "quantize_bf16u8", |args: &QuantizeArgs|, quantize::<V, Bf16, U8>(args)
 }
 
 rows! {
@@ -113,7 +113,7 @@ rows! {
 
 rows! {
     /// bf16 to the codes -1 and +1 of b1, a byte each.
-    BF16_B1: QuantizeFn = "quantize_bf16b1", |args: &QuantizeArgs|, binary::quantize::<V, Bf16, Byte>(args)
+    BF16_B1: QuantizeFn = "quantize_bf16b1", |args: &QuantizeArgs|, binary::quantize::<V, Bf16, S8>(args)
 }
 
 rows! {
@@ -220,26 +220,27 @@ impl<V: HalfLanes, R: Real, F: Format> Op<V> for Quantize<R, F> {
     }
 
     #[inline(always)]
+    unsafe fn each(&self, params: Each<V>, run: Run<R::Stored, F::Code>) {
+        // SAFETY: by the contract of `Op`.
+        unsafe { run.apply(&self.exact::<V, _>(params)) }
+    }
+
+    #[inline(always)]
     fn tile() -> BracketTile {
         BracketTile::new()
     }
 
     #[inline(always)]
     unsafe fn prepare(&self, tile: &mut BracketTile, params: Each<V>, n: usize) {
-        // Brackets are for four vectors at a time.
-        let worthwhile = if n >= 4 * V::LANES { n } else { 0 };
         // SAFETY: by the contract of `Op`.
-        unsafe { tile.prepare(params, worthwhile) }
+        unsafe { tile.prepare(params, n) }
     }
 
     #[inline(always)]
     unsafe fn tiled(&self, tile: &BracketTile, params: Each<V>, run: Run<R::Stored, F::Code>) {
         let exact = self.exact::<V, _>(params);
         // SAFETY: by the contract of `Op`.
-        unsafe {
-            let bracket = TileBracket(tile);
-            run.apply(&Quick { exact, bracket });
-        }
+        unsafe { run.apply(&Quick { exact, bracket: TileBracket(tile) }) }
     }
 
     #[inline(always)]
@@ -263,9 +264,11 @@ struct Exact<V, P, R, F> {
     types: PhantomData<(V, R, F)>,
 }
 
-impl<V: HalfLanes, P: Params<V>, R: Real, F: Format> Exact<V, P, R, F> {
-    /// # Safety
-    /// As [`Step::step`].
+impl<V: HalfLanes, P: Params<V>, R: Real, F: Format> Step for Exact<V, P, R, F> {
+    type Src = R::Stored;
+    type Dst = F::Code;
+    const LANES: usize = V::LANES;
+
     #[inline(always)]
     unsafe fn step(&self, src: *const R::Stored, dst: *mut F::Code, first: usize, n: usize) {
         // SAFETY: by the contract of `Step::step`.
@@ -331,27 +334,48 @@ where
     const STREAMS: bool = V::STREAMS;
 
     #[inline(always)]
-    unsafe fn around(from: *const F::Code, to: *mut F::Code, n: usize) {
-        // SAFETY: by the contract of `Step::around`.
-        unsafe { V::copy_around(from.cast(), to.cast(), n * size_of::<F::Code>()) }
-    }
-
-    #[inline(always)]
     unsafe fn step(&self, src: *const R::Stored, dst: *mut F::Code, first: usize, n: usize) {
         // SAFETY: by the contract of `Step::step`.
         unsafe { self.exact.step(src, dst, first, n) }
     }
 
     #[inline(always)]
-    unsafe fn step_4(&self, src: *const R::Stored, dst: *mut F::Code, first: usize) -> bool {
+    unsafe fn step_4<const STREAM: bool>(
+        &self,
+        src: *const R::Stored,
+        dst: *mut F::Code,
+        first: usize,
+    ) -> bool {
         // SAFETY: by the contract of `Step::step_4`.
         unsafe {
             let Some(codes) = codes(&self.bracket, first, load_4::<V, R>(src)) else {
                 return false;
             };
-            F::store_4::<V, P>(dst, codes, self.exact.clamp, &self.exact.params, first);
+            // Where results go around the caches the comparison would save nothing.
+            let all = !STREAM && self.exact.clamp == F::RANGE;
+            let codes = if all { codes } else { self.clamped(codes) };
+            F::store_4::<V, P, STREAM>(dst, codes, &self.exact.params, first);
         }
         true
+    }
+}
+
+impl<V: HalfLanes, P, B, R, F> Quick<Exact<V, P, R, F>, B> {
+    /// # Safety
+    /// Within an entry compiled for `V`.
+    #[inline(always)]
+    unsafe fn clamped(&self, [a, b, c, d]: [V::I32; 4]) -> [V::I32; 4] {
+        let (low, high) = self.exact.clamp;
+        // SAFETY: by this function's contract.
+        unsafe {
+            let (low, high) = (V::splat_i32(low), V::splat_i32(high));
+            [
+                V::min_i32(V::max_i32(a, low), high),
+                V::min_i32(V::max_i32(b, low), high),
+                V::min_i32(V::max_i32(c, low), high),
+                V::min_i32(V::max_i32(d, low), high),
+            ]
+        }
     }
 }
 

@@ -50,12 +50,12 @@ pub type RequantizeFn = unsafe fn(&RequantizeArgs);
 
 rows! {
     /// s32 to s8 in float mode.
-    S32_S8: RequantizeFn = "requantize_s32s8", |args: &RequantizeArgs|, requantize::<V>(args)
+    S32_S8: RequantizeFn = "requantize_s32s8", |args: &RequantizeArgs|, requantize::<V, true>(args)
 }
 
 rows! {
     /// s32 to u8 in float mode.
-    S32_U8: RequantizeFn = "requantize_s32u8", |args: &RequantizeArgs|, requantize::<V>(args)
+    S32_U8: RequantizeFn = "requantize_s32u8", |args: &RequantizeArgs|, requantize::<V, false>(args)
 }
 
 /// The rows of this op's tables.
@@ -66,36 +66,36 @@ pub fn rows() -> impl Iterator<Item = RowInfo> {
 /// # Safety
 /// As [`RequantizeFn`], within an entry compiled for `V`.
 #[inline(always)]
-unsafe fn requantize<V: Lanes>(args: &RequantizeArgs) {
+unsafe fn requantize<V: Lanes, const SIGNED: bool>(args: &RequantizeArgs) {
     let RequantizeArgs { src, src_stride, dst, dst_stride, n, .. } = *args;
     let RequantizeArgs { multipliers: factors, zero_points, param_step, rows, clamp, .. } = *args;
     let runs = Grid { src, src_stride, dst, dst_stride, n, factors, zero_points, param_step, rows };
     // SAFETY: by this function's contract.
-    unsafe { grid::<V, _>(&ByRun(Within { clamp }), &runs) }
+    unsafe { grid::<V, _>(&ByRun(Within::<SIGNED> { clamp }), &runs) }
 }
 
 /// The op within bounds.
-struct Within {
+struct Within<const SIGNED: bool> {
     clamp: (i32, i32),
 }
 
-impl<V: Lanes> Plain<V> for Within {
+impl<V: Lanes, const SIGNED: bool> Plain<V> for Within<SIGNED> {
     type Src = i32;
     type Dst = u8;
 
     #[inline(always)]
     fn with<P: Params<V>>(&self, params: P) -> impl Step<Src = i32, Dst = u8> {
-        Requantize::<V, P> { params, clamp: self.clamp, vectors: PhantomData }
+        Requantize::<V, P, SIGNED> { params, clamp: self.clamp, vectors: PhantomData }
     }
 }
 
-struct Requantize<V, P> {
+struct Requantize<V, P, const SIGNED: bool> {
     params: P,
     clamp: (i32, i32),
     vectors: PhantomData<V>,
 }
 
-impl<V: Lanes, P: Params<V>> Requantize<V, P> {
+impl<V: Lanes, P: Params<V>, const SIGNED: bool> Requantize<V, P, SIGNED> {
     /// # Safety
     /// As [`Step::step`].
     #[inline(always)]
@@ -115,17 +115,11 @@ impl<V: Lanes, P: Params<V>> Requantize<V, P> {
     }
 }
 
-impl<V: Lanes, P: Params<V>> Step for Requantize<V, P> {
+impl<V: Lanes, P: Params<V>, const SIGNED: bool> Step for Requantize<V, P, SIGNED> {
     type Src = i32;
     type Dst = u8;
     const LANES: usize = V::LANES;
     const STREAMS: bool = V::STREAMS;
-
-    #[inline(always)]
-    unsafe fn around(from: *const u8, to: *mut u8, n: usize) {
-        // SAFETY: by the contract of `Step::around`.
-        unsafe { V::copy_around(from.cast(), to.cast(), n * size_of::<u8>()) }
-    }
 
     #[inline(always)]
     unsafe fn step(&self, src: *const i32, dst: *mut u8, first: usize, n: usize) {
@@ -134,7 +128,12 @@ impl<V: Lanes, P: Params<V>> Step for Requantize<V, P> {
     }
 
     #[inline(always)]
-    unsafe fn step_4(&self, src: *const i32, dst: *mut u8, first: usize) -> bool {
+    unsafe fn step_4<const STREAM: bool>(
+        &self,
+        src: *const i32,
+        dst: *mut u8,
+        first: usize,
+    ) -> bool {
         // SAFETY: by the contract of `Step::step_4`.
         unsafe {
             let at = |i: usize| i * V::LANES;
@@ -144,11 +143,10 @@ impl<V: Lanes, P: Params<V>> Step for Requantize<V, P> {
                 self.codes(src.add(at(2)), first + at(2), V::LANES),
                 self.codes(src.add(at(3)), first + at(3), V::LANES),
             ];
-            // The codes of both formats are one function; what they are within tells which.
-            if self.clamp.0 < 0 {
-                V::store_s8_of_4(dst.cast(), codes);
+            if SIGNED {
+                V::store_s8_of_4::<STREAM>(dst.cast(), codes);
             } else {
-                V::store_u8_of_4(dst, codes);
+                V::store_u8_of_4::<STREAM>(dst, codes);
             }
         }
         true

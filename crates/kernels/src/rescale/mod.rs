@@ -153,7 +153,12 @@ impl<V: Lanes, const SIGNED: bool> Step for Rescale<V, SIGNED> {
     }
 
     #[inline(always)]
-    unsafe fn step_4(&self, src: *const u8, dst: *mut u8, _first: usize) -> bool {
+    unsafe fn step_4<const STREAM: bool>(
+        &self,
+        src: *const u8,
+        dst: *mut u8,
+        _first: usize,
+    ) -> bool {
         if !self.bounded {
             return false;
         }
@@ -166,9 +171,9 @@ impl<V: Lanes, const SIGNED: bool> Step for Rescale<V, SIGNED> {
                 V::nearest_i32(self.steps(src.add(3 * V::LANES), V::LANES)),
             ];
             if SIGNED {
-                V::store_s8_sums_of_4(dst.cast(), steps, self.zero_point);
+                V::store_s8_sums_of_4::<STREAM>(dst.cast(), steps, self.zero_point);
             } else {
-                V::store_u8_sums_of_4(dst, steps, self.zero_point);
+                V::store_u8_sums_of_4::<STREAM>(dst, steps, self.zero_point);
             }
         }
         true

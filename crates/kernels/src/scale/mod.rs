@@ -453,9 +453,9 @@ impl<V: Lanes, const SIGNED: bool> Results<V, u8> for Codes<'_, SIGNED> {
             }
             let to = if PER == 4 { dst } else { codes.as_mut_ptr().cast() };
             if SIGNED {
-                V::store_s8_sums_of_4(to.cast(), steps, zero_point);
+                V::store_s8_sums_of_4::<false>(to.cast(), steps, zero_point);
             } else {
-                V::store_u8_sums_of_4(to, steps, zero_point);
+                V::store_u8_sums_of_4::<false>(to, steps, zero_point);
             }
             if PER < 4 {
                 // Parts of a register by the time that this is compiled.

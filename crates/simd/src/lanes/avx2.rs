@@ -103,6 +103,16 @@ unsafe fn high_of_2(a: __m256i, b: __m256i) -> __m256i {
     }
 }
 
+/// Stores a vector, with `STREAM` around the caches, at an aligned address.
+///
+/// # Safety
+/// See [`Lanes`].
+#[inline(always)]
+unsafe fn store<const STREAM: bool>(to: *mut __m256i, v: __m256i) {
+    // SAFETY: features, elements and alignment by the contract of `Lanes`.
+    unsafe { if STREAM { _mm256_stream_si256(to, v) } else { _mm256_storeu_si256(to, v) } }
+}
+
 /// `floor(x / 2^n + 1/2)` of 64-bit lanes, the nearest i32 in the lower half of each; `n` in 1..=62.
 ///
 /// # Safety
@@ -483,32 +493,32 @@ unsafe impl Lanes for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn store_s8_of_4(to: *mut i8, v: [__m256i; 4]) {
+    unsafe fn store_s8_of_4<const STREAM: bool>(to: *mut i8, v: [__m256i; 4]) {
         // SAFETY: features, elements and alignment by the contract of `Lanes`.
-        unsafe { _mm256_storeu_si256(to.cast(), s8_of_4(v)) }
+        unsafe { store::<STREAM>(to.cast(), s8_of_4(v)) }
     }
 
     #[inline(always)]
-    unsafe fn store_u8_of_4(to: *mut u8, v: [__m256i; 4]) {
+    unsafe fn store_u8_of_4<const STREAM: bool>(to: *mut u8, v: [__m256i; 4]) {
         // SAFETY: features, elements and alignment by the contract of `Lanes`.
-        unsafe { _mm256_storeu_si256(to.cast(), u8_of_4(v)) }
+        unsafe { store::<STREAM>(to.cast(), u8_of_4(v)) }
     }
 
     #[inline(always)]
-    unsafe fn store_s8_sums_of_4(to: *mut i8, v: [__m256i; 4], add: __m256i) {
+    unsafe fn store_s8_sums_of_4<const STREAM: bool>(to: *mut i8, v: [__m256i; 4], add: __m256i) {
         // SAFETY: features, elements and alignment by the contract of `Lanes`.
         unsafe {
             let (ab, cd) = s16_sums_of_4(v, add);
-            _mm256_storeu_si256(to.cast(), in_order(_mm256_packs_epi16(ab, cd)));
+            store::<STREAM>(to.cast(), in_order(_mm256_packs_epi16(ab, cd)));
         }
     }
 
     #[inline(always)]
-    unsafe fn store_u8_sums_of_4(to: *mut u8, v: [__m256i; 4], add: __m256i) {
+    unsafe fn store_u8_sums_of_4<const STREAM: bool>(to: *mut u8, v: [__m256i; 4], add: __m256i) {
         // SAFETY: features, elements and alignment by the contract of `Lanes`.
         unsafe {
             let (ab, cd) = s16_sums_of_4(v, add);
-            _mm256_storeu_si256(to.cast(), in_order(_mm256_packus_epi16(ab, cd)));
+            store::<STREAM>(to.cast(), in_order(_mm256_packus_epi16(ab, cd)));
         }
     }
 
@@ -537,16 +547,9 @@ unsafe impl Lanes for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn copy_around(from: *const u8, to: *mut u8, bytes: usize) {
-        let mut done = 0;
-        // SAFETY: features, bytes and alignment by the contract of `Lanes`.
-        unsafe {
-            while bytes - done >= size_of::<__m256i>() {
-                _mm256_stream_si256(to.add(done).cast(), _mm256_loadu_si256(from.add(done).cast()));
-                done += size_of::<__m256i>();
-            }
-            core::ptr::copy_nonoverlapping(from.add(done), to.add(done), bytes - done);
-        }
+    unsafe fn stream_f32(to: *mut f32, v: __m256) {
+        // SAFETY: features, elements and alignment by the contract of `Lanes`.
+        unsafe { _mm256_stream_ps(to, v) }
     }
 
     #[inline(always)]
@@ -597,23 +600,29 @@ unsafe impl HalfLanes for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn store_s16_of_4(to: *mut u16, [a, b, c, d]: [__m256i; 4]) {
+    unsafe fn stream_u16(to: *mut u16, v: __m128i) {
+        // SAFETY: features, elements and alignment by the contract of `Lanes`.
+        unsafe { _mm_stream_si128(to.cast(), v) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_s16_of_4<const STREAM: bool>(to: *mut u16, [a, b, c, d]: [__m256i; 4]) {
         // SAFETY: features, elements and alignment by the contract of `Lanes`.
         unsafe {
             // Packing works in halves: 4 of each vector, then 4 more.
             let ab = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packs_epi32(a, b));
             let cd = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packs_epi32(c, d));
-            _mm256_storeu_si256(to.cast(), ab);
-            _mm256_storeu_si256(to.add(16).cast(), cd);
+            store::<STREAM>(to.cast(), ab);
+            store::<STREAM>(to.add(16).cast(), cd);
         }
     }
 
     #[inline(always)]
-    unsafe fn store_high_of_4(to: *mut u16, [a, b, c, d]: [__m256i; 4]) {
+    unsafe fn store_high_of_4<const STREAM: bool>(to: *mut u16, [a, b, c, d]: [__m256i; 4]) {
         // SAFETY: features, elements and alignment by the contract of `Lanes`.
         unsafe {
-            _mm256_storeu_si256(to.cast(), high_of_2(a, b));
-            _mm256_storeu_si256(to.add(16).cast(), high_of_2(c, d));
+            store::<STREAM>(to.cast(), high_of_2(a, b));
+            store::<STREAM>(to.add(16).cast(), high_of_2(c, d));
         }
     }
 

@@ -61,6 +61,16 @@ unsafe fn high_of_2(a: __m512i, b: __m512i) -> __m512i {
     }
 }
 
+/// Stores a vector, with `STREAM` around the caches, at an aligned address.
+///
+/// # Safety
+/// See [`Lanes`].
+#[inline(always)]
+unsafe fn store<const STREAM: bool>(to: *mut __m512i, v: __m512i) {
+    // SAFETY: features, elements and alignment by the contract of `Lanes`.
+    unsafe { if STREAM { _mm512_stream_si512(to, v) } else { _mm512_storeu_si512(to, v) } }
+}
+
 /// `floor(x / 2^n + 1/2)` of 64-bit lanes, the nearest i32 in the lower half of each; `n` in 1..=62.
 ///
 /// # Safety
@@ -396,15 +406,15 @@ unsafe impl Lanes for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn store_s8_of_4(to: *mut i8, v: [__m512i; 4]) {
+    unsafe fn store_s8_of_4<const STREAM: bool>(to: *mut i8, v: [__m512i; 4]) {
         // SAFETY: features, elements and alignment by the contract of `Lanes`.
-        unsafe { _mm512_storeu_si512(to.cast(), s8_of_4(v)) }
+        unsafe { store::<STREAM>(to.cast(), s8_of_4(v)) }
     }
 
     #[inline(always)]
-    unsafe fn store_u8_of_4(to: *mut u8, v: [__m512i; 4]) {
+    unsafe fn store_u8_of_4<const STREAM: bool>(to: *mut u8, v: [__m512i; 4]) {
         // SAFETY: features, elements and alignment by the contract of `Lanes`.
-        unsafe { _mm512_storeu_si512(to.cast(), u8_of_4(v)) }
+        unsafe { store::<STREAM>(to.cast(), u8_of_4(v)) }
     }
 
     #[inline(always)]
@@ -432,16 +442,9 @@ unsafe impl Lanes for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn copy_around(from: *const u8, to: *mut u8, bytes: usize) {
-        let mut done = 0;
-        // SAFETY: features, bytes and alignment by the contract of `Lanes`.
-        unsafe {
-            while bytes - done >= size_of::<__m512i>() {
-                _mm512_stream_si512(to.add(done).cast(), _mm512_loadu_si512(from.add(done).cast()));
-                done += size_of::<__m512i>();
-            }
-            core::ptr::copy_nonoverlapping(from.add(done), to.add(done), bytes - done);
-        }
+    unsafe fn stream_f32(to: *mut f32, v: __m512) {
+        // SAFETY: features, elements and alignment by the contract of `Lanes`.
+        unsafe { _mm512_stream_ps(to, v) }
     }
 
     #[inline(always)]
@@ -494,24 +497,30 @@ unsafe impl HalfLanes for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn store_s16_of_4(to: *mut u16, [a, b, c, d]: [__m512i; 4]) {
+    unsafe fn stream_u16(to: *mut u16, v: __m256i) {
+        // SAFETY: features, elements and alignment by the contract of `Lanes`.
+        unsafe { _mm256_stream_si256(to.cast(), v) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_s16_of_4<const STREAM: bool>(to: *mut u16, [a, b, c, d]: [__m512i; 4]) {
         // SAFETY: features, elements and alignment by the contract of `Lanes`.
         unsafe {
             // Packing works in quarters: 4 of each vector, quarter by quarter.
             let order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
             let ab = _mm512_permutexvar_epi64(order, _mm512_packs_epi32(a, b));
             let cd = _mm512_permutexvar_epi64(order, _mm512_packs_epi32(c, d));
-            _mm512_storeu_si512(to.cast(), ab);
-            _mm512_storeu_si512(to.add(32).cast(), cd);
+            store::<STREAM>(to.cast(), ab);
+            store::<STREAM>(to.add(32).cast(), cd);
         }
     }
 
     #[inline(always)]
-    unsafe fn store_high_of_4(to: *mut u16, [a, b, c, d]: [__m512i; 4]) {
+    unsafe fn store_high_of_4<const STREAM: bool>(to: *mut u16, [a, b, c, d]: [__m512i; 4]) {
         // SAFETY: features, elements and alignment by the contract of `Lanes`.
         unsafe {
-            _mm512_storeu_si512(to.cast(), high_of_2(a, b));
-            _mm512_storeu_si512(to.add(32).cast(), high_of_2(c, d));
+            store::<STREAM>(to.cast(), high_of_2(a, b));
+            store::<STREAM>(to.add(32).cast(), high_of_2(c, d));
         }
     }
 

@@ -48,7 +48,7 @@ pub unsafe trait Lanes: Copy + 'static {
     const LANES: usize;
     /// Whether [`fma`](Lanes::fma) is an instruction: where it is not, its cost is that of dozens.
     const FUSED: bool;
-    /// Whether [`copy_around`](Lanes::copy_around) goes around the caches; otherwise it copies.
+    /// Whether the `stream_` methods go around the caches; otherwise they are stores.
     const STREAMS: bool;
 
     /// Loads `n` f32.
@@ -148,14 +148,20 @@ pub unsafe trait Lanes: Copy + 'static {
     /// Adds `4 * LANES` unsigned bytes, each first xored with that of `flip` that is in its place (all
     /// lanes of it are the same), to lanes of `acc` modulo 2^32; which byte to which lane is unspecified.
     unsafe fn add_bytes(acc: Self::I32, from: *const u8, flip: Self::I32) -> Self::I32;
-    /// Stores four vectors as bytes one behind the other, each lane the nearest s8.
-    unsafe fn store_s8_of_4(to: *mut i8, v: [Self::I32; 4]);
-    /// Stores four vectors as bytes one behind the other, each lane the nearest u8.
-    unsafe fn store_u8_of_4(to: *mut u8, v: [Self::I32; 4]);
+    /// Stores four vectors as bytes one behind the other, each lane the nearest s8. With `STREAM` around the
+    /// caches, at an address aligned to 64 bytes or to the vector.
+    unsafe fn store_s8_of_4<const STREAM: bool>(to: *mut i8, v: [Self::I32; 4]);
+    /// Stores four vectors as bytes one behind the other, each lane the nearest u8. With `STREAM` as
+    /// [`store_s8_of_4`](Lanes::store_s8_of_4).
+    unsafe fn store_u8_of_4<const STREAM: bool>(to: *mut u8, v: [Self::I32; 4]);
     /// Stores `v + add`, each the nearest s8, as [`store_s8_of_4`](Lanes::store_s8_of_4). Lanes of `add` are the
     /// same, -255..=255; lanes of `v` are at most 2^30 in magnitude.
     #[inline(always)]
-    unsafe fn store_s8_sums_of_4(to: *mut i8, [a, b, c, d]: [Self::I32; 4], add: Self::I32) {
+    unsafe fn store_s8_sums_of_4<const STREAM: bool>(
+        to: *mut i8,
+        [a, b, c, d]: [Self::I32; 4],
+        add: Self::I32,
+    ) {
         // SAFETY: by the contract of `Lanes`.
         unsafe {
             let sums = [
@@ -164,12 +170,16 @@ pub unsafe trait Lanes: Copy + 'static {
                 Self::add_i32(c, add),
                 Self::add_i32(d, add),
             ];
-            Self::store_s8_of_4(to, sums);
+            Self::store_s8_of_4::<STREAM>(to, sums);
         }
     }
     /// Stores `v + add`, each the nearest u8, as [`store_s8_sums_of_4`](Lanes::store_s8_sums_of_4).
     #[inline(always)]
-    unsafe fn store_u8_sums_of_4(to: *mut u8, [a, b, c, d]: [Self::I32; 4], add: Self::I32) {
+    unsafe fn store_u8_sums_of_4<const STREAM: bool>(
+        to: *mut u8,
+        [a, b, c, d]: [Self::I32; 4],
+        add: Self::I32,
+    ) {
         // SAFETY: by the contract of `Lanes`.
         unsafe {
             let sums = [
@@ -178,7 +188,7 @@ pub unsafe trait Lanes: Copy + 'static {
                 Self::add_i32(c, add),
                 Self::add_i32(d, add),
             ];
-            Self::store_u8_of_4(to, sums);
+            Self::store_u8_of_4::<STREAM>(to, sums);
         }
     }
     /// Stores the low nibbles of `4 * LANES` bytes as `2 * LANES` bytes, the first one's low.
@@ -186,9 +196,9 @@ pub unsafe trait Lanes: Copy + 'static {
     /// Stores the nibbles of `2 * LANES` bytes as `4 * LANES` bytes, the low one first, each as `(nibble ^ sign) -
     /// sign` modulo 256.
     unsafe fn unpack_nibbles(from: *const u8, to: *mut u8, sign: u8);
-    /// Copies bytes around the caches, as many as are whole vectors, to an address aligned to 64 bytes.
-    unsafe fn copy_around(from: *const u8, to: *mut u8, bytes: usize);
-    /// Orders what went around the caches before other stores that follow.
+    /// Stores a vector around the caches, at an address aligned to 64 bytes or to the vector.
+    unsafe fn stream_f32(to: *mut f32, v: Self::F32);
+    /// Orders what was streamed before other stores that follow.
     unsafe fn fence();
     /// An integer that orders as the f32 does, with -0 before +0: the bits, all but the sign
     /// inverted in negative numbers. [`f32_of_order_key`] undoes it.
@@ -211,10 +221,14 @@ pub unsafe trait HalfLanes: Lanes {
     unsafe fn load_u16(from: *const u16, n: usize) -> Self::U16;
     /// Stores `n` u16.
     unsafe fn store_u16(to: *mut u16, v: Self::U16, n: usize);
-    /// Stores four vectors as 16-bit integers one behind the other, each lane the nearest s16.
-    unsafe fn store_s16_of_4(to: *mut u16, v: [Self::I32; 4]);
-    /// Stores the high halves of four vectors' 32-bit lanes, one behind the other.
-    unsafe fn store_high_of_4(to: *mut u16, v: [Self::I32; 4]);
+    /// Stores a vector around the caches, at an address aligned to 64 bytes or to the vector.
+    unsafe fn stream_u16(to: *mut u16, v: Self::U16);
+    /// Stores four vectors as 16-bit integers one behind the other, each lane the nearest s16. With `STREAM`
+    /// around the caches, at an address aligned to 64 bytes or to the vector.
+    unsafe fn store_s16_of_4<const STREAM: bool>(to: *mut u16, v: [Self::I32; 4]);
+    /// Stores the high halves of four vectors' 32-bit lanes, one behind the other. With `STREAM` around the
+    /// caches, at an address aligned to 64 bytes or to the vector.
+    unsafe fn store_high_of_4<const STREAM: bool>(to: *mut u16, v: [Self::I32; 4]);
     /// Whether the low half of any 32-bit lane is 0.
     unsafe fn any_low_zero(v: [Self::I32; 4]) -> bool;
     /// The low halves of 32-bit lanes.

@@ -385,7 +385,7 @@ unsafe impl Lanes for Neon {
     }
 
     #[inline(always)]
-    unsafe fn store_s8_of_4(to: *mut i8, [a, b, c, d]: [int32x4_t; 4]) {
+    unsafe fn store_s8_of_4<const STREAM: bool>(to: *mut i8, [a, b, c, d]: [int32x4_t; 4]) {
         // SAFETY: features and elements by the contract of `Lanes`.
         unsafe {
             let ab = vqmovn_s16(vqmovn_high_s32(vqmovn_s32(a), b));
@@ -395,7 +395,7 @@ unsafe impl Lanes for Neon {
     }
 
     #[inline(always)]
-    unsafe fn store_u8_of_4(to: *mut u8, [a, b, c, d]: [int32x4_t; 4]) {
+    unsafe fn store_u8_of_4<const STREAM: bool>(to: *mut u8, [a, b, c, d]: [int32x4_t; 4]) {
         // SAFETY: features and elements by the contract of `Lanes`.
         unsafe {
             let ab = vqmovun_s16(vqmovn_high_s32(vqmovn_s32(a), b));
@@ -427,9 +427,9 @@ unsafe impl Lanes for Neon {
     }
 
     #[inline(always)]
-    unsafe fn copy_around(from: *const u8, to: *mut u8, bytes: usize) {
-        // SAFETY: bytes by the contract of `Lanes`.
-        unsafe { core::ptr::copy_nonoverlapping(from, to, bytes) }
+    unsafe fn stream_f32(to: *mut f32, v: float32x4_t) {
+        // SAFETY: features, elements and alignment by the contract of `Lanes`.
+        unsafe { Self::store_f32(to, v, Self::LANES) }
     }
 
     #[inline(always)]
@@ -476,7 +476,13 @@ unsafe impl HalfLanes for Neon {
     }
 
     #[inline(always)]
-    unsafe fn store_s16_of_4(to: *mut u16, [a, b, c, d]: [int32x4_t; 4]) {
+    unsafe fn stream_u16(to: *mut u16, v: uint16x4_t) {
+        // SAFETY: features, elements and alignment by the contract of `Lanes`.
+        unsafe { Self::store_u16(to, v, Self::LANES) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_s16_of_4<const STREAM: bool>(to: *mut u16, [a, b, c, d]: [int32x4_t; 4]) {
         // SAFETY: features, elements and alignment by the contract of `Lanes`.
         unsafe {
             vst1q_s16(to.cast(), vqmovn_high_s32(vqmovn_s32(a), b));
@@ -485,7 +491,7 @@ unsafe impl HalfLanes for Neon {
     }
 
     #[inline(always)]
-    unsafe fn store_high_of_4(to: *mut u16, [a, b, c, d]: [int32x4_t; 4]) {
+    unsafe fn store_high_of_4<const STREAM: bool>(to: *mut u16, [a, b, c, d]: [int32x4_t; 4]) {
         // SAFETY: features, elements and alignment by the contract of `Lanes`.
         unsafe {
             let [a, b] = [vreinterpretq_u16_s32(a), vreinterpretq_u16_s32(b)];

@@ -264,13 +264,13 @@ unsafe impl Lanes for Scalar {
     }
 
     #[inline(always)]
-    unsafe fn store_s8_of_4(to: *mut i8, v: [i32; 4]) {
+    unsafe fn store_s8_of_4<const STREAM: bool>(to: *mut i8, v: [i32; 4]) {
         // SAFETY: four elements by the contract of `Lanes`.
         unsafe { to.cast::<[i8; 4]>().write(v.map(|v| v.clamp(-128, 127) as i8)) }
     }
 
     #[inline(always)]
-    unsafe fn store_u8_of_4(to: *mut u8, v: [i32; 4]) {
+    unsafe fn store_u8_of_4<const STREAM: bool>(to: *mut u8, v: [i32; 4]) {
         // SAFETY: four elements by the contract of `Lanes`.
         unsafe { to.cast::<[u8; 4]>().write(v.map(|v| v.clamp(0, 255) as u8)) }
     }
@@ -295,9 +295,9 @@ unsafe impl Lanes for Scalar {
     }
 
     #[inline(always)]
-    unsafe fn copy_around(from: *const u8, to: *mut u8, bytes: usize) {
-        // SAFETY: bytes by the contract of `Lanes`.
-        unsafe { core::ptr::copy_nonoverlapping(from, to, bytes) }
+    unsafe fn stream_f32(to: *mut f32, v: f32) {
+        // SAFETY: features, elements and alignment by the contract of `Lanes`.
+        unsafe { Self::store_f32(to, v, Self::LANES) }
     }
 
     #[inline(always)]
@@ -327,7 +327,13 @@ unsafe impl HalfLanes for Scalar {
     }
 
     #[inline(always)]
-    unsafe fn store_s16_of_4(to: *mut u16, v: [i32; 4]) {
+    unsafe fn stream_u16(to: *mut u16, v: u16) {
+        // SAFETY: features, elements and alignment by the contract of `Lanes`.
+        unsafe { Self::store_u16(to, v, Self::LANES) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_s16_of_4<const STREAM: bool>(to: *mut u16, v: [i32; 4]) {
         // SAFETY: four elements by the contract of `Lanes`.
         unsafe {
             to.cast::<[u16; 4]>()
@@ -336,7 +342,7 @@ unsafe impl HalfLanes for Scalar {
     }
 
     #[inline(always)]
-    unsafe fn store_high_of_4(to: *mut u16, v: [i32; 4]) {
+    unsafe fn store_high_of_4<const STREAM: bool>(to: *mut u16, v: [i32; 4]) {
         // SAFETY: four elements by the contract of `Lanes`.
         unsafe { to.cast::<[u16; 4]>().write_unaligned(v.map(|v| (v >> 16) as u16)) }
     }

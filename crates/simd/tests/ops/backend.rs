@@ -151,14 +151,14 @@ unsafe fn pack<V: HalfLanes>(values: &[i32; 4 * N], to: *mut u8, four: Four) {
         let [low, high] = [V::splat_i32(-Four::LARGEST), V::splat_i32(Four::LARGEST)];
         let within = [0, 1, 2, 3].map(|i| V::max_i32(V::min_i32(v[i], high), low));
         match four {
-            Four::S8 => V::store_s8_of_4(to.cast(), v),
-            Four::U8 => V::store_u8_of_4(to, v),
-            Four::S16 => V::store_s16_of_4(to.cast(), v),
-            Four::High => V::store_high_of_4(to.cast(), v),
+            Four::S8 => V::store_s8_of_4::<false>(to.cast(), v),
+            Four::U8 => V::store_u8_of_4::<false>(to, v),
+            Four::S16 => V::store_s16_of_4::<false>(to.cast(), v),
+            Four::High => V::store_high_of_4::<false>(to.cast(), v),
             Four::S8Sums(add) => {
-                V::store_s8_sums_of_4(to.cast(), within, V::splat_i32(add));
+                V::store_s8_sums_of_4::<false>(to.cast(), within, V::splat_i32(add));
             }
-            Four::U8Sums(add) => V::store_u8_sums_of_4(to, within, V::splat_i32(add)),
+            Four::U8Sums(add) => V::store_u8_sums_of_4::<false>(to, within, V::splat_i32(add)),
         }
     }
 }
