@@ -11,7 +11,7 @@
 //! | avx2 | 4 x 16 | 8 + 4 + 2 + 2 | 16 |
 //! | neon | 4 x 16 | 16 + 4 + 1 | 32 |
 
-use super::rows::{leaves_no_row, most_rows};
+use super::rows::{is_whole, leaves_no_row, most_rows};
 use super::tile::{MAX_MR, MAX_NR, RhsForm, Tile, TileArgs};
 use super::tile::{blocks_row, by_rows, tile_of, tile_row};
 use crate::registry::Row;

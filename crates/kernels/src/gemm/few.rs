@@ -17,7 +17,7 @@
 //! as int8.
 
 use super::BlocksArgs;
-use super::rows::{leaves_no_row, most_rows};
+use super::rows::{is_whole, leaves_no_row, most_rows};
 use super::tile::{MAX_MR, MAX_NR, RhsForm, Tile, TileArgs};
 use super::tile::{blocks_of, blocks_row, by_rows, tile_of, tile_row};
 use crate::registry::Row;

@@ -40,7 +40,7 @@ pub use blocks::{BlocksArgs, BlocksFn};
 pub use pack::{
     code_shift_lhs, code_shift_rhs, is_packed_form, pack_lhs, pack_rhs, sum_lhs, sum_packed,
 };
-pub(crate) use rows::{leaves_no_row, most_rows};
+pub(crate) use rows::{is_whole, leaves_no_row, most_rows};
 pub use tile::{MAX_MR, MAX_NR, RhsForm, TILES, Tile, TileArgs, TileFn};
 
 use crate::registry::RowInfo;

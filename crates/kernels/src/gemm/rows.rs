@@ -21,3 +21,8 @@ pub(crate) const fn most_rows(rows: &[usize]) -> usize {
 pub(crate) const fn leaves_no_row(left: usize, rows: &[usize]) -> bool {
     left != 1 || !matches!(rows, [.., 3, 2, 1])
 }
+
+/// Whether there is code for every number of rows up to the largest, which come in falling order.
+pub(crate) const fn is_whole(all: &[usize]) -> bool {
+    all.len() == most_rows(all)
+}

@@ -23,7 +23,7 @@
 //! so what lies past a panel's end is the next one's start. What bounds each tile, with figures: docs/int8-gemm.md.
 
 use super::blocks::{BlockSums, BlocksArgs, BlocksFn, add_blocks};
-use super::rows::{further, leaves_no_row, most_rows};
+use super::rows::{further, is_whole, leaves_no_row, most_rows};
 use crate::registry::Row;
 use core::mem::MaybeUninit;
 use fewbit_simd::dot::{AHEAD, Dot, LhsForm, MAX_GROUP, Scaling, Steps};
@@ -431,9 +431,15 @@ impl<D: Dot, const ROWS: usize, const NV: usize> BlockSums<D, ROWS, NV> for Chai
     }
 }
 
-/// Calls the functions of the numbers of rows that there are, the largest first, until no row is left.
+/// Calls the function of a number of rows, or, where not all numbers have one, those of the largest first, until no row is left.
 macro_rules! by_rows {
     ($args:ident: $of:ty, $rows:expr, $function:ident::<$d:ty, $nv:tt>, $all:tt [$($each:literal),*]) => {{
+        if const { is_whole(&$all) } {
+            return match $rows {
+                $($each => $function::<$d, $each, $nv>($args),)*
+                _ => {}
+            };
+        }
         let (mut part, mut left): ($of, usize);
         let mut args: &$of = $args;
         left = $rows;

@@ -19,7 +19,7 @@
 //! lines some steps before they need them. Panels lie one behind the other, so what lies past a panel's end is the next
 //! one's start.
 
-use crate::gemm::{leaves_no_row, most_rows};
+use crate::gemm::{is_whole, leaves_no_row, most_rows};
 use crate::registry::Row;
 use fewbit_scheme::{add_bf16_odd, fma_flushed};
 use fewbit_simd::{HalfLanes, Isa, IsaSet, Lanes, Scalar, opaque, prefetch};
@@ -481,9 +481,15 @@ unsafe fn tile_of<V: Lanes, W: Number<V>, const ROWS: usize, const NV: usize, co
     }
 }
 
-/// The tiles of the numbers of rows that there are, the largest first, until no row is left.
+/// The tile of a number of rows, or, where not all numbers have one, those of the largest first, until no row is left.
 macro_rules! by_rows {
     ($args:ident, $backend:ty, $number:ty, $nv:literal, $registers:literal, $all:tt [$($each:literal),*]) => {{
+        if const { is_whole(&$all) } {
+            return match $args.rows {
+                $($each => tile_of::<$backend, $number, $each, $nv, $registers>($args),)*
+                _ => {}
+            };
+        }
         let (mut part, mut left): (RealTileArgs, usize);
         let mut args: &RealTileArgs = $args;
         left = args.rows;
