@@ -142,6 +142,8 @@ fn each_row(mut call: impl FnMut(RowInfo)) {
         norm
         #[cfg(feature = "conv")]
         depthwise
+        #[cfg(feature = "conv")]
+        real_depthwise
         #[cfg(feature = "layers")]
         pool
         #[cfg(feature = "layers")]
