@@ -35,6 +35,9 @@ impl Library {
         features: Option<&str>,
         default: bool,
     ) -> Outcome<Library> {
+        // One build at a time, of all processes: they share a folder, and put their results in the same places.
+        let turn = std::fs::File::create(target_dir.join("capi-build.lock"))?;
+        turn.lock()?;
         // A folder of its own, so that a build from inside `cargo test` does not wait for the outer one.
         let build = target_dir.join("capi-build");
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));

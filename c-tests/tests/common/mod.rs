@@ -5,7 +5,7 @@ use fewbit_c_tests::library::Library;
 use fewbit_c_tests::{HOST, TARGET};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock};
+use std::sync::OnceLock;
 
 /// Cargo's target directory: this test's scratch folder is in it.
 fn target_dir() -> &'static Path {
@@ -13,9 +13,6 @@ fn target_dir() -> &'static Path {
 }
 
 pub fn build(features: Option<&str>) -> Library {
-    // One build at a time: they share a folder.
-    static ONE: Mutex<()> = Mutex::new(());
-    let _one = ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     let target = (TARGET != HOST).then_some(TARGET);
     Library::build(target_dir(), target, features).unwrap_or_else(|error| panic!("{error}"))
 }
