@@ -117,3 +117,23 @@ fn cargo_c_installs_the_same() {
     assert!(told.contains(&format!("description = \"{description}\"").as_str()));
     assert!(package.contains("\nName: fewbit\n") && told.contains(&"filename = \"fewbit\""));
 }
+
+/// A unit test in the crate of kernels would not be run: see its manifest.
+#[test]
+fn kernels_have_no_unit_tests() {
+    assert!(section(&text("crates/kernels/Cargo.toml"), "lib").contains(&"test = false"));
+    let mut folders = vec![root().join("crates/kernels/src")];
+    let mut files = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                assert!(!text(&path).contains("#[test]"), "{}", path.display());
+                files += 1;
+            }
+        }
+    }
+    assert!(files > 50);
+}
