@@ -118,14 +118,7 @@ macro_rules! column {
             add!($s, $t, "{w4}", "{w5}"),
             beside!($at, $next),
             add!($n, $m, "[{w} - 64]", "[{w} - 32]"),
-            add!($s, $t, "[{w} + 64]", "[{w} + 96]"),
-            "vmovdqu [{dst}], {",
-            $s,
-            "}\n",
-            "vmovdqu [{dst} + 32], {",
-            $t,
-            "}\n",
-            "add {dst}, {stride}\n",
+            complete!($s, $t),
         )
     };
 }
@@ -240,14 +233,7 @@ macro_rules! columns {
             add!($s, $t, "{w4}", "{w5}"),
             beside!($at, $next),
             add!($n, $m, "{w6}", "{w7}"),
-            add!($s, $t, "[{w} + 64]", "[{w} + 96]"),
-            "vmovdqu [{dst}], {",
-            $s,
-            "}\n",
-            "vmovdqu [{dst} + 32], {",
-            $t,
-            "}\n",
-            "add {dst}, {stride}\n",
+            complete!($s, $t),
             above!($next),
             add!($n, $m, "{w2}", "{w3}"),
         )
