@@ -5,7 +5,7 @@ mod common;
 
 use common::{build, c, cxx, library, place};
 use fewbit_c_tests::elf::Elf;
-use fewbit_c_tests::{header, output, root, symbols};
+use fewbit_c_tests::{files, header, output, root, symbols};
 use std::collections::BTreeSet;
 
 /// Compilers see a layout that is not what `layout.c` says.
@@ -88,21 +88,12 @@ fn a_planted_panic_is_found() {
 fn shipped_crates_do_not_use_alloc() {
     let crates = ["granularity", "scheme", "simd", "kernels", "calibrate", "fewbit", "ffi", "capi"];
     for name in crates {
-        let mut folders = vec![root().join("crates").join(name).join("src")];
-        let mut files = 0;
-        while let Some(folder) = folders.pop() {
-            for entry in std::fs::read_dir(&folder).unwrap() {
-                let path = entry.unwrap().path();
-                if path.is_dir() {
-                    folders.push(path);
-                } else {
-                    let text = std::fs::read_to_string(&path).unwrap();
-                    assert!(!text.contains("extern crate alloc"), "{}", path.display());
-                    files += 1;
-                }
-            }
+        let files = files(&root().join("crates").join(name).join("src")).unwrap();
+        for path in &files {
+            let text = std::fs::read_to_string(path).unwrap();
+            assert!(!text.contains("extern crate alloc"), "{}", path.display());
         }
-        assert!(files > 0, "{name}");
+        assert!(!files.is_empty(), "{name}");
         let root_file = root().join("crates").join(name).join("src/lib.rs");
         assert!(std::fs::read_to_string(root_file).unwrap().contains("no_std"), "{name}");
     }

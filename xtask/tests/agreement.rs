@@ -1,6 +1,6 @@
 //! What stands in more than one file is the same in all: the version, the SONAME, what installing tools are told.
 
-use fewbit_c_tests::{root, symbols};
+use fewbit_c_tests::{files, root, symbols};
 use std::path::Path;
 
 /// The version of every crate.
@@ -122,18 +122,9 @@ fn cargo_c_installs_the_same() {
 #[test]
 fn kernels_have_no_unit_tests() {
     assert!(section(&text("crates/kernels/Cargo.toml"), "lib").contains(&"test = false"));
-    let mut folders = vec![root().join("crates/kernels/src")];
-    let mut files = 0;
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                assert!(!text(&path).contains("#[test]"), "{}", path.display());
-                files += 1;
-            }
-        }
+    let files = files(&root().join("crates/kernels/src")).unwrap();
+    for path in &files {
+        assert!(!text(path).contains("#[test]"), "{}", path.display());
     }
-    assert!(files > 50);
+    assert!(files.len() > 50);
 }
