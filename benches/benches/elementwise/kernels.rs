@@ -83,7 +83,7 @@ impl Tables<'_> {
     }
 }
 
-/// From numbers of `from` bytes to results of `to` bytes: codes, or fake ones.
+/// From numbers of `from` bytes to codes of `to` bytes.
 fn quantize_row(
     x: &Buffer,
     format: IntFormat,
@@ -452,26 +452,16 @@ pub fn bench(c: &mut Criterion) {
     t.table(quantize::F32_U8, quantize_row(x, IntFormat::U8, 4, 1));
     t.table(quantize::F32_S16, quantize_row(x, IntFormat::S16, 4, 2));
     t.table(quantize::F32_B1, quantize_row(x, IntFormat::B1, 4, 1));
-    t.table(quantize::FAKE_F32, quantize_row(x, IntFormat::S8, 4, 4));
-    t.table(quantize::FAKE_F32_B1, quantize_row(x, IntFormat::B1, 4, 4));
     t.table(dequantize::S8_F32, dequantize_row(q, 1, 4));
     t.table(dequantize::U8_F32, dequantize_row(q, 1, 4));
     t.table(dequantize::S16_F32, dequantize_row(q, 2, 4));
     t.table(quantize::F16_S8, quantize_row(f16, IntFormat::S8, 2, 1));
     t.table(quantize::F16_U8, quantize_row(f16, IntFormat::U8, 2, 1));
-    t.table(quantize::F16_S16, quantize_row(f16, IntFormat::S16, 2, 2));
-    t.table(quantize::F16_B1, quantize_row(f16, IntFormat::B1, 2, 1));
-    t.table(quantize::FAKE_F16, quantize_row(f16, IntFormat::S8, 2, 2));
-    t.table(quantize::FAKE_F16_B1, quantize_row(f16, IntFormat::B1, 2, 2));
     t.table(dequantize::S8_F16, dequantize_row(q, 1, 2));
     t.table(dequantize::U8_F16, dequantize_row(q, 1, 2));
     t.table(dequantize::S16_F16, dequantize_row(q, 2, 2));
     t.table(quantize::BF16_S8, quantize_row(bf16, IntFormat::S8, 2, 1));
     t.table(quantize::BF16_U8, quantize_row(bf16, IntFormat::U8, 2, 1));
-    t.table(quantize::BF16_S16, quantize_row(bf16, IntFormat::S16, 2, 2));
-    t.table(quantize::BF16_B1, quantize_row(bf16, IntFormat::B1, 2, 1));
-    t.table(quantize::FAKE_BF16, quantize_row(bf16, IntFormat::S8, 2, 2));
-    t.table(quantize::FAKE_BF16_B1, quantize_row(bf16, IntFormat::B1, 2, 2));
     t.table(dequantize::S8_BF16, dequantize_row(q, 1, 2));
     t.table(dequantize::U8_BF16, dequantize_row(q, 1, 2));
     t.table(dequantize::S16_BF16, dequantize_row(q, 2, 2));

@@ -119,7 +119,7 @@ pub(crate) trait Op<V: Lanes> {
 
     /// A run that shares a parameter.
     unsafe fn shared(&self, params: Uniform<V>, run: Run<Self::Src, Self::Dst>);
-    /// A run of a parameter each, used once.
+    /// A run of a parameter each, of portable code.
     unsafe fn each(&self, params: Each<V>, run: Run<Self::Src, Self::Dst>);
     /// A tile without parameters yet.
     fn tile() -> Self::Tile;
@@ -219,12 +219,16 @@ pub(crate) unsafe fn grid<V: Lanes, O: Op<V>>(op: &O, grid: &Grid<O::Src, O::Dst
                 let shared = params.from(row * rows.param_stride).first();
                 op.shared(shared, run.row(&rows, row));
             }
-        } else if param_step != 0 && (rows.param_stride != 0 || rows.count == 1) {
-            for row in 0..rows.count {
-                op.each(params.from(row * rows.param_stride), run.row(&rows, row));
-            }
         } else {
-            tiles(op, params, run, &rows, short, param_step == 0);
+            // Rows with parameters of their own are taken one by one.
+            let own = param_step != 0 && rows.param_stride != 0;
+            let (times, together) =
+                if own { (rows.count, Rows { count: 1, ..rows }) } else { (1, rows) };
+            for row in 0..times {
+                let params = params.from(row * rows.param_stride);
+                let run = run.row(&rows, row);
+                tiles(op, params, run, &together, short && !own, param_step == 0);
+            }
         }
         if stream {
             V::fence();

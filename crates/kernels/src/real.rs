@@ -65,7 +65,8 @@ pub(crate) trait Real {
     /// Within an entry compiled for `V`.
     unsafe fn product<V: HalfLanes>(steps: V::F32, scale: V::F32) -> V::F32;
 
-    /// [`store_4`](Real::store_4) of [`product`](Real::product)s.
+    /// [`store_4`](Real::store_4) of [`product`](Real::product)s, or nothing: whether it did them. Those it does not
+    /// do, few, are left to [`product`](Real::product) and [`store`](Real::store).
     ///
     /// # Safety
     /// As [`store_4`](Real::store_4).
@@ -74,7 +75,7 @@ pub(crate) trait Real {
         to: *mut Self::Stored,
         [a, b, c, d]: [V::F32; 4],
         [s0, s1, s2, s3]: [V::F32; 4],
-    ) {
+    ) -> bool {
         // SAFETY: by this function's contract.
         unsafe {
             let products = [
@@ -85,6 +86,7 @@ pub(crate) trait Real {
             ];
             Self::store_4::<V, STREAM>(to, products);
         }
+        true
     }
 }
 
@@ -191,7 +193,7 @@ impl Real for F16 {
         to: *mut u16,
         [a, b, c, d]: [V::F32; 4],
         [s0, s1, s2, s3]: [V::F32; 4],
-    ) {
+    ) -> bool {
         // SAFETY: by this function's contract.
         unsafe {
             let [p0, p1, p2, p3] = [V::mul(a, s0), V::mul(b, s1), V::mul(c, s2), V::mul(d, s3)];
@@ -209,14 +211,12 @@ impl Real for F16 {
             );
             let normal = V::splat_i32(F16_NORMAL.to_bits() as i32);
             let small = V::select_gt(normal, least, normal, V::splat_i32(0));
-            if !V::any_low_zero(ends) && V::is_zero(small) {
-                Self::store_4::<V, STREAM>(to, [p0, p1, p2, p3]);
-            } else {
-                let odd =
-                    [V::mul_odd(a, s0), V::mul_odd(b, s1), V::mul_odd(c, s2), V::mul_odd(d, s3)];
-                Self::store_4::<V, STREAM>(to, odd);
+            if V::any_low_zero(ends) || !V::is_zero(small) {
+                return false;
             }
+            Self::store_4::<V, STREAM>(to, [p0, p1, p2, p3]);
         }
+        true
     }
 }
 
@@ -303,7 +303,7 @@ impl Real for Bf16 {
         to: *mut u16,
         [a, b, c, d]: [V::F32; 4],
         [s0, s1, s2, s3]: [V::F32; 4],
-    ) {
+    ) -> bool {
         // SAFETY: by this function's contract.
         unsafe {
             let half = V::splat_i32(HALF);
@@ -315,14 +315,12 @@ impl Real for Bf16 {
                 V::add_i32(V::bits(p2), half),
                 V::add_i32(V::bits(p3), half),
             ];
-            if !V::any_low_zero(sums) && V::is_zero_without_nan(V::splat_i32(0), products) {
-                V::store_high_of_4::<STREAM>(to, sums);
-            } else {
-                let odd =
-                    [V::mul_odd(a, s0), V::mul_odd(b, s1), V::mul_odd(c, s2), V::mul_odd(d, s3)];
-                Self::store_4::<V, STREAM>(to, odd);
+            if V::any_low_zero(sums) || !V::is_zero_without_nan(V::splat_i32(0), products) {
+                return false;
             }
+            V::store_high_of_4::<STREAM>(to, sums);
         }
+        true
     }
 }
 

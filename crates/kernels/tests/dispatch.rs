@@ -76,18 +76,8 @@ fn every_table_is_listed() {
         quantize::F32_B1,
         quantize::F16_S8,
         quantize::F16_U8,
-        quantize::F16_S16,
-        quantize::F16_B1,
         quantize::BF16_S8,
         quantize::BF16_U8,
-        quantize::BF16_S16,
-        quantize::BF16_B1,
-        quantize::FAKE_F32,
-        quantize::FAKE_F32_B1,
-        quantize::FAKE_F16,
-        quantize::FAKE_F16_B1,
-        quantize::FAKE_BF16,
-        quantize::FAKE_BF16_B1,
     ]
     .into_iter()
     .flat_map(names)

@@ -14,7 +14,7 @@ use fewbit::kernels::gather::{self, GatherArgs, GatherFn, Run};
 use fewbit::kernels::gemm::{RhsForm, TileArgs, pack_lhs, pack_rhs, sum_lhs};
 use fewbit::kernels::lookup::{LOOKUP, LookupArgs, LookupFn};
 use fewbit::kernels::pack::{self, PackFn};
-use fewbit::kernels::quantize::{self, QuantizeArgs, QuantizeFn};
+use fewbit::kernels::quantize::{self, Any, Fake, QuantizeArgs};
 use fewbit::kernels::reduce::{self, CodeSumsArgs, RangesArgs, RangesFn, SumsArgs};
 use fewbit::kernels::registry::{Row, bind};
 use fewbit::kernels::requantize::{
@@ -25,7 +25,7 @@ use fewbit::kernels::scale::{
     self, ScaleArgs, ScaleBlockArgs, ScaleBlockFn, ScaleCodesArgs, ScaleCodesFn, ScaleFn, Tile,
 };
 use fewbit::scheme::{Activation, FixedRounding, IntFormat, RealFormat, float16};
-use fewbit_testkit::{Rng, limited, missing};
+use fewbit_testkit::{Rng, limited, missing, supported_sets};
 
 /// Strides of source and destination that every corpus is run with.
 const STRIDES: [(usize, usize); 3] = [(1, 1), (3, 1), (1, 2)];
@@ -48,6 +48,40 @@ pub(crate) fn each<F: Copy>(
     }
 }
 
+/// Digests what kernels make together: codes that become real numbers again, and those of f16 and bf16 that have no
+/// kernel of their own.
+fn composed(book: &mut Book, real: RealFormat) {
+    let name = match real {
+        RealFormat::F32 => "f32",
+        RealFormat::F16 => "f16",
+        RealFormat::Bf16 => "bf16",
+    };
+    for supported in supported_sets() {
+        for (format, op) in [(IntFormat::U8, "fake_quantize"), (IntFormat::B1, "fake_quantize_b1")]
+        {
+            let fake = Fake::new(real, format, supported).unwrap();
+            let mut digest = Digest::new();
+            // SAFETY: elements and parameters exist.
+            digest_quantize(
+                |args| unsafe { fake.run(args) },
+                real,
+                format,
+                real.size(),
+                &mut digest,
+            );
+            book.enter(&format!("{op}_{name}{name}"), supported.set(), digest);
+        }
+        if real != RealFormat::F32 {
+            let any = Any::new(real, IntFormat::S16, supported).unwrap();
+            let mut digest = Digest::new();
+            // SAFETY: as above.
+            let run = |args: &QuantizeArgs| unsafe { any.run(args, 0) };
+            digest_quantize(run, real, IntFormat::S16, 2, &mut digest);
+            book.enter(&format!("quantize_{name}s16"), supported.set(), digest);
+        }
+    }
+}
+
 /// The values, `stride` apart.
 fn spread<T: Copy + Default>(values: &[T], stride: usize) -> Vec<T> {
     let mut spread = vec![T::default(); values.len() * stride];
@@ -57,41 +91,24 @@ fn spread<T: Copy + Default>(values: &[T], stride: usize) -> Vec<T> {
 
 pub(crate) fn enter(book: &mut Book) {
     let f32s = RealFormat::F32;
-    for (table, format) in [
-        (quantize::F32_S8, IntFormat::S8),
-        (quantize::F32_U8, IntFormat::U8),
-        (quantize::F32_S16, IntFormat::S16),
-        (quantize::F32_B1, IntFormat::B1),
+    for (table, real, format) in [
+        (quantize::F32_S8, f32s, IntFormat::S8),
+        (quantize::F32_U8, f32s, IntFormat::U8),
+        (quantize::F32_S16, f32s, IntFormat::S16),
+        (quantize::F32_B1, f32s, IntFormat::B1),
+        (quantize::F16_S8, RealFormat::F16, IntFormat::S8),
+        (quantize::F16_U8, RealFormat::F16, IntFormat::U8),
+        (quantize::BF16_S8, RealFormat::Bf16, IntFormat::S8),
+        (quantize::BF16_U8, RealFormat::Bf16, IntFormat::U8),
     ] {
         let size = format.bits().div_ceil(8) as usize;
-        each(book, table, |run, digest| digest_quantize(run, f32s, format, size, digest));
+        each(book, table, |run, digest| {
+            // SAFETY: the row is bound, elements and parameters exist.
+            digest_quantize(|args| unsafe { run(args) }, real, format, size, digest);
+        });
     }
-    for (real, tables) in [
-        (
-            RealFormat::F16,
-            [quantize::F16_S8, quantize::F16_U8, quantize::F16_S16, quantize::F16_B1],
-        ),
-        (
-            RealFormat::Bf16,
-            [quantize::BF16_S8, quantize::BF16_U8, quantize::BF16_S16, quantize::BF16_B1],
-        ),
-    ] {
-        let formats = [IntFormat::S8, IntFormat::U8, IntFormat::S16, IntFormat::B1];
-        for (table, format) in tables.into_iter().zip(formats) {
-            let size = format.bits().div_ceil(8) as usize;
-            each(book, table, |run, digest| digest_quantize(run, real, format, size, digest));
-        }
-    }
-    for (real, fake, fake_b1) in [
-        (f32s, quantize::FAKE_F32, quantize::FAKE_F32_B1),
-        (RealFormat::F16, quantize::FAKE_F16, quantize::FAKE_F16_B1),
-        (RealFormat::Bf16, quantize::FAKE_BF16, quantize::FAKE_BF16_B1),
-    ] {
-        for (table, format) in [(fake, IntFormat::U8), (fake_b1, IntFormat::B1)] {
-            each(book, table, |run, digest| {
-                digest_quantize(run, real, format, real.size(), digest);
-            });
-        }
+    for real in [f32s, RealFormat::F16, RealFormat::Bf16] {
+        composed(book, real);
     }
     for (table, format, real) in [
         (dequantize::S8_F32, IntFormat::S8, f32s),
@@ -296,7 +313,7 @@ fn digest_ranges(run: RangesFn, columns: bool, real: RealFormat, digest: &mut Di
 }
 
 fn digest_quantize(
-    run: QuantizeFn,
+    run: impl Fn(&QuantizeArgs),
     real: RealFormat,
     format: IntFormat,
     size: usize,
@@ -327,9 +344,8 @@ fn digest_quantize(
                     mode,
                     clamp: (format.qmin(), format.qmax()),
                 };
-                // SAFETY: both buffers hold `n` elements at their strides, and there are `n`
-                // parameters.
-                unsafe { run(&args) };
+                // Both buffers hold `n` elements at their strides, and there are `n` parameters.
+                run(&args);
                 digest.bytes(&dst);
             }
         }

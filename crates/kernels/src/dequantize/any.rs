@@ -6,7 +6,7 @@ use super::{
 };
 use crate::Rows;
 use crate::pack::{PackFn, S4_S8, U4_U8};
-use crate::registry::{Bound, best};
+use crate::registry::{Bound, Row, best};
 use fewbit_scheme::{IntFormat, RealFormat, pack};
 use fewbit_simd::Supported;
 
@@ -25,16 +25,7 @@ pub struct Any {
 impl Any {
     /// The best kernel from a format of codes to a format of real numbers.
     pub fn new(real: RealFormat, format: IntFormat, supported: Supported) -> Option<Any> {
-        let [s8, u8, s16] = match real {
-            RealFormat::F32 => [S8_F32, U8_F32, S16_F32],
-            RealFormat::F16 => [S8_F16, U8_F16, S16_F16],
-            RealFormat::Bf16 => [S8_BF16, U8_BF16, S16_BF16],
-        };
-        let table = match format {
-            IntFormat::S16 => s16,
-            IntFormat::S8 | IntFormat::S4 | IntFormat::S2 | IntFormat::B1 => s8,
-            IntFormat::U8 | IntFormat::U4 | IntFormat::U1 => u8,
-        };
+        let table = table_of(real, format);
         let unpack = if format == IntFormat::S4 { S4_S8 } else { U4_U8 };
         let (kernel, nibbles) = (best(table, supported)?, best(unpack, supported)?);
         Some(Any { real, format, kernel, nibbles })
@@ -123,5 +114,19 @@ impl Any {
             }
             row += count;
         }
+    }
+}
+
+/// The table that reads a format's codes, or those that they are when they are unpacked.
+pub(crate) fn table_of(real: RealFormat, format: IntFormat) -> &'static [Row<DequantizeFn>] {
+    let [s8, u8, s16] = match real {
+        RealFormat::F32 => [S8_F32, U8_F32, S16_F32],
+        RealFormat::F16 => [S8_F16, U8_F16, S16_F16],
+        RealFormat::Bf16 => [S8_BF16, U8_BF16, S16_BF16],
+    };
+    match format {
+        IntFormat::S16 => s16,
+        IntFormat::S8 | IntFormat::S4 | IntFormat::S2 | IntFormat::B1 => s8,
+        IntFormat::U8 | IntFormat::U4 | IntFormat::U1 => u8,
     }
 }

@@ -4,6 +4,7 @@
 mod any;
 
 pub use any::Any;
+pub(crate) use any::table_of;
 
 use crate::elementwise::{Step, rows};
 use crate::infos;
@@ -226,8 +227,7 @@ impl<V: HalfLanes, P: Params<V>, F: Format, R: Real> Step for Dequantize<V, P, F
             let (b, s1) = self.factors(src.add(at(1)), first + at(1), V::LANES);
             let (c, s2) = self.factors(src.add(at(2)), first + at(2), V::LANES);
             let (d, s3) = self.factors(src.add(at(3)), first + at(3), V::LANES);
-            R::store_products_4::<V, STREAM>(dst, [a, b, c, d], [s0, s1, s2, s3]);
+            R::store_products_4::<V, STREAM>(dst, [a, b, c, d], [s0, s1, s2, s3])
         }
-        true
     }
 }

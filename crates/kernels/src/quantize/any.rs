@@ -1,10 +1,7 @@
 //! Codes of any format, the packed ones among them.
 
-use super::{
-    BF16_B1, BF16_S8, BF16_S16, BF16_U8, F16_B1, F16_S8, F16_S16, F16_U8, F32_B1, F32_S8, F32_S16,
-    F32_U8, FAKE_BF16, FAKE_BF16_B1, FAKE_F16, FAKE_F16_B1, FAKE_F32, FAKE_F32_B1, QuantizeArgs,
-    QuantizeFn,
-};
+use super::QuantizeArgs;
+use super::bytes::Bytes;
 use crate::Rows;
 use crate::pack::{PackFn, U8_U4};
 use crate::registry::{Bound, best};
@@ -19,25 +16,15 @@ const STAGE: usize = 512;
 pub struct Any {
     real: RealFormat,
     format: IntFormat,
-    kernel: Bound<QuantizeFn>,
+    kernel: Bytes,
     nibbles: Bound<PackFn>,
 }
 
 impl Any {
     /// The best kernel from a format of real numbers to a format of codes.
     pub fn new(real: RealFormat, format: IntFormat, supported: Supported) -> Option<Any> {
-        let [s8, u8, s16, b1] = match real {
-            RealFormat::F32 => [F32_S8, F32_U8, F32_S16, F32_B1],
-            RealFormat::F16 => [F16_S8, F16_U8, F16_S16, F16_B1],
-            RealFormat::Bf16 => [BF16_S8, BF16_U8, BF16_S16, BF16_B1],
-        };
-        let table = match format {
-            IntFormat::S16 => s16,
-            IntFormat::B1 => b1,
-            IntFormat::S8 | IntFormat::S4 | IntFormat::S2 => s8,
-            IntFormat::U8 | IntFormat::U4 | IntFormat::U1 => u8,
-        };
-        let (kernel, nibbles) = (best(table, supported)?, best(U8_U4, supported)?);
+        let kernel = Bytes::new(real, format, supported)?;
+        let nibbles = best(U8_U4, supported)?;
         Some(Any { real, format, kernel, nibbles })
     }
 
@@ -54,7 +41,7 @@ impl Any {
     /// quantize to the same byte at the same time. The other codes of the byte stay as they are.
     ///
     /// # Safety
-    /// As [`QuantizeFn`], where the elements of `dst` may also be read; packed runs are contiguous, or
+    /// As [`QuantizeFn`](super::QuantizeFn), where the elements of `dst` may also be read; packed runs are contiguous, or
     /// of one code.
     pub unsafe fn run(&self, args: &QuantizeArgs, dst_first: usize) {
         let format = self.format;
@@ -63,16 +50,12 @@ impl Any {
         unsafe {
             match format {
                 IntFormat::S8 | IntFormat::U8 => {
-                    self.kernel.run()(&QuantizeArgs {
-                        dst: args.dst.wrapping_add(dst_first),
-                        ..args
-                    });
+                    self.kernel
+                        .run(&QuantizeArgs { dst: args.dst.wrapping_add(dst_first), ..args });
                 }
                 IntFormat::S16 => {
-                    self.kernel.run()(&QuantizeArgs {
-                        dst: args.dst.wrapping_add(2 * dst_first),
-                        ..args
-                    });
+                    self.kernel
+                        .run(&QuantizeArgs { dst: args.dst.wrapping_add(2 * dst_first), ..args });
                 }
                 _ => self.packed(&args, dst_first),
             }
@@ -103,7 +86,7 @@ impl Any {
                         false => args.zero_points.add(param),
                     };
                     let first = row * rows.src_stride + done * src_stride;
-                    self.kernel.run()(&QuantizeArgs {
+                    self.kernel.run(&QuantizeArgs {
                         src: args.src.add(first * self.real.size()),
                         dst: codes.as_mut_ptr().cast(),
                         dst_stride: 1,
@@ -121,41 +104,6 @@ impl Any {
             }
             row += count;
         }
-    }
-}
-
-/// The kernels that quantize and dequantize at once.
-#[derive(Clone, Copy)]
-pub struct Fake {
-    format: IntFormat,
-    kernel: Bound<QuantizeFn>,
-}
-
-impl Fake {
-    /// The best kernel for a format of real numbers, by codes of a format.
-    pub fn new(real: RealFormat, format: IntFormat, supported: Supported) -> Option<Fake> {
-        let [codes, b1] = match real {
-            RealFormat::F32 => [FAKE_F32, FAKE_F32_B1],
-            RealFormat::F16 => [FAKE_F16, FAKE_F16_B1],
-            RealFormat::Bf16 => [FAKE_BF16, FAKE_BF16_B1],
-        };
-        let table = if format == IntFormat::B1 { b1 } else { codes };
-        Some(Fake { format, kernel: best(table, supported)? })
-    }
-
-    /// The kernel's name.
-    pub fn name(&self) -> &'static str {
-        self.kernel.name()
-    }
-
-    /// Runs the kernel; `clamp` is not used, but the format's.
-    ///
-    /// # Safety
-    /// As [`QuantizeFn`].
-    pub unsafe fn run(&self, args: &QuantizeArgs) {
-        let clamp = (self.format.qmin(), self.format.qmax());
-        // SAFETY: by this function's contract.
-        unsafe { self.kernel.run()(&QuantizeArgs { clamp, ..*args }) }
     }
 }
 

@@ -168,6 +168,12 @@ impl BracketTile {
         BracketTile { low, magic: low, valid: false }
     }
 
+    /// Takes the brackets away.
+    #[inline(always)]
+    pub(super) fn clear(&mut self) {
+        self.valid = false;
+    }
+
     /// The brackets of parameters. Written in place: a tile is too large to move about.
     ///
     /// # Safety

@@ -1,13 +1,17 @@
 //! Real numbers to codes: `q = clamp(round(x / scale) + zero_point, qmin, qmax)`, NaN to the zero point, as
 //! [`fewbit_scheme::quantize`] defines it. Rounding and quotient are [`QuantizeMode`]'s. Narrow formats
-//! go through bytes: see [`Any`]. In the `FAKE_` tables the codes become real numbers again.
+//! go through bytes: see [`Any`]; [`Fake`] makes the codes real numbers again.
 
 mod any;
 mod binary;
 mod bracket;
+mod bytes;
+mod fake;
 mod format;
+mod stage;
 
-pub use any::{Any, Fake};
+pub use any::Any;
+pub use fake::Fake;
 
 use crate::elementwise::{Step, rows};
 use crate::infos;
@@ -18,7 +22,7 @@ use bracket::{Bracket, BracketTile, SharedBracket, TileBracket, VectorBracket, c
 use core::marker::PhantomData;
 use fewbit_scheme::{QuantizeMode, Quotient, Rounding};
 use fewbit_simd::HalfLanes;
-use format::{Faked, Format, S8, S16, U8};
+use format::{Format, S8, S16, U8};
 
 /// A run of elements to quantize. Strides are in elements; the buffers do not overlap.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +31,7 @@ pub struct QuantizeArgs {
     pub src: *const u8,
     /// Distance of consecutive values, in elements.
     pub src_stride: usize,
-    /// The codes, or in `FAKE_` tables real values again, in the table's format.
+    /// The codes, in the table's format.
     pub dst: *mut u8,
     /// Distance of consecutive codes, in elements.
     pub dst_stride: usize,
@@ -73,7 +77,7 @@ rows! {
 
 rows! {
     /// f32 to the codes -1 and +1 of b1, a byte each.
-    F32_B1: QuantizeFn = "quantize_f32b1", |args: &QuantizeArgs|, binary::quantize::<V, F32, S8>(args)
+    F32_B1: QuantizeFn = "quantize_f32b1", |args: &QuantizeArgs|, binary::quantize::<V, F32>(args)
 }
 
 rows! {
@@ -87,16 +91,6 @@ rows! {
 }
 
 rows! {
-    /// f16 to s16, -32768..=32767, two bytes each.
-    F16_S16: QuantizeFn = "quantize_f16s16", |args: &QuantizeArgs|, quantize::<V, F16, S16>(args)
-}
-
-rows! {
-    /// f16 to the codes -1 and +1 of b1, a byte each.
-    F16_B1: QuantizeFn = "quantize_f16b1", |args: &QuantizeArgs|, binary::quantize::<V, F16, S8>(args)
-}
-
-rows! {
     /// bf16 to s8, -128..=127.
     BF16_S8: QuantizeFn = "quantize_bf16s8", |args: &QuantizeArgs|, quantize::<V, Bf16, S8>(args)
 }
@@ -106,76 +100,9 @@ rows! {
     BF16_U8: QuantizeFn = "quantize_bf16u8", |args: &QuantizeArgs|, quantize::<V, Bf16, U8>(args)
 }
 
-rows! {
-    /// bf16 to s16, -32768..=32767, two bytes each.
-    BF16_S16: QuantizeFn = "quantize_bf16s16", |args: &QuantizeArgs|, quantize::<V, Bf16, S16>(args)
-}
-
-rows! {
-    /// bf16 to the codes -1 and +1 of b1, a byte each.
-    BF16_B1: QuantizeFn = "quantize_bf16b1", |args: &QuantizeArgs|, binary::quantize::<V, Bf16, S8>(args)
-}
-
-rows! {
-    /// f32 to codes, which `clamp` bounds, and those to f32.
-    FAKE_F32: QuantizeFn = "fake_quantize_f32f32", |args: &QuantizeArgs|,
-    quantize::<V, F32, Faked<F32>>(args)
-}
-
-rows! {
-    /// f32 to the codes of b1, and those to f32.
-    FAKE_F32_B1: QuantizeFn = "fake_quantize_b1_f32f32", |args: &QuantizeArgs|,
-    binary::quantize::<V, F32, Faked<F32>>(args)
-}
-
-rows! {
-    /// f16 to codes, which `clamp` bounds, and those to f16.
-    FAKE_F16: QuantizeFn = "fake_quantize_f16f16", |args: &QuantizeArgs|,
-    quantize::<V, F16, Faked<F16>>(args)
-}
-
-rows! {
-    /// f16 to the codes of b1, and those to f16.
-    FAKE_F16_B1: QuantizeFn = "fake_quantize_b1_f16f16", |args: &QuantizeArgs|,
-    binary::quantize::<V, F16, Faked<F16>>(args)
-}
-
-rows! {
-    /// bf16 to codes, which `clamp` bounds, and those to bf16.
-    FAKE_BF16: QuantizeFn = "fake_quantize_bf16bf16", |args: &QuantizeArgs|,
-    quantize::<V, Bf16, Faked<Bf16>>(args)
-}
-
-rows! {
-    /// bf16 to the codes of b1, and those to bf16.
-    FAKE_BF16_B1: QuantizeFn = "fake_quantize_b1_bf16bf16", |args: &QuantizeArgs|,
-    binary::quantize::<V, Bf16, Faked<Bf16>>(args)
-}
-
 /// The rows of this op's tables.
 pub fn rows() -> impl Iterator<Item = RowInfo> {
-    [
-        F32_S8,
-        F32_U8,
-        F32_S16,
-        F32_B1,
-        F16_S8,
-        F16_U8,
-        F16_S16,
-        F16_B1,
-        BF16_S8,
-        BF16_U8,
-        BF16_S16,
-        BF16_B1,
-        FAKE_F32,
-        FAKE_F32_B1,
-        FAKE_F16,
-        FAKE_F16_B1,
-        FAKE_BF16,
-        FAKE_BF16_B1,
-    ]
-    .into_iter()
-    .flat_map(infos)
+    [F32_S8, F32_U8, F32_S16, F32_B1, F16_S8, F16_U8, BF16_S8, BF16_U8].into_iter().flat_map(infos)
 }
 
 /// # Safety
@@ -232,6 +159,10 @@ impl<V: HalfLanes, R: Real, F: Format> Op<V> for Quantize<R, F> {
 
     #[inline(always)]
     unsafe fn prepare(&self, tile: &mut BracketTile, params: Each<V>, n: usize) {
+        // What is shorter than four vectors has no use for them.
+        if n < 4 * V::LANES {
+            return tile.clear();
+        }
         // SAFETY: by the contract of `Op`.
         unsafe { tile.prepare(params, n) }
     }
@@ -287,7 +218,7 @@ impl<V: HalfLanes, P: Params<V>, R: Real, F: Format> Step for Exact<V, P, R, F> 
             let is_away = V::splat_i32((self.mode.rounding == Rounding::HalfAway) as i32);
             let rounded = V::select_gt(is_away, V::splat_i32(0), away, even);
             let code = V::add_i32(rounded, zero_point);
-            F::store::<V>(dst, code, (scale, zero_point), n);
+            F::store::<V>(dst, code, n);
         }
     }
 }
@@ -354,7 +285,7 @@ where
             // Where results go around the caches the comparison would save nothing.
             let all = !STREAM && self.exact.clamp == F::RANGE;
             let codes = if all { codes } else { self.clamped(codes) };
-            F::store_4::<V, P, STREAM>(dst, codes, &self.exact.params, first);
+            F::store_4::<V, STREAM>(dst, codes);
         }
         true
     }

@@ -188,37 +188,21 @@ pub fn bytes<T: Copy>(values: &[T]) -> &[u8] {
     unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), size_of_val(values)) }
 }
 
-/// A table of quantization: its formats, and whether the codes become real numbers again.
-pub type Quantizer = (&'static [Row<QuantizeFn>], RealFormat, IntFormat, bool);
+/// A table of quantization and its formats.
+pub type Quantizer = (&'static [Row<QuantizeFn>], RealFormat, IntFormat);
 
-/// Every table that quantizes; [`Quantizer`]'s fake ones with several formats of codes.
-pub const QUANTIZERS: [Quantizer; 24] = {
+/// Every table that quantizes.
+pub const QUANTIZERS: [Quantizer; 8] = {
     use RealFormat::*;
     [
-        (quantize::F32_S8, F32, IntFormat::S8, false),
-        (quantize::F32_U8, F32, IntFormat::U8, false),
-        (quantize::F32_S16, F32, IntFormat::S16, false),
-        (quantize::F32_B1, F32, IntFormat::B1, false),
-        (quantize::F16_S8, F16, IntFormat::S8, false),
-        (quantize::F16_U8, F16, IntFormat::U8, false),
-        (quantize::F16_S16, F16, IntFormat::S16, false),
-        (quantize::F16_B1, F16, IntFormat::B1, false),
-        (quantize::BF16_S8, Bf16, IntFormat::S8, false),
-        (quantize::BF16_U8, Bf16, IntFormat::U8, false),
-        (quantize::BF16_S16, Bf16, IntFormat::S16, false),
-        (quantize::BF16_B1, Bf16, IntFormat::B1, false),
-        (quantize::FAKE_F32, F32, IntFormat::S8, true),
-        (quantize::FAKE_F32, F32, IntFormat::U4, true),
-        (quantize::FAKE_F32, F32, IntFormat::S16, true),
-        (quantize::FAKE_F32_B1, F32, IntFormat::B1, true),
-        (quantize::FAKE_F16, F16, IntFormat::U8, true),
-        (quantize::FAKE_F16, F16, IntFormat::S4, true),
-        (quantize::FAKE_F16, F16, IntFormat::S16, true),
-        (quantize::FAKE_F16_B1, F16, IntFormat::B1, true),
-        (quantize::FAKE_BF16, Bf16, IntFormat::S8, true),
-        (quantize::FAKE_BF16, Bf16, IntFormat::S2, true),
-        (quantize::FAKE_BF16, Bf16, IntFormat::S16, true),
-        (quantize::FAKE_BF16_B1, Bf16, IntFormat::B1, true),
+        (quantize::F32_S8, F32, IntFormat::S8),
+        (quantize::F32_U8, F32, IntFormat::U8),
+        (quantize::F32_S16, F32, IntFormat::S16),
+        (quantize::F32_B1, F32, IntFormat::B1),
+        (quantize::F16_S8, F16, IntFormat::S8),
+        (quantize::F16_U8, F16, IntFormat::U8),
+        (quantize::BF16_S8, Bf16, IntFormat::S8),
+        (quantize::BF16_U8, Bf16, IntFormat::U8),
     ]
 };
 
@@ -260,20 +244,19 @@ pub fn real_bytes(format: RealFormat, q: i32, params: QuantParams) -> Vec<u8> {
 
 /// What a quantizer makes of a number, as bytes; codes are at least `low`.
 pub fn quantized(
-    (_, real, format, fake): Quantizer,
+    (_, _, format): Quantizer,
     (x, low): (f32, i32),
     params: QuantParams,
     mode: QuantizeMode,
 ) -> Vec<u8> {
     let q = fewbit_scheme::quantize(x, params, format, mode).max(low);
-    match (fake, format) {
-        (true, _) => real_bytes(real, q, params),
-        (false, IntFormat::S16) => (q as i16).to_ne_bytes().to_vec(),
-        (false, _) => vec![q as u8],
+    match format {
+        IntFormat::S16 => (q as i16).to_ne_bytes().to_vec(),
+        _ => vec![q as u8],
     }
 }
 
-/// Bytes of a quantizer's results.
-pub fn quantized_size((_, real, format, fake): Quantizer) -> usize {
-    if fake { real.size() } else { format.bits().div_ceil(8) as usize }
+/// Bytes of a quantizer's codes.
+pub fn quantized_size((_, _, format): Quantizer) -> usize {
+    format.bits().div_ceil(8) as usize
 }
