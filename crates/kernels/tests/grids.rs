@@ -190,7 +190,9 @@ fn quantize_grids() {
                 let size = quantized_size(quantizer);
                 // Now and then the codes of a narrower format.
                 let narrower = format.bits() >= 8 && rng.below(3) == 0;
-                let low = format.qmin() + if narrower { rng.below(9) as i32 } else { 0 };
+                let least = format.qmin() + rng.below(9) as i32;
+                // Without negative codes, too: bytes are then stored as the other kind.
+                let low = if narrower { rng.pick(&[least, least.max(3)]) } else { format.qmin() };
                 let clamp = (low, format.qmax());
                 let dst = arena.place(size * shape.dst_len());
                 let args = QuantizeArgs {

@@ -1,6 +1,6 @@
 //! Real numbers to the two codes of b1: +1 where the quotient is not less than 0, or NaN.
 
-use super::format::{Format, S8};
+use super::format::{Byte, Format};
 use super::{QuantizeArgs, quotient};
 use crate::elementwise::Step;
 use crate::params::{ByRun, Grid, Params, Plain, grid};
@@ -32,10 +32,10 @@ struct Signs<R> {
 
 impl<V: HalfLanes, R: Real> Plain<V> for Signs<R> {
     type Src = R::Stored;
-    type Dst = i8;
+    type Dst = u8;
 
     #[inline(always)]
-    fn with<P: Params<V>>(&self, params: P) -> impl Step<Src = R::Stored, Dst = i8> {
+    fn with<P: Params<V>>(&self, params: P) -> impl Step<Src = R::Stored, Dst = u8> {
         Sign::<V, P, R> { params, quotient: self.quotient, types: PhantomData }
     }
 }
@@ -48,11 +48,11 @@ struct Sign<V, P, R> {
 
 impl<V: HalfLanes, P: Params<V>, R: Real> Step for Sign<V, P, R> {
     type Src = R::Stored;
-    type Dst = i8;
+    type Dst = u8;
     const LANES: usize = V::LANES;
 
     #[inline(always)]
-    unsafe fn step(&self, src: *const R::Stored, dst: *mut i8, first: usize, n: usize) {
+    unsafe fn step(&self, src: *const R::Stored, dst: *mut u8, first: usize, n: usize) {
         // SAFETY: by the contract of `Step::step`.
         unsafe {
             let (scale, _) = self.params.at(first, n);
@@ -64,7 +64,7 @@ impl<V: HalfLanes, P: Params<V>, R: Real> Step for Sign<V, P, R> {
             let negative = V::bits(V::add(V::replace_nan(t, zero), zero));
             let sign = V::and_i32(negative, V::splat_i32(i32::MIN));
             let code = V::add_i32(V::max_i32(sign, V::splat_i32(-2)), V::splat_i32(1));
-            S8::store::<V>(dst, code, n);
+            Byte::store::<V>(dst, code, n);
         }
     }
 }

@@ -51,8 +51,8 @@ pub(super) trait Bracket<V: Lanes> {
     unsafe fn at(&self, first: usize) -> [V::F32; 3];
 }
 
-/// The codes of four vectors from element `first` on, not yet clamped: `round(x / s) + zero_point`, or where
-/// that is beyond 2^21, some number beyond on the same side. `None` if any of them is not certain.
+/// The codes of four vectors from element `first` on, not yet clamped, plus `bias`: `round(x / s) + zero_point`, or
+/// where that is beyond 2^21, some number beyond on the same side. `None` if any of them is not certain.
 ///
 /// # Safety
 /// Within an entry compiled for `V`; the elements are of the bracket's run.
@@ -61,6 +61,7 @@ pub(super) unsafe fn codes<V: Lanes, B: Bracket<V>>(
     bracket: &B,
     first: usize,
     x: [V::F32; 4],
+    bias: i32,
 ) -> Option<[V::I32; 4]> {
     if !V::FUSED || !bracket.is_valid() {
         return None;
@@ -79,7 +80,7 @@ pub(super) unsafe fn codes<V: Lanes, B: Bracket<V>>(
         if !V::is_zero_without_nan(differ, y) {
             return None;
         }
-        let magic = V::splat_i32(MAGIC.to_bits() as i32);
+        let magic = V::splat_i32((MAGIC.to_bits() as i32).wrapping_sub(bias));
         Some([
             V::sub_i32(y0, magic),
             V::sub_i32(y1, magic),

@@ -3,11 +3,16 @@
 use fewbit_simd::HalfLanes;
 
 /// How codes are stored.
-pub(super) trait Format {
+pub(super) trait Format: Copy {
     /// A code as it is stored.
     type Code: Copy;
+
+    /// The format that has codes within these bounds.
+    fn of(clamp: (i32, i32)) -> Self;
     /// The smallest and the largest code.
-    const RANGE: (i32, i32);
+    fn range(self) -> (i32, i32);
+    /// What [`store_4`](Format::store_4) wants added to codes.
+    fn bias(self) -> i32;
 
     /// Stores `n` codes, which are in range.
     ///
@@ -15,59 +20,114 @@ pub(super) trait Format {
     /// Within an entry compiled for `V`; `n` codes can be written.
     unsafe fn store<V: HalfLanes>(to: *mut Self::Code, codes: V::I32, n: usize);
 
-    /// Stores the codes in range that are nearest to four vectors' integers; with `STREAM` around the caches.
+    /// Stores the codes in range that are nearest to four vectors' integers, which the bias was added to; with `STREAM`
+    /// around the caches.
     ///
     /// # Safety
     /// Within an entry compiled for `V`; `4 * LANES` codes can be written. With
     /// `STREAM`, `to` is aligned to four vectors of codes, or to 64 bytes.
-    unsafe fn store_4<V: HalfLanes, const STREAM: bool>(to: *mut Self::Code, integers: [V::I32; 4]);
+    unsafe fn store_4<V: HalfLanes, const STREAM: bool>(
+        self,
+        to: *mut Self::Code,
+        integers: [V::I32; 4],
+    );
 }
 
-/// A format whose codes are stored as they are: integers of the range, a byte or two each.
-macro_rules! stored {
-    (
-        $name:ident: $code:ty, $range:expr,
-        |$to:ident, $codes:ident, $n:ident| $store:expr,
-        |$to_4:ident, $codes_4:ident| $store_4:expr
-    ) => {
-        pub(super) struct $name;
-
-        impl Format for $name {
-            type Code = $code;
-            const RANGE: (i32, i32) = $range;
-
-            #[inline(always)]
-            unsafe fn store<V: HalfLanes>($to: *mut $code, $codes: V::I32, $n: usize) {
-                // SAFETY: by this function's contract.
-                unsafe { $store }
-            }
-
-            #[inline(always)]
-            unsafe fn store_4<V: HalfLanes, const STREAM: bool>(
-                $to_4: *mut $code,
-                $codes_4: [V::I32; 4],
-            ) {
-                // SAFETY: by this function's contract.
-                unsafe { $store_4 }
-            }
-        }
-    };
+/// Codes of a byte, s8 or u8. Both are stored as u8, s8 with 128 added and its highest bit inverted, which undoes it:
+/// one function for the two, at the price of an operation a vector of bytes.
+#[derive(Clone, Copy)]
+pub(crate) struct Byte {
+    signed: bool,
 }
 
-stored! {
-    S8: i8, (-128, 127),
-    |to, codes, n| V::store_u8(to.cast(), codes, n),
-    |to, codes| V::store_s8_of_4::<STREAM>(to, codes)
+impl Byte {
+    /// The format that has codes within these bounds. (Without negative ones either would do.)
+    #[inline(always)]
+    pub(crate) fn of(clamp: (i32, i32)) -> Byte {
+        Byte { signed: clamp.0 < 0 }
+    }
+
+    /// The smallest and the largest code.
+    #[inline(always)]
+    pub(crate) fn range(self) -> (i32, i32) {
+        if self.signed { (-128, 127) } else { (0, 255) }
+    }
+
+    /// What is added to codes to make them u8.
+    #[inline(always)]
+    pub(crate) fn bias(self) -> i32 {
+        i32::from(self.signed) << 7
+    }
+
+    /// What bytes with the bias are xored with, to make them codes: of four bytes.
+    #[inline(always)]
+    pub(crate) fn flip(self) -> i32 {
+        if self.signed { i32::from_ne_bytes([0x80; 4]) } else { 0 }
+    }
 }
 
-stored! {
-    U8: u8, (0, 255),
-    |to, codes, n| V::store_u8(to, codes, n),
-    |to, codes| V::store_u8_of_4::<STREAM>(to, codes)
+impl Format for Byte {
+    type Code = u8;
+
+    #[inline(always)]
+    fn of(clamp: (i32, i32)) -> Byte {
+        Byte::of(clamp)
+    }
+
+    #[inline(always)]
+    fn range(self) -> (i32, i32) {
+        self.range()
+    }
+
+    #[inline(always)]
+    fn bias(self) -> i32 {
+        self.bias()
+    }
+
+    #[inline(always)]
+    unsafe fn store<V: HalfLanes>(to: *mut u8, codes: V::I32, n: usize) {
+        // SAFETY: by this function's contract.
+        unsafe { V::store_u8(to, codes, n) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_4<V: HalfLanes, const STREAM: bool>(self, to: *mut u8, integers: [V::I32; 4]) {
+        // SAFETY: by this function's contract.
+        unsafe { V::store_bytes_of_4::<STREAM>(to, integers, V::splat_i32(self.flip())) }
+    }
 }
 
-stored! {
-    S16: u16, (-32_768, 32_767),
-    |to, codes, n| V::store_u16(to, V::narrow_i32(codes), n),
-    |to, codes| V::store_s16_of_4::<STREAM>(to, codes)
+/// Codes of s16, two bytes each.
+#[derive(Clone, Copy)]
+pub(super) struct S16;
+
+impl Format for S16 {
+    type Code = u16;
+
+    #[inline(always)]
+    fn of(_clamp: (i32, i32)) -> S16 {
+        S16
+    }
+
+    #[inline(always)]
+    fn range(self) -> (i32, i32) {
+        (-32_768, 32_767)
+    }
+
+    #[inline(always)]
+    fn bias(self) -> i32 {
+        0
+    }
+
+    #[inline(always)]
+    unsafe fn store<V: HalfLanes>(to: *mut u16, codes: V::I32, n: usize) {
+        // SAFETY: by this function's contract.
+        unsafe { V::store_u16(to, V::narrow_i32(codes), n) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_4<V: HalfLanes, const STREAM: bool>(self, to: *mut u16, integers: [V::I32; 4]) {
+        // SAFETY: by this function's contract.
+        unsafe { V::store_s16_of_4::<STREAM>(to, integers) }
+    }
 }

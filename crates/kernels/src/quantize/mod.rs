@@ -22,7 +22,8 @@ use bracket::{Bracket, BracketTile, SharedBracket, TileBracket, VectorBracket, c
 use core::marker::PhantomData;
 use fewbit_scheme::{QuantizeMode, Quotient, Rounding};
 use fewbit_simd::HalfLanes;
-use format::{Format, S8, S16, U8};
+pub(crate) use format::Byte;
+use format::{Format, S16};
 
 /// A run of elements to quantize. Strides are in elements; the buffers do not overlap.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +49,8 @@ pub struct QuantizeArgs {
     /// Rounding and quotient.
     pub mode: QuantizeMode,
     /// The smallest and the largest code to store, within the table's format: all of it, or those of a
-    /// narrower format, whose parameters these are. (Not used for b1.)
+    /// narrower format, whose parameters these are. (Not used for b1.) Where the smallest is negative, bytes are s8, else
+    /// u8: the tables of the two are one function.
     pub clamp: (i32, i32),
 }
 
@@ -62,12 +64,12 @@ pub type QuantizeFn = unsafe fn(&QuantizeArgs);
 
 rows! {
     /// f32 to s8, -128..=127.
-    F32_S8: QuantizeFn = "quantize_f32s8", |args: &QuantizeArgs|, quantize::<V, F32, S8>(args)
+    F32_S8: QuantizeFn = "quantize_f32s8", |args: &QuantizeArgs|, quantize::<V, F32, Byte>(args)
 }
 
 rows! {
     /// f32 to u8, 0..=255.
-    F32_U8: QuantizeFn = "quantize_f32u8", |args: &QuantizeArgs|, quantize::<V, F32, U8>(args)
+    F32_U8: QuantizeFn = "quantize_f32u8", |args: &QuantizeArgs|, quantize::<V, F32, Byte>(args)
 }
 
 rows! {
@@ -82,22 +84,22 @@ rows! {
 
 rows! {
     /// f16 to s8, -128..=127.
-    F16_S8: QuantizeFn = "quantize_f16s8", |args: &QuantizeArgs|, quantize::<V, F16, S8>(args)
+    F16_S8: QuantizeFn = "quantize_f16s8", |args: &QuantizeArgs|, quantize::<V, F16, Byte>(args)
 }
 
 rows! {
     /// f16 to u8, 0..=255.
-    F16_U8: QuantizeFn = "quantize_f16u8", |args: &QuantizeArgs|, quantize::<V, F16, U8>(args)
+    F16_U8: QuantizeFn = "quantize_f16u8", |args: &QuantizeArgs|, quantize::<V, F16, Byte>(args)
 }
 
 rows! {
     /// bf16 to s8, -128..=127.
-    BF16_S8: QuantizeFn = "quantize_bf16s8", |args: &QuantizeArgs|, quantize::<V, Bf16, S8>(args)
+    BF16_S8: QuantizeFn = "quantize_bf16s8", |args: &QuantizeArgs|, quantize::<V, Bf16, Byte>(args)
 }
 
 rows! {
     /// bf16 to u8, 0..=255.
-    BF16_U8: QuantizeFn = "quantize_bf16u8", |args: &QuantizeArgs|, quantize::<V, Bf16, U8>(args)
+    BF16_U8: QuantizeFn = "quantize_bf16u8", |args: &QuantizeArgs|, quantize::<V, Bf16, Byte>(args)
 }
 
 /// The rows of this op's tables.
@@ -279,13 +281,15 @@ where
     ) -> bool {
         // SAFETY: by the contract of `Step::step_4`.
         unsafe {
-            let Some(codes) = codes(&self.bracket, first, load_4::<V, R>(src)) else {
+            let format = F::of(self.exact.clamp);
+            let numbers = load_4::<V, R>(src);
+            let Some(codes) = codes(&self.bracket, first, numbers, format.bias()) else {
                 return false;
             };
             // Where results go around the caches the comparison would save nothing.
-            let all = !STREAM && self.exact.clamp == F::RANGE;
-            let codes = if all { codes } else { self.clamped(codes) };
-            F::store_4::<V, STREAM>(dst, codes);
+            let all = !STREAM && self.exact.clamp == format.range();
+            let codes = if all { codes } else { self.clamped(codes, format.bias()) };
+            format.store_4::<V, STREAM>(dst, codes);
         }
         true
     }
@@ -295,11 +299,11 @@ impl<V: HalfLanes, P, B, R, F> Quick<Exact<V, P, R, F>, B> {
     /// # Safety
     /// Within an entry compiled for `V`.
     #[inline(always)]
-    unsafe fn clamped(&self, [a, b, c, d]: [V::I32; 4]) -> [V::I32; 4] {
+    unsafe fn clamped(&self, [a, b, c, d]: [V::I32; 4], bias: i32) -> [V::I32; 4] {
         let (low, high) = self.exact.clamp;
         // SAFETY: by this function's contract.
         unsafe {
-            let (low, high) = (V::splat_i32(low), V::splat_i32(high));
+            let (low, high) = (V::splat_i32(low + bias), V::splat_i32(high + bias));
             [
                 V::min_i32(V::max_i32(a, low), high),
                 V::min_i32(V::max_i32(b, low), high),

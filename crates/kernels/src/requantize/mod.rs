@@ -10,6 +10,7 @@ pub use fixed::{RequantizeFixedArgs, RequantizeFixedFn, S32_S8_FIXED, S32_U8_FIX
 use crate::elementwise::{Step, rows};
 use crate::infos;
 use crate::params::{ByRun, Grid, Params, Plain, Rows, grid};
+use crate::quantize::Byte;
 use crate::registry::RowInfo;
 use core::marker::PhantomData;
 use fewbit_simd::Lanes;
@@ -36,7 +37,8 @@ pub struct RequantizeArgs {
     /// Further runs, or [`Rows::ONE`].
     pub rows: Rows,
     /// The smallest and the largest code to store, within the range of the codes: an activation's
-    /// bounds, or all of it.
+    /// bounds, or all of it. They also tell what the codes are: where the smallest is negative, s8. (The tables
+    /// of s8 and u8 are one function.)
     pub clamp: (i32, i32),
 }
 
@@ -50,12 +52,12 @@ pub type RequantizeFn = unsafe fn(&RequantizeArgs);
 
 rows! {
     /// s32 to s8 in float mode.
-    S32_S8: RequantizeFn = "requantize_s32s8", |args: &RequantizeArgs|, requantize::<V, true>(args)
+    S32_S8: RequantizeFn = "requantize_s32s8", |args: &RequantizeArgs|, requantize::<V>(args)
 }
 
 rows! {
     /// s32 to u8 in float mode.
-    S32_U8: RequantizeFn = "requantize_s32u8", |args: &RequantizeArgs|, requantize::<V, false>(args)
+    S32_U8: RequantizeFn = "requantize_s32u8", |args: &RequantizeArgs|, requantize::<V>(args)
 }
 
 /// The rows of this op's tables.
@@ -66,40 +68,42 @@ pub fn rows() -> impl Iterator<Item = RowInfo> {
 /// # Safety
 /// As [`RequantizeFn`], within an entry compiled for `V`.
 #[inline(always)]
-unsafe fn requantize<V: Lanes, const SIGNED: bool>(args: &RequantizeArgs) {
+unsafe fn requantize<V: Lanes>(args: &RequantizeArgs) {
     let RequantizeArgs { src, src_stride, dst, dst_stride, n, .. } = *args;
     let RequantizeArgs { multipliers: factors, zero_points, param_step, rows, clamp, .. } = *args;
     let runs = Grid { src, src_stride, dst, dst_stride, n, factors, zero_points, param_step, rows };
     // SAFETY: by this function's contract.
-    unsafe { grid::<V, _>(&ByRun(Within::<SIGNED> { clamp }), &runs) }
+    unsafe { grid::<V, _>(&ByRun(Within { clamp }), &runs) }
 }
 
 /// The op within bounds.
-struct Within<const SIGNED: bool> {
+struct Within {
     clamp: (i32, i32),
 }
 
-impl<V: Lanes, const SIGNED: bool> Plain<V> for Within<SIGNED> {
+impl<V: Lanes> Plain<V> for Within {
     type Src = i32;
     type Dst = u8;
 
     #[inline(always)]
     fn with<P: Params<V>>(&self, params: P) -> impl Step<Src = i32, Dst = u8> {
-        Requantize::<V, P, SIGNED> { params, clamp: self.clamp, vectors: PhantomData }
+        Requantize::<V, P> { params, clamp: self.clamp, vectors: PhantomData }
     }
 }
 
-struct Requantize<V, P, const SIGNED: bool> {
+struct Requantize<V, P> {
     params: P,
     clamp: (i32, i32),
     vectors: PhantomData<V>,
 }
 
-impl<V: Lanes, P: Params<V>, const SIGNED: bool> Requantize<V, P, SIGNED> {
+impl<V: Lanes, P: Params<V>> Requantize<V, P> {
+    /// Codes plus `bias`.
+    ///
     /// # Safety
     /// As [`Step::step`].
     #[inline(always)]
-    unsafe fn codes(&self, src: *const i32, first: usize, n: usize) -> V::I32 {
+    unsafe fn codes(&self, src: *const i32, first: usize, n: usize, bias: i32) -> V::I32 {
         // SAFETY: by this function's contract.
         unsafe {
             let (multiplier, zero_point) = self.params.at(first, n);
@@ -110,12 +114,13 @@ impl<V: Lanes, P: Params<V>, const SIGNED: bool> Requantize<V, P, SIGNED> {
             // Rounding is monotone and keeps integers, so clamping the code is clamping here.
             let low = V::f32_from_i32(V::sub_i32(V::splat_i32(self.clamp.0), zero_point));
             let high = V::f32_from_i32(V::sub_i32(V::splat_i32(self.clamp.1), zero_point));
+            let zero_point = V::add_i32(zero_point, V::splat_i32(bias));
             V::add_i32(V::nearest_i32(V::min(V::max(t, low), high)), zero_point)
         }
     }
 }
 
-impl<V: Lanes, P: Params<V>, const SIGNED: bool> Step for Requantize<V, P, SIGNED> {
+impl<V: Lanes, P: Params<V>> Step for Requantize<V, P> {
     type Src = i32;
     type Dst = u8;
     const LANES: usize = V::LANES;
@@ -124,7 +129,7 @@ impl<V: Lanes, P: Params<V>, const SIGNED: bool> Step for Requantize<V, P, SIGNE
     #[inline(always)]
     unsafe fn step(&self, src: *const i32, dst: *mut u8, first: usize, n: usize) {
         // SAFETY: by the contract of `Step::step`.
-        unsafe { V::store_u8(dst, self.codes(src, first, n), n) }
+        unsafe { V::store_u8(dst, self.codes(src, first, n, 0), n) }
     }
 
     #[inline(always)]
@@ -136,18 +141,16 @@ impl<V: Lanes, P: Params<V>, const SIGNED: bool> Step for Requantize<V, P, SIGNE
     ) -> bool {
         // SAFETY: by the contract of `Step::step_4`.
         unsafe {
+            let byte = Byte::of(self.clamp);
+            let bias = byte.bias();
             let at = |i: usize| i * V::LANES;
             let codes = [
-                self.codes(src, first, V::LANES),
-                self.codes(src.add(at(1)), first + at(1), V::LANES),
-                self.codes(src.add(at(2)), first + at(2), V::LANES),
-                self.codes(src.add(at(3)), first + at(3), V::LANES),
+                self.codes(src, first, V::LANES, bias),
+                self.codes(src.add(at(1)), first + at(1), V::LANES, bias),
+                self.codes(src.add(at(2)), first + at(2), V::LANES, bias),
+                self.codes(src.add(at(3)), first + at(3), V::LANES, bias),
             ];
-            if SIGNED {
-                V::store_s8_of_4::<STREAM>(dst.cast(), codes);
-            } else {
-                V::store_u8_of_4::<STREAM>(dst, codes);
-            }
+            V::store_bytes_of_4::<STREAM>(dst, codes, V::splat_i32(byte.flip()));
         }
         true
     }

@@ -13,6 +13,7 @@ pub use blocks::{S32_F32_BLOCK, ScaleBlockArgs, ScaleBlockFn};
 
 use crate::elementwise::{Step, rows, run};
 use crate::infos;
+use crate::quantize::Byte;
 use crate::registry::RowInfo;
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
@@ -64,7 +65,8 @@ pub struct ScaleCodesArgs {
     pub step: f32,
     /// The codes' zero point, in their range.
     pub zero_point: i32,
-    /// The smallest and the largest code to store, within the range of the codes.
+    /// The smallest and the largest code to store, within the range of the codes. Where the smallest is negative, they are
+    /// s8, else u8: the tables of the two are one function.
     pub clamp: (i32, i32),
     /// Whether `clamp` is all of that range, and no sum times its factors, divided by the step, is beyond 2^30 when rounded:
     /// codes then need no bounds but those of their bytes.
@@ -91,11 +93,11 @@ rows! {
 }
 rows! {
     /// s32 to s8.
-    S32_S8: ScaleCodesFn = "scale_s32s8", |args: &ScaleCodesArgs|, tile::<V, u8, _>(&args.tile, &Codes::<true>(args))
+    S32_S8: ScaleCodesFn = "scale_s32s8", |args: &ScaleCodesArgs|, tile::<V, u8, _>(&args.tile, &Codes(args))
 }
 rows! {
     /// s32 to u8.
-    S32_U8: ScaleCodesFn = "scale_s32u8", |args: &ScaleCodesArgs|, tile::<V, u8, _>(&args.tile, &Codes::<false>(args))
+    S32_U8: ScaleCodesFn = "scale_s32u8", |args: &ScaleCodesArgs|, tile::<V, u8, _>(&args.tile, &Codes(args))
 }
 
 /// The rows of this op's tables.
@@ -315,8 +317,8 @@ impl<V: Lanes> Results<V, f32> for ScaleArgs {
 /// Codes of four of the widest vectors.
 const MOST_CODES: usize = 64;
 
-/// Results as codes of one signedness.
-struct Codes<'a, const SIGNED: bool>(&'a ScaleCodesArgs);
+/// Results as codes.
+struct Codes<'a>(&'a ScaleCodesArgs);
 
 /// The codes to store, less the zero point.
 ///
@@ -360,7 +362,7 @@ pub(crate) unsafe fn clamped_steps<V: Lanes>(
     }
 }
 
-impl<const SIGNED: bool> Codes<'_, SIGNED> {
+impl Codes<'_> {
     /// A row's multipliers of a vector of columns.
     ///
     /// # Safety
@@ -398,7 +400,7 @@ impl<const SIGNED: bool> Codes<'_, SIGNED> {
     }
 }
 
-impl<V: Lanes, const SIGNED: bool> Results<V, u8> for Codes<'_, SIGNED> {
+impl<V: Lanes> Results<V, u8> for Codes<'_> {
     type Columns = V::F32;
     const FOURS: bool = true;
 
@@ -436,8 +438,7 @@ impl<V: Lanes, const SIGNED: bool> Results<V, u8> for Codes<'_, SIGNED> {
         let mut codes = MaybeUninit::<[u8; MOST_CODES]>::uninit();
         // SAFETY: by this function's contract; steps, clamped or known to be, are within 2^30.
         unsafe {
-            let zero_point = V::splat_i32(self.0.zero_point);
-            let mut steps = [zero_point; 4];
+            let mut steps = [V::splat_i32(0); 4];
             for (r, steps) in steps.chunks_exact_mut(PER).enumerate() {
                 let src = src.add(r * src_row_stride);
                 for (v, (to, &columns)) in steps.iter_mut().zip(&columns).enumerate() {
@@ -452,11 +453,9 @@ impl<V: Lanes, const SIGNED: bool> Results<V, u8> for Codes<'_, SIGNED> {
                 }
             }
             let to = if PER == 4 { dst } else { codes.as_mut_ptr().cast() };
-            if SIGNED {
-                V::store_s8_sums_of_4::<false>(to.cast(), steps, zero_point);
-            } else {
-                V::store_u8_sums_of_4::<false>(to, steps, zero_point);
-            }
+            let byte = Byte::of(self.0.clamp);
+            let add = V::splat_i32(self.0.zero_point + byte.bias());
+            V::store_byte_sums_of_4::<false>(to, steps, add, V::splat_i32(byte.flip()));
             if PER < 4 {
                 // Parts of a register by the time that this is compiled.
                 for r in 0..const { 4 / PER } {

@@ -499,9 +499,9 @@ unsafe impl Lanes for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn store_u8_of_4<const STREAM: bool>(to: *mut u8, v: [__m256i; 4]) {
+    unsafe fn store_bytes_of_4<const STREAM: bool>(to: *mut u8, v: [__m256i; 4], flip: __m256i) {
         // SAFETY: features, elements and alignment by the contract of `Lanes`.
-        unsafe { store::<STREAM>(to.cast(), u8_of_4(v)) }
+        unsafe { store::<STREAM>(to.cast(), _mm256_xor_si256(u8_of_4(v), flip)) }
     }
 
     #[inline(always)]
@@ -514,11 +514,17 @@ unsafe impl Lanes for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn store_u8_sums_of_4<const STREAM: bool>(to: *mut u8, v: [__m256i; 4], add: __m256i) {
+    unsafe fn store_byte_sums_of_4<const STREAM: bool>(
+        to: *mut u8,
+        v: [__m256i; 4],
+        add: __m256i,
+        flip: __m256i,
+    ) {
         // SAFETY: features, elements and alignment by the contract of `Lanes`.
         unsafe {
             let (ab, cd) = s16_sums_of_4(v, add);
-            store::<STREAM>(to.cast(), in_order(_mm256_packus_epi16(ab, cd)));
+            let bytes = in_order(_mm256_packus_epi16(ab, cd));
+            store::<STREAM>(to.cast(), _mm256_xor_si256(bytes, flip));
         }
     }
 

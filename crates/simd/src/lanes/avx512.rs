@@ -412,9 +412,9 @@ unsafe impl Lanes for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn store_u8_of_4<const STREAM: bool>(to: *mut u8, v: [__m512i; 4]) {
+    unsafe fn store_bytes_of_4<const STREAM: bool>(to: *mut u8, v: [__m512i; 4], flip: __m512i) {
         // SAFETY: features, elements and alignment by the contract of `Lanes`.
-        unsafe { store::<STREAM>(to.cast(), u8_of_4(v)) }
+        unsafe { store::<STREAM>(to.cast(), _mm512_xor_si512(u8_of_4(v), flip)) }
     }
 
     #[inline(always)]

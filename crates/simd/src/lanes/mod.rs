@@ -151,9 +151,9 @@ pub unsafe trait Lanes: Copy + 'static {
     /// Stores four vectors as bytes one behind the other, each lane the nearest s8. With `STREAM` around the
     /// caches, at an address aligned to 64 bytes or to the vector.
     unsafe fn store_s8_of_4<const STREAM: bool>(to: *mut i8, v: [Self::I32; 4]);
-    /// Stores four vectors as bytes one behind the other, each lane the nearest u8. With `STREAM` as
-    /// [`store_s8_of_4`](Lanes::store_s8_of_4).
-    unsafe fn store_u8_of_4<const STREAM: bool>(to: *mut u8, v: [Self::I32; 4]);
+    /// Stores four vectors as bytes one behind the other, each lane the nearest u8, xored with the byte that `flip`
+    /// (all lanes of it are the same) has in its place. With `STREAM` as [`store_s8_of_4`](Lanes::store_s8_of_4).
+    unsafe fn store_bytes_of_4<const STREAM: bool>(to: *mut u8, v: [Self::I32; 4], flip: Self::I32);
     /// Stores `v + add`, each the nearest s8, as [`store_s8_of_4`](Lanes::store_s8_of_4). Lanes of `add` are the
     /// same, -255..=255; lanes of `v` are at most 2^30 in magnitude.
     #[inline(always)]
@@ -177,8 +177,20 @@ pub unsafe trait Lanes: Copy + 'static {
     #[inline(always)]
     unsafe fn store_u8_sums_of_4<const STREAM: bool>(
         to: *mut u8,
+        v: [Self::I32; 4],
+        add: Self::I32,
+    ) {
+        // SAFETY: by the contract of `Lanes`.
+        unsafe { Self::store_byte_sums_of_4::<STREAM>(to, v, add, Self::splat_i32(0)) }
+    }
+    /// Stores `v + add` as [`store_bytes_of_4`](Lanes::store_bytes_of_4); both are within what
+    /// [`store_s8_sums_of_4`](Lanes::store_s8_sums_of_4) says.
+    #[inline(always)]
+    unsafe fn store_byte_sums_of_4<const STREAM: bool>(
+        to: *mut u8,
         [a, b, c, d]: [Self::I32; 4],
         add: Self::I32,
+        flip: Self::I32,
     ) {
         // SAFETY: by the contract of `Lanes`.
         unsafe {
@@ -188,7 +200,7 @@ pub unsafe trait Lanes: Copy + 'static {
                 Self::add_i32(c, add),
                 Self::add_i32(d, add),
             ];
-            Self::store_u8_of_4::<STREAM>(to, sums);
+            Self::store_bytes_of_4::<STREAM>(to, sums, flip);
         }
     }
     /// Stores the low nibbles of `4 * LANES` bytes as `2 * LANES` bytes, the first one's low.

@@ -395,12 +395,16 @@ unsafe impl Lanes for Neon {
     }
 
     #[inline(always)]
-    unsafe fn store_u8_of_4<const STREAM: bool>(to: *mut u8, [a, b, c, d]: [int32x4_t; 4]) {
+    unsafe fn store_bytes_of_4<const STREAM: bool>(
+        to: *mut u8,
+        [a, b, c, d]: [int32x4_t; 4],
+        flip: int32x4_t,
+    ) {
         // SAFETY: features and elements by the contract of `Lanes`.
         unsafe {
             let ab = vqmovun_s16(vqmovn_high_s32(vqmovn_s32(a), b));
             let bytes = vqmovun_high_s16(ab, vqmovn_high_s32(vqmovn_s32(c), d));
-            vst1q_u8(to, bytes);
+            vst1q_u8(to, veorq_u8(bytes, vreinterpretq_u8_s32(flip)));
         }
     }
 

@@ -270,9 +270,9 @@ unsafe impl Lanes for Scalar {
     }
 
     #[inline(always)]
-    unsafe fn store_u8_of_4<const STREAM: bool>(to: *mut u8, v: [i32; 4]) {
+    unsafe fn store_bytes_of_4<const STREAM: bool>(to: *mut u8, v: [i32; 4], flip: i32) {
         // SAFETY: four elements by the contract of `Lanes`.
-        unsafe { to.cast::<[u8; 4]>().write(v.map(|v| v.clamp(0, 255) as u8)) }
+        unsafe { to.cast::<[u8; 4]>().write(v.map(|v| v.clamp(0, 255) as u8 ^ flip as u8)) }
     }
 
     #[inline(always)]

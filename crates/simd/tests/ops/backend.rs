@@ -95,29 +95,31 @@ unsafe fn store<V: HalfLanes>(element: Element, to: *mut u8, n: usize, values: &
 pub enum Four {
     /// Each lane the nearest s8.
     S8,
-    /// Each lane the nearest u8.
-    U8,
+    /// Each lane the nearest u8, xored with a byte.
+    Bytes(u8),
     /// Each lane the nearest s16.
     S16,
     /// Each lane's high half.
     High,
     /// Each lane, clamped to what is allowed, plus a number, the nearest s8.
     S8Sums(i32),
-    /// The same, the nearest u8.
-    U8Sums(i32),
+    /// The same, the nearest u8, xored with a byte.
+    ByteSums(i32, u8),
 }
 
 impl Four {
-    pub const ALL: [Four; 9] = [
+    pub const ALL: [Four; 11] = [
         Four::S8,
-        Four::U8,
+        Four::Bytes(0),
+        Four::Bytes(0x80),
         Four::S16,
         Four::High,
         Four::S8Sums(-255),
         Four::S8Sums(0),
         Four::S8Sums(127),
-        Four::U8Sums(-100),
-        Four::U8Sums(255),
+        Four::ByteSums(-100, 0),
+        Four::ByteSums(255, 0),
+        Four::ByteSums(128, 0x80),
     ];
     /// The largest lane that may be added to.
     const LARGEST: i32 = 1 << 30;
@@ -126,11 +128,13 @@ impl Four {
     pub fn stored(self, lane: i32) -> Vec<u8> {
         match self {
             Four::S8 => vec![lane.clamp(-128, 127) as u8],
-            Four::U8 => vec![lane.clamp(0, 255) as u8],
+            Four::Bytes(flip) => vec![lane.clamp(0, 255) as u8 ^ flip],
             Four::S16 => (lane.clamp(-32_768, 32_767) as i16).to_ne_bytes().to_vec(),
             Four::High => ((lane >> 16) as i16).to_ne_bytes().to_vec(),
             Four::S8Sums(add) => Four::S8.stored(lane.clamp(-Four::LARGEST, Four::LARGEST) + add),
-            Four::U8Sums(add) => Four::U8.stored(lane.clamp(-Four::LARGEST, Four::LARGEST) + add),
+            Four::ByteSums(add, flip) => {
+                Four::Bytes(flip).stored(lane.clamp(-Four::LARGEST, Four::LARGEST) + add)
+            }
         }
     }
 }
@@ -152,13 +156,22 @@ unsafe fn pack<V: HalfLanes>(values: &[i32; 4 * N], to: *mut u8, four: Four) {
         let within = [0, 1, 2, 3].map(|i| V::max_i32(V::min_i32(v[i], high), low));
         match four {
             Four::S8 => V::store_s8_of_4::<false>(to.cast(), v),
-            Four::U8 => V::store_u8_of_4::<false>(to, v),
+            Four::Bytes(flip) => {
+                let flip = V::splat_i32(i32::from_ne_bytes([flip; 4]));
+                V::store_bytes_of_4::<false>(to, v, flip);
+            }
             Four::S16 => V::store_s16_of_4::<false>(to.cast(), v),
             Four::High => V::store_high_of_4::<false>(to.cast(), v),
             Four::S8Sums(add) => {
                 V::store_s8_sums_of_4::<false>(to.cast(), within, V::splat_i32(add));
             }
-            Four::U8Sums(add) => V::store_u8_sums_of_4::<false>(to, within, V::splat_i32(add)),
+            Four::ByteSums(add, 0) => {
+                V::store_u8_sums_of_4::<false>(to, within, V::splat_i32(add));
+            }
+            Four::ByteSums(add, flip) => {
+                let flip = V::splat_i32(i32::from_ne_bytes([flip; 4]));
+                V::store_byte_sums_of_4::<false>(to, within, V::splat_i32(add), flip);
+            }
         }
     }
 }
