@@ -88,8 +88,9 @@ impl Any {
                 // SAFETY: bytes, elements and parameters of the run; `end <= STAGE` codes, whose bytes exist.
                 unsafe {
                     let bytes = args.src.add(byte);
-                    if self.format.bits() == 4 && end.is_multiple_of(2) {
-                        self.nibbles.run()(bytes, codes.as_mut_ptr().cast(), end / 2);
+                    if self.format.bits() == 4 {
+                        // The last byte's second code, too: there is room for it, as `STAGE` is even.
+                        self.nibbles.run()(bytes, codes.as_mut_ptr().cast(), end.div_ceil(2));
                     } else {
                         let bytes = core::slice::from_raw_parts(bytes, end.div_ceil(per_byte));
                         pack::unpack(self.format, bytes, codes.get_mut(..end).unwrap_or_default());

@@ -2,14 +2,17 @@
 
 use super::QuantizeArgs;
 use super::bytes::Bytes;
+use super::stage::{Stage, by_stages};
 use crate::Rows;
 use crate::pack::{PackFn, U8_U4};
 use crate::registry::{Bound, best};
+use core::mem::MaybeUninit;
+use core::slice;
 use fewbit_scheme::{IntFormat, RealFormat, pack};
 use fewbit_simd::Supported;
 
 /// Codes at a time on their way to packed bytes.
-const STAGE: usize = 512;
+const STAGE: usize = 2048;
 
 /// The kernels that make codes of a format: of a byte, of two, or, packed afterwards, of less.
 #[derive(Clone, Copy)]
@@ -65,45 +68,35 @@ impl Any {
     /// # Safety
     /// As [`run`](Any::run), for a format of less than a byte.
     unsafe fn packed(&self, args: &QuantizeArgs, dst_first: usize) {
-        let QuantizeArgs { src_stride, dst_stride, n, param_step, rows, .. } = *args;
-        // Short runs one behind the other are staged together.
-        let joined = dst_stride == 1 && rows.dst_stride == n && n <= STAGE / 2;
-        let together = if joined { STAGE.checked_div(n).unwrap_or(1) } else { 1 };
-        // One code where codes lie apart.
-        let most = if dst_stride == 1 { STAGE } else { 1 };
-        let mut row = 0;
-        while row < rows.count {
-            let count = together.min(rows.count - row);
-            let mut done = 0;
-            while done < n {
-                let len = most.min(n - done);
-                let mut codes = [0i8; STAGE];
-                let param = row * rows.param_stride + done * param_step;
-                // SAFETY: elements and parameters of the run; `count * len <= STAGE` codes.
-                unsafe {
-                    let zero_points = match args.zero_points.is_null() {
-                        true => args.zero_points,
-                        false => args.zero_points.add(param),
-                    };
-                    let first = row * rows.src_stride + done * src_stride;
-                    self.kernel.run(&QuantizeArgs {
-                        src: args.src.add(first * self.real.size()),
-                        dst: codes.as_mut_ptr().cast(),
-                        dst_stride: 1,
-                        n: len,
-                        scales: args.scales.add(param),
-                        zero_points,
-                        rows: Rows { count, dst_stride: len, ..rows },
-                        ..*args
-                    });
-                    let first = dst_first + row * rows.dst_stride + done * dst_stride;
-                    let codes = codes.get(..count * len).unwrap_or_default();
-                    store(self.format, self.nibbles, codes, args.dst, first);
+        let mut codes = [MaybeUninit::<i8>::uninit(); STAGE];
+        let codes = codes.as_mut_ptr().cast::<i8>();
+        by_stages::<STAGE>(args, |stage| {
+            let Stage { first, len, row, count } = stage;
+            let first = dst_first + row * args.rows.dst_stride + first * args.dst_stride;
+            // Rows one behind the other are one; codes that lie apart are stored one by one.
+            let joined = args.dst_stride == 1 && args.rows.dst_stride == len;
+            let (lines, of_line) = if joined { (1, count * len) } else { (count, len) };
+            let (parts, of_part) = if args.dst_stride == 1 { (1, of_line) } else { (of_line, 1) };
+            // SAFETY: elements and parameters of the runs; `count * len <= STAGE` codes, which are written before
+            // they are read.
+            unsafe {
+                let of_stage = args.at(stage, self.real.size());
+                self.kernel.run(&QuantizeArgs {
+                    dst: codes.cast(),
+                    dst_stride: 1,
+                    rows: Rows { dst_stride: len, ..of_stage.rows },
+                    ..of_stage
+                });
+                for line in 0..lines {
+                    for part in 0..parts {
+                        let from = codes.add(line * of_line + part * of_part);
+                        let codes = slice::from_raw_parts(from, of_part);
+                        let at = first + line * args.rows.dst_stride + part * args.dst_stride;
+                        store(self.format, self.nibbles, codes, args.dst, at);
+                    }
                 }
-                done += len;
             }
-            row += count;
-        }
+        });
     }
 }
 
