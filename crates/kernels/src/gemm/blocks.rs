@@ -5,8 +5,9 @@
 //! results in memory in between, costs half as much again. Here the sums of a block stay in registers until they are
 //! scaled, and results in the nearest cache, or in registers too where rows are few.
 
+use super::complete::correct;
 use super::rows::further;
-use super::tile::{TileArgs, correct};
+use super::tile::TileArgs;
 use fewbit_simd::dot::Dot;
 
 /// The work of one tile on some whole blocks of a panel, one behind the other.

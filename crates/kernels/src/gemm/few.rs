@@ -17,6 +17,8 @@
 //! as int8.
 
 use super::BlocksArgs;
+use super::complete::complete;
+use super::portable::portable_row;
 use super::rows::{is_whole, leaves_no_row, most_rows};
 use super::tile::{MAX_MR, MAX_NR, RhsForm, Tile, TileArgs};
 use super::tile::{blocks_of, blocks_row, by_rows, tile_of, tile_row};
@@ -89,12 +91,9 @@ macro_rules! tiles {
                 Isa::Neon.closure(),
                 "neon"
             ),
-            tile_row!(
+            portable_row!(
                 $rhs $op $real: concat!("2x8x", $kr, "_scalar"),
-                Few<ScalarDot, $parts, $mask>,
-                [2, 1],
-                2,
-                IsaSet::SCALAR
+                Few<ScalarDot, $parts, $mask>
             ),
         ]
     };

@@ -15,7 +15,8 @@
 //! loaded by halves.
 
 use super::blocks::{BlockSums, BlocksArgs, add_blocks};
-use super::tile::{TileArgs, finish};
+use super::complete::complete;
+use super::tile::{TileArgs, ZEROS, store};
 use core::arch::aarch64::*;
 use fewbit_simd::dot::{Dot, LhsForm, NeonSdot, smmla};
 
@@ -46,6 +47,7 @@ pub(super) unsafe fn entry(args: &TileArgs) {
             8 if args.lhs_row_stride == KR => tile::<PAIRS, MR, true>(args),
             _ => tile::<PAIRS, MR, false>(args),
         }
+        complete::<NeonSdot, NV, false>(args, |products| products);
     }
 }
 
@@ -93,7 +95,7 @@ impl<const P: usize, const WHOLE: bool, const ROWS: usize> BlockSums<NeonSdot, R
 #[inline(always)]
 unsafe fn tile<const P: usize, const ROWS: usize, const WHOLE: bool>(args: &TileArgs) {
     // SAFETY: by this function's contract.
-    unsafe { finish::<NeonSdot, ROWS, NV>(args, add_up::<P, ROWS, WHOLE>(args), args.rows) }
+    unsafe { store::<NeonSdot, ROWS, NV>(args, &add_up::<P, ROWS, WHOLE>(args), args.rows) }
 }
 
 /// Sums of `P` pairs of rows, `ROWS == 2 * P`, and what they start with; `WHOLE`: all rows exist, and those of a pair
@@ -144,15 +146,20 @@ unsafe fn add_up<const P: usize, const ROWS: usize, const WHOLE: bool>(
             step(&mut acc, lhs, rhs);
         }
         // Blocks of two rows to rows.
+        let of_rows = if args.row_start.is_null() { ZEROS.as_ptr() } else { args.row_start };
         let mut sums = [[vdupq_n_s32(0); NV]; ROWS];
-        for (pair, blocks) in sums.chunks_exact_mut(2).zip(&acc) {
+        for (p, (pair, blocks)) in sums.chunks_exact_mut(2).zip(&acc).enumerate() {
             let [even, odd] = pair else { continue };
+            let [of_even, of_odd] =
+                [2 * p, 2 * p + 1].map(|r| vdupq_n_s32(of_rows.add(r.min(last)).read_unaligned()));
             for (v, two) in blocks.chunks_exact(2).enumerate() {
                 let &[left, right] = two else { continue };
                 let start = NeonSdot::load(args.start.add(v * NeonSdot::LANES));
                 let (left, right) = (vreinterpretq_s64_s32(left), vreinterpretq_s64_s32(right));
-                even[v] = vaddq_s32(start, vreinterpretq_s32_s64(vzip1q_s64(left, right)));
-                odd[v] = vaddq_s32(start, vreinterpretq_s32_s64(vzip2q_s64(left, right)));
+                let of_even = vaddq_s32(start, of_even);
+                let of_odd = vaddq_s32(start, of_odd);
+                even[v] = vaddq_s32(of_even, vreinterpretq_s32_s64(vzip1q_s64(left, right)));
+                odd[v] = vaddq_s32(of_odd, vreinterpretq_s32_s64(vzip2q_s64(left, right)));
             }
         }
         sums

@@ -29,10 +29,12 @@
 
 mod bits;
 mod blocks;
+mod complete;
 mod few;
 #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
 mod mmla;
 mod pack;
+mod portable;
 mod rows;
 mod tile;
 

@@ -23,10 +23,11 @@
 //! so what lies past a panel's end is the next one's start. What bounds each tile, with figures: docs/int8-gemm.md.
 
 use super::blocks::{BlockSums, BlocksArgs, BlocksFn, add_blocks};
+use super::complete::complete;
+use super::portable::portable_row;
 use super::rows::{further, is_whole, leaves_no_row, most_rows};
 use crate::registry::Row;
-use core::mem::MaybeUninit;
-use fewbit_simd::dot::{AHEAD, Dot, LhsForm, MAX_GROUP, Scaling, Steps};
+use fewbit_simd::dot::{AHEAD, Dot, LhsForm, Scaling, Steps};
 use fewbit_simd::{Isa, IsaSet, opaque, prefetch};
 
 /// The largest mr of any tile.
@@ -176,7 +177,7 @@ impl Cursor {
 /// # Safety
 /// `group(r)` for each row r and a group of the panel at `rhs`; compiled for `D`.
 #[inline(always)]
-unsafe fn step<D: Dot, const ROWS: usize, const NV: usize>(
+pub(super) unsafe fn step<D: Dot, const ROWS: usize, const NV: usize>(
     acc: &mut [[D::Acc; NV]; ROWS],
     group: impl Fn(usize) -> *const u8,
     rhs: *const i8,
@@ -196,27 +197,34 @@ unsafe fn step<D: Dot, const ROWS: usize, const NV: usize>(
     }
 }
 
-/// What the rows' sums start with.
+/// What sums start with where nothing is told, of rows and of columns.
+pub(super) static ZEROS: [i32; MAX_NR] = [0; MAX_NR];
+
+/// What the rows' sums start with: what the columns' do, and what the rows' do besides. (Without a branch, which would double
+/// what follows.)
 ///
 /// # Safety
 /// As [`TileFn`], within an entry compiled for `D`; nothing is written.
 #[inline(always)]
-unsafe fn starts<D: Dot, const ROWS: usize, const NV: usize>(
+pub(super) unsafe fn starts<D: Dot, const ROWS: usize, const NV: usize>(
     args: &TileArgs,
 ) -> [[D::Acc; NV]; ROWS] {
-    // SAFETY: column arrays are as long as documented.
+    const { assert!(MAX_MR <= MAX_NR) };
+    let of_rows = if args.row_start.is_null() { ZEROS.as_ptr() } else { args.row_start };
+    // SAFETY: row and column arrays are as long as documented.
     unsafe {
         let mut acc = [[D::zero(); NV]; ROWS];
-        for row in &mut acc {
+        for (r, row) in acc.iter_mut().enumerate() {
+            let of_row = D::splat(of_rows.add(r).read_unaligned());
             for (v, sum) in row.iter_mut().enumerate() {
-                *sum = D::load(args.start.add(v * D::LANES));
+                *sum = D::add(of_row, D::load(args.start.add(v * D::LANES)));
             }
         }
         acc
     }
 }
 
-/// The sums of products, and what they start with; zero points are not looked at.
+/// The sums of the whole groups' products, and what they start with; zero points are not looked at.
 ///
 /// # Safety
 /// As [`TileFn`], with `rows == ROWS`, within an entry compiled for `D`; nothing is written.
@@ -269,19 +277,6 @@ unsafe fn add_up<D: Dot, const ROWS: usize, const NV: usize, const STEPS: usize>
             lhs.advance(args.lhs_group_stride);
             rhs = rhs.wrapping_add(panel_group);
         }
-        // Widened codes are always packed.
-        if !matches!(D::LHS, LhsForm::I16) && args.k_rest > 0 {
-            let mut rest = [MaybeUninit::<[u8; MAX_GROUP]>::uninit(); ROWS];
-            // An address of which nothing is known: loops, not a copy of the body for each byte and rest.
-            let to = opaque(rest.as_mut_ptr().cast()).cast_mut();
-            for r in 0..ROWS {
-                for j in 0..D::LHS.group_bytes() {
-                    let code = if j < args.k_rest { lhs.row(r).add(j).read() } else { 0 };
-                    to.add(MAX_GROUP * r + j).write(code);
-                }
-            }
-            step::<D, ROWS, NV>(&mut acc[0], |r| to.add(MAX_GROUP * r).cast_const(), rhs);
-        }
         let mut sums = acc[0];
         for more in &acc[1..] {
             for (row, more) in sums.iter_mut().zip(more) {
@@ -294,61 +289,18 @@ unsafe fn add_up<D: Dot, const ROWS: usize, const NV: usize, const STEPS: usize>
     }
 }
 
-/// Adds what the zero points contribute to the sums of the first `rows` rows.
-///
-/// # Safety
-/// As [`TileFn`], within an entry compiled for `D`; nothing is written.
-#[inline(always)]
-pub(super) unsafe fn correct<D: Dot, const ROWS: usize, const NV: usize>(
-    args: &TileArgs,
-    sums: &mut [[D::Acc; NV]; ROWS],
-    rows: usize,
-) {
-    // SAFETY: row and column arrays are as long as documented.
-    unsafe {
-        if !args.row_start.is_null() {
-            for (r, row) in sums.iter_mut().enumerate().take(rows) {
-                let start = D::splat(args.row_start.add(r).read_unaligned());
-                for sum in row {
-                    *sum = D::add(*sum, start);
-                }
-            }
-        }
-        // acc + za (K zw - Σw) - zw Σa, modulo 2^32.
-        if !args.lhs_zero.is_null() {
-            for (r, row) in sums.iter_mut().enumerate().take(rows) {
-                let za = D::splat(args.lhs_zero.add(r).read_unaligned());
-                for (v, sum) in row.iter_mut().enumerate() {
-                    let fold = D::load(args.rhs_fold.add(v * D::LANES));
-                    *sum = D::add(*sum, D::mul(za, fold));
-                }
-            }
-        }
-        if !args.rhs_zero.is_null() {
-            for (r, row) in sums.iter_mut().enumerate().take(rows) {
-                let minus_sum = D::splat(args.lhs_sum.add(r).read_unaligned().wrapping_neg());
-                for (v, sum) in row.iter_mut().enumerate() {
-                    let zero = D::load(args.rhs_zero.add(v * D::LANES));
-                    *sum = D::add(*sum, D::mul(minus_sum, zero));
-                }
-            }
-        }
-    }
-}
-
-/// Adds what the zero points contribute to the sums, and stores those of the first `rows` rows.
+/// Stores the sums of the first `rows` rows.
 ///
 /// # Safety
 /// As [`TileFn`], within an entry compiled for `D`.
 #[inline(always)]
-pub(super) unsafe fn finish<D: Dot, const ROWS: usize, const NV: usize>(
+pub(super) unsafe fn store<D: Dot, const ROWS: usize, const NV: usize>(
     args: &TileArgs,
-    mut sums: [[D::Acc; NV]; ROWS],
+    sums: &[[D::Acc; NV]; ROWS],
     rows: usize,
 ) {
-    // SAFETY: by this function's contract; `dst` holds the rows of nr values.
+    // SAFETY: `dst` holds the rows of nr values.
     unsafe {
-        correct::<D, ROWS, NV>(args, &mut sums, rows);
         for (r, row) in sums.iter().enumerate().take(rows) {
             for (v, &sum) in row.iter().enumerate() {
                 D::store(args.dst.add(r * args.dst_stride + v * D::LANES), sum);
@@ -362,7 +314,7 @@ pub(super) unsafe fn finish<D: Dot, const ROWS: usize, const NV: usize>(
 /// # Safety
 /// As [`TileFn`], with `rows == ROWS`, within an entry compiled for `D`; nothing is written.
 #[inline(always)]
-unsafe fn add_up_chained<D: Dot, const ROWS: usize, const NV: usize>(
+pub(super) unsafe fn add_up_chained<D: Dot, const ROWS: usize, const NV: usize>(
     args: &TileArgs,
 ) -> [[D::Acc; NV]; ROWS] {
     // SAFETY: by this function's contract.
@@ -375,12 +327,14 @@ unsafe fn add_up_chained<D: Dot, const ROWS: usize, const NV: usize>(
     }
 }
 
+/// Stores the sums of the whole groups of some rows.
+///
 /// # Safety
 /// As [`TileFn`], with `rows == ROWS`, within an entry compiled for `D`.
 #[inline(always)]
 pub(super) unsafe fn tile_of<D: Dot, const ROWS: usize, const NV: usize>(args: &TileArgs) {
     // SAFETY: by this function's contract.
-    unsafe { finish::<D, ROWS, NV>(args, add_up_chained::<D, ROWS, NV>(args), ROWS) }
+    unsafe { store::<D, ROWS, NV>(args, &add_up_chained::<D, ROWS, NV>(args), ROWS) }
 }
 
 /// As [`tile_of`], of blocks.
@@ -435,43 +389,47 @@ impl<D: Dot, const ROWS: usize, const NV: usize> BlockSums<D, ROWS, NV> for Chai
 macro_rules! by_rows {
     ($args:ident: $of:ty, $rows:expr, $function:ident::<$d:ty, $nv:tt>, $all:tt [$($each:literal),*]) => {{
         if const { is_whole(&$all) } {
-            return match $rows {
+            match $rows {
                 $($each => $function::<$d, $each, $nv>($args),)*
                 _ => {}
-            };
-        }
-        let (mut part, mut left): ($of, usize);
-        let mut args: &$of = $args;
-        left = $rows;
-        loop {
-            let rows = match left {
-                $($each.. if leaves_no_row(left - $each, &$all) => {
-                    $function::<$d, $each, $nv>(args);
-                    $each
-                })*
-                _ => return,
-            };
-            left -= rows;
-            if left == 0 {
-                return;
             }
-            part = args.rest_from(rows);
-            args = &part;
+        } else {
+            let (mut part, mut left): ($of, usize);
+            let mut args: &$of = $args;
+            left = $rows;
+            loop {
+                let rows = match left {
+                    $($each.. if leaves_no_row(left - $each, &$all) => {
+                        $function::<$d, $each, $nv>(args);
+                        $each
+                    })*
+                    _ => break,
+                };
+                left -= rows;
+                if left == 0 {
+                    break;
+                }
+                part = args.rest_from(rows);
+                args = &part;
+            }
         }
     }};
 }
 
 /// One entry and its row, of rhs codes that are bytes or in another form.
 macro_rules! tile_row {
-    ($shape:expr, $backend:ty, $rows:tt, $nv:tt, $required:expr $(, $features:literal)?) => {
-        tile_row!(S8 "s8s32" "s8f32": $shape, $backend, $rows, $nv, $required $(, $features)?)
+    ($shape:expr, $backend:ty, $rows:tt, $nv:tt, $required:expr, $features:literal) => {
+        tile_row!(S8 "s8s32" "s8f32": $shape, $backend, $rows, $nv, $required, $features)
     };
-    ($rhs:ident $sums:literal $($real:literal)?: $shape:expr, $backend:ty, $rows:tt, $nv:tt, $required:expr
-        $(, $features:literal)?) => {{
-        $(#[target_feature(enable = $features)])?
+    ($rhs:ident $sums:literal $real:literal: $shape:expr, $backend:ty, $rows:tt, $nv:tt, $required:expr
+       , $features:literal) => {{
+        #[target_feature(enable = $features)]
         unsafe fn entry(args: &TileArgs) {
             // SAFETY: compiled for the backend; the rest is this function's contract.
-            unsafe { by_rows!(args: TileArgs, args.rows, tile_of::<$backend, $nv>, $rows $rows) }
+            unsafe {
+                by_rows!(args: TileArgs, args.rows, tile_of::<$backend, $nv>, $rows $rows);
+                complete::<$backend, $nv, true>(args, |products| products);
+            }
         }
         const {
             assert!(most_rows(&$rows) <= MAX_MR && $nv * <$backend as Dot>::LANES <= MAX_NR);
@@ -479,7 +437,7 @@ macro_rules! tile_row {
         Tile {
             // SAFETY: the features required are those that the entry was compiled with.
             row: unsafe { Row::new(concat!("gemm_", $sums, "_", $shape), $required, entry) },
-            blocks: blocks_row!($($real,)? $shape, $backend, $rows, $nv, $required $(, $features)?),
+            blocks: blocks_row!($real, $shape, $backend, $rows, $nv, $required, $features),
             mr: most_rows(&$rows),
             nr: $nv * <$backend as Dot>::LANES,
             lhs: <$backend as Dot>::LHS,
@@ -488,10 +446,10 @@ macro_rules! tile_row {
     }};
 }
 
-/// The entry of blocks and its row, where the op has a name for them.
+/// The entry of blocks and its row.
 macro_rules! blocks_row {
-    ($real:literal, $shape:expr, $backend:ty, $rows:tt, $nv:tt, $required:expr $(, $features:literal)?) => {{
-        $(#[target_feature(enable = $features)])?
+    ($real:literal, $shape:expr, $backend:ty, $rows:tt, $nv:tt, $required:expr, $features:literal) => {{
+        #[target_feature(enable = $features)]
         unsafe fn entry(args: &BlocksArgs) {
             // SAFETY: compiled for the backend; the rest is this function's contract.
             unsafe { by_rows!(args: BlocksArgs, args.tile.rows, blocks_of::<$backend, $nv>, $rows $rows) }
@@ -499,10 +457,8 @@ macro_rules! blocks_row {
         // SAFETY: the features required are those that the entry was compiled with.
         Some(unsafe { Row::new(concat!("gemm_", $real, "_", $shape), $required, entry) })
     }};
-    ($shape:expr, $backend:ty, $rows:tt, $nv:tt, $required:expr $(, $features:literal)?) => { None };
 }
-pub(super) use tile_row;
-pub(super) use {blocks_row, by_rows};
+pub(super) use {blocks_row, by_rows, tile_row};
 
 /// Every tile on this architecture, best first, scalar last.
 pub static TILES: &[Tile] = &[
@@ -588,5 +544,5 @@ pub static TILES: &[Tile] = &[
         Isa::Neon.closure(),
         "neon"
     ),
-    tile_row!("2x8x4_scalar", fewbit_simd::dot::ScalarDot, [2, 1], 2, IsaSet::SCALAR),
+    portable_row!(S8 "s8s32" "s8f32": "2x8x4_scalar", fewbit_simd::dot::ScalarDot),
 ];

@@ -13,7 +13,7 @@
 //! A block's sums are f16 and fill the registers, so the f32 sums of blocks wait in the results' place. Adding to them costs eight instructions for each of
 //! the 24 vectors, where a block has 64 multiply-adds for each of them.
 
-use super::tile::{RealTile, RealTileArgs, finished};
+use super::tile::{RealTile, RealTileArgs, each_row, finished};
 use crate::registry::Row;
 use fewbit_scheme::{F16_BLOCK, float16, fma_f16};
 use fewbit_simd::{IsaSet, Lanes, Scalar, prefetch};
@@ -181,49 +181,44 @@ unsafe fn tile<V: Halves, const ROWS: usize, const NV: usize>(args: &RealTileArg
     }
 }
 
-/// # Safety
-/// As [`RealTileFn`](super::RealTileFn) with pairs for numbers, within an entry compiled for `V`.
-#[inline(always)]
-unsafe fn any_rows<V: Halves, const MR: usize, const NV: usize>(args: &RealTileArgs) {
-    // SAFETY: by this function's contract.
+#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+#[target_feature(enable = "neon,fp16")]
+unsafe fn neon_fp16(args: &RealTileArgs) {
+    use fewbit_simd::Neon;
+    // SAFETY: compiled for NEON and fp16; the rest is this function's contract.
     unsafe {
         match args.rows {
-            1 => tile::<V, 1, NV>(args),
-            2 if MR > 2 => tile::<V, 2, NV>(args),
-            3 if MR > 3 => tile::<V, 3, NV>(args),
-            4 if MR > 4 => tile::<V, 4, NV>(args),
-            5 if MR > 5 => tile::<V, 5, NV>(args),
-            _ => tile::<V, MR, NV>(args),
+            1 => tile::<Neon, 1, 4>(args),
+            2 => tile::<Neon, 2, 4>(args),
+            3 => tile::<Neon, 3, 4>(args),
+            4 => tile::<Neon, 4, 4>(args),
+            5 => tile::<Neon, 5, 4>(args),
+            _ => tile::<Neon, 6, 4>(args),
         }
     }
 }
 
-#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
-#[target_feature(enable = "neon,fp16")]
-unsafe fn neon_fp16(args: &RealTileArgs) {
-    // SAFETY: compiled for NEON and fp16; the rest is this function's contract.
-    unsafe { any_rows::<fewbit_simd::Neon, 6, 4>(args) }
-}
-
 unsafe fn scalar(args: &RealTileArgs) {
     // SAFETY: by this function's contract.
-    unsafe { any_rows::<Scalar, 2, 4>(args) }
+    unsafe { each_row(args, tile::<Scalar, 1, 4>) }
 }
 
 /// Tiles that add in f16.
 pub(super) static F16_FMA: &[RealTile] = &[
     #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
-    RealTile::of_halves(
+    RealTile::of_one_panel(
         // SAFETY: the features required are those that the entry was compiled with.
         unsafe {
             let required = fewbit_simd::Isa::NeonFp16.closure();
             Row::new("gemm_f16f16f32_6x32_neon_fp16", required, neon_fp16)
         },
         (6, 32),
+        1,
     ),
-    RealTile::of_halves(
+    RealTile::of_one_panel(
         // SAFETY: portable code needs no feature.
         unsafe { Row::new("gemm_f16f16f32_2x8_scalar", IsaSet::SCALAR, scalar) },
         (2, 8),
+        1,
     ),
 ];

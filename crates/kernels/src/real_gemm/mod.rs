@@ -18,6 +18,7 @@
 
 mod decode;
 mod half;
+mod number;
 mod pack;
 mod paired;
 mod tile;

@@ -19,10 +19,10 @@
 //! lines some steps before they need them. Panels lie one behind the other, so what lies past a panel's end is the next
 //! one's start.
 
+use super::number::{Number, OfBf16, OfF16, OfF32, OfPairs, OfPairsOdd};
 use crate::gemm::{is_whole, leaves_no_row, most_rows};
 use crate::registry::Row;
-use fewbit_scheme::{add_bf16_odd, fma_flushed};
-use fewbit_simd::{HalfLanes, Isa, IsaSet, Lanes, Scalar, opaque, prefetch};
+use fewbit_simd::{Isa, IsaSet, Lanes, Scalar, opaque, prefetch};
 
 /// As of the tiles of codes, whose epilogue takes these results too.
 pub use crate::gemm::{MAX_MR, MAX_NR};
@@ -81,10 +81,14 @@ pub struct RealTile {
 }
 
 impl RealTile {
-    /// One of numbers of f16 that takes a panel at a time.
-    pub(super) const fn of_halves(row: Row<RealTileFn>, (mr, nr): (usize, usize)) -> RealTile {
+    /// One that takes a panel at a time.
+    pub(super) const fn of_one_panel(
+        row: Row<RealTileFn>,
+        (mr, nr): (usize, usize),
+        kr: usize,
+    ) -> RealTile {
         assert!(mr <= MAX_MR && nr <= MAX_NR);
-        RealTile { row, mr, nr, kr: 1, vectors: MAX_NR, registers: MAX_NR }
+        RealTile { row, mr, nr, kr, vectors: MAX_NR, registers: MAX_NR }
     }
 
     /// The most panels that it takes at a time for so many rows.
@@ -108,177 +112,6 @@ const fn panels(rows: usize, vectors: usize, registers: usize) -> usize {
 
 /// How far ahead a panel's bytes are asked for: enough to cover a trip to memory.
 const AHEAD: usize = 8192;
-
-/// What an rhs holds.
-trait Number<V: Lanes> {
-    /// Bytes of a number.
-    const SIZE: usize;
-    /// Numbers of a column that lie together, 1 or 2.
-    const KR: usize;
-    /// Whether what is loaded for two steps is the same.
-    const SHARED: bool = false;
-
-    /// Vector `v` of the first or the second of two steps of k, widened, of nr columns from `from` on.
-    ///
-    /// # Safety
-    /// The step's numbers are there (the first one's whole groups of [`KR`](Number::KR)); compiled for `V`.
-    unsafe fn load<const SECOND: bool>(from: *const u8, nr: usize, v: usize) -> V::F32;
-
-    /// `sum` and a step's products.
-    ///
-    /// # Safety
-    /// Compiled for `V`.
-    #[inline(always)]
-    unsafe fn add(x: V::F32, column: V::F32, sum: V::F32) -> V::F32 {
-        // SAFETY: by this function's contract.
-        unsafe { V::fma(x, column, sum) }
-    }
-}
-
-struct OfF32;
-struct OfF16;
-struct OfBf16;
-/// Pairs of bf16 on both sides, each taken for a number of 32 bits, and a step of k: the even one in the upper half.
-struct OfPairs;
-/// Likewise, the even one in the lower half, with another rounding.
-struct OfPairsOdd;
-
-impl<V: Lanes> Number<V> for OfF32 {
-    const SIZE: usize = 4;
-    const KR: usize = 1;
-
-    #[inline(always)]
-    unsafe fn load<const SECOND: bool>(from: *const u8, nr: usize, v: usize) -> V::F32 {
-        let at = v * V::LANES + if SECOND { nr } else { 0 };
-        // SAFETY: by this function's contract.
-        unsafe { V::load_f32(from.wrapping_add(4 * at).cast(), V::LANES) }
-    }
-}
-
-impl<V: HalfLanes> Number<V> for OfF16 {
-    const SIZE: usize = 2;
-    const KR: usize = 1;
-
-    #[inline(always)]
-    unsafe fn load<const SECOND: bool>(from: *const u8, nr: usize, v: usize) -> V::F32 {
-        let at = v * V::LANES + if SECOND { nr } else { 0 };
-        // SAFETY: by this function's contract.
-        unsafe { V::f16_to_f32(V::load_u16(from.wrapping_add(2 * at).cast(), V::LANES)) }
-    }
-}
-
-/// The numbers of two steps are the halves of 32-bit lanes, so that one instruction widens them: a shift, or a mask. A
-/// signalling NaN stays one, and its product is NaN all the same.
-impl<V: Lanes> Number<V> for OfBf16 {
-    const SIZE: usize = 2;
-    const KR: usize = 2;
-    const SHARED: bool = true;
-
-    #[inline(always)]
-    unsafe fn load<const SECOND: bool>(from: *const u8, _nr: usize, v: usize) -> V::F32 {
-        // SAFETY: by this function's contract.
-        unsafe {
-            let both = V::load_i32(from.wrapping_add(4 * v * V::LANES).cast(), V::LANES);
-            V::from_bits(match SECOND {
-                false => V::shl::<16>(both),
-                true => V::and_i32(both, V::splat_i32(-1 << 16)),
-            })
-        }
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-impl Number<fewbit_simd::Avx512> for OfPairs {
-    const SIZE: usize = 4;
-    const KR: usize = 2;
-
-    #[inline(always)]
-    unsafe fn load<const SECOND: bool>(
-        from: *const u8,
-        nr: usize,
-        v: usize,
-    ) -> <fewbit_simd::Avx512 as Lanes>::F32 {
-        // SAFETY: by this function's contract.
-        unsafe { <OfF32 as Number<fewbit_simd::Avx512>>::load::<SECOND>(from, nr, v) }
-    }
-
-    #[inline(always)]
-    unsafe fn add(
-        x: <fewbit_simd::Avx512 as Lanes>::F32,
-        column: <fewbit_simd::Avx512 as Lanes>::F32,
-        sum: <fewbit_simd::Avx512 as Lanes>::F32,
-    ) -> <fewbit_simd::Avx512 as Lanes>::F32 {
-        // SAFETY: by this function's contract; the entry is compiled for avx512bf16 too.
-        unsafe { fewbit_simd::Avx512::add_bf16_products(x, column, sum) }
-    }
-}
-
-/// The definition, which the instruction is held to.
-impl Number<Scalar> for OfPairs {
-    const SIZE: usize = 4;
-    const KR: usize = 2;
-
-    #[inline(always)]
-    unsafe fn load<const SECOND: bool>(from: *const u8, nr: usize, v: usize) -> f32 {
-        // SAFETY: by this function's contract.
-        unsafe { <OfF32 as Number<Scalar>>::load::<SECOND>(from, nr, v) }
-    }
-
-    #[inline(always)]
-    unsafe fn add(x: f32, column: f32, sum: f32) -> f32 {
-        let ([x0, x1], [w0, w1]) = (halves(x), halves(column));
-        fma_flushed(x0, w0, fma_flushed(x1, w1, sum))
-    }
-}
-
-#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
-impl Number<fewbit_simd::Neon> for OfPairsOdd {
-    const SIZE: usize = 4;
-    const KR: usize = 2;
-
-    #[inline(always)]
-    unsafe fn load<const SECOND: bool>(
-        from: *const u8,
-        nr: usize,
-        v: usize,
-    ) -> <fewbit_simd::Neon as Lanes>::F32 {
-        // SAFETY: by this function's contract.
-        unsafe { <OfF32 as Number<fewbit_simd::Neon>>::load::<SECOND>(from, nr, v) }
-    }
-
-    #[inline(always)]
-    unsafe fn add(
-        x: <fewbit_simd::Neon as Lanes>::F32,
-        column: <fewbit_simd::Neon as Lanes>::F32,
-        sum: <fewbit_simd::Neon as Lanes>::F32,
-    ) -> <fewbit_simd::Neon as Lanes>::F32 {
-        // SAFETY: by this function's contract; the entry is compiled for bf16 too.
-        unsafe { fewbit_simd::bfdot(sum, x, column) }
-    }
-}
-
-/// The definition, which the instruction is held to.
-impl Number<Scalar> for OfPairsOdd {
-    const SIZE: usize = 4;
-    const KR: usize = 2;
-
-    #[inline(always)]
-    unsafe fn load<const SECOND: bool>(from: *const u8, nr: usize, v: usize) -> f32 {
-        // SAFETY: by this function's contract.
-        unsafe { <OfF32 as Number<Scalar>>::load::<SECOND>(from, nr, v) }
-    }
-
-    #[inline(always)]
-    unsafe fn add(x: f32, column: f32, sum: f32) -> f32 {
-        add_bf16_odd(halves(x), halves(column), sum)
-    }
-}
-
-/// The two bf16 of a pair, the lower half first.
-fn halves(pair: f32) -> [f32; 2] {
-    let bits = pair.to_bits();
-    [f32::from_bits(bits << 16), f32::from_bits(bits & !0xFFFF)]
-}
 
 /// Where the rows' next numbers are. Each of the pointers serves three rows, by the stride and its double,
 /// which addresses can hold: twelve pointers would not fit the registers.
@@ -336,7 +169,9 @@ unsafe fn tile<V: Lanes, W: Number<V>, const ROWS: usize, const NV: usize, const
         for (p, rhs) in rhs.iter_mut().enumerate() {
             *rhs = rhs.wrapping_add(p * args.rhs_panel_stride);
         }
-        for _ in 0..args.k / 2 {
+        // Portable code is to be small: one step, where two share nothing.
+        let pairs = if V::LANES == 1 && !W::SHARED { 0 } else { args.k / 2 };
+        for _ in 0..pairs {
             for rhs in rhs {
                 let mut line = 0;
                 while line < two_steps {
@@ -351,8 +186,10 @@ unsafe fn tile<V: Lanes, W: Number<V>, const ROWS: usize, const NV: usize, const
             lhs.advance(2);
             rhs.iter_mut().for_each(|rhs| *rhs = rhs.wrapping_add(two_steps));
         }
-        if args.k % 2 == 1 {
+        for _ in 2 * pairs..args.k {
             step::<V, W, ROWS, NV, PANELS, false>(&mut sums, &lhs, rhs);
+            lhs.advance(1);
+            rhs.iter_mut().for_each(|rhs| *rhs = rhs.wrapping_add(nr * W::SIZE));
         }
         finish::<V, ROWS, NV, PANELS>(args, &mut sums);
         for (r, row) in sums.iter().enumerate() {
@@ -518,10 +355,10 @@ macro_rules! by_rows {
 /// One entry and its row.
 macro_rules! tile_row {
     (
-        $name:expr, $number:ty, $backend:ty, $rows:tt, $nv:literal, $registers:literal, $required:expr
-        $(, $features:literal)?
+        $name:expr, $number:ty, $backend:ty, $rows:tt, $nv:literal, $registers:literal, $required:expr,
+        $features:literal
     ) => {{
-        $(#[target_feature(enable = $features)])?
+        #[target_feature(enable = $features)]
         unsafe fn entry(args: &RealTileArgs) {
             // SAFETY: compiled for the backend; the rest is this function's contract.
             unsafe { by_rows!(args, $backend, $number, $nv, $registers, $rows $rows) }
@@ -539,6 +376,44 @@ macro_rules! tile_row {
             registers: $registers,
         }
     }};
+}
+
+/// Each row of a portable tile: there is code for one only.
+///
+/// # Safety
+/// As [`RealTileFn`], of one panel.
+pub(super) unsafe fn each_row(args: &RealTileArgs, one: unsafe fn(&RealTileArgs)) {
+    let mut row = RealTileArgs { rows: 1, ..*args };
+    for _ in 0..args.rows {
+        // SAFETY: by this function's contract.
+        unsafe { one(&row) };
+        row.lhs = row.lhs.wrapping_add(row.lhs_row_stride);
+        row.dst = row.dst.wrapping_add(row.dst_stride);
+    }
+}
+
+/// Columns of a portable tile, a vector each.
+const PORTABLE_NR: usize = 8;
+
+/// A portable tile.
+///
+/// # Safety
+/// As [`RealTileFn`].
+unsafe fn portable<W: Number<Scalar>>(args: &RealTileArgs) {
+    // SAFETY: by this function's contract.
+    unsafe { each_row(args, tile::<Scalar, W, 1, PORTABLE_NR, 1>) }
+}
+
+/// A portable tile's row.
+macro_rules! portable_row {
+    ($name:expr, $number:ty) => {
+        RealTile::of_one_panel(
+            // SAFETY: portable code needs no feature.
+            unsafe { Row::new($name, IsaSet::SCALAR, portable::<$number>) },
+            (2, PORTABLE_NR),
+            <$number as Number<Scalar>>::KR,
+        )
+    };
 }
 
 /// The table of a format.
@@ -579,15 +454,7 @@ macro_rules! table {
                 Isa::Neon.closure(),
                 "neon"
             ),
-            tile_row!(
-                concat!($name, "_2x8_scalar"),
-                $number,
-                Scalar,
-                [2, 1],
-                8,
-                16,
-                IsaSet::SCALAR
-            ),
+            portable_row!(concat!($name, "_2x8_scalar"), $number),
         ];
     };
 }
@@ -609,7 +476,7 @@ pub(super) static BF16_DOT: &[RealTile] = &[
         Isa::Avx512Bf16.closure(),
         "avx512bf16,avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c"
     ),
-    tile_row!("gemm_bf16bf16f32_2x8_scalar", OfPairs, Scalar, [2, 1], 8, 16, IsaSet::SCALAR),
+    portable_row!("gemm_bf16bf16f32_2x8_scalar", OfPairs),
 ];
 
 /// Tiles of [`Paired::Bf16DotOdd`](super::Paired).
@@ -625,5 +492,5 @@ pub(super) static BF16_DOT_ODD: &[RealTile] = &[
         Isa::NeonBf16.closure(),
         "neon,bf16"
     ),
-    tile_row!("gemm_bf16bf16f32_odd_2x8_scalar", OfPairsOdd, Scalar, [2, 1], 8, 16, IsaSet::SCALAR),
+    portable_row!("gemm_bf16bf16f32_odd_2x8_scalar", OfPairsOdd),
 ];

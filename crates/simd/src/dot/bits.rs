@@ -1,7 +1,8 @@
 //! Dot products of bits: 32 neighbouring k-values a group, a bit each, the lowest bit first on both sides.
 //!
-//! A lane adds the number of bits that both words have, times `1 << SHIFT`: codes are 0 and 1, or 0 and 2 for -1 and +1
-//! (their zero points are 1 then), and one side of 2s doubles every product, two quadruple it. So `xor` is not needed:
+//! A lane adds the number of bits that both words have. Codes are 0 and 1, or 0 and 2 for -1 and +1 (their zero points are 1
+//! then), and one side of 2s doubles every product, two quadruple it: sums are moved left ([`Count::shl`]) when all bits are
+//! counted. So `xor` is not needed:
 //!
 //! ```text
 //! Σ (2a - 1)(2w - 1)  =  4 Σ a w  -  2 Σ a  -  2 Σ w  +  K      for bits a, w
@@ -31,16 +32,13 @@ pub unsafe trait Count: Dot {
     unsafe fn load_words(from: *const u8) -> Self::Words;
     /// Reads 4 bytes at `from`, into every lane.
     unsafe fn repeat_word(from: *const u8) -> Self::Words;
-    /// `acc` plus `scale` (1, 2 or 4) times the number of bits set in both words, lane by lane, modulo 2^32.
-    unsafe fn add_common(
-        acc: Self::Acc,
-        lhs: Self::Words,
-        rhs: Self::Words,
-        scale: i32,
-    ) -> Self::Acc;
-    /// [`Dot::steps`] of bits of which each common one counts `1 << SHIFT`.
+    /// `acc` plus the number of bits set in both words, lane by lane, modulo 2^32.
+    unsafe fn add_common(acc: Self::Acc, lhs: Self::Words, rhs: Self::Words) -> Self::Acc;
+    /// `acc` times `1 << by`, modulo 2^32; `by < 32`.
+    unsafe fn shl(acc: Self::Acc, by: u32) -> Self::Acc;
+    /// [`Dot::steps`] of bits.
     #[inline(always)]
-    unsafe fn bit_steps<const ROWS: usize, const NV: usize, const SHIFT: u32>(
+    unsafe fn bit_steps<const ROWS: usize, const NV: usize>(
         acc: &mut [[Self::Acc; NV]; ROWS],
         steps: Steps,
     ) -> bool {
@@ -72,8 +70,8 @@ pub unsafe trait CountBytes: Count {
     /// `counts` plus the number of bits set in both, byte by byte: up to 8; nothing may leave a byte.
     unsafe fn count(counts: Self::Counts, lhs: Self::Prepared, rhs: Self::Prepared)
     -> Self::Counts;
-    /// `acc` plus `scale` (1, 2 or 4) times the counts of each lane's four bytes, modulo 2^32.
-    unsafe fn widen_counts(acc: Self::Acc, counts: Self::Counts, scale: i32) -> Self::Acc;
+    /// `acc` plus the counts of each lane's four bytes, modulo 2^32.
+    unsafe fn widen_counts(acc: Self::Acc, counts: Self::Counts) -> Self::Acc;
 }
 
 /// [`Bits`]' words, of bytes counted: groups whose counts fit a byte, 8 of each, are added up before they are widened.
@@ -81,7 +79,7 @@ pub unsafe trait CountBytes: Count {
 /// # Safety
 /// As [`Dot::steps`].
 #[inline(always)]
-unsafe fn byte_steps<B: CountBytes, const ROWS: usize, const NV: usize, const SHIFT: u32>(
+unsafe fn byte_steps<B: CountBytes, const ROWS: usize, const NV: usize>(
     acc: &mut [[B::Acc; NV]; ROWS],
     steps: Steps,
 ) {
@@ -114,19 +112,19 @@ unsafe fn byte_steps<B: CountBytes, const ROWS: usize, const NV: usize, const SH
             }
             for (row, counts) in acc.iter_mut().zip(counts) {
                 for (acc, counts) in row.iter_mut().zip(counts) {
-                    *acc = B::widen_counts(*acc, counts, const { 1 << SHIFT });
+                    *acc = B::widen_counts(*acc, counts);
                 }
             }
         }
     }
 }
 
-/// [`Dot`] of bits, each common one counted `1 << SHIFT` times.
+/// [`Dot`] of bits, each common one counted once.
 #[derive(Clone, Copy, Debug)]
-pub struct Bits<B, const SHIFT: u32>(PhantomData<B>);
+pub struct Bits<B>(PhantomData<B>);
 
 // SAFETY: sums are the backend's own; groups are of 4 bytes on both sides.
-unsafe impl<B: Count, const SHIFT: u32> Dot for Bits<B, SHIFT> {
+unsafe impl<B: Count> Dot for Bits<B> {
     sums_of!(B);
     const CHAINS: usize = 1;
 
@@ -150,7 +148,7 @@ unsafe impl<B: Count, const SHIFT: u32> Dot for Bits<B, SHIFT> {
     #[inline(always)]
     unsafe fn dot(acc: B::Acc, lhs: B::Words, rhs: B::Words) -> B::Acc {
         // SAFETY: as above.
-        unsafe { B::add_common(acc, lhs, rhs, const { 1 << SHIFT }) }
+        unsafe { B::add_common(acc, lhs, rhs) }
     }
 
     #[inline(always)]
@@ -159,7 +157,7 @@ unsafe impl<B: Count, const SHIFT: u32> Dot for Bits<B, SHIFT> {
         steps: Steps,
     ) -> bool {
         // SAFETY: as above.
-        unsafe { B::bit_steps::<ROWS, NV, SHIFT>(acc, steps) }
+        unsafe { B::bit_steps::<ROWS, NV>(acc, steps) }
     }
 }
 
@@ -180,11 +178,16 @@ unsafe impl Count for super::ScalarDot {
     }
 
     #[inline(always)]
-    unsafe fn add_common(mut acc: [i32; 4], lhs: [u32; 4], rhs: [u32; 4], scale: i32) -> [i32; 4] {
+    unsafe fn add_common(mut acc: [i32; 4], lhs: [u32; 4], rhs: [u32; 4]) -> [i32; 4] {
         for (sum, (a, w)) in acc.iter_mut().zip(lhs.into_iter().zip(rhs)) {
-            *sum = sum.wrapping_add((a & w).count_ones() as i32 * scale);
+            *sum = sum.wrapping_add((a & w).count_ones() as i32);
         }
         acc
+    }
+
+    #[inline(always)]
+    unsafe fn shl(acc: [i32; 4], by: u32) -> [i32; 4] {
+        acc.map(|sum| sum.wrapping_shl(by))
     }
 }
 
@@ -195,13 +198,13 @@ mod x86 {
     use core::arch::x86_64::*;
 
     /// Implements [`Count`] by a table of the bits in each nibble, looked up by `vpshufb`; bytes become words by
-    /// `vpmaddubsw` with the scale and `vpmaddwd` with ones. Words that are counted with many others are taken apart into
+    /// `vpmaddubsw` and `vpmaddwd` with ones. Words that are counted with many others are taken apart into
     /// their nibbles first; of the lhs' nibbles only those of the rhs are left when they have met.
     macro_rules! by_table {
         (
             $backend:ty, $vector:ty,
             [$zero:ident, $load:ident, $set8:ident, $set16:ident, $set32:ident],
-            [$and:ident, $shift:ident, $shuffle:ident, $add8:ident, $maddubs:ident, $madd:ident, $add32:ident],
+            [$and:ident, $shift:ident, $shuffle:ident, $add8:ident, $maddubs:ident, $madd:ident, $add32:ident, $shl32:ident],
             $table:expr
         ) => {
             // SAFETY: the intrinsics compute what the trait documents; loads touch exactly the bytes stated.
@@ -221,27 +224,27 @@ mod x86 {
                 }
 
                 #[inline(always)]
-                unsafe fn add_common(
-                    acc: $vector,
-                    lhs: $vector,
-                    rhs: $vector,
-                    scale: i32,
-                ) -> $vector {
+                unsafe fn add_common(acc: $vector, lhs: $vector, rhs: $vector) -> $vector {
                     // SAFETY: as above.
                     unsafe {
                         let (lhs, rhs) = (Self::prepare_lhs(lhs), Self::prepare_rhs(rhs));
-                        let counts = Self::count(Self::no_counts(), lhs, rhs);
-                        Self::widen_counts(acc, counts, scale)
+                        Self::widen_counts(acc, Self::count(Self::no_counts(), lhs, rhs))
                     }
                 }
 
                 #[inline(always)]
-                unsafe fn bit_steps<const ROWS: usize, const NV: usize, const SHIFT: u32>(
+                unsafe fn shl(acc: $vector, by: u32) -> $vector {
+                    // SAFETY: as above.
+                    unsafe { $shl32(acc, _mm_cvtsi32_si128(by as i32)) }
+                }
+
+                #[inline(always)]
+                unsafe fn bit_steps<const ROWS: usize, const NV: usize>(
                     acc: &mut [[$vector; NV]; ROWS],
                     steps: Steps,
                 ) -> bool {
                     // SAFETY: as above.
-                    unsafe { byte_steps::<$backend, ROWS, NV, SHIFT>(acc, steps) };
+                    unsafe { byte_steps::<$backend, ROWS, NV>(acc, steps) };
                     true
                 }
             }
@@ -282,12 +285,9 @@ mod x86 {
                 }
 
                 #[inline(always)]
-                unsafe fn widen_counts(acc: $vector, counts: $vector, scale: i32) -> $vector {
+                unsafe fn widen_counts(acc: $vector, counts: $vector) -> $vector {
                     // SAFETY: as above.
-                    unsafe {
-                        let pairs = $maddubs(counts, $set8(scale as i8));
-                        $add32(acc, $madd(pairs, $set16(1)))
-                    }
+                    unsafe { $add32(acc, $madd($maddubs(counts, $set8(1)), $set16(1))) }
                 }
             }
         };
@@ -296,14 +296,14 @@ mod x86 {
     by_table! {
         Avx2Pair, __m256i,
         [_mm256_setzero_si256, _mm256_loadu_si256, _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32],
-        [_mm256_and_si256, _mm256_srli_epi16, _mm256_shuffle_epi8, _mm256_add_epi8, _mm256_maddubs_epi16, _mm256_madd_epi16, _mm256_add_epi32],
+        [_mm256_and_si256, _mm256_srli_epi16, _mm256_shuffle_epi8, _mm256_add_epi8, _mm256_maddubs_epi16, _mm256_madd_epi16, _mm256_add_epi32, _mm256_sll_epi32],
         _mm256_broadcastsi128_si256(_mm_loadu_si128(NIBBLES.as_ptr().cast()))
     }
 
     by_table! {
         Avx512Pair, __m512i,
         [_mm512_setzero_si512, _mm512_loadu_si512, _mm512_set1_epi8, _mm512_set1_epi16, _mm512_set1_epi32],
-        [_mm512_and_si512, _mm512_srli_epi16, _mm512_shuffle_epi8, _mm512_add_epi8, _mm512_maddubs_epi16, _mm512_madd_epi16, _mm512_add_epi32],
+        [_mm512_and_si512, _mm512_srli_epi16, _mm512_shuffle_epi8, _mm512_add_epi8, _mm512_maddubs_epi16, _mm512_madd_epi16, _mm512_add_epi32, _mm512_sll_epi32],
         _mm512_broadcast_i32x4(_mm_loadu_si128(NIBBLES.as_ptr().cast()))
     }
 
@@ -327,17 +327,15 @@ mod x86 {
         }
 
         #[inline(always)]
-        unsafe fn add_common(acc: __m512i, lhs: __m512i, rhs: __m512i, scale: i32) -> __m512i {
+        unsafe fn add_common(acc: __m512i, lhs: __m512i, rhs: __m512i) -> __m512i {
             // SAFETY: as above.
-            unsafe {
-                let bits = _mm512_popcnt_epi32(_mm512_and_si512(lhs, rhs));
-                let bits = match scale {
-                    1 => bits,
-                    2 => _mm512_slli_epi32::<1>(bits),
-                    _ => _mm512_slli_epi32::<2>(bits),
-                };
-                _mm512_add_epi32(acc, bits)
-            }
+            unsafe { _mm512_add_epi32(acc, _mm512_popcnt_epi32(_mm512_and_si512(lhs, rhs))) }
+        }
+
+        #[inline(always)]
+        unsafe fn shl(acc: __m512i, by: u32) -> __m512i {
+            // SAFETY: as above.
+            unsafe { _mm512_sll_epi32(acc, _mm_cvtsi32_si128(by as i32)) }
         }
     }
 }
@@ -365,26 +363,24 @@ mod neon {
         }
 
         #[inline(always)]
-        unsafe fn add_common(
-            acc: int32x4_t,
-            lhs: uint8x16_t,
-            rhs: uint8x16_t,
-            scale: i32,
-        ) -> int32x4_t {
+        unsafe fn add_common(acc: int32x4_t, lhs: uint8x16_t, rhs: uint8x16_t) -> int32x4_t {
             // SAFETY: as above.
-            unsafe {
-                let counts = Self::count(Self::no_counts(), lhs, rhs);
-                Self::widen_counts(acc, counts, scale)
-            }
+            unsafe { Self::widen_counts(acc, Self::count(Self::no_counts(), lhs, rhs)) }
         }
 
         #[inline(always)]
-        unsafe fn bit_steps<const ROWS: usize, const NV: usize, const SHIFT: u32>(
+        unsafe fn shl(acc: int32x4_t, by: u32) -> int32x4_t {
+            // SAFETY: as above.
+            unsafe { vshlq_s32(acc, vdupq_n_s32(by as i32)) }
+        }
+
+        #[inline(always)]
+        unsafe fn bit_steps<const ROWS: usize, const NV: usize>(
             acc: &mut [[int32x4_t; NV]; ROWS],
             steps: Steps,
         ) -> bool {
             // SAFETY: as above.
-            unsafe { byte_steps::<NeonPair, ROWS, NV, SHIFT>(acc, steps) };
+            unsafe { byte_steps::<NeonPair, ROWS, NV>(acc, steps) };
             true
         }
     }
@@ -417,16 +413,11 @@ mod neon {
         }
 
         #[inline(always)]
-        unsafe fn widen_counts(acc: int32x4_t, counts: uint8x16_t, scale: i32) -> int32x4_t {
+        unsafe fn widen_counts(acc: int32x4_t, counts: uint8x16_t) -> int32x4_t {
             // SAFETY: as above.
             unsafe {
-                let pairs = vpaddlq_u8(counts);
-                let pairs = match scale {
-                    1 => pairs,
-                    2 => vshlq_n_u16::<1>(pairs),
-                    _ => vshlq_n_u16::<2>(pairs),
-                };
-                vreinterpretq_s32_u32(vpadalq_u16(vreinterpretq_u32_s32(acc), pairs))
+                let acc = vreinterpretq_u32_s32(acc);
+                vreinterpretq_s32_u32(vpadalq_u16(acc, vpaddlq_u8(counts)))
             }
         }
     }

@@ -150,33 +150,32 @@ unsafe impl<B: Bytes, const PARTS: usize, const MASK: u8> Dot for Few<B, PARTS, 
 
 // SAFETY: plain arithmetic on exactly the bytes documented.
 unsafe impl Bytes for super::ScalarDot {
-    type Vector = [[u8; 4]; 4];
+    type Vector = [u32; 4];
     const CHAINS: usize = 1;
 
     #[inline(always)]
-    unsafe fn load_bytes(from: *const u8) -> [[u8; 4]; 4] {
+    unsafe fn load_bytes(from: *const u8) -> [u32; 4] {
         // SAFETY: 16 bytes, by the trait's contract; any alignment.
-        unsafe { crate::opaque(from).cast::<[[u8; 4]; 4]>().read_unaligned() }
+        unsafe { crate::opaque(from).cast::<[u32; 4]>().read_unaligned() }
     }
 
+    /// Words are moved: bits of a neighbour come in, and are masked.
     #[inline(always)]
-    unsafe fn part(mut bytes: [[u8; 4]; 4], shift: i32, mask: u8) -> [[u8; 4]; 4] {
-        for byte in bytes.as_flattened_mut() {
-            *byte = if shift < 0 { *byte << -shift } else { *byte >> shift } & mask;
-        }
-        bytes
+    unsafe fn part(bytes: [u32; 4], shift: i32, mask: u8) -> [u32; 4] {
+        let mask = u32::from_ne_bytes([mask; 4]);
+        bytes.map(|word| if shift < 0 { word << -shift } else { word >> shift } & mask)
     }
 
     #[inline(always)]
     unsafe fn dot_parts<const PARTS: usize>(
         mut acc: [i32; 4],
         lhs: *const u8,
-        parts: [[[u8; 4]; 4]; PARTS],
+        parts: [[u32; 4]; PARTS],
     ) -> [i32; 4] {
         for (p, part) in parts.into_iter().enumerate() {
             // SAFETY: four of the group's bytes, by the trait's contract.
             let lhs = unsafe { lhs.add(4 * p).cast::<[i8; 4]>().read_unaligned() };
-            for (sum, column) in acc.iter_mut().zip(part) {
+            for (sum, column) in acc.iter_mut().zip(part.map(u32::to_ne_bytes)) {
                 for (a, w) in lhs.into_iter().zip(column) {
                     *sum = sum.wrapping_add(a as i32 * w as i32);
                 }
