@@ -134,6 +134,7 @@ fn dequantize_row(
         let args = DequantizeArgs {
             src: q.bytes()[..n * from].as_ptr(),
             src_stride: 1,
+            signed: true,
             dst: dst[..n * to].as_mut_ptr(),
             dst_stride: 1,
             n,

@@ -137,6 +137,7 @@ unsafe fn dequantize_array(
             kernel(rows, supported)?.run()(&DequantizeArgs {
                 src: q,
                 src_stride: 1,
+                signed: format.qmin() < 0,
                 dst: x.cast(),
                 dst_stride: 1,
                 n,

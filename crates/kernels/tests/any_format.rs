@@ -135,6 +135,7 @@ fn codes_of_every_format_there_and_back() {
                 let args = DequantizeArgs {
                     src: array,
                     src_stride: stride,
+                    signed: false,
                     dst,
                     dst_stride: 1,
                     n: len,

@@ -215,6 +215,7 @@ fn dequantize_rows() {
                     let args = DequantizeArgs {
                         src,
                         src_stride,
+                        signed: format.qmin() < 0,
                         dst,
                         dst_stride,
                         n,

@@ -245,6 +245,7 @@ fn dequantize_grids() {
                 let args = DequantizeArgs {
                     src: arena.src.at_end(&q),
                     src_stride: shape.src_stride,
+                    signed: format.qmin() < 0,
                     dst,
                     dst_stride: shape.dst_stride,
                     n: shape.n,

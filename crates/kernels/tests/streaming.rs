@@ -89,17 +89,18 @@ fn large_runs_are_the_same_bytes() {
         });
     }
     let dequantizers = [
-        (dequantize::S8_F32, (1, 4)),
-        (dequantize::U8_F32, (1, 4)),
-        (dequantize::S16_F32, (2, 4)),
-        (dequantize::S8_F16, (1, 2)),
-        (dequantize::U8_BF16, (1, 2)),
+        (dequantize::S8_F32, (1, 4), true),
+        (dequantize::U8_F32, (1, 4), false),
+        (dequantize::S16_F32, (2, 4), false),
+        (dequantize::S8_F16, (1, 2), true),
+        (dequantize::U8_BF16, (1, 2), false),
     ];
-    for (table, sizes) in sampled("dequantizers", 1, dequantizers.into_iter()) {
+    for (table, sizes, signed) in sampled("dequantizers", 1, dequantizers.into_iter()) {
         check(table, sizes, |row, src, dst, n| {
             let args = DequantizeArgs {
                 src,
                 src_stride: 1,
+                signed,
                 dst,
                 dst_stride: 1,
                 n,
@@ -170,6 +171,7 @@ fn large_runs_of_blocks_are_the_same_codes() {
                     let args = DequantizeArgs {
                         src: q[first * n..].as_ptr(),
                         src_stride: 1,
+                        signed: false,
                         dst: dst.cast(),
                         dst_stride: 1,
                         n,

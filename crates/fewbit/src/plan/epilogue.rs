@@ -90,7 +90,8 @@ enum Addend {
     None,
     F32,
     Half(Bound<ConvertFn>),
-    Codes(Bound<DequantizeFn>, QuantParams),
+    /// With parameters; whether they are s8.
+    Codes(Bound<DequantizeFn>, QuantParams, bool),
 }
 
 /// What makes codes.
@@ -213,7 +214,7 @@ impl Epilogue {
                     true => dequantize::U8_F32,
                     false => dequantize::S8_F32,
                 };
-                Addend::Codes(find(rows, supported)?, params)
+                Addend::Codes(find(rows, supported)?, params, !code.is_unsigned())
             }
         };
         // ReLU is part of the scaling, unless something is added in between.
@@ -465,17 +466,20 @@ impl Epilogue {
                         dst_stride: 1,
                         n,
                     }),
-                    Addend::Codes(dequantize, params) => dequantize.run()(&DequantizeArgs {
-                        src: dst.at(row, 0, 0, 1).residual,
-                        src_stride: stride,
-                        dst: to.cast(),
-                        dst_stride: 1,
-                        n,
-                        scales: &params.scale,
-                        zero_points: &params.zero_point,
-                        param_step: 0,
-                        rows: Rows::ONE,
-                    }),
+                    Addend::Codes(dequantize, params, signed) => {
+                        dequantize.run()(&DequantizeArgs {
+                            src: dst.at(row, 0, 0, 1).residual,
+                            src_stride: stride,
+                            signed: *signed,
+                            dst: to.cast(),
+                            dst_stride: 1,
+                            n,
+                            scales: &params.scale,
+                            zero_points: &params.zero_point,
+                            param_step: 0,
+                            rows: Rows::ONE,
+                        })
+                    }
                 }
             }
         }

@@ -42,7 +42,8 @@ pub(super) struct Lines {
 pub(super) enum Load {
     F32,
     Convert(Bound<ConvertFn>),
-    Dequantize(Bound<DequantizeFn>, QuantParams),
+    /// With parameters; whether the codes are s8.
+    Dequantize(Bound<DequantizeFn>, QuantParams, bool),
 }
 
 impl Load {
@@ -52,10 +53,10 @@ impl Load {
             Element::F16 => Load::Convert(kernel(convert::F16_F32, supported)?),
             Element::Bf16 => Load::Convert(kernel(convert::BF16_F32, supported)?),
             Element::Codes(Code::S8, params) => {
-                Load::Dequantize(kernel(dequantize::S8_F32, supported)?, params)
+                Load::Dequantize(kernel(dequantize::S8_F32, supported)?, params, true)
             }
             Element::Codes(Code::U8, params) => {
-                Load::Dequantize(kernel(dequantize::U8_F32, supported)?, params)
+                Load::Dequantize(kernel(dequantize::U8_F32, supported)?, params, false)
             }
         })
     }
@@ -378,9 +379,10 @@ impl Block<'_> {
                         });
                     }
                 }
-                Load::Dequantize(kernel, ref params) => kernel.run()(&DequantizeArgs {
+                Load::Dequantize(kernel, ref params, signed) => kernel.run()(&DequantizeArgs {
                     src: x.wrapping_add(at),
                     src_stride: x_stride,
+                    signed,
                     dst: to.cast(),
                     dst_stride: 1,
                     n: piece.n,

@@ -63,6 +63,7 @@ impl Dequantizing<'_> {
             let args = DequantizeArgs {
                 src: self.q,
                 src_stride,
+                signed: false,
                 dst: self.x.from(to).at,
                 dst_stride,
                 n: run.len,

@@ -368,6 +368,7 @@ fn digest_dequantize(run: DequantizeFn, format: IntFormat, real: RealFormat, dig
             let args = DequantizeArgs {
                 src: if format == IntFormat::S16 { wide.as_ptr().cast() } else { narrow.as_ptr() },
                 src_stride,
+                signed: format.qmin() < 0,
                 dst: dst.as_mut_ptr(),
                 dst_stride,
                 n,

@@ -38,27 +38,28 @@ impl Any {
 
     /// Dequantizes as the kernels do; the codes of element 0 are at code `src_first` of the array at
     /// `src`, and strides of `src` count codes: s16 codes are two bytes each, and those of less than a
-    /// byte are packed, so that an element is not an address.
+    /// byte are packed, so that an element is not an address. `signed` is not used, but the format's.
     ///
     /// # Safety
     /// As [`DequantizeFn`].
     pub unsafe fn run(&self, args: &DequantizeArgs, src_first: usize) {
+        let args = DequantizeArgs { signed: self.format.qmin() < 0, ..*args };
         // SAFETY: by this function's contract.
         unsafe {
             match self.format {
                 IntFormat::S8 | IntFormat::U8 => {
                     self.kernel.run()(&DequantizeArgs {
                         src: args.src.wrapping_add(src_first),
-                        ..*args
+                        ..args
                     });
                 }
                 IntFormat::S16 => {
                     self.kernel.run()(&DequantizeArgs {
                         src: args.src.wrapping_add(2 * src_first),
-                        ..*args
+                        ..args
                     });
                 }
-                _ => self.packed(args, src_first),
+                _ => self.packed(&args, src_first),
             }
         }
     }

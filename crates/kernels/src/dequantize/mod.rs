@@ -19,6 +19,9 @@ use fewbit_simd::HalfLanes;
 pub struct DequantizeArgs {
     /// The codes, in the table's format.
     pub src: *const u8,
+    /// Whether codes of a byte are s8, not u8: the tables of the two are one function, which does not know by what
+    /// name it is called.
+    pub signed: bool,
     /// Distance of consecutive codes, in elements.
     pub src_stride: usize,
     /// The real values, in the table's format.
@@ -47,13 +50,13 @@ pub type DequantizeFn = unsafe fn(&DequantizeArgs);
 rows! {
     /// s8 to f32.
     S8_F32: DequantizeFn = "dequantize_s8f32", |args: &DequantizeArgs|,
-    dequantize::<V, S8, F32>(args)
+    dequantize::<V, Byte, F32>(args)
 }
 
 rows! {
     /// u8 to f32.
     U8_F32: DequantizeFn = "dequantize_u8f32", |args: &DequantizeArgs|,
-    dequantize::<V, U8, F32>(args)
+    dequantize::<V, Byte, F32>(args)
 }
 
 rows! {
@@ -65,13 +68,13 @@ rows! {
 rows! {
     /// s8 to f16.
     S8_F16: DequantizeFn = "dequantize_s8f16", |args: &DequantizeArgs|,
-    dequantize::<V, S8, F16>(args)
+    dequantize::<V, Byte, F16>(args)
 }
 
 rows! {
     /// u8 to f16.
     U8_F16: DequantizeFn = "dequantize_u8f16", |args: &DequantizeArgs|,
-    dequantize::<V, U8, F16>(args)
+    dequantize::<V, Byte, F16>(args)
 }
 
 rows! {
@@ -83,13 +86,13 @@ rows! {
 rows! {
     /// s8 to bf16.
     S8_BF16: DequantizeFn = "dequantize_s8bf16", |args: &DequantizeArgs|,
-    dequantize::<V, S8, Bf16>(args)
+    dequantize::<V, Byte, Bf16>(args)
 }
 
 rows! {
     /// u8 to bf16.
     U8_BF16: DequantizeFn = "dequantize_u8bf16", |args: &DequantizeArgs|,
-    dequantize::<V, U8, Bf16>(args)
+    dequantize::<V, Byte, Bf16>(args)
 }
 
 rows! {
@@ -109,35 +112,32 @@ pub fn rows() -> impl Iterator<Item = RowInfo> {
 trait Format {
     /// A code as it is stored.
     type Code: Copy;
+    /// What [`load`](Format::load) adds to codes.
+    fn bias(signed: bool) -> i32;
 
-    /// Loads `n` codes.
+    /// Loads `n` codes, plus the bias.
     ///
     /// # Safety
     /// Within an entry compiled for `V`; `n` codes can be read.
-    unsafe fn load<V: HalfLanes>(from: *const Self::Code, n: usize) -> V::I32;
+    unsafe fn load<V: HalfLanes>(from: *const Self::Code, n: usize, signed: bool) -> V::I32;
 }
 
-struct S8;
+/// Codes of a byte. Those that are s8 become u8, with 128 added, where their highest bit is inverted: an operation a vector,
+/// and half the code.
+struct Byte;
 
-impl Format for S8 {
-    type Code = i8;
-
-    #[inline(always)]
-    unsafe fn load<V: HalfLanes>(from: *const i8, n: usize) -> V::I32 {
-        // SAFETY: by this function's contract.
-        unsafe { V::load_i8(from, n) }
-    }
-}
-
-struct U8;
-
-impl Format for U8 {
+impl Format for Byte {
     type Code = u8;
 
     #[inline(always)]
-    unsafe fn load<V: HalfLanes>(from: *const u8, n: usize) -> V::I32 {
+    fn bias(signed: bool) -> i32 {
+        i32::from(signed) << 7
+    }
+
+    #[inline(always)]
+    unsafe fn load<V: HalfLanes>(from: *const u8, n: usize, signed: bool) -> V::I32 {
         // SAFETY: by this function's contract.
-        unsafe { V::load_u8(from, n) }
+        unsafe { V::or_xor(V::splat_i32(0), V::load_u8(from, n), V::splat_i32(Self::bias(signed))) }
     }
 }
 
@@ -147,7 +147,12 @@ impl Format for S16 {
     type Code = u16;
 
     #[inline(always)]
-    unsafe fn load<V: HalfLanes>(from: *const u16, n: usize) -> V::I32 {
+    fn bias(_signed: bool) -> i32 {
+        0
+    }
+
+    #[inline(always)]
+    unsafe fn load<V: HalfLanes>(from: *const u16, n: usize, _signed: bool) -> V::I32 {
         // SAFETY: by this function's contract.
         unsafe { V::widen_i16(V::load_u16(from, n)) }
     }
@@ -158,15 +163,18 @@ impl Format for S16 {
 #[inline(always)]
 unsafe fn dequantize<V: HalfLanes, F: Format, R: Real>(args: &DequantizeArgs) {
     let DequantizeArgs { src, src_stride, dst, dst_stride, n, .. } = *args;
-    let DequantizeArgs { scales: factors, zero_points, param_step, rows, .. } = *args;
+    let DequantizeArgs { scales: factors, zero_points, param_step, rows, signed, .. } = *args;
     let (src, dst) = (src.cast(), dst.cast());
     let runs = Grid { src, src_stride, dst, dst_stride, n, factors, zero_points, param_step, rows };
     // SAFETY: by this function's contract.
-    unsafe { grid::<V, _>(&ByRun(From::<F, R>(PhantomData)), &runs) }
+    unsafe { grid::<V, _>(&ByRun(From::<F, R> { signed, formats: PhantomData }), &runs) }
 }
 
 /// The op from codes of a format.
-struct From<F, R>(PhantomData<(F, R)>);
+struct From<F, R> {
+    signed: bool,
+    formats: PhantomData<(F, R)>,
+}
 
 impl<V: HalfLanes, F: Format, R: Real> Plain<V> for From<F, R> {
     type Src = F::Code;
@@ -174,12 +182,13 @@ impl<V: HalfLanes, F: Format, R: Real> Plain<V> for From<F, R> {
 
     #[inline(always)]
     fn with<P: Params<V>>(&self, params: P) -> impl Step<Src = F::Code, Dst = R::Stored> {
-        Dequantize::<V, P, F, R> { params, types: PhantomData }
+        Dequantize::<V, P, F, R> { params, signed: self.signed, types: PhantomData }
     }
 }
 
 struct Dequantize<V, P, F, R> {
     params: P,
+    signed: bool,
     types: PhantomData<(V, F, R)>,
 }
 
@@ -193,7 +202,9 @@ impl<V: HalfLanes, P: Params<V>, F: Format, R: Real> Dequantize<V, P, F, R> {
         // SAFETY: by this function's contract.
         unsafe {
             let (scale, zero_point) = self.params.at(first, n);
-            (V::f32_from_i32(V::sub_i32(F::load::<V>(src, n), zero_point)), scale)
+            let zero_point = V::add_i32(zero_point, V::splat_i32(F::bias(self.signed)));
+            let code = F::load::<V>(src, n, self.signed);
+            (V::f32_from_i32(V::sub_i32(code, zero_point)), scale)
         }
     }
 }

@@ -56,6 +56,7 @@ impl Fake {
                 self.dequantize.run()(&DequantizeArgs {
                     src: codes.cast_const(),
                     src_stride: 1,
+                    signed: self.format.qmin() < 0,
                     dst: args.dst.add(to),
                     dst_stride: args.dst_stride,
                     n: len,
