@@ -1,7 +1,7 @@
 //! Every backend of the dot product, of packed codes too, against its definition, one group at a time: all extremes
 //! of both signednesses, sums that wrap.
 
-use fewbit_simd::dot::{Bits, Count, Dot, Few, LhsForm, ScalarDot};
+use fewbit_simd::dot::{Bits, Dot, Few, LhsForm, ScalarDot};
 use fewbit_simd::{IsaSet, Supported};
 use fewbit_testkit::{GuardedBuf, Rng, covered, is_wanted, limited, missing, report, seed};
 
@@ -110,26 +110,26 @@ fn check<D: Dot>(name: &str, required: IsaSet, run: Step) {
     covered("dot", required, cases);
 }
 
-/// [`Count::shl`] of a vector.
+/// [`Dot::shl`] of a vector.
 ///
 /// # Safety
-/// Within an entry compiled for `B`; a vector of sums can be read, and written.
+/// Within an entry compiled for `D`; a vector of sums can be read, and written.
 #[inline(always)]
-unsafe fn shl<B: Count>(sums: *const i32, by: u32, to: *mut i32) {
+unsafe fn shl<D: Dot>(sums: *const i32, by: u32, to: *mut i32) {
     // SAFETY: by this function's contract.
-    unsafe { B::store(to, B::shl(B::load(sums), by)) }
+    unsafe { D::store(to, D::shl(D::load(sums), by)) }
 }
 
 /// Sums of all magnitudes, by everything that a sum can be moved by.
-fn check_shl<B: Count>(name: &str, required: IsaSet, run: unsafe fn(*const i32, u32, *mut i32)) {
+fn check_shl<D: Dot>(name: &str, required: IsaSet, run: unsafe fn(*const i32, u32, *mut i32)) {
     if !is_wanted(required) || !Supported::has(limited(), required) {
         return;
     }
     let mut rng = Rng::new(seed());
     for by in (0..32).cycle().take(2_000) {
         let sums: Vec<i32> =
-            (0..B::LANES).map(|_| rng.next_u32() as i32 >> rng.below(32)).collect();
-        let mut got = vec![0; B::LANES];
+            (0..D::LANES).map(|_| rng.next_u32() as i32 >> rng.below(32)).collect();
+        let mut got = vec![0; D::LANES];
         // SAFETY: the features are there, and a vector on both sides.
         unsafe { run(sums.as_ptr(), by, got.as_mut_ptr()) };
         let want: Vec<i32> = sums.iter().map(|&sum| sum.wrapping_mul(1 << by)).collect();

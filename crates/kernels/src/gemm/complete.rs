@@ -1,27 +1,39 @@
-//! What only some products have, beside those of whole groups and what sums start with: a rest, and zero points that are not
-//! shared. Tiles store their sums first, and then each row's are completed in memory, one row after the other: the code is
-//! there once for all numbers of rows, and where nothing is to be done there is a test. (Blocks' sums stay in registers.)
+//! What only some products have, beside those of whole groups and what sums start with: a rest, and zero points. Tiles store
+//! their sums first, and then each row's are completed in memory, one row after the other: the code is there once for all
+//! numbers of rows, and where nothing is to be done there is a test. In registers stay the sums of blocks, and those of codes of
+//! few bits until the columns' zero points, which most have, are seen to.
 
 use super::tile::{TileArgs, step, store};
 use core::mem::MaybeUninit;
+use core::ptr::null;
 use fewbit_simd::dot::{Dot, LhsForm, MAX_GROUP};
 use fewbit_simd::opaque;
 
-/// Adds to stored sums the products of a rest, if `REST`, as `products` has them, and what zero points contribute.
+/// Whether rhs codes are of so few bits that they are packed, and unsigned: then columns usually have zero points, which tiles
+/// see to before they store sums.
+pub(super) const fn has_rhs_zero<D: Dot>() -> bool {
+    D::RHS_BYTES < D::LHS.kr()
+}
+
+/// Adds to stored sums the products of a rest, if `REST`, as `products` has them, and what zero points contribute, the columns' if
+/// `RHS_ZERO`.
 ///
 /// # Safety
 /// As [`TileFn`](super::TileFn), behind the tiles of all rows, within an entry compiled for `D`.
 #[inline(always)]
-pub(super) unsafe fn complete<D: Dot, const NV: usize, const REST: bool>(
+pub(super) unsafe fn complete<D: Dot, const NV: usize, const REST: bool, const RHS_ZERO: bool>(
     args: &TileArgs,
     products: impl Fn(D::Acc) -> D::Acc,
 ) {
+    let mut row = *args;
+    if !RHS_ZERO {
+        row.rhs_zero = null();
+    }
     // Widened codes are always packed.
     let rest = REST && !matches!(D::LHS, LhsForm::I16) && args.k_rest > 0;
-    if args.lhs_zero.is_null() && args.rhs_zero.is_null() && !rest {
+    if row.lhs_zero.is_null() && row.rhs_zero.is_null() && !rest {
         return;
     }
-    let mut row = *args;
     row.lhs = row.lhs.wrapping_add(args.k_groups * args.lhs_group_stride);
     row.rhs = row.rhs.wrapping_add(args.k_groups * NV * D::LANES * D::RHS_BYTES);
     for _ in 0..args.rows {
@@ -87,6 +99,22 @@ pub(super) unsafe fn correct<D: Dot, const ROWS: usize, const NV: usize>(
                 }
             }
         }
+        add_rhs_zero::<D, ROWS, NV>(args, sums, rows);
+    }
+}
+
+/// Adds what the columns' zero points contribute to the sums of the first `rows` rows.
+///
+/// # Safety
+/// As [`TileFn`](super::TileFn), within an entry compiled for `D`; nothing is written.
+#[inline(always)]
+pub(super) unsafe fn add_rhs_zero<D: Dot, const ROWS: usize, const NV: usize>(
+    args: &TileArgs,
+    sums: &mut [[D::Acc; NV]; ROWS],
+    rows: usize,
+) {
+    // SAFETY: row and column arrays are as long as documented.
+    unsafe {
         if !args.rhs_zero.is_null() {
             for (r, row) in sums.iter_mut().enumerate().take(rows) {
                 let minus_sum = D::splat(args.lhs_sum.add(r).read_unaligned().wrapping_neg());

@@ -16,12 +16,13 @@
 //! A group's unpacking serves all rows of a tile. There is code for some numbers of rows, and others are taken apart. One row reads half, a quarter or an eighth of the bytes that it would read
 //! as int8.
 
-use super::BlocksArgs;
-use super::complete::complete;
+use super::complete::{complete, has_rhs_zero};
 use super::portable::portable_row;
 use super::rows::{is_whole, leaves_no_row, most_rows};
+use super::shifted::shifted;
 use super::tile::{MAX_MR, MAX_NR, RhsForm, Tile, TileArgs};
 use super::tile::{blocks_of, blocks_row, by_rows, tile_of, tile_row};
+use super::{BlocksArgs, BlocksFn};
 use crate::registry::Row;
 use fewbit_simd::dot::{Dot, Few, ScalarDot};
 use fewbit_simd::{Isa, IsaSet};
@@ -109,13 +110,97 @@ pub(super) static TILES_U2: &[Tile] = tiles!(
     avx512: [6, 4, 2, 1] x 2 = "6x32", avx_vnni: [4, 3, 2, 1] x 1 = "4x8", avx2: [4, 3, 2, 1] x 2 = "4x16",
     neon_dotprod: [4, 3, 2, 1] x 2 = "4x8", neon: [4, 3, 2, 1] x 2 = "4x8"
 );
-pub(super) static TILES_U1: &[Tile] = tiles!(
-    U1, "s8u1s32", "s8u1f32", 8, 1, "32",
-    avx512: [4, 2, 1] x 2 = "4x32", avx_vnni: [4, 3, 2, 1] x 1 = "4x8", avx2: [4, 3, 2, 1] x 2 = "4x16",
-    neon_dotprod: [4, 3, 2, 1] x 2 = "4x8", neon: [4, 3, 2, 1] x 2 = "4x8"
+/// A backend of codes of one bit: a module with its tile of either kind. Sums are those of bits, moved left for the kind whose
+/// bits stand for 2; blocks have code of their own, since theirs are too short for that.
+macro_rules! one_bit {
+    ($name:ident, $backend:ident, $rows:tt, $nv:tt, $isa:ident, $features:literal) => {
+        mod $name {
+            use super::*;
+
+            type Of<const MASK: u8> = Few<fewbit_simd::dot::$backend, 8, MASK>;
+
+            shifted!(sums, Of<1>, $rows, $nv, Isa::$isa.closure(), $features);
+
+            /// # Safety
+            /// As [`BlocksFn`], on a CPU that has what is required.
+            #[target_feature(enable = $features)]
+            unsafe fn entry<const MASK: u8>(args: &BlocksArgs) {
+                // SAFETY: compiled for the backend; the rest is this function's contract.
+                unsafe { by_rows!(
+                    args: BlocksArgs, args.tile.rows, |some, N| blocks_of::<Of<MASK>, N, $nv>(some),
+                    $rows $rows
+                ) }
+            }
+
+            pub(super) const fn tile<const MASK: u8>(
+                rhs: RhsForm,
+                (of_sums, of_blocks): (&'static str, &'static str),
+            ) -> Tile {
+                // SAFETY: the features required are those that the entry was compiled with.
+                let blocks = unsafe {
+                    Row::<BlocksFn>::new(of_blocks, Isa::$isa.closure(), entry::<MASK>)
+                };
+                let sums = match MASK {
+                    2 => sums::tile::<1>(of_sums, rhs),
+                    _ => sums::tile::<0>(of_sums, rhs),
+                };
+                Tile { blocks: Some(blocks), ..sums }
+            }
+        }
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+one_bit!(
+    avx512_vnni,
+    Avx512Vnni,
+    [4, 2, 1],
+    2,
+    Avx512Vnni,
+    "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma"
 );
-pub(super) static TILES_B1: &[Tile] = tiles!(
-    B1, "s8b1s32", "s8b1f32", 8, 2, "32",
-    avx512: [4, 2, 1] x 2 = "4x32", avx_vnni: [4, 3, 2, 1] x 1 = "4x8", avx2: [4, 3, 2, 1] x 2 = "4x16",
-    neon_dotprod: [4, 3, 2, 1] x 2 = "4x8", neon: [4, 3, 2, 1] x 2 = "4x8"
-);
+#[cfg(target_arch = "x86_64")]
+one_bit!(avx_vnni, AvxVnni, [4, 3, 2, 1], 1, AvxVnni, "avx2,fma,avxvnni");
+#[cfg(target_arch = "x86_64")]
+one_bit!(avx512, Avx512Pair, [4, 2, 1], 2, Avx512, "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma");
+#[cfg(target_arch = "x86_64")]
+one_bit!(avx2, Avx2Pair, [4, 3, 2, 1], 2, Avx2, "avx2,fma");
+#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+one_bit!(neon_dotprod, NeonSdot, [4, 3, 2, 1], 2, NeonDotprod, "neon,dotprod");
+#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+one_bit!(neon, NeonPair, [4, 3, 2, 1], 2, Neon, "neon");
+
+/// The table of one kind of codes of a bit: its name, and the code that a set bit is.
+macro_rules! one_bit_tiles {
+    ($rhs:ident, $op:literal, $real:literal, $mask:literal) => {
+        one_bit_tiles!(
+            $rhs, $op, $real, $mask,
+            #[cfg(target_arch = "x86_64")] avx512_vnni "_4x32x32_avx512_vnni",
+            #[cfg(target_arch = "x86_64")] avx_vnni "_4x8x32_avx_vnni",
+            #[cfg(target_arch = "x86_64")] avx512 "_4x32x32_avx512",
+            #[cfg(target_arch = "x86_64")] avx2 "_4x16x32_avx2",
+            #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+            neon_dotprod "_4x8x32_neon_dotprod",
+            #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+            neon "_4x8x32_neon"
+        )
+    };
+    (
+        $rhs:ident, $op:literal, $real:literal, $mask:literal,
+        $(#[$cfg:meta] $name:ident $shape:literal),*
+    ) => {
+        &[
+            $(
+                #[$cfg]
+                $name::tile::<$mask>(
+                    RhsForm::$rhs,
+                    (concat!("gemm_", $op, $shape), concat!("gemm_", $real, $shape)),
+                ),
+            )*
+            portable_row!($rhs $op $real: "2x8x32_scalar", Few<ScalarDot, 8, $mask>),
+        ]
+    };
+}
+
+pub(super) static TILES_U1: &[Tile] = one_bit_tiles!(U1, "s8u1s32", "s8u1f32", 1);
+pub(super) static TILES_B1: &[Tile] = one_bit_tiles!(B1, "s8b1s32", "s8b1f32", 2);

@@ -47,7 +47,7 @@ pub(super) unsafe fn entry(args: &TileArgs) {
             8 if args.lhs_row_stride == KR => tile::<PAIRS, MR, true>(args),
             _ => tile::<PAIRS, MR, false>(args),
         }
-        complete::<NeonSdot, NV, false>(args, |products| products);
+        complete::<NeonSdot, NV, false, true>(args, |products| products);
     }
 }
 

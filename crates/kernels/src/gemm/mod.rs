@@ -36,6 +36,7 @@ mod mmla;
 mod pack;
 mod portable;
 mod rows;
+mod shifted;
 mod tile;
 
 pub use blocks::{BlocksArgs, BlocksFn};

@@ -1,9 +1,9 @@
-//! The portable tiles: two rows of eight columns, for CPUs that no other tile is for. They are to be small, so that there is
-//! code for one row only, which is run for each.
+//! The portable tiles: two rows of eight columns, for CPUs that no other tile is for. They are to be small: rows are a loop, and
+//! sums where they are stored, which costs little beside what multiplies them.
 
 use super::blocks::BlocksArgs;
-use super::complete::complete;
-use super::tile::{TileArgs, blocks_of, tile_of};
+use super::complete::{add_rhs_zero, complete};
+use super::tile::{TileArgs, blocks_of, starts, store};
 use fewbit_simd::dot::Dot;
 
 /// Rows.
@@ -14,15 +14,37 @@ pub(super) const NV: usize = 2;
 /// # Safety
 /// As [`TileFn`](super::TileFn), of a portable backend.
 pub(super) unsafe fn tile<D: Dot>(args: &TileArgs) {
-    // SAFETY: by this function's contract.
+    // SAFETY: by this function's contract; rows are gone on with while there are any.
     unsafe {
-        for row in 0..args.rows {
-            tile_of::<D, 1, NV>(&args.rest_from(row));
+        let mut row = *args;
+        for _ in 0..args.rows {
+            let mut sums = starts::<D, 1, NV>(&row);
+            add_rhs_zero::<D, 1, NV>(&row, &mut sums, 1);
+            store::<D, 1, NV>(&row, &sums, 1);
+            row = row.rest_from(1);
         }
-        complete::<D, NV, true>(args, |products| products);
+        let (mut lhs, mut rhs) = (args.lhs, args.rhs);
+        for _ in 0..args.k_groups {
+            let second = rhs.wrapping_add(D::LANES * D::RHS_BYTES);
+            let columns = [D::load_rhs(rhs), D::load_rhs(second)];
+            let (mut group, mut dst) = (lhs, args.dst);
+            for _ in 0..args.rows {
+                for (v, column) in columns.into_iter().enumerate() {
+                    let to = dst.add(v * D::LANES);
+                    D::store(to, D::dot(D::load(to), D::load_lhs(group), column));
+                }
+                group = group.wrapping_add(args.lhs_row_stride);
+                dst = dst.wrapping_add(args.dst_stride);
+            }
+            lhs = lhs.wrapping_add(args.lhs_group_stride);
+            rhs = second.wrapping_add(D::LANES * D::RHS_BYTES);
+        }
+        complete::<D, NV, true, false>(args, |products| products);
     }
 }
 
+/// A row at a time.
+///
 /// # Safety
 /// As [`BlocksFn`](super::BlocksFn), of a portable backend.
 pub(super) unsafe fn blocks<D: Dot>(args: &BlocksArgs) {

@@ -23,7 +23,7 @@
 //! so what lies past a panel's end is the next one's start. What bounds each tile, with figures: docs/int8-gemm.md.
 
 use super::blocks::{BlockSums, BlocksArgs, BlocksFn, add_blocks};
-use super::complete::complete;
+use super::complete::{add_rhs_zero, complete, has_rhs_zero};
 use super::portable::portable_row;
 use super::rows::{further, is_whole, leaves_no_row, most_rows};
 use crate::registry::Row;
@@ -334,7 +334,13 @@ pub(super) unsafe fn add_up_chained<D: Dot, const ROWS: usize, const NV: usize>(
 #[inline(always)]
 pub(super) unsafe fn tile_of<D: Dot, const ROWS: usize, const NV: usize>(args: &TileArgs) {
     // SAFETY: by this function's contract.
-    unsafe { store::<D, ROWS, NV>(args, &add_up_chained::<D, ROWS, NV>(args), ROWS) }
+    unsafe {
+        let mut sums = add_up_chained::<D, ROWS, NV>(args);
+        if const { has_rhs_zero::<D>() } {
+            add_rhs_zero::<D, ROWS, NV>(args, &mut sums, ROWS);
+        }
+        store::<D, ROWS, NV>(args, &sums, ROWS);
+    }
 }
 
 /// As [`tile_of`], of blocks.
@@ -385,22 +391,28 @@ impl<D: Dot, const ROWS: usize, const NV: usize> BlockSums<D, ROWS, NV> for Chai
     }
 }
 
-/// Calls the function of a number of rows, or, where not all numbers have one, those of the largest first, until no row is left.
+/// Does what is to be done with a number of rows, as a constant, or, where not all numbers have code, with those of the largest
+/// first, until no row is left.
 macro_rules! by_rows {
-    ($args:ident: $of:ty, $rows:expr, $function:ident::<$d:ty, $nv:tt>, $all:tt [$($each:literal),*]) => {{
+    ($args:ident: $of:ty, $all_rows:expr, |$some:ident, $n:ident| $do:expr, $all:tt [$($each:literal),*]) => {{
         if const { is_whole(&$all) } {
-            match $rows {
-                $($each => $function::<$d, $each, $nv>($args),)*
+            match $all_rows {
+                $($each => {
+                    const $n: usize = $each;
+                    let $some: &$of = $args;
+                    $do
+                })*
                 _ => {}
             }
         } else {
             let (mut part, mut left): ($of, usize);
-            let mut args: &$of = $args;
-            left = $rows;
+            let mut $some: &$of = $args;
+            left = $all_rows;
             loop {
                 let rows = match left {
                     $($each.. if leaves_no_row(left - $each, &$all) => {
-                        $function::<$d, $each, $nv>(args);
+                        const $n: usize = $each;
+                        $do;
                         $each
                     })*
                     _ => break,
@@ -409,8 +421,8 @@ macro_rules! by_rows {
                 if left == 0 {
                     break;
                 }
-                part = args.rest_from(rows);
-                args = &part;
+                part = $some.rest_from(rows);
+                $some = &part;
             }
         }
     }};
@@ -427,8 +439,10 @@ macro_rules! tile_row {
         unsafe fn entry(args: &TileArgs) {
             // SAFETY: compiled for the backend; the rest is this function's contract.
             unsafe {
-                by_rows!(args: TileArgs, args.rows, tile_of::<$backend, $nv>, $rows $rows);
-                complete::<$backend, $nv, true>(args, |products| products);
+                by_rows!(
+                    args: TileArgs, args.rows, |some, N| tile_of::<$backend, N, $nv>(some), $rows $rows
+                );
+                complete::<$backend, $nv, true, { !has_rhs_zero::<$backend>() }>(args, |products| products);
             }
         }
         const {
@@ -452,7 +466,12 @@ macro_rules! blocks_row {
         #[target_feature(enable = $features)]
         unsafe fn entry(args: &BlocksArgs) {
             // SAFETY: compiled for the backend; the rest is this function's contract.
-            unsafe { by_rows!(args: BlocksArgs, args.tile.rows, blocks_of::<$backend, $nv>, $rows $rows) }
+            unsafe {
+                by_rows!(
+                    args: BlocksArgs, args.tile.rows, |some, N| blocks_of::<$backend, N, $nv>(some),
+                    $rows $rows
+                )
+             }
         }
         // SAFETY: the features required are those that the entry was compiled with.
         Some(unsafe { Row::new(concat!("gemm_", $real, "_", $shape), $required, entry) })

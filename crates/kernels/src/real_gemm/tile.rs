@@ -169,9 +169,7 @@ unsafe fn tile<V: Lanes, W: Number<V>, const ROWS: usize, const NV: usize, const
         for (p, rhs) in rhs.iter_mut().enumerate() {
             *rhs = rhs.wrapping_add(p * args.rhs_panel_stride);
         }
-        // Portable code is to be small: one step, where two share nothing.
-        let pairs = if V::LANES == 1 && !W::SHARED { 0 } else { args.k / 2 };
-        for _ in 0..pairs {
+        for _ in 0..args.k / 2 {
             for rhs in rhs {
                 let mut line = 0;
                 while line < two_steps {
@@ -186,10 +184,8 @@ unsafe fn tile<V: Lanes, W: Number<V>, const ROWS: usize, const NV: usize, const
             lhs.advance(2);
             rhs.iter_mut().for_each(|rhs| *rhs = rhs.wrapping_add(two_steps));
         }
-        for _ in 2 * pairs..args.k {
+        if args.k % 2 == 1 {
             step::<V, W, ROWS, NV, PANELS, false>(&mut sums, &lhs, rhs);
-            lhs.advance(1);
-            rhs.iter_mut().for_each(|rhs| *rhs = rhs.wrapping_add(nr * W::SIZE));
         }
         finish::<V, ROWS, NV, PANELS>(args, &mut sums);
         for (r, row) in sums.iter().enumerate() {
@@ -395,13 +391,53 @@ pub(super) unsafe fn each_row(args: &RealTileArgs, one: unsafe fn(&RealTileArgs)
 /// Columns of a portable tile, a vector each.
 const PORTABLE_NR: usize = 8;
 
-/// A portable tile.
+/// A portable tile, whose sums are where its results will be: columns are a loop, and in registers there is one.
 ///
 /// # Safety
 /// As [`RealTileFn`].
 unsafe fn portable<W: Number<Scalar>>(args: &RealTileArgs) {
     // SAFETY: by this function's contract.
-    unsafe { each_row(args, tile::<Scalar, W, 1, PORTABLE_NR, 1>) }
+    unsafe { each_row(args, portable_row_of::<W>) }
+}
+
+/// # Safety
+/// As [`RealTileFn`], of one row.
+unsafe fn portable_row_of<W: Number<Scalar>>(args: &RealTileArgs) {
+    // A number of which nothing is known: loops.
+    let columns = opaque(core::ptr::without_provenance(PORTABLE_NR)).addr();
+    let (mut rhs, mut done) = (args.rhs, 0);
+    // SAFETY: the row's and the panel's k numbers, and the columns' results, by this function's contract.
+    unsafe {
+        let add = |x: f32, column: f32, v: usize| {
+            let sum = args.dst.add(v);
+            sum.write(W::add(x, column, sum.read()));
+        };
+        if !args.resume {
+            for v in 0..columns {
+                args.dst.add(v).write(0.0);
+            }
+        }
+        while done < args.k {
+            let x = args.lhs.add(done).read();
+            for v in 0..columns {
+                add(x, W::load::<false>(rhs, PORTABLE_NR, v), v);
+            }
+            done += 1;
+            if W::SHARED && done < args.k {
+                let x = args.lhs.add(done).read();
+                for v in 0..columns {
+                    add(x, W::load::<true>(rhs, PORTABLE_NR, v), v);
+                }
+                done += 1;
+            }
+            let steps = if W::SHARED { 2 } else { 1 };
+            rhs = rhs.wrapping_add(steps * PORTABLE_NR * W::SIZE);
+        }
+        for v in 0..columns {
+            let sum = args.dst.add(v);
+            sum.write(finished::<Scalar>(args, v, sum.read()));
+        }
+    }
 }
 
 /// A portable tile's row.

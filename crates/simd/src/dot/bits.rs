@@ -1,7 +1,7 @@
 //! Dot products of bits: 32 neighbouring k-values a group, a bit each, the lowest bit first on both sides.
 //!
 //! A lane adds the number of bits that both words have. Codes are 0 and 1, or 0 and 2 for -1 and +1 (their zero points are 1
-//! then), and one side of 2s doubles every product, two quadruple it: sums are moved left ([`Count::shl`]) when all bits are
+//! then), and one side of 2s doubles every product, two quadruple it: sums are moved left ([`Dot::shl`]) when all bits are
 //! counted. So `xor` is not needed:
 //!
 //! ```text
@@ -34,8 +34,6 @@ pub unsafe trait Count: Dot {
     unsafe fn repeat_word(from: *const u8) -> Self::Words;
     /// `acc` plus the number of bits set in both words, lane by lane, modulo 2^32.
     unsafe fn add_common(acc: Self::Acc, lhs: Self::Words, rhs: Self::Words) -> Self::Acc;
-    /// `acc` times `1 << by`, modulo 2^32; `by < 32`.
-    unsafe fn shl(acc: Self::Acc, by: u32) -> Self::Acc;
     /// [`Dot::steps`] of bits.
     #[inline(always)]
     unsafe fn bit_steps<const ROWS: usize, const NV: usize>(
@@ -184,11 +182,6 @@ unsafe impl Count for super::ScalarDot {
         }
         acc
     }
-
-    #[inline(always)]
-    unsafe fn shl(acc: [i32; 4], by: u32) -> [i32; 4] {
-        acc.map(|sum| sum.wrapping_shl(by))
-    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -204,7 +197,7 @@ mod x86 {
         (
             $backend:ty, $vector:ty,
             [$zero:ident, $load:ident, $set8:ident, $set16:ident, $set32:ident],
-            [$and:ident, $shift:ident, $shuffle:ident, $add8:ident, $maddubs:ident, $madd:ident, $add32:ident, $shl32:ident],
+            [$and:ident, $shift:ident, $shuffle:ident, $add8:ident, $maddubs:ident, $madd:ident, $add32:ident],
             $table:expr
         ) => {
             // SAFETY: the intrinsics compute what the trait documents; loads touch exactly the bytes stated.
@@ -230,12 +223,6 @@ mod x86 {
                         let (lhs, rhs) = (Self::prepare_lhs(lhs), Self::prepare_rhs(rhs));
                         Self::widen_counts(acc, Self::count(Self::no_counts(), lhs, rhs))
                     }
-                }
-
-                #[inline(always)]
-                unsafe fn shl(acc: $vector, by: u32) -> $vector {
-                    // SAFETY: as above.
-                    unsafe { $shl32(acc, _mm_cvtsi32_si128(by as i32)) }
                 }
 
                 #[inline(always)]
@@ -296,14 +283,14 @@ mod x86 {
     by_table! {
         Avx2Pair, __m256i,
         [_mm256_setzero_si256, _mm256_loadu_si256, _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32],
-        [_mm256_and_si256, _mm256_srli_epi16, _mm256_shuffle_epi8, _mm256_add_epi8, _mm256_maddubs_epi16, _mm256_madd_epi16, _mm256_add_epi32, _mm256_sll_epi32],
+        [_mm256_and_si256, _mm256_srli_epi16, _mm256_shuffle_epi8, _mm256_add_epi8, _mm256_maddubs_epi16, _mm256_madd_epi16, _mm256_add_epi32],
         _mm256_broadcastsi128_si256(_mm_loadu_si128(NIBBLES.as_ptr().cast()))
     }
 
     by_table! {
         Avx512Pair, __m512i,
         [_mm512_setzero_si512, _mm512_loadu_si512, _mm512_set1_epi8, _mm512_set1_epi16, _mm512_set1_epi32],
-        [_mm512_and_si512, _mm512_srli_epi16, _mm512_shuffle_epi8, _mm512_add_epi8, _mm512_maddubs_epi16, _mm512_madd_epi16, _mm512_add_epi32, _mm512_sll_epi32],
+        [_mm512_and_si512, _mm512_srli_epi16, _mm512_shuffle_epi8, _mm512_add_epi8, _mm512_maddubs_epi16, _mm512_madd_epi16, _mm512_add_epi32],
         _mm512_broadcast_i32x4(_mm_loadu_si128(NIBBLES.as_ptr().cast()))
     }
 
@@ -330,12 +317,6 @@ mod x86 {
         unsafe fn add_common(acc: __m512i, lhs: __m512i, rhs: __m512i) -> __m512i {
             // SAFETY: as above.
             unsafe { _mm512_add_epi32(acc, _mm512_popcnt_epi32(_mm512_and_si512(lhs, rhs))) }
-        }
-
-        #[inline(always)]
-        unsafe fn shl(acc: __m512i, by: u32) -> __m512i {
-            // SAFETY: as above.
-            unsafe { _mm512_sll_epi32(acc, _mm_cvtsi32_si128(by as i32)) }
         }
     }
 }
@@ -366,12 +347,6 @@ mod neon {
         unsafe fn add_common(acc: int32x4_t, lhs: uint8x16_t, rhs: uint8x16_t) -> int32x4_t {
             // SAFETY: as above.
             unsafe { Self::widen_counts(acc, Self::count(Self::no_counts(), lhs, rhs)) }
-        }
-
-        #[inline(always)]
-        unsafe fn shl(acc: int32x4_t, by: u32) -> int32x4_t {
-            // SAFETY: as above.
-            unsafe { vshlq_s32(acc, vdupq_n_s32(by as i32)) }
         }
 
         #[inline(always)]

@@ -43,6 +43,12 @@ macro_rules! sums_of {
         }
 
         #[inline(always)]
+        unsafe fn shl(acc: Self::Acc, by: u32) -> Self::Acc {
+            // SAFETY: as above.
+            unsafe { $backend::shl(acc, by) }
+        }
+
+        #[inline(always)]
         unsafe fn store(to: *mut i32, acc: Self::Acc) {
             // SAFETY: as above.
             unsafe { $backend::store(to, acc) }
@@ -241,6 +247,8 @@ pub unsafe trait Dot: Copy + 'static {
     unsafe fn add(a: Self::Acc, b: Self::Acc) -> Self::Acc;
     /// `a * b` modulo 2^32.
     unsafe fn mul(a: Self::Acc, b: Self::Acc) -> Self::Acc;
+    /// `acc * 2^by` modulo 2^32, `by < 32`.
+    unsafe fn shl(acc: Self::Acc, by: u32) -> Self::Acc;
     /// The group at `from`; until it was multiplied, its bytes stay there.
     unsafe fn load_lhs(from: *const u8) -> Self::Lhs;
     /// Reads `LANES * RHS_BYTES` bytes at `from`, column by column: `KR` signed codes of each, or what

@@ -55,6 +55,12 @@ unsafe impl Dot for NeonPair {
     }
 
     #[inline(always)]
+    unsafe fn shl(acc: int32x4_t, by: u32) -> int32x4_t {
+        // SAFETY: as above.
+        unsafe { vshlq_s32(acc, vdupq_n_s32(by as i32)) }
+    }
+
+    #[inline(always)]
     unsafe fn load_lhs(from: *const u8) -> int16x8_t {
         // SAFETY: as above; 4 readable bytes by the trait's contract.
         unsafe { vreinterpretq_s16_s32(vdupq_n_s32(from.cast::<i32>().read_unaligned())) }
@@ -156,6 +162,12 @@ unsafe impl Dot for NeonSdot {
     unsafe fn mul(a: int32x4_t, b: int32x4_t) -> int32x4_t {
         // SAFETY: as above.
         unsafe { vmulq_s32(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn shl(acc: int32x4_t, by: u32) -> int32x4_t {
+        // SAFETY: as above.
+        unsafe { vshlq_s32(acc, vdupq_n_s32(by as i32)) }
     }
 
     #[inline(always)]

@@ -48,6 +48,11 @@ unsafe impl Dot for ScalarDot {
     }
 
     #[inline(always)]
+    unsafe fn shl(acc: [i32; 4], by: u32) -> [i32; 4] {
+        acc.map(|sum| sum.wrapping_shl(by))
+    }
+
+    #[inline(always)]
     unsafe fn load_lhs(from: *const u8) -> [i8; 4] {
         // SAFETY: 4 bytes, by the trait's contract; any alignment.
         unsafe { from.cast::<[i8; 4]>().read_unaligned() }

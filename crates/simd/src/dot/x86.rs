@@ -15,7 +15,7 @@ macro_rules! dot_backend {
     (
         $(#[$doc:meta])*
         $name:ident, $vector:ty, $real:ty, $lanes:literal, $form:expr, $chains:literal,
-        [$zero:ident, $splat:ident, $load:ident, $add:ident, $mul:ident],
+        [$zero:ident, $splat:ident, $load:ident, $add:ident, $mul:ident, $shl:ident],
         |$rhs:ident| $load_rhs:expr, |$acc:ident, $a:ident, $b:ident| $dot:expr, $store:ident $(, $steps:path)?
     ) => {
         $(#[$doc])*
@@ -61,6 +61,12 @@ macro_rules! dot_backend {
             unsafe fn mul(a: $vector, b: $vector) -> $vector {
                 // SAFETY: as above.
                 unsafe { $mul(a, b) }
+            }
+
+            #[inline(always)]
+            unsafe fn shl(acc: $vector, by: u32) -> $vector {
+                // SAFETY: as above.
+                unsafe { $shl(acc, _mm_cvtsi32_si128(by as i32)) }
             }
 
             #[inline(always)]
@@ -134,7 +140,7 @@ macro_rules! dot_backend {
 dot_backend! {
     /// AVX2: pairs of i16, 8 columns.
     Avx2Pair, __m256i, Avx2, 8, LhsForm::I16, 8,
-    [_mm256_setzero_si256, _mm256_set1_epi32, _mm256_loadu_si256, _mm256_add_epi32, _mm256_mullo_epi32],
+    [_mm256_setzero_si256, _mm256_set1_epi32, _mm256_loadu_si256, _mm256_add_epi32, _mm256_mullo_epi32, _mm256_sll_epi32],
     |from| _mm256_cvtepi8_epi16(_mm_loadu_si128(from.cast())),
     |acc, a, b| _mm256_add_epi32(acc, _mm256_madd_epi16(a, b)),
     _mm256_storeu_si256,
@@ -144,7 +150,7 @@ dot_backend! {
 dot_backend! {
     /// AVX-512 BW: pairs of i16, 16 columns.
     Avx512Pair, __m512i, Avx512, 16, LhsForm::I16, 1,
-    [_mm512_setzero_si512, _mm512_set1_epi32, _mm512_loadu_si512, _mm512_add_epi32, _mm512_mullo_epi32],
+    [_mm512_setzero_si512, _mm512_set1_epi32, _mm512_loadu_si512, _mm512_add_epi32, _mm512_mullo_epi32, _mm512_sll_epi32],
     |from| _mm512_cvtepi8_epi16(_mm256_loadu_si256(from.cast())),
     |acc, a, b| _mm512_add_epi32(acc, _mm512_madd_epi16(a, b)),
     _mm512_storeu_si512
@@ -153,7 +159,7 @@ dot_backend! {
 dot_backend! {
     /// As [`Avx512Pair`], on a CPU that counts bits (`vpopcntd`): for [`Bits`](super::Bits).
     Avx512Popcnt, __m512i, Avx512, 16, LhsForm::I16, 1,
-    [_mm512_setzero_si512, _mm512_set1_epi32, _mm512_loadu_si512, _mm512_add_epi32, _mm512_mullo_epi32],
+    [_mm512_setzero_si512, _mm512_set1_epi32, _mm512_loadu_si512, _mm512_add_epi32, _mm512_mullo_epi32, _mm512_sll_epi32],
     |from| _mm512_cvtepi8_epi16(_mm256_loadu_si256(from.cast())),
     |acc, a, b| _mm512_add_epi32(acc, _mm512_madd_epi16(a, b)),
     _mm512_storeu_si512
@@ -162,7 +168,7 @@ dot_backend! {
 dot_backend! {
     /// AVX-512 VNNI: groups of four bytes, 16 columns.
     Avx512Vnni, __m512i, Avx512, 16, LhsForm::U8, 16,
-    [_mm512_setzero_si512, _mm512_set1_epi32, _mm512_loadu_si512, _mm512_add_epi32, _mm512_mullo_epi32],
+    [_mm512_setzero_si512, _mm512_set1_epi32, _mm512_loadu_si512, _mm512_add_epi32, _mm512_mullo_epi32, _mm512_sll_epi32],
     |from| _mm512_loadu_si512(from.cast()),
     |acc, a, b| _mm512_dpbusd_epi32(acc, a, b),
     _mm512_storeu_si512
@@ -171,7 +177,7 @@ dot_backend! {
 dot_backend! {
     /// AVX-512 VNNI with VL: the 256-bit form, 8 columns.
     Avx512VnniYmm, __m256i, Avx2, 8, LhsForm::U8, 16,
-    [_mm256_setzero_si256, _mm256_set1_epi32, _mm256_loadu_si256, _mm256_add_epi32, _mm256_mullo_epi32],
+    [_mm256_setzero_si256, _mm256_set1_epi32, _mm256_loadu_si256, _mm256_add_epi32, _mm256_mullo_epi32, _mm256_sll_epi32],
     |from| _mm256_loadu_si256(from.cast()),
     |acc, a, b| _mm256_dpbusd_epi32(acc, a, b),
     _mm256_storeu_si256
@@ -180,7 +186,7 @@ dot_backend! {
 dot_backend! {
     /// AVX-VNNI: the 256-bit form in the VEX encoding, 8 columns.
     AvxVnni, __m256i, Avx2, 8, LhsForm::U8, 8,
-    [_mm256_setzero_si256, _mm256_set1_epi32, _mm256_loadu_si256, _mm256_add_epi32, _mm256_mullo_epi32],
+    [_mm256_setzero_si256, _mm256_set1_epi32, _mm256_loadu_si256, _mm256_add_epi32, _mm256_mullo_epi32, _mm256_sll_epi32],
     |from| _mm256_loadu_si256(from.cast()),
     |acc, a, b| _mm256_dpbusd_avx_epi32(acc, a, b),
     _mm256_storeu_si256
