@@ -161,6 +161,8 @@ impl<T: Plain> Buffer<T> {
 }
 
 impl<T: Plain> Drop for Buffer<T> {
+    // Every error on the way to a plan drops some.
+    #[inline(never)]
     fn drop(&mut self) {
         if !self.base.is_null() {
             // SAFETY: `base` came from this allocator and is released only here.

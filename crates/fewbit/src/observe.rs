@@ -2,7 +2,6 @@
 
 use crate::tensor::{Reals, TensorQuant, kernel, layout_error, param_count};
 use crate::{Error, Result, Status};
-use core::iter::once;
 use fewbit_calibrate::MinMax;
 use fewbit_granularity::{Granularity, Grid, Layout, Run, Walk};
 use fewbit_kernels::reduce::{self, MinMaxFn, RangesArgs, RangesFn};
@@ -162,17 +161,16 @@ pub(crate) fn check_reach(name: &'static str, len: usize, reach: usize) -> Resul
 trait Track {
     /// Widens the ranges from `param` on, one for each pair of ends. Ends may be NaN, or (+inf,
     /// -inf) where there was no number: neither changes anything.
-    fn widen(&mut self, param: usize, ends: impl Iterator<Item = (f32, f32)>);
+    fn widen(&mut self, param: usize, low: &[f32], high: &[f32]);
 }
 
 /// The symmetric scheme needs the largest magnitude alone; it lies in the scale's place.
 struct Magnitudes<'a>(&'a mut [f32]);
 
 impl Track for Magnitudes<'_> {
-    #[inline(always)]
-    fn widen(&mut self, param: usize, ends: impl Iterator<Item = (f32, f32)>) {
+    fn widen(&mut self, param: usize, low: &[f32], high: &[f32]) {
         let Some(largest) = self.0.get_mut(param..) else { return };
-        for (largest, (low, high)) in largest.iter_mut().zip(ends) {
+        for (largest, (&low, &high)) in largest.iter_mut().zip(low.iter().zip(high)) {
             // No sign is left, and NaN and -inf are not greater: comparing is enough. (Selections
             // rather than conditional stores: these loops become vectors.)
             let magnitude = if -low > high { -low } else { high };
@@ -188,12 +186,12 @@ struct Ends<'a> {
 }
 
 impl Track for Ends<'_> {
-    #[inline(always)]
-    fn widen(&mut self, param: usize, ends: impl Iterator<Item = (f32, f32)>) {
+    fn widen(&mut self, param: usize, low: &[f32], high: &[f32]) {
         let (Some(min), Some(max)) = (self.min.get_mut(param..), self.max.get_mut(param..)) else {
             return;
         };
-        for ((min, max), (low, high)) in min.iter_mut().zip(max).zip(ends) {
+        let ends = low.iter().zip(high);
+        for ((min, max), (&low, &high)) in min.iter_mut().zip(max).zip(ends) {
             // `real::min` and `real::max` where only the new number may be NaN: -0 < +0.
             let lower = low < *min || (low == *min && low.is_sign_negative());
             *min = if lower { low } else { *min };
@@ -238,7 +236,7 @@ const GATHER: usize = 256;
 ///
 /// # Safety
 /// Every element of the walk can be read at `x`.
-unsafe fn track(x: Reals, walk: Walk<1>, kernels: &Kernels, ranges: &mut impl Track) {
+unsafe fn track(x: Reals, walk: Walk<1>, kernels: &Kernels, ranges: &mut dyn Track) {
     let (mut low, mut high) = ([0.0f32; GATHER], [0.0f32; GATHER]);
     for Grid { run, rows, row_strides: [row_stride], param_stride } in walk.grids() {
         let Run { offsets: [offset], strides: [stride], len, param, param_step } = run;
@@ -249,9 +247,12 @@ unsafe fn track(x: Reals, walk: Walk<1>, kernels: &Kernels, ranges: &mut impl Tr
                 let param = param + row * param_stride;
                 // A range of all elements, or one of each.
                 let (pieces, n) = if param_step == 0 { (1, len) } else { (len, 1) };
-                // SAFETY: the run's elements, by this function's contract.
-                let range = |i| unsafe { kernels.run.run()(first.from(i * stride).at, stride, n) };
-                ranges.widen(param, (0..pieces).map(range));
+                for i in 0..pieces {
+                    // SAFETY: the run's elements, by this function's contract.
+                    let (low, high) =
+                        unsafe { kernels.run.run()(first.from(i * stride).at, stride, n) };
+                    ranges.widen(param + i, &[low], &[high]);
+                }
             }
             continue;
         }
@@ -289,13 +290,12 @@ unsafe fn track(x: Reals, walk: Walk<1>, kernels: &Kernels, ranges: &mut impl Tr
                         kernels.columns.run()(&RangesArgs { src, n, rows: together, ..args });
                     }
                 }
-                let ends = low.iter().zip(&*high).map(|(&low, &high)| (low, high));
                 if param_step == 0 && param_stride != 1 {
-                    for (i, ends) in ends.enumerate() {
-                        ranges.widen(param + (begin + i) * param_stride, once(ends));
+                    for (i, (low, high)) in low.chunks(1).zip(high.chunks(1)).enumerate() {
+                        ranges.widen(param + (begin + i) * param_stride, low, high);
                     }
                 } else {
-                    ranges.widen(param + begin, ends);
+                    ranges.widen(param + begin, low, high);
                 }
                 begin += n;
             }

@@ -60,7 +60,7 @@ unsafe fn quantize_array(
 ) -> fewbit_status {
     // SAFETY: no error to write; the rest by the caller's promises.
     unsafe {
-        float_entry(core::ptr::null_mut(), |supported| {
+        float_entry(core::ptr::null_mut(), move |supported| {
             let params = checked_params("params", params, format)?;
             apart(array("x", x, n)?, array("q", q, n)?)?;
             kernel(rows, supported)?.run()(&QuantizeArgs {
@@ -131,7 +131,7 @@ unsafe fn dequantize_array(
 ) -> fewbit_status {
     // SAFETY: no error to write; the rest by the caller's promises.
     unsafe {
-        float_entry(core::ptr::null_mut(), |supported| {
+        float_entry(core::ptr::null_mut(), move |supported| {
             let params = checked_params("params", params, format)?;
             apart(array("q", q, n)?, array("x", x, n)?)?;
             kernel(rows, supported)?.run()(&DequantizeArgs {

@@ -130,7 +130,7 @@ pub unsafe extern "C" fn fewbit_linear_run_batch(
 ) -> fewbit_status {
     // SAFETY: the documented contract.
     unsafe {
-        float_entry(error, |_| {
+        float_entry(error, move |_| {
             let plan = plan(linear)?;
             let batch = description("batch", batch)?.read();
             plan.run_batch_raw(&batch, &Threads::new(parallel_for)?)
@@ -159,7 +159,7 @@ pub unsafe extern "C" fn fewbit_linear_run_batch_dynamic(
 ) -> fewbit_status {
     // SAFETY: the documented contract.
     unsafe {
-        float_entry(error, |_| {
+        float_entry(error, move |_| {
             let plan = plan(linear)?;
             let batch = description("batch", batch)?.read();
             let params = OutputParams { scales, zero_points };
@@ -219,7 +219,7 @@ pub unsafe extern "C" fn fewbit_linear_run_grouped(
 ) -> fewbit_status {
     // SAFETY: the documented contract.
     unsafe {
-        float_entry(error, |_| {
+        float_entry(error, move |_| {
             let plan = plan(linear)?;
             array("problems", problems, problem_count)?;
             let problems = slice(problems.cast::<LinearProblem>(), problem_count);
@@ -254,7 +254,7 @@ pub unsafe extern "C" fn fewbit_linear_run_grouped_dynamic(
 ) -> fewbit_status {
     // SAFETY: the documented contract.
     unsafe {
-        float_entry(error, |_| {
+        float_entry(error, move |_| {
             let plan = plan(linear)?;
             array("problems", problems, problem_count)?;
             let problems = slice(problems.cast::<LinearProblem>(), problem_count);

@@ -9,7 +9,8 @@ use fewbit::simd::{Supported, with_default_env};
 use fewbit::{Error, MIN_OPERATIONS, Parallel, Result, Serial, Status, dispatch};
 
 /// Runs the body of an entry that computes with floats: with the instruction sets in force, in the
-/// default floating-point environment; the caller's is back on return.
+/// default floating-point environment; the caller's is back on return. Bodies that own their arguments (`move`) are smaller: those
+/// of others are written to memory, and then their addresses.
 ///
 /// # Safety
 /// `error` is NULL or can be written.
@@ -118,31 +119,45 @@ pub(crate) unsafe fn slice_mut<'a, T>(pointer: *mut T, n: usize) -> &'a mut [T] 
 /// `T` is a plain struct, any bytes of which are a value, with a leading `usize`; `desc` is NULL or can
 /// be read for that size.
 pub(crate) unsafe fn description<T: Copy>(name: &'static str, desc: *const T) -> Result<T> {
+    // SAFETY: by this function's contract.
+    unsafe { check_description(name, desc.cast(), size_of::<T>(), align_of::<T>())? };
+    let mut copy = MaybeUninit::<T>::uninit();
+    // SAFETY: at least `size_of::<T>()` bytes can be read, and any bytes are a `T`.
+    unsafe {
+        copy.as_mut_ptr().copy_from_nonoverlapping(desc, 1);
+        Ok(copy.assume_init())
+    }
+}
+
+/// The checks of [`description`], of a struct of `size` bytes.
+///
+/// # Safety
+/// As there.
+#[inline(never)]
+unsafe fn check_description(
+    name: &'static str,
+    desc: *const u8,
+    size: usize,
+    align: usize,
+) -> Result<()> {
     not_null(name, desc)?;
-    if !desc.is_aligned() {
-        return Err(Error::new(Status::Misaligned, name, "is not aligned to {} bytes")
-            .with(align_of::<T>()));
+    if desc.addr() & align.wrapping_sub(1) != 0 {
+        return Err(Error::new(Status::Misaligned, name, "is not aligned to {} bytes").with(align));
     }
     // SAFETY: the leading size can be read.
     let given = unsafe { desc.cast::<usize>().read() };
-    if given < size_of::<T>() || given > 4096 {
+    if given < size || given > 4096 {
         return Err(Error::new(
             Status::InvalidArgument,
             name,
             "has struct_size {}, but this library's is {}; initialise it with its _INIT macro",
         )
         .with(given)
-        .with(size_of::<T>()));
+        .with(size));
     }
-    let mut copy = MaybeUninit::<T>::uninit();
-    // SAFETY: at least `size_of::<T>()` bytes can be read, and any bytes are a `T`.
-    let value = unsafe {
-        copy.as_mut_ptr().copy_from_nonoverlapping(desc, 1);
-        copy.assume_init()
-    };
-    for i in size_of::<T>()..given {
+    for i in size..given {
         // SAFETY: within the size that the caller states.
-        if unsafe { desc.cast::<u8>().add(i).read() } != 0 {
+        if unsafe { desc.add(i).read() } != 0 {
             return Err(Error::new(
                 Status::Unsupported,
                 name,
@@ -151,7 +166,7 @@ pub(crate) unsafe fn description<T: Copy>(name: &'static str, desc: *const T) ->
             .with(i));
         }
     }
-    Ok(value)
+    Ok(())
 }
 
 /// Asserts, at compile time, that a struct of the header and one of the library lie in memory alike.

@@ -114,7 +114,7 @@ pub unsafe extern "C" fn fewbit_add(
 ) -> fewbit_status {
     // SAFETY: the documented contract.
     unsafe {
-        float_entry(error, |supported| {
+        float_entry(error, move |supported| {
             let desc = description("desc", desc)?.read()?;
             let threads = Threads::new(parallel_for)?;
             add_raw(&desc, a.cast(), b.cast(), y.cast(), &threads, supported)
@@ -142,7 +142,7 @@ pub unsafe extern "C" fn fewbit_multiply(
 ) -> fewbit_status {
     // SAFETY: the documented contract.
     unsafe {
-        float_entry(error, |supported| {
+        float_entry(error, move |supported| {
             let desc = description("desc", desc)?.read()?;
             let threads = Threads::new(parallel_for)?;
             multiply_raw(&desc, a.cast(), b.cast(), y.cast(), &threads, supported)
@@ -200,7 +200,7 @@ pub unsafe extern "C" fn fewbit_concat(
 ) -> fewbit_status {
     // SAFETY: the documented contract.
     unsafe {
-        float_entry(error, |supported| {
+        float_entry(error, move |supported| {
             array("pieces", pieces, count)?;
             let code = code("dtype", dtype)?;
             let params = checked_params("y_params", y_params, code.format())?;

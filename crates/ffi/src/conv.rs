@@ -228,7 +228,7 @@ pub unsafe extern "C" fn fewbit_conv_create(
 ) -> fewbit_status {
     // SAFETY: the documented contract.
     unsafe {
-        float_entry(error, |supported| {
+        float_entry(error, move |supported| {
             let desc = description("desc", desc)?;
             handle::place(conv)?;
             let allocator = allocator(desc.allocator)?;
@@ -264,7 +264,7 @@ pub unsafe extern "C" fn fewbit_conv_create_transposed(
 ) -> fewbit_status {
     // SAFETY: the documented contract.
     unsafe {
-        float_entry(error, |supported| {
+        float_entry(error, move |supported| {
             let desc = description("desc", desc)?;
             handle::place(conv)?;
             let allocator = allocator(desc.allocator)?;
@@ -345,7 +345,7 @@ pub unsafe extern "C" fn fewbit_conv_run(
 ) -> fewbit_status {
     // SAFETY: the documented contract.
     unsafe {
-        float_entry(error, |_| {
+        float_entry(error, move |_| {
             let run = ConvRun {
                 images,
                 x: x.cast(),
@@ -385,7 +385,7 @@ pub unsafe extern "C" fn fewbit_conv_run_dynamic(
 ) -> fewbit_status {
     // SAFETY: the documented contract.
     unsafe {
-        float_entry(error, |_| {
+        float_entry(error, move |_| {
             let run = ConvRun {
                 images,
                 x: x.cast(),
@@ -424,7 +424,7 @@ pub unsafe extern "C" fn fewbit_conv_info(
 ) -> fewbit_status {
     // SAFETY: the documented contract.
     unsafe {
-        integer_entry(error, |_| {
+        integer_entry(error, move |_| {
             let plan = plan(conv)?;
             if !kernel_name.is_null() {
                 write_name(plan.kernel_name(), kernel_name, kernel_name_size)?;

@@ -16,7 +16,7 @@ unsafe fn convert_array<S, D>(
 ) -> fewbit_status {
     // SAFETY: no error to write; the rest by the caller's promises.
     unsafe {
-        float_entry(core::ptr::null_mut(), |supported| {
+        float_entry(core::ptr::null_mut(), move |supported| {
             apart(array("x", x, n)?, array("y", y, n)?)?;
             kernel(rows, supported)?.run()(&ConvertArgs {
                 src: x.cast(),

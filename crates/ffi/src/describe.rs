@@ -183,7 +183,7 @@ unsafe fn describe<H: Handle<Plan: Describe>>(
     error: *mut fewbit_error,
 ) -> fewbit_status {
     // SAFETY: by this function's contract.
-    unsafe { integer_entry(error, |_| fill(info, &plan(handle)?.said())) }
+    unsafe { integer_entry(error, move |_| fill(info, &plan(handle)?.said())) }
 }
 
 /// Fills in what is said.

@@ -201,7 +201,7 @@ pub unsafe extern "C" fn fewbit_gemm_create(
 ) -> fewbit_status {
     // SAFETY: the documented contract.
     unsafe {
-        float_entry(error, |supported| {
+        float_entry(error, move |supported| {
             let desc = description("desc", desc)?;
             handle::place(gemm)?;
             let allocator = allocator(desc.allocator)?;
@@ -286,7 +286,7 @@ pub unsafe extern "C" fn fewbit_gemm_run(
 ) -> fewbit_status {
     // SAFETY: the documented contract.
     unsafe {
-        float_entry(error, |_| {
+        float_entry(error, move |_| {
             let plan = plan(gemm)?;
             let args = description("args", args)?;
             plan.run_raw(&args.read()?, &Threads::new(parallel_for)?)
@@ -316,7 +316,7 @@ pub unsafe extern "C" fn fewbit_gemm_run_range(
 ) -> fewbit_status {
     // SAFETY: the documented contract.
     unsafe {
-        float_entry(error, |_| {
+        float_entry(error, move |_| {
             let plan = plan(gemm)?;
             let run = description("args", args)?.read()?;
             let range = (row_begin..row_end, col_begin..col_end);
@@ -345,7 +345,7 @@ pub unsafe extern "C" fn fewbit_gemm_run_dynamic(
 ) -> fewbit_status {
     // SAFETY: the documented contract.
     unsafe {
-        float_entry(error, |_| {
+        float_entry(error, move |_| {
             let plan = plan(gemm)?;
             let run = description("args", args)?.read()?;
             let params = OutputParams { scales, zero_points };
@@ -405,7 +405,7 @@ pub unsafe extern "C" fn fewbit_gemm_run_grouped(
 ) -> fewbit_status {
     // SAFETY: the documented contract.
     unsafe {
-        float_entry(error, |_| {
+        float_entry(error, move |_| {
             let plan = plan(gemm)?;
             array("problems", problems, problem_count)?;
             let problems = slice(problems.cast::<GemmProblem>(), problem_count);
@@ -439,7 +439,7 @@ pub unsafe extern "C" fn fewbit_gemm_run_grouped_dynamic(
 ) -> fewbit_status {
     // SAFETY: the documented contract.
     unsafe {
-        float_entry(error, |_| {
+        float_entry(error, move |_| {
             let plan = plan(gemm)?;
             array("problems", problems, problem_count)?;
             let problems = slice(problems.cast::<GemmProblem>(), problem_count);

@@ -83,7 +83,7 @@ pub unsafe extern "C" fn fewbit_half_hazards_f32(
 ) -> fewbit_status {
     // SAFETY: no error to write; the rest is the documented contract.
     unsafe {
-        float_entry(core::ptr::null_mut(), |supported| {
+        float_entry(core::ptr::null_mut(), move |supported| {
             apart(array("x", x, n)?, array("hazards", hazards, 1)?)?;
             let found = self::hazards(slice(x, n), supported)?;
             hazards.write(fewbit_half_hazards {

@@ -90,6 +90,7 @@ pub(crate) fn place<H: Handle>(place: *mut *mut H) -> Result<()> {
 ///
 /// # Safety
 /// [`place`] accepted `to`, which can be written.
+#[inline(never)]
 pub(crate) unsafe fn give<H: Handle>(
     plan: H::Plan,
     allocator: &Allocator,
@@ -127,14 +128,24 @@ pub(crate) unsafe fn workspace<H: Handle>(
 ) -> fewbit_status {
     // SAFETY: by this function's contract.
     unsafe {
-        integer_entry(error, |_| {
+        integer_entry(error, move |_| {
             let workspace = needed(plan(handle)?)?;
-            apart(array("size", size, 1)?, array("align", align, 1)?)?;
-            size.write(workspace.size);
-            align.write(workspace.align);
-            Ok(())
+            tell(workspace, size, align)
         })
     }
+}
+
+/// # Safety
+/// As [`workspace`].
+#[inline(never)]
+unsafe fn tell(workspace: Workspace, size: *mut usize, align: *mut usize) -> Result<()> {
+    apart(array("size", size, 1)?, array("align", align, 1)?)?;
+    // SAFETY: checked, and by this function's contract.
+    unsafe {
+        size.write(workspace.size);
+        align.write(workspace.align);
+    }
+    Ok(())
 }
 
 /// Tells the bytes of a plan's packed weights.
@@ -148,7 +159,7 @@ pub(crate) unsafe fn packed_size<H: Handle>(
 ) -> fewbit_status {
     // SAFETY: by this function's contract.
     unsafe {
-        integer_entry(error, |_| {
+        integer_entry(error, move |_| {
             let bytes = plan(handle)?.packed_size()?;
             array("size", size, 1)?;
             size.write(bytes);
@@ -169,7 +180,7 @@ pub(crate) unsafe fn save_packed<H: Handle>(
 ) -> fewbit_status {
     // SAFETY: by this function's contract.
     unsafe {
-        integer_entry(error, |_| {
+        integer_entry(error, move |_| {
             let plan = plan(handle)?;
             not_null("packed", packed)?;
             array("packed", packed.cast::<u8>(), packed_size)?;

@@ -163,7 +163,7 @@ pub unsafe extern "C" fn fewbit_linear_create(
 ) -> fewbit_status {
     // SAFETY: the documented contract.
     unsafe {
-        float_entry(error, |supported| {
+        float_entry(error, move |supported| {
             let desc = description("desc", desc)?;
             handle::place(linear)?;
             let allocator = allocator(desc.allocator)?;
@@ -238,7 +238,7 @@ pub unsafe extern "C" fn fewbit_linear_run(
 ) -> fewbit_status {
     // SAFETY: the documented contract.
     unsafe {
-        float_entry(error, |_| {
+        float_entry(error, move |_| {
             let columns = 0..plan(linear)?.out_features();
             let run = LinearRun {
                 rows,
@@ -290,7 +290,7 @@ pub unsafe extern "C" fn fewbit_linear_run_range(
 ) -> fewbit_status {
     // SAFETY: the documented contract.
     unsafe {
-        float_entry(error, |_| {
+        float_entry(error, move |_| {
             let run = LinearRun {
                 rows,
                 x: x.cast(),
@@ -343,7 +343,7 @@ pub unsafe extern "C" fn fewbit_linear_run_dynamic(
 ) -> fewbit_status {
     // SAFETY: the documented contract.
     unsafe {
-        float_entry(error, |_| {
+        float_entry(error, move |_| {
             let run = LinearRun {
                 rows,
                 x: x.cast(),
@@ -384,7 +384,7 @@ pub unsafe extern "C" fn fewbit_linear_info(
 ) -> fewbit_status {
     // SAFETY: the documented contract.
     unsafe {
-        integer_entry(error, |_| {
+        integer_entry(error, move |_| {
             let plan = plan(linear)?;
             if !kernel_name.is_null() {
                 write_name(plan.kernel_name(), kernel_name, kernel_name_size)?;

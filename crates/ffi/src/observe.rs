@@ -75,7 +75,7 @@ const _: () = {
 pub unsafe extern "C" fn fewbit_min_max_init(state: *mut fewbit_min_max) -> fewbit_status {
     // SAFETY: no error to write; the rest is the documented contract.
     unsafe {
-        integer_entry(core::ptr::null_mut(), |_| {
+        integer_entry(core::ptr::null_mut(), move |_| {
             array("state", state, 1)?;
             state.cast::<MinMax>().write(MinMax::EMPTY);
             Ok(())
@@ -100,7 +100,7 @@ pub unsafe extern "C" fn fewbit_min_max_observe(
 ) -> fewbit_status {
     // SAFETY: no error to write; the rest is the documented contract.
     unsafe {
-        float_entry(core::ptr::null_mut(), |supported| {
+        float_entry(core::ptr::null_mut(), move |supported| {
             apart(array("x", x, n)?, array("state", state, 1)?)?;
             (*state.cast::<MinMax>()).observe(slice(x, n), supported);
             Ok(())
@@ -123,7 +123,7 @@ pub unsafe extern "C" fn fewbit_min_max_merge(
 ) -> fewbit_status {
     // SAFETY: no error to write; the rest is the documented contract. `other` is copied first.
     unsafe {
-        float_entry(core::ptr::null_mut(), |_| {
+        float_entry(core::ptr::null_mut(), move |_| {
             array("other", other, 1)?;
             array("state", state, 1)?;
             let other = other.cast::<MinMax>().read();
@@ -146,7 +146,7 @@ pub unsafe extern "C" fn fewbit_moving_average_init(
 ) -> fewbit_status {
     // SAFETY: no error to write; the rest is the documented contract.
     unsafe {
-        integer_entry(core::ptr::null_mut(), |_| {
+        integer_entry(core::ptr::null_mut(), move |_| {
             array("state", state, 1)?;
             state.cast::<MovingAverage>().write(MovingAverage::EMPTY);
             Ok(())
@@ -171,7 +171,7 @@ pub unsafe extern "C" fn fewbit_moving_average_observe(
 ) -> fewbit_status {
     // SAFETY: no error to write; the rest is the documented contract.
     unsafe {
-        float_entry(core::ptr::null_mut(), |supported| {
+        float_entry(core::ptr::null_mut(), move |supported| {
             apart(array("x", x, n)?, array("state", state, 1)?)?;
             (*state.cast::<MovingAverage>()).observe(slice(x, n), supported);
             Ok(())
@@ -194,7 +194,7 @@ pub unsafe extern "C" fn fewbit_moving_average_merge(
 ) -> fewbit_status {
     // SAFETY: no error to write; the rest is the documented contract. `other` is copied first.
     unsafe {
-        integer_entry(core::ptr::null_mut(), |_| {
+        integer_entry(core::ptr::null_mut(), move |_| {
             array("other", other, 1)?;
             array("state", state, 1)?;
             let other = other.cast::<MovingAverage>().read();
@@ -220,7 +220,7 @@ pub unsafe extern "C" fn fewbit_moving_average_range(
 ) -> fewbit_status {
     // SAFETY: no error to write; the rest is the documented contract.
     unsafe {
-        float_entry(core::ptr::null_mut(), |_| {
+        float_entry(core::ptr::null_mut(), move |_| {
             let seen = array("state", state, 1)?;
             let (low_range, high_range) = (array("min", min, 1)?, array("max", max, 1)?);
             apart(low_range, high_range)?;
@@ -253,7 +253,7 @@ pub unsafe extern "C" fn fewbit_compare_f32(
 ) -> fewbit_status {
     // SAFETY: no error to write; the rest is the documented contract.
     unsafe {
-        float_entry(core::ptr::null_mut(), |_| {
+        float_entry(core::ptr::null_mut(), move |_| {
             let out = array("quality", quality, 1)?;
             apart(array("reference", reference, n)?, out)?;
             apart(array("x", x, n)?, out)?;

@@ -41,7 +41,7 @@ pub unsafe extern "C" fn fewbit_pack(
 ) -> fewbit_status {
     // SAFETY: no error to write; the rest is the documented contract.
     unsafe {
-        integer_entry(core::ptr::null_mut(), |_| {
+        integer_entry(core::ptr::null_mut(), move |_| {
             let format = sub_byte(dtype)?;
             fewbit::check_params(QuantParams { scale: 1.0, zero_point }, format, "zero_point")?;
             let bytes = pack::packed_len(format, n);
@@ -73,7 +73,7 @@ pub unsafe extern "C" fn fewbit_unpack(
 ) -> fewbit_status {
     // SAFETY: no error to write; the rest is the documented contract.
     unsafe {
-        integer_entry(core::ptr::null_mut(), |_| {
+        integer_entry(core::ptr::null_mut(), move |_| {
             let format = sub_byte(dtype)?;
             let bytes = pack::packed_len(format, n);
             apart(array("packed", packed, bytes)?, array("codes", codes, n)?)?;

@@ -84,7 +84,7 @@ pub unsafe extern "C" fn fewbit_linear_create_packed(
 ) -> fewbit_status {
     // SAFETY: the documented contract: `packed` outlives the plan.
     unsafe {
-        float_entry(error, |supported| {
+        float_entry(error, move |supported| {
             let desc = description("desc", desc)?;
             let packed = handle::packed(packed, packed_size)?;
             handle::place(linear)?;
@@ -163,7 +163,7 @@ pub unsafe extern "C" fn fewbit_conv_create_packed(
 ) -> fewbit_status {
     // SAFETY: the documented contract: `packed` outlives the plan.
     unsafe {
-        float_entry(error, |supported| {
+        float_entry(error, move |supported| {
             let desc = description("desc", desc)?;
             let packed = handle::packed(packed, packed_size)?;
             handle::place(conv)?;
@@ -236,7 +236,7 @@ pub unsafe extern "C" fn fewbit_gemm_create_packed(
 ) -> fewbit_status {
     // SAFETY: the documented contract: `packed` outlives the plan.
     unsafe {
-        float_entry(error, |supported| {
+        float_entry(error, move |supported| {
             let desc = description("desc", desc)?;
             let packed = handle::packed(packed, packed_size)?;
             handle::place(gemm)?;

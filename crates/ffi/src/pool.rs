@@ -119,7 +119,7 @@ pub unsafe extern "C" fn fewbit_pool_dims(
 ) -> fewbit_status {
     // SAFETY: the documented contract.
     unsafe {
-        integer_entry(error, |_| {
+        integer_entry(error, move |_| {
             let given = description("desc", desc)?;
             let desc = given.read()?;
             let dims = desc.output_dims().map_err(|error| given.named(error))?;
@@ -163,7 +163,7 @@ pub unsafe extern "C" fn fewbit_max_pool(
 ) -> fewbit_status {
     // SAFETY: the documented contract.
     unsafe {
-        integer_entry(error, |supported| {
+        integer_entry(error, move |supported| {
             let given = description("desc", desc)?;
             let (desc, threads) = (given.read()?, Threads::new(parallel_for)?);
             max_pool_raw(&desc, images, x.cast(), y.cast(), &threads, supported)
@@ -190,7 +190,7 @@ pub unsafe extern "C" fn fewbit_global_max_pool(
 ) -> fewbit_status {
     // SAFETY: the documented contract.
     unsafe {
-        integer_entry(error, |supported| {
+        integer_entry(error, move |supported| {
             let desc = description("desc", desc)?.read_global()?;
             let threads = Threads::new(parallel_for)?;
             max_pool_raw(&desc, images, x.cast(), y.cast(), &threads, supported)
@@ -221,7 +221,7 @@ pub unsafe extern "C" fn fewbit_average_pool(
 ) -> fewbit_status {
     // SAFETY: the documented contract.
     unsafe {
-        float_entry(error, |supported| {
+        float_entry(error, move |supported| {
             let given = description("desc", desc)?;
             let (desc, average) = (given.read()?, given.read_average()?);
             let threads = Threads::new(parallel_for)?;
@@ -249,7 +249,7 @@ pub unsafe extern "C" fn fewbit_global_average_pool(
 ) -> fewbit_status {
     // SAFETY: the documented contract.
     unsafe {
-        float_entry(error, |supported| {
+        float_entry(error, move |supported| {
             let given = description("desc", desc)?;
             let (desc, average) = (given.read_global()?, given.read_average()?);
             let threads = Threads::new(parallel_for)?;

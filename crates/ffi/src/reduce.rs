@@ -26,7 +26,7 @@ pub unsafe extern "C" fn fewbit_min_max_f32(
 ) -> fewbit_status {
     // SAFETY: no error to write; the rest is the documented contract.
     unsafe {
-        float_entry(core::ptr::null_mut(), |supported| {
+        float_entry(core::ptr::null_mut(), move |supported| {
             let x_range = array("x", x, n)?;
             let (min_range, max_range) = (array("min", min, 1)?, array("max", max, 1)?);
             apart(x_range, min_range)?;
@@ -56,7 +56,7 @@ pub unsafe extern "C" fn fewbit_absmax_f32(
 ) -> fewbit_status {
     // SAFETY: no error to write; the rest is the documented contract.
     unsafe {
-        float_entry(core::ptr::null_mut(), |supported| {
+        float_entry(core::ptr::null_mut(), move |supported| {
             apart(array("x", x, n)?, array("absmax", absmax, 1)?)?;
             absmax.write(kernel(reduce::ABSMAX, supported)?.run()(x, n));
             Ok(())
@@ -86,7 +86,7 @@ pub unsafe extern "C" fn fewbit_row_sums_f32(
 ) -> fewbit_status {
     // SAFETY: no error to write; the rest is the documented contract.
     unsafe {
-        float_entry(core::ptr::null_mut(), |supported| {
+        float_entry(core::ptr::null_mut(), move |supported| {
             let extent = matrix("x", rows, n, row_stride)?;
             apart(array("x", x, extent)?, array("sums", sums, rows)?)?;
             kernel(reduce::ROW_SUMS, supported)?.run()(&SumsArgs {
@@ -129,7 +129,7 @@ unsafe fn code_sums(
 ) -> fewbit_status {
     // SAFETY: no error to write; the rest by the caller's promises.
     unsafe {
-        integer_entry(core::ptr::null_mut(), |supported| {
+        integer_entry(core::ptr::null_mut(), move |supported| {
             let extent = matrix("q", rows, n, row_stride)?;
             if n > MAX_COLUMNS {
                 let text = "is {}, but sums of more than {} codes could overflow";

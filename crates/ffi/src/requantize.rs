@@ -51,6 +51,7 @@ unsafe fn requantize_array(
 ) -> fewbit_status {
     // SAFETY: no error to write; the rest by the caller's promises.
     unsafe {
+        // By reference: the two parameters side by side, written as two and read as one, would wait for each other.
         float_entry(core::ptr::null_mut(), |supported| {
             check_multiplier(multiplier)?;
             fewbit::check_params(QuantParams { scale: 1.0, zero_point }, format, "zero_point")?;
@@ -133,7 +134,7 @@ pub unsafe extern "C" fn fewbit_fixed_multiplier(
 ) -> fewbit_status {
     // SAFETY: no error to write; the rest is the documented contract.
     unsafe {
-        float_entry(core::ptr::null_mut(), |_| {
+        float_entry(core::ptr::null_mut(), move |_| {
             apart(array("multiplier", multiplier, 1)?, array("shift", shift, 1)?)?;
             let fixed = FixedMultiplier::from_real(real).ok_or(Error::new(
                 Status::InvalidArgument,
@@ -166,7 +167,7 @@ unsafe fn requantize_fixed_array(
 ) -> fewbit_status {
     // SAFETY: no error to write; the rest by the caller's promises.
     unsafe {
-        integer_entry(core::ptr::null_mut(), |supported| {
+        integer_entry(core::ptr::null_mut(), move |supported| {
             let multiplier = FixedMultiplier { multiplier: fixed.multiplier, shift: fixed.shift };
             if !multiplier.is_valid() {
                 return Err(Error::new(
@@ -262,7 +263,7 @@ unsafe fn rescale_array(
 ) -> fewbit_status {
     // SAFETY: no error to write; the rest by the caller's promises.
     unsafe {
-        float_entry(core::ptr::null_mut(), |supported| {
+        float_entry(core::ptr::null_mut(), move |supported| {
             let from = checked_params("from", from, format)?;
             let to = checked_params("to", to, format)?;
             let multiplier = from.scale / to.scale;

@@ -88,13 +88,14 @@ impl Call {
     ///
     /// # Safety
     /// As documented for the exported functions.
+    #[inline(never)]
     unsafe fn run<'a>(
-        self,
+        &self,
         supported: Supported,
-        op: impl FnOnce(usize, Extent) -> Result<RowOp<'a>>,
+        op: &dyn Fn(usize, Extent) -> Result<RowOp<'a>>,
     ) -> Result<()> {
         let Call { x, x_shape, x_dtype, x_params, parallel_for, y, y_shape, y_dtype, y_params } =
-            self;
+            *self;
         // SAFETY: by this function's contract; extents are checked before anything is touched.
         unsafe {
             let from = tensor(&X, x, x_shape, x_dtype, x_params)?;
@@ -166,7 +167,7 @@ pub unsafe extern "C" fn fewbit_softmax(
 ) -> fewbit_status {
     let call = Call { x, x_shape, x_dtype, x_params, parallel_for, y, y_shape, y_dtype, y_params };
     // SAFETY: the documented contract.
-    unsafe { float_entry(error, |supported| call.run(supported, |_, _| Ok(RowOp::Softmax))) }
+    unsafe { float_entry(error, move |supported| call.run(supported, &|_, _| Ok(RowOp::Softmax))) }
 }
 
 /// The natural logarithm of softmax along the last axis: y = (x - max) - ln(sum exp(x - max)) of each row. Otherwise as
@@ -189,7 +190,9 @@ pub unsafe extern "C" fn fewbit_log_softmax(
 ) -> fewbit_status {
     let call = Call { x, x_shape, x_dtype, x_params, parallel_for, y, y_shape, y_dtype, y_params };
     // SAFETY: the documented contract.
-    unsafe { float_entry(error, |supported| call.run(supported, |_, _| Ok(RowOp::LogSoftmax))) }
+    unsafe {
+        float_entry(error, move |supported| call.run(supported, &|_, _| Ok(RowOp::LogSoftmax)))
+    }
 }
 
 /// Layer normalization along the last axis: y = (x - mean) / sqrt(variance + epsilon) * gamma + beta of each row, in f32
@@ -226,8 +229,8 @@ pub unsafe extern "C" fn fewbit_layer_norm(
     let call = Call { x, x_shape, x_dtype, x_params, parallel_for, y, y_shape, y_dtype, y_params };
     // SAFETY: the documented contract.
     unsafe {
-        float_entry(error, |supported| {
-            call.run(supported, |n, output| {
+        float_entry(error, move |supported| {
+            call.run(supported, &|n, output| {
                 Ok(RowOp::LayerNorm(norm((n, output), gamma, beta, epsilon)?))
             })
         })
@@ -258,8 +261,8 @@ pub unsafe extern "C" fn fewbit_rms_norm(
     let call = Call { x, x_shape, x_dtype, x_params, parallel_for, y, y_shape, y_dtype, y_params };
     // SAFETY: the documented contract.
     unsafe {
-        float_entry(error, |supported| {
-            call.run(supported, |n, output| {
+        float_entry(error, move |supported| {
+            call.run(supported, &|n, output| {
                 Ok(RowOp::RmsNorm(norm((n, output), gamma, beta, epsilon)?))
             })
         })

@@ -103,7 +103,7 @@ pub unsafe extern "C" fn fewbit_requantize(
 ) -> fewbit_status {
     // SAFETY: the documented contract; extents are checked before anything is touched.
     unsafe {
-        float_entry(error, |supported| {
+        float_entry(error, move |supported| {
             let call =
                 call(acc, acc_shape, spec, zero_points, count, parallel_for, q.cast(), q_shape)?;
             apart(array("multipliers", multipliers, count)?, call.q_range)?;
@@ -142,7 +142,7 @@ pub unsafe extern "C" fn fewbit_requantize_fixed(
 ) -> fewbit_status {
     // SAFETY: the documented contract; extents are checked before anything is touched.
     unsafe {
-        integer_entry(error, |supported| {
+        integer_entry(error, move |supported| {
             let call =
                 call(acc, acc_shape, spec, zero_points, count, parallel_for, q.cast(), q_shape)?;
             apart(array("multipliers", multipliers, count)?, call.q_range)?;

@@ -263,7 +263,7 @@ pub unsafe extern "C" fn fewbit_params_from_range(
 ) -> fewbit_status {
     // SAFETY: the documented contract.
     unsafe {
-        float_entry(error, |_| {
+        float_entry(error, move |_| {
             let (quant, _) = tensor_quant(spec)?;
             array("params", params, 1)?;
             let chosen =
@@ -303,7 +303,7 @@ pub unsafe extern "C" fn fewbit_param_count(
 ) -> fewbit_status {
     // SAFETY: the documented contract.
     unsafe {
-        integer_entry(error, |_| {
+        integer_entry(error, move |_| {
             let layout = layout("shape", shape, 1)?;
             let (quant, _) = tensor_quant(spec)?;
             array("count", count, 1)?;
@@ -340,7 +340,7 @@ pub unsafe extern "C" fn fewbit_choose_params(
 ) -> fewbit_status {
     // SAFETY: the documented contract; slices are made of checked arrays that do not overlap.
     unsafe {
-        float_entry(error, |supported| {
+        float_entry(error, move |supported| {
             let layout = layout("x_shape", x_shape, 1)?;
             let (quant, format) = tensor_quant(spec)?;
             let places = if zero_points.is_null() { 0 } else { count };
@@ -450,7 +450,7 @@ pub unsafe extern "C" fn fewbit_quantize(
 ) -> fewbit_status {
     // SAFETY: the documented contract; extents are checked before anything is touched.
     unsafe {
-        float_entry(error, |supported| {
+        float_entry(error, move |supported| {
             let call = call(x, x_shape, spec, q, q_shape)?;
             let params = tensor_params(scales, zero_points, count, call.q_range)?;
             let threads = Threads::new(parallel_for)?;
@@ -491,7 +491,7 @@ pub unsafe extern "C" fn fewbit_quantize_dynamic(
 ) -> fewbit_status {
     // SAFETY: the documented contract; extents are checked before anything is touched.
     unsafe {
-        float_entry(error, |supported| {
+        float_entry(error, move |supported| {
             let call = call(x, x_shape, spec, q, q_shape)?;
             let zeros = if zero_points.is_null() { 0 } else { count };
             let scale_range = array("scales", scales, count)?;
@@ -545,7 +545,7 @@ pub unsafe extern "C" fn fewbit_dequantize(
 ) -> fewbit_status {
     // SAFETY: the documented contract; extents are checked before anything is touched.
     unsafe {
-        float_entry(error, |supported| {
+        float_entry(error, move |supported| {
             let call = call(x, x_shape, spec, q, q_shape)?;
             let params = tensor_params(scales, zero_points, count, call.x_range)?;
             let threads = Threads::new(parallel_for)?;
@@ -583,7 +583,7 @@ pub unsafe extern "C" fn fewbit_fake_quantize(
 ) -> fewbit_status {
     // SAFETY: the documented contract; extents are checked before anything is touched.
     unsafe {
-        float_entry(error, |supported| {
+        float_entry(error, move |supported| {
             let ((quant, format), x_layout) = (tensor_quant(spec)?, layout("x_shape", x_shape, 1)?);
             let y_layout = layout("y_shape", y_shape, 1)?;
             let x_range = reals("x", x, format, &x_layout)?;

@@ -61,7 +61,7 @@ pub unsafe extern "C" fn fewbit_isa_enabled(
 ) -> fewbit_status {
     // SAFETY: the documented contract.
     unsafe {
-        integer_entry(error, |supported| {
+        integer_entry(error, move |supported| {
             array("isa", isa, 1)?;
             isa.write(supported.set().bits());
             Ok(())

@@ -12,6 +12,7 @@ use vector::{V, load, store, zip};
 /// # Safety
 /// The elements of `rows` rows and `columns` columns can be read and, transposed, written. Nothing need be aligned. `T` is
 /// of 1, 2 or 4 bytes, all of them its value's.
+#[inline(never)]
 pub unsafe fn transpose<T: Copy>(
     src: *const T,
     src_stride: usize,

@@ -5,7 +5,7 @@ use super::tiles::Part;
 use super::window::{Runs, Source, Window};
 use crate::Result;
 use crate::memory::ALIGNMENT;
-use crate::plan::{Block, Engine, MAX_BLOCKS, RealEngine, block_count, find};
+use crate::plan::{Block, Engine, MAX_BLOCKS, RealEngine, RowAt, block_count, find};
 use core::mem::MaybeUninit;
 use core::ops::Range;
 use fewbit_kernels::gather::{GATHER_S8_S16, GATHER_U8, GATHER_U8_S16, GatherArgs, GatherFn, Run};
@@ -186,7 +186,7 @@ impl Conv<'_> {
             let group = form.group_bytes();
             let (begin, n) = (used.start, used.len());
             let row = |r: usize| copies.cast_const().wrapping_add(r * k + begin);
-            pack_lhs(row, rows, n, unsigned, form, to);
+            pack_lhs(&row as RowAt<'_>, rows, n, unsigned, form, to);
             let sum = |r: usize| sum_lhs(row(r), n, unsigned, form);
             engine.place(block, to, (group, rows * group), (rows, used), params, sum);
         }
@@ -222,7 +222,7 @@ impl Conv<'_> {
     ///
     /// # Safety
     /// They lie at `rows`.
-    #[inline]
+    #[inline(never)]
     unsafe fn gathered(
         &self,
         engine: &Engine<'_>,

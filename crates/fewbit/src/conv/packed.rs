@@ -37,6 +37,7 @@ impl<'w> Conv<'w> {
     /// # Errors
     /// [`Status::InvalidArgument`] if they are beyond memory;
     /// [`Status::Unsupported`] if the convolution is transposed.
+    #[inline(never)]
     pub fn packed_size(&self) -> Result<usize> {
         self.check_saves()?;
         self.engine.saved_size()
@@ -68,6 +69,7 @@ impl<'w> Conv<'w> {
     ///
     /// # Safety
     /// `packed` can be written for `size` bytes.
+    #[inline(never)]
     pub unsafe fn save_packed_raw(&self, packed: *mut u8, size: usize) -> Result<()> {
         self.engine.check_apart(packed, size)?;
         // SAFETY: by this function's contract; apart from what the plan reads.

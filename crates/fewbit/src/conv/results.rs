@@ -21,9 +21,9 @@ impl Conv<'_> {
         // SAFETY: by this function's contract; each size is that of a type without padding.
         unsafe {
             match self.output.of_sums().element_size() {
-                1 => self.exchange::<u8, false>(ends.y, panel, from),
-                2 => self.exchange::<u16, false>(ends.y.cast(), panel, from.cast()),
-                _ => self.exchange::<u32, false>(ends.y.cast(), panel, from.cast()),
+                1 => self.exchange(ends.y, panel, from, false),
+                2 => self.exchange::<u16>(ends.y.cast(), panel, from.cast(), false),
+                _ => self.exchange::<u32>(ends.y.cast(), panel, from.cast(), false),
             }
         }
     }
@@ -38,24 +38,20 @@ impl Conv<'_> {
         unsafe {
             match self.residual.element_size() {
                 0 => {}
-                1 => self.exchange::<u8, true>(from, panel, to),
-                2 => self.exchange::<u16, true>(from.cast(), panel, to.cast()),
-                _ => self.exchange::<u32, true>(from.cast(), panel, to.cast()),
+                1 => self.exchange(from, panel, to, true),
+                2 => self.exchange::<u16>(from.cast(), panel, to.cast(), true),
+                _ => self.exchange::<u32>(from.cast(), panel, to.cast(), true),
             }
         }
     }
 
-    /// Copies a panel's elements from `own`, where they lie pixel by pixel, to their places in all images; or, with `BACK`, from
+    /// Copies a panel's elements from `own`, where they lie pixel by pixel, to their places in all images; or, if `back`, from
     /// there.
     ///
     /// # Safety
     /// As of the two above. Neither side need be aligned.
-    unsafe fn exchange<T: Copy, const BACK: bool>(
-        &self,
-        all: *mut T,
-        panel: &Panel<'_>,
-        own: *mut T,
-    ) {
+    #[inline(never)]
+    unsafe fn exchange<T: Copy>(&self, all: *mut T, panel: &Panel<'_>, own: *mut T, back: bool) {
         let Panel { window, from, pixels, at, channel, columns } = *panel;
         let (_, nr) = self.engine.shape();
         let planes = self.taps.layout == ImageLayout::Nchw;
@@ -63,7 +59,7 @@ impl Conv<'_> {
         unsafe {
             if planes && self.phases == 1 {
                 let first = all.add(at + channel * self.pixels + window.output(from));
-                match BACK {
+                match back {
                     true => transpose(first, self.pixels, (columns, pixels), own, nr),
                     false => transpose(own, nr, (pixels, columns), first, self.pixels),
                 }
@@ -80,18 +76,19 @@ impl Conv<'_> {
                     // Neighbours on both sides, as bytes: they need not be aligned.
                     let bytes = columns * size_of::<T>();
                     let (there, here) = (there.cast::<u8>(), here.cast::<u8>());
-                    match BACK {
+                    match back {
                         true => here.copy_from_nonoverlapping(there, bytes),
                         false => there.copy_from_nonoverlapping(here, bytes),
                     }
                     continue;
                 }
+                let ((from, from_stride), (to, to_stride)) = match back {
+                    true => ((there, self.pixels), (here, 1)),
+                    false => ((here, 1), (there, self.pixels)),
+                };
                 for c in 0..columns {
-                    let (there, here) = (there.add(c * self.pixels), here.add(c));
-                    match BACK {
-                        true => here.write_unaligned(there.read_unaligned()),
-                        false => there.write_unaligned(here.read_unaligned()),
-                    }
+                    to.add(c * to_stride)
+                        .write_unaligned(from.add(c * from_stride).read_unaligned());
                 }
             }
         }

@@ -61,6 +61,7 @@ impl Linear<'_> {
     ///
     /// # Errors
     /// [`Status::InvalidArgument`] if the size overflows.
+    #[inline(never)]
     pub fn batch_workspace(&self, rows: usize, max_workers: usize) -> Result<Workspace> {
         let all = rows.checked_mul(self.matrices).ok_or(too_large())?;
         self.grouped_workspace(self.matrices, all, max_workers)

@@ -106,6 +106,7 @@ impl<'w> Linear<'w> {
     /// # Errors
     /// [`Status::InvalidArgument`] if they are beyond memory; [`Status::Unsupported`] for weights with a scale a
     /// block.
+    #[inline(never)]
     pub fn packed_size(&self) -> Result<usize> {
         self.engine.saved_size()
     }
@@ -128,6 +129,7 @@ impl<'w> Linear<'w> {
     ///
     /// # Safety
     /// `packed` can be written for `size` bytes.
+    #[inline(never)]
     pub unsafe fn save_packed_raw(&self, packed: *mut u8, size: usize) -> Result<()> {
         self.engine.check_apart(packed, size)?;
         // SAFETY: by this function's contract; apart from what the plan reads.

@@ -103,6 +103,7 @@ impl Linear<'_> {
     ///
     /// # Errors
     /// [`Status::InvalidArgument`] if the size overflows.
+    #[inline(never)]
     pub fn grouped_workspace(
         &self,
         problems: usize,
@@ -166,8 +167,29 @@ impl Linear<'_> {
         workspace: (*mut u8, usize),
         parallel: &dyn Parallel,
     ) -> Result<()> {
+        let problems = Problems {
+            count: problems.len(),
+            list: MemoryRange::new("problems", problems.as_ptr(), size_of_val(problems)),
+            at: &|index| problems.get(index).map(|problem| problem as &dyn Problem),
+            has_residuals: self.residual != Residual::None,
+        };
+        // SAFETY: by this function's contract.
+        unsafe { self.run_problems(&problems, params, workspace, parallel) }
+    }
+
+    /// Not a function of their kind, so that there is one of it.
+    ///
+    /// # Safety
+    /// As [`run_grouped_with`](Linear::run_grouped_with).
+    unsafe fn run_problems(
+        &self,
+        problems: &Problems<'_>,
+        params: Option<&OutputParams>,
+        workspace: (*mut u8, usize),
+        parallel: &dyn Parallel,
+    ) -> Result<()> {
         self.check_places(params.is_some())?;
-        let count = problems.len();
+        let (count, list) = (problems.count, problems.list);
         let all = problems.iter().map(|problem| problem.operands().rows);
         let rows = all.fold(0usize, |sum, rows| sum.saturating_add(rows));
         if rows == 0 {
@@ -177,17 +199,15 @@ impl Linear<'_> {
         let needed = self.grouped_workspace(count, rows, workers)?.size;
         check_workspace(workspace.0, workspace.1, needed)?;
         let memory = MemoryRange::new("workspace", workspace.0, needed);
-        let list = MemoryRange::new("problems", problems.as_ptr(), size_of_val(problems));
         forbid_overlap(list, memory)?;
         // SAFETY: by this function's contract.
-        unsafe { self.check_problems(problems, list, memory) }?;
+        unsafe { self.check_problems(problems, memory) }?;
         if let Some(params) = params {
             params.check(self.output, rows, &[list, memory])?;
             for problem in problems.iter().filter(|problem| problem.operands().rows > 0) {
                 params.check(self.output, rows, &self.ranges(problem)?)?;
             }
         }
-        let problems = Problems(problems, self.residual != Residual::None);
         let product = |index: usize| problems.product(index);
         // SAFETY: checked; by this function's contract.
         unsafe {
@@ -198,7 +218,7 @@ impl Linear<'_> {
     }
 
     /// The ranges of a problem's y, x, residual and parameters.
-    fn ranges(&self, problem: &impl Problem) -> Result<[MemoryRange; 5]> {
+    fn ranges(&self, problem: &dyn Problem) -> Result<[MemoryRange; 5]> {
         let LinearProblem { rows, x, x_stride, residual, residual_stride, y, y_stride, .. } =
             problem.operands();
         let n = self.out_features;
@@ -223,12 +243,8 @@ impl Linear<'_> {
     ///
     /// # Safety
     /// The problems' parameters can be read for their counts, unless NULL.
-    unsafe fn check_problems<P: Problem>(
-        &self,
-        problems: &[P],
-        list: MemoryRange,
-        memory: MemoryRange,
-    ) -> Result<()> {
+    unsafe fn check_problems(&self, problems: &Problems<'_>, memory: MemoryRange) -> Result<()> {
+        let list = problems.list;
         let active = || {
             let all = problems.iter().map(|problem| (problem, problem.operands()));
             all.enumerate().filter(|(_, (_, operands))| operands.rows > 0)
@@ -293,12 +309,22 @@ impl Linear<'_> {
     }
 }
 
-/// Problems, and whether they have residuals.
-struct Problems<'a, P>(&'a [P], bool);
-// SAFETY: see `Product`, which these are made into.
-unsafe impl<P> Sync for Problems<'_, P> {}
+/// Problems of any kind.
+struct Problems<'a> {
+    count: usize,
+    /// Where they are.
+    list: MemoryRange,
+    at: &'a dyn Fn(usize) -> Option<&'a dyn Problem>,
+    has_residuals: bool,
+}
+// SAFETY: see `Product`, which these are made into; `at` reads the caller's list.
+unsafe impl Sync for Problems<'_> {}
 
-impl<P: Problem> Problems<'_, P> {
+impl Problems<'_> {
+    fn iter(&self) -> impl Iterator<Item = &dyn Problem> {
+        (0..self.count).filter_map(|index| (self.at)(index))
+    }
+
     fn product(&self, index: usize) -> Product {
         const NONE: LinearProblem = LinearProblem {
             matrix: 0,
@@ -310,20 +336,20 @@ impl<P: Problem> Problems<'_, P> {
             y: null_mut(),
             y_stride: 0,
         };
-        let problem = self.0.get(index);
-        let operands = problem.map_or(NONE, Problem::operands);
+        let problem = (self.at)(index);
+        let operands = problem.map_or(NONE, |problem| problem.operands());
         let run = LinearRun {
             rows: operands.rows,
             x: operands.x,
             x_stride: operands.x_stride,
             residual: operands.residual,
-            residual_stride: if self.1 { operands.residual_stride } else { 0 },
+            residual_stride: if self.has_residuals { operands.residual_stride } else { 0 },
             workspace: null_mut(),
             workspace_size: 0,
             y: operands.y,
             y_stride: operands.y_stride,
         };
-        let given = problem.map_or(RowParams::NONE, Problem::given);
+        let given = problem.map_or(RowParams::NONE, |problem| problem.given());
         Product { run, matrix: operands.matrix, first: 0, given }
     }
 }

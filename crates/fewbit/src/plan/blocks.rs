@@ -11,7 +11,7 @@
 //! the last one are added to them as the bias is.
 
 use super::codes::rhs_form;
-use super::engine::{Block, Engine};
+use super::engine::{Block, Engine, RowAt};
 use super::epilogue::{Destination, Epilogue, Sums, find};
 use super::packed::{Layout, Packed, size, tile_columns};
 use super::{Bias, Operands, Weights};
@@ -133,7 +133,7 @@ impl Blocks {
     pub(crate) unsafe fn sum_rows(
         &self,
         packed: &Packed,
-        (row, rows, k): (impl Fn(usize) -> *const u8, usize, usize),
+        (row, rows, k): (RowAt<'_>, usize, usize),
         unsigned: bool,
         to: *mut i32,
     ) {

@@ -41,6 +41,9 @@ pub(crate) struct Engine<'w> {
     together: usize,
 }
 
+/// Gives the address of a row. Functions that are called once a block take it as it is here, and are compiled once.
+pub(crate) type RowAt<'a> = &'a dyn Fn(usize) -> *const u8;
+
 /// Lhs rows, packed or where they are, with their parameters.
 #[derive(Clone, Copy)]
 pub(crate) struct Block {
@@ -276,34 +279,47 @@ impl<'w> Engine<'w> {
             (block.k_groups, block.k_rest) = (form.whole_groups(k), form.rest_bytes(k));
         } else {
             // SAFETY: by this function's contract.
-            unsafe { pack_lhs(&row, rows, k, self.lhs_unsigned, form, memory) };
+            unsafe { pack_lhs(&row as RowAt<'_>, rows, k, self.lhs_unsigned, form, memory) };
             block.lhs = memory;
             block.row_stride = form.group_bytes();
             block.group_stride = rows * form.group_bytes();
             block.k_groups = self.k_groups();
         }
         let shift = code_shift_lhs(self.lhs_unsigned, form) - packed.shared_zero;
-        let sums = packed.has_zero && self.blocks.is_none();
         for r in 0..rows {
-            let places = (block.zero.get_mut(r), block.sum.get_mut(r), block.scale.get_mut(r));
-            let (Some(zero), Some(sum), Some(scale)) = places else { break };
+            let places = (block.zero.get_mut(r), block.scale.get_mut(r));
+            let (Some(zero), Some(scale)) = places else { break };
             let (zero_point, row_scale) = parameters(r);
             *zero = zero_point + shift;
             *scale = row_scale;
             block.has_zero |= *zero != 0;
-            if sums {
-                // SAFETY: k codes by this function's contract.
-                *sum = unsafe { sum_lhs(row(r), k, self.lhs_unsigned, form) };
-            }
         }
-        if let (Some(blocks), true) = (&self.blocks, packed.has_zero) {
-            // SAFETY: behind the packed rows, which `memory` has room for: such rows are not direct.
-            unsafe {
-                let packed_rows = self.k_groups() * packed.mr * form.group_bytes();
-                let sums = memory.add(packed_rows).cast::<i32>();
-                blocks.sum_rows(packed, (&row, rows, k), self.lhs_unsigned, sums);
-                block.block_sums = sums;
+        if packed.has_zero {
+            // SAFETY: by this function's contract.
+            unsafe { self.sum_rows(block, memory, rows, &row) }
+        }
+    }
+
+    /// The sums of the codes of a block's rows.
+    ///
+    /// # Safety
+    /// As [`fill`](Engine::fill).
+    #[inline(never)]
+    unsafe fn sum_rows(&self, block: &mut Block, memory: *mut u8, rows: usize, row: RowAt<'_>) {
+        let (packed, k) = (&self.packed, self.k);
+        let Some(blocks) = &self.blocks else {
+            for (r, sum) in block.sum.iter_mut().enumerate().take(rows) {
+                // SAFETY: k codes by this function's contract.
+                *sum = unsafe { sum_lhs(row(r), k, self.lhs_unsigned, packed.form) };
             }
+            return;
+        };
+        // SAFETY: behind the packed rows, which `memory` has room for: such rows are not direct.
+        unsafe {
+            let packed_rows = self.k_groups() * packed.mr * packed.form.group_bytes();
+            let sums = memory.add(packed_rows).cast::<i32>();
+            blocks.sum_rows(packed, (row, rows, k), self.lhs_unsigned, sums);
+            block.block_sums = sums;
         }
     }
 

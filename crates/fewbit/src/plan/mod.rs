@@ -26,7 +26,7 @@ pub(crate) use check::{bad_scale, bad_zero_point, check_operands};
 pub(crate) use coded::Coded;
 pub(crate) use codes::rhs_form;
 pub(crate) use either::EitherEngine;
-pub(crate) use engine::{Block, Engine, block_count};
+pub(crate) use engine::{Block, Engine, RowAt, block_count};
 pub(crate) use epilogue::{Destination, find};
 pub(crate) use one_step::OneStep;
 pub(crate) use packed::{Layout, size, tile_columns};
@@ -286,6 +286,7 @@ pub struct OutputParams {
 
 impl OutputParams {
     /// Checks that there is room for `rows` parameters, apart from each other and from all else.
+    #[inline(never)]
     pub(crate) fn check(self, output: Output, rows: usize, others: &[MemoryRange]) -> Result<()> {
         let symmetric = output.dynamic().is_some_and(|(_, spec)| spec.scheme == Scheme::Symmetric);
         let bytes = size(&[rows, 4])?;

@@ -113,6 +113,12 @@ pub(super) enum Steps<'a> {
 /// A number for each row.
 type PerRow = [f32; ROWS];
 
+/// Adds a piece's sums to those of the rows.
+#[inline(never)]
+fn add_up(totals: &mut PerRow, sums: &PerRow) {
+    totals.iter_mut().zip(sums).for_each(|(total, sum)| *total += sum);
+}
+
 /// Elements `first..first + n` of each row.
 #[derive(Clone, Copy)]
 struct Piece {
@@ -191,6 +197,7 @@ impl Block<'_> {
     ///
     /// # Safety
     /// As [`apply`](Block::apply).
+    #[inline(never)]
     unsafe fn peaks(&mut self, kernel: Bound<SoftmaxFn>) -> PerRow {
         let mut all = [f32::NEG_INFINITY; ROWS];
         for piece in self.pieces() {
@@ -212,6 +219,7 @@ impl Block<'_> {
     ///
     /// # Safety
     /// As [`apply`](Block::apply).
+    #[inline(never)]
     unsafe fn exp_sums(
         &mut self,
         kernel: Bound<SoftmaxFn>,
@@ -227,7 +235,7 @@ impl Block<'_> {
                 let dst = if keep { self.place(piece) } else { (core::ptr::null_mut(), 0) };
                 kernel.run()(&self.step(piece, src, dst, peaks, &mut sums));
             }
-            totals.iter_mut().zip(&sums).for_each(|(total, sum)| *total += sum);
+            add_up(&mut totals, &sums);
         }
         totals
     }
@@ -252,7 +260,7 @@ impl Block<'_> {
                 let mut of_piece = [0.0; ROWS];
                 let totals = of_piece.as_mut_ptr();
                 sums.run()(&SumsArgs { src, n: piece.n, rows, row_stride, sums: totals });
-                centers.iter_mut().zip(&of_piece).for_each(|(total, sum)| *total += sum);
+                add_up(&mut centers, &of_piece);
             }
             centers.iter_mut().take(rows).for_each(|center| *center /= count);
             let at = if centered { centers.as_ptr() } else { null() };
@@ -268,7 +276,7 @@ impl Block<'_> {
                     centers: at,
                     sums,
                 });
-                factors.iter_mut().zip(&of_piece).for_each(|(total, sum)| *total += sum);
+                add_up(&mut factors, &of_piece);
             }
             for factor in factors.iter_mut().take(rows) {
                 *factor = 1.0 / sqrt(*factor / count + norm.epsilon);
@@ -343,6 +351,7 @@ impl Block<'_> {
     ///
     /// # Safety
     /// As [`apply`](Block::apply).
+    #[inline(never)]
     unsafe fn load(&mut self, piece: Piece) -> (*const f32, usize) {
         let Lines { x, n, rows, x_stride, x_rows, .. } = self.lines;
         let at = piece.first.wrapping_mul(x_stride);
@@ -405,6 +414,7 @@ impl Block<'_> {
     ///
     /// # Safety
     /// As [`apply`](Block::apply).
+    #[inline(never)]
     unsafe fn store(&self, piece: Piece) {
         let Lines { y, rows, y_stride, y_rows, .. } = self.lines;
         let at = piece.first.wrapping_mul(y_stride);
