@@ -9,6 +9,13 @@
 // Dozens of operations, which portable kernels would have in every step of theirs.
 #[inline(never)]
 pub fn fma(a: f32, b: f32, c: f32) -> f32 {
+    fma_inline(a, b, c)
+}
+
+/// [`fma`], for a loop that has it once: there a compiler sees which registers the loop before left unfinished, whose parts
+/// conversions would wait for.
+#[inline(always)]
+pub fn fma_inline(a: f32, b: f32, c: f32) -> f32 {
     let product = a as f64 * b as f64;
     let addend = c as f64;
     let sum = product + addend;

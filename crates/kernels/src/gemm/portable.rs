@@ -1,9 +1,9 @@
-//! The portable tiles: two rows of eight columns, for CPUs that no other tile is for. They are to be small: rows are a loop, and
-//! sums where they are stored, which costs little beside what multiplies them.
+//! The portable tiles: two rows of eight columns, for CPUs that no other tile is for. They are to be small: rows are a loop. Of
+//! packed codes, which cost more to unpack, it is in each step, and sums are where they are stored.
 
 use super::blocks::BlocksArgs;
-use super::complete::{add_rhs_zero, complete};
-use super::tile::{TileArgs, blocks_of, starts, store};
+use super::complete::{add_rhs_zero, complete, has_rhs_zero};
+use super::tile::{TileArgs, blocks_of, starts, store, tile_of};
 use fewbit_simd::dot::Dot;
 
 /// Rows.
@@ -14,6 +14,26 @@ pub(super) const NV: usize = 2;
 /// # Safety
 /// As [`TileFn`](super::TileFn), of a portable backend.
 pub(super) unsafe fn tile<D: Dot>(args: &TileArgs) {
+    // SAFETY: by this function's contract.
+    unsafe {
+        if const { has_rhs_zero::<D>() } {
+            packed::<D>(args);
+            complete::<D, NV, true, false>(args, |products| products);
+        } else {
+            for row in 0..args.rows {
+                tile_of::<D, 1, NV>(&args.rest_from(row));
+            }
+            complete::<D, NV, true, true>(args, |products| products);
+        }
+    }
+}
+
+/// The sums of the whole groups of packed codes, which all rows share when they are unpacked.
+///
+/// # Safety
+/// As [`TileFn`](super::TileFn), of a portable backend.
+#[inline(always)]
+unsafe fn packed<D: Dot>(args: &TileArgs) {
     // SAFETY: by this function's contract; rows are gone on with while there are any.
     unsafe {
         let mut row = *args;
@@ -39,7 +59,6 @@ pub(super) unsafe fn tile<D: Dot>(args: &TileArgs) {
             lhs = lhs.wrapping_add(args.lhs_group_stride);
             rhs = second.wrapping_add(D::LANES * D::RHS_BYTES);
         }
-        complete::<D, NV, true, false>(args, |products| products);
     }
 }
 

@@ -11,6 +11,8 @@ pub(super) trait Number<V: Lanes> {
     const KR: usize;
     /// Whether what is loaded for two steps is the same.
     const SHARED: bool = false;
+    /// Whether [`add`](Number::add) is a fused multiply-add.
+    const FUSED: bool = true;
 
     /// Vector `v` of the first or the second of two steps of k, widened, of nr columns from `from` on.
     ///
@@ -111,6 +113,7 @@ impl Number<fewbit_simd::Avx512> for OfPairs {
 impl Number<Scalar> for OfPairs {
     const SIZE: usize = 4;
     const KR: usize = 2;
+    const FUSED: bool = false;
 
     #[inline(always)]
     unsafe fn load<const SECOND: bool>(from: *const u8, nr: usize, v: usize) -> f32 {
@@ -155,6 +158,7 @@ impl Number<fewbit_simd::Neon> for OfPairsOdd {
 impl Number<Scalar> for OfPairsOdd {
     const SIZE: usize = 4;
     const KR: usize = 2;
+    const FUSED: bool = false;
 
     #[inline(always)]
     unsafe fn load<const SECOND: bool>(from: *const u8, nr: usize, v: usize) -> f32 {

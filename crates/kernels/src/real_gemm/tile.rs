@@ -22,6 +22,7 @@
 use super::number::{Number, OfBf16, OfF16, OfF32, OfPairs, OfPairsOdd};
 use crate::gemm::{is_whole, leaves_no_row, most_rows};
 use crate::registry::Row;
+use fewbit_scheme::real::fma_inline;
 use fewbit_simd::{Isa, IsaSet, Lanes, Scalar, opaque, prefetch};
 
 /// As of the tiles of codes, whose epilogue takes these results too.
@@ -410,7 +411,11 @@ unsafe fn portable_row_of<W: Number<Scalar>>(args: &RealTileArgs) {
     unsafe {
         let add = |x: f32, column: f32, v: usize| {
             let sum = args.dst.add(v);
-            sum.write(W::add(x, column, sum.read()));
+            let before = sum.read();
+            sum.write(match const { W::FUSED } {
+                true => fma_inline(x, column, before),
+                false => W::add(x, column, before),
+            });
         };
         if !args.resume {
             for v in 0..columns {
