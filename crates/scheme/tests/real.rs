@@ -9,6 +9,11 @@ fn same(got: f32, want: f32) -> bool {
     got.to_bits() == want.to_bits() || got.is_nan() && want.is_nan()
 }
 
+/// 2^e.
+fn power(e: i32) -> f32 {
+    2f32.powi(e)
+}
+
 fn check_fma(a: f32, b: f32, c: f32) {
     let got = real::fma(a, b, c);
     if fewbit_testkit::fma_is_an_instruction() {
@@ -71,6 +76,11 @@ fn fma_where_two_roundings_are_wrong() {
     assert_eq!(real::fma(4097.0, 4097.0, 0.0), 16_785_408.0);
     assert_eq!(real::fma(4097.0, 4097.0, tiny), 16_785_410.0);
     assert_eq!(real::fma(4097.0, 4097.0, -tiny), 16_785_408.0);
+    // 1 + 2^-24 is a tie of f32; this is above it by less than f64's last place, and the sum in f64 the odd number above.
+    let (a, b) = (131.0 * power(-27), 16_393_005.0 * power(-28));
+    check_fma(a, b, 1.0);
+    assert_eq!(real::fma(a, b, 1.0), 1.0 + power(-23));
+    assert_eq!(real::fma(-a, b, -1.0), -1.0 - power(-23));
     assert!(wrong_in_f64 > 0, "no input tells one rounding from two");
     println!("{wrong_in_f64} results that rounding twice gets wrong");
 }
@@ -191,7 +201,6 @@ fn canonical_nan() {
 /// Around 2^-126 everything a power of two larger, where [`real::fma`] knows no subnormal numbers: what rounds to less is 0.
 #[test]
 fn flushed_steps() {
-    let power = |e: i32| 2f32.powi(e);
     let mut rng = rng(41);
     let mut kinds = [0; 3];
     for _ in 0..200_000 {
@@ -238,6 +247,10 @@ fn flushed_steps_of_other_numbers() {
     assert_eq!(fma_flushed(f32::MAX, 2.0, -f32::MAX), f32::MAX);
     assert_eq!(fma_flushed(least, 1.0, 0.0), least);
     assert_eq!(fma_flushed(least, -0.5, 0.0).to_bits(), 0x8000_0000);
+    // (2^25 - 1) 2^-151 is in the middle between the least normal number and what lies below it in 24 bits: it is rounded up,
+    // to the even one. (2^24 - 1) 2^-150 is what lies below.
+    assert_eq!(fma_flushed(18_631.0 * power(-75), 1_801.0 * power(-76), 0.0), least);
+    assert_eq!(fma_flushed(4_095.0 * power(-75), 4_097.0 * power(-75), 0.0).to_bits(), 0);
     // Otherwise the fused operation.
     let mut rng = rng(42);
     for _ in 0..200_000 {
