@@ -5,7 +5,7 @@
 //! row with a NaN are NaN throughout, which is what the formula gives. A -infinity beside a finite number is a share of 0.
 //!
 //! The exponential has the polynomial of [`crate::activation`] and is within 1.2 units in the last place down to
-//! `exp(-86.9)`; below, where it would soon be subnormal, it is 0, so that no number on the way is: shares below 1.8e-38 are 0.
+//! `exp(-86.9)`; below, where it would soon be subnormal, it is 0, so that no number on the way is. A share, which is divided by the sum, may be.
 
 use crate::activation::{EXP, LN_2, LN_2_REST, LOG2_E};
 use crate::real::{canonical, fma};

@@ -83,7 +83,9 @@ fn rows_are_within_the_bound() {
             let of_sum = (n as f64).ln() + 2.4 + additions;
             for (((want, want_log, d), y), log) in exact(&x).into_iter().zip(y).zip(log) {
                 if d > 86.9 {
-                    assert!(y == 0.0 || want > 1e-38, "{n}: {y:e}, {want:e}");
+                    // The exponential is 0, or, at the edge, 1.6e-38 or more, and divided by the sum subnormal at worst.
+                    let near = (f64::from(y) - want).abs() <= want * 1e-4 + 2f64.powi(-149);
+                    assert!(y == 0.0 || d < 87.0 && near, "{n}: {y:e}, {want:e}");
                     continue;
                 }
                 // Results of a subnormal product have a larger error; here there are none to see.
