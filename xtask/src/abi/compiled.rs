@@ -67,7 +67,17 @@ pub fn since(revision: &str) -> Outcome {
     if verdict.status & Verdict::INCOMPATIBLE != 0 {
         return Err("abidiff calls it incompatible".into());
     }
-    harness(revision, &show("c-tests/tests/harness.rs")?)
+    harness(revision, &show(LISTED)?)
+}
+
+/// The file that lists the harness' parts.
+const LISTED: &str = "c-tests/src/lib.rs";
+
+/// The harness' parts, as the text of [`LISTED`] has them.
+fn sources(text: &str) -> Option<Vec<&str>> {
+    let (_, list) = text.split_once("const SOURCES: &[&str] = &[")?;
+    let (list, _) = list.split_once("];")?;
+    Some(list.split('"').skip(1).step_by(2).collect())
 }
 
 /// Compiles the revision's harness with this header, and runs it with this library.
@@ -82,12 +92,9 @@ fn harness(revision: &str, list: &str) -> Outcome {
     git.current_dir(root()).args(["archive", "--output"]).arg(&archive);
     output(git.args([revision, "c-tests/c"]))?;
     output(Command::new("tar").arg("-xf").arg(&archive).arg("-C").arg(&folder))?;
-    let (_, list) = list.split_once("const SOURCES: &[&str] = &[").ok_or("no list of sources")?;
-    let (list, _) = list.split_once("];").ok_or("no end of the list of sources")?;
-    let sources: Vec<String> = list
-        .split('"')
-        .skip(1)
-        .step_by(2)
+    let sources: Vec<String> = sources(list)
+        .ok_or_else(|| format!("{revision}: no list of the harness' parts in {LISTED}"))?
+        .into_iter()
         // Descriptions may have grown: what that file asserts is the revision's own.
         .filter(|name| *name != "layout.c")
         .map(|name| folder.join("c-tests/c").join(name).display().to_string())
@@ -194,6 +201,12 @@ fn scratch() -> Done<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_harness_parts_are_found() {
+        let text = std::fs::read_to_string(root().join(LISTED)).unwrap();
+        assert_eq!(sources(&text).unwrap(), fewbit_c_tests::SOURCES);
+    }
 
     #[test]
     fn every_function_is_defined() {
