@@ -27,7 +27,7 @@ impl Verdict {
     const INCOMPATIBLE: i32 = 8;
 }
 
-/// Compares with the last tag that a release has; without one nothing is compared but planted changes.
+/// Compares with the last tag that a release has; without one with the last commit, so that the way there is known to work.
 ///
 /// # Errors
 /// As [`since`].
@@ -37,11 +37,10 @@ pub fn since_release() -> Outcome {
     match output(&mut git)?.lines().next() {
         Some(tag) => since(tag),
         None => {
-            planted()?;
             println!(
-                "!!! NO RELEASE HAS A TAG YET: there is nothing to compare the interface with"
+                "!!! NO RELEASE HAS A TAG HERE: the interface is compared with what is committed"
             );
-            Ok(())
+            since("HEAD")
         }
     }
 }
