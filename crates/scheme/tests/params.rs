@@ -251,3 +251,29 @@ fn powers_of_two_are_the_smallest_that_suffice() {
         }
     }
 }
+
+#[test]
+fn parameters_are_checked() {
+    let check = |scale, zero_point, format| QuantParams { scale, zero_point }.check(format);
+    let (least, most) = (f32::from_bits(1), f32::MAX);
+    for format in IntFormat::ALL {
+        // b1 has no zero point.
+        let (qmin, qmax) = match format {
+            IntFormat::B1 => (0, 0),
+            _ => (format.qmin(), format.qmax()),
+        };
+        for zero_point in [qmin, qmax] {
+            for scale in [least, 1.0, most] {
+                assert_eq!(check(scale, zero_point, format), Ok(()));
+            }
+            for scale in [0.0, -0.0, -1.0, f32::INFINITY, f32::NEG_INFINITY] {
+                assert_eq!(check(scale, zero_point, format), Err(ParamError::Scale(scale)));
+            }
+            assert!(matches!(check(f32::NAN, zero_point, format), Err(ParamError::Scale(_))));
+        }
+        for zero_point in [qmin - 1, qmax + 1, i32::MIN, i32::MAX] {
+            let error = ParamError::ZeroPoint { zero_point, qmin, qmax };
+            assert_eq!(check(1.0, zero_point, format), Err(error), "{format:?}");
+        }
+    }
+}
