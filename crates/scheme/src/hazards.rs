@@ -172,7 +172,8 @@ fn scale((smallest, largest): (u32, u32), (normal, over): (u32, u32)) -> (f32, b
     let most = limit_e - e - i32::from(m >= limit_m);
     let ((m, e), (limit_m, limit_e)) = (parts(smallest), parts(normal));
     let least = limit_e - e + i32::from(m < limit_m);
-    let exponent = if least > most { most } else { 0.max(least).min(most) };
+    // Where one of them must give way, it is the smallest.
+    let exponent = 0.max(least).min(most);
     let exponent = exponent.clamp(-126, 127);
     let scale = f32::from_bits(((exponent + 127) as u32) << 23);
     (scale, least <= exponent && exponent <= most)
