@@ -1,5 +1,10 @@
 //! What the numbers of an rhs are, widened to f32 on the way, and what adds their products.
 
+#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+use core::arch::aarch64::float32x4_t;
+#[cfg(target_arch = "x86_64")]
+use core::arch::x86_64::__m512;
+use core::marker::PhantomData;
 use fewbit_scheme::{add_bf16_odd, fma_flushed};
 use fewbit_simd::{HalfLanes, Lanes, Scalar};
 
@@ -34,10 +39,12 @@ pub(super) trait Number<V: Lanes> {
 pub(super) struct OfF32;
 pub(super) struct OfF16;
 pub(super) struct OfBf16;
-/// Pairs of bf16 on both sides, each taken for a number of 32 bits, and a step of k: the even one in the upper half.
-pub(super) struct OfPairs;
-/// Likewise, the even one in the lower half, with another rounding.
-pub(super) struct OfPairsOdd;
+/// Pairs of bf16 on both sides, each taken for a number of 32 bits, and a step of k; what adds their products is `A`.
+pub(super) struct OfPair<A>(PhantomData<A>);
+/// The even one in the upper half, as `vdpbf16ps` adds.
+pub(super) type OfPairs = OfPair<Flushed>;
+/// The even one in the lower half, as `bfdot` adds: with another rounding.
+pub(super) type OfPairsOdd = OfPair<RoundedToOdd>;
 
 impl<V: Lanes> Number<V> for OfF32 {
     const SIZE: usize = 4;
@@ -83,44 +90,56 @@ impl<V: Lanes> Number<V> for OfBf16 {
     }
 }
 
-#[cfg(target_arch = "x86_64")]
-impl Number<fewbit_simd::Avx512> for OfPairs {
-    const SIZE: usize = 4;
-    const KR: usize = 2;
-
-    #[inline(always)]
-    unsafe fn load<const SECOND: bool>(
-        from: *const u8,
-        nr: usize,
-        v: usize,
-    ) -> <fewbit_simd::Avx512 as Lanes>::F32 {
-        // SAFETY: by this function's contract.
-        unsafe { <OfF32 as Number<fewbit_simd::Avx512>>::load::<SECOND>(from, nr, v) }
-    }
-
-    #[inline(always)]
-    unsafe fn add(
-        x: <fewbit_simd::Avx512 as Lanes>::F32,
-        column: <fewbit_simd::Avx512 as Lanes>::F32,
-        sum: <fewbit_simd::Avx512 as Lanes>::F32,
-    ) -> <fewbit_simd::Avx512 as Lanes>::F32 {
-        // SAFETY: by this function's contract; the entry is compiled for avx512bf16 too.
-        unsafe { fewbit_simd::Avx512::add_bf16_products(x, column, sum) }
-    }
+/// What adds the products of pairs of bf16.
+pub(super) trait AddPair<V: Lanes> {
+    /// `sum` and a pair's products.
+    ///
+    /// # Safety
+    /// Compiled for `V`, and what its instruction for them requires.
+    unsafe fn add(x: V::F32, column: V::F32, sum: V::F32) -> V::F32;
 }
 
-/// The definition, which the instruction is held to.
-impl Number<Scalar> for OfPairs {
+pub(super) struct Flushed;
+pub(super) struct RoundedToOdd;
+
+impl<V: Lanes, A: AddPair<V>> Number<V> for OfPair<A> {
     const SIZE: usize = 4;
     const KR: usize = 2;
     const FUSED: bool = false;
 
     #[inline(always)]
-    unsafe fn load<const SECOND: bool>(from: *const u8, nr: usize, v: usize) -> f32 {
+    unsafe fn load<const SECOND: bool>(from: *const u8, nr: usize, v: usize) -> V::F32 {
         // SAFETY: by this function's contract.
-        unsafe { <OfF32 as Number<Scalar>>::load::<SECOND>(from, nr, v) }
+        unsafe { <OfF32 as Number<V>>::load::<SECOND>(from, nr, v) }
     }
 
+    #[inline(always)]
+    unsafe fn add(x: V::F32, column: V::F32, sum: V::F32) -> V::F32 {
+        // SAFETY: by this function's contract; entries of these numbers are compiled for the instruction.
+        unsafe { A::add(x, column, sum) }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl AddPair<fewbit_simd::Avx512> for Flushed {
+    #[inline(always)]
+    unsafe fn add(x: __m512, column: __m512, sum: __m512) -> __m512 {
+        // SAFETY: by this function's contract.
+        unsafe { fewbit_simd::Avx512::add_bf16_products(x, column, sum) }
+    }
+}
+
+#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+impl AddPair<fewbit_simd::Neon> for RoundedToOdd {
+    #[inline(always)]
+    unsafe fn add(x: float32x4_t, column: float32x4_t, sum: float32x4_t) -> float32x4_t {
+        // SAFETY: by this function's contract.
+        unsafe { fewbit_simd::bfdot(sum, x, column) }
+    }
+}
+
+/// The definition, which the instruction is held to.
+impl AddPair<Scalar> for Flushed {
     #[inline(always)]
     unsafe fn add(x: f32, column: f32, sum: f32) -> f32 {
         let ([x0, x1], [w0, w1]) = (halves(x), halves(column));
@@ -128,44 +147,8 @@ impl Number<Scalar> for OfPairs {
     }
 }
 
-#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
-impl Number<fewbit_simd::Neon> for OfPairsOdd {
-    const SIZE: usize = 4;
-    const KR: usize = 2;
-
-    #[inline(always)]
-    unsafe fn load<const SECOND: bool>(
-        from: *const u8,
-        nr: usize,
-        v: usize,
-    ) -> <fewbit_simd::Neon as Lanes>::F32 {
-        // SAFETY: by this function's contract.
-        unsafe { <OfF32 as Number<fewbit_simd::Neon>>::load::<SECOND>(from, nr, v) }
-    }
-
-    #[inline(always)]
-    unsafe fn add(
-        x: <fewbit_simd::Neon as Lanes>::F32,
-        column: <fewbit_simd::Neon as Lanes>::F32,
-        sum: <fewbit_simd::Neon as Lanes>::F32,
-    ) -> <fewbit_simd::Neon as Lanes>::F32 {
-        // SAFETY: by this function's contract; the entry is compiled for bf16 too.
-        unsafe { fewbit_simd::bfdot(sum, x, column) }
-    }
-}
-
 /// The definition, which the instruction is held to.
-impl Number<Scalar> for OfPairsOdd {
-    const SIZE: usize = 4;
-    const KR: usize = 2;
-    const FUSED: bool = false;
-
-    #[inline(always)]
-    unsafe fn load<const SECOND: bool>(from: *const u8, nr: usize, v: usize) -> f32 {
-        // SAFETY: by this function's contract.
-        unsafe { <OfF32 as Number<Scalar>>::load::<SECOND>(from, nr, v) }
-    }
-
+impl AddPair<Scalar> for RoundedToOdd {
     #[inline(always)]
     unsafe fn add(x: f32, column: f32, sum: f32) -> f32 {
         add_bf16_odd(halves(x), halves(column), sum)
