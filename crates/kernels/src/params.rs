@@ -7,6 +7,12 @@ use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 use fewbit_simd::Lanes;
 
+/// The pointer so many elements further, or NULL.
+#[inline(always)]
+pub(crate) fn further<T>(pointer: *const T, by: usize) -> *const T {
+    if pointer.is_null() { pointer } else { pointer.wrapping_add(by) }
+}
+
 /// Runs side by side: a run, `count` times, each time moved by the strides (in elements).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rows {

@@ -90,8 +90,7 @@ enum Addend {
     None,
     F32,
     Half(Bound<ConvertFn>),
-    /// With parameters; whether they are s8.
-    Codes(Bound<DequantizeFn>, QuantParams, bool),
+    Codes(Bound<DequantizeFn>, QuantParams),
 }
 
 /// What makes codes.
@@ -214,7 +213,7 @@ impl Epilogue {
                     true => dequantize::U8_F32,
                     false => dequantize::S8_F32,
                 };
-                Addend::Codes(find(rows, supported)?, params, !code.is_unsigned())
+                Addend::Codes(find(rows, supported)?, params)
             }
         };
         // ReLU is part of the scaling, unless something is added in between.
@@ -466,11 +465,11 @@ impl Epilogue {
                         dst_stride: 1,
                         n,
                     }),
-                    Addend::Codes(dequantize, params, signed) => {
+                    Addend::Codes(dequantize, params) => {
                         dequantize.run()(&DequantizeArgs {
                             src: dst.at(row, 0, 0, 1).residual,
                             src_stride: stride,
-                            signed: *signed,
+                            signed: false, // Not used for f32.
                             dst: to.cast(),
                             dst_stride: 1,
                             n,

@@ -42,8 +42,7 @@ pub(super) struct Lines {
 pub(super) enum Load {
     F32,
     Convert(Bound<ConvertFn>),
-    /// With parameters; whether the codes are s8.
-    Dequantize(Bound<DequantizeFn>, QuantParams, bool),
+    Dequantize(Bound<DequantizeFn>, QuantParams),
 }
 
 impl Load {
@@ -53,10 +52,10 @@ impl Load {
             Element::F16 => Load::Convert(kernel(convert::F16_F32, supported)?),
             Element::Bf16 => Load::Convert(kernel(convert::BF16_F32, supported)?),
             Element::Codes(Code::S8, params) => {
-                Load::Dequantize(kernel(dequantize::S8_F32, supported)?, params, true)
+                Load::Dequantize(kernel(dequantize::S8_F32, supported)?, params)
             }
             Element::Codes(Code::U8, params) => {
-                Load::Dequantize(kernel(dequantize::U8_F32, supported)?, params, false)
+                Load::Dequantize(kernel(dequantize::U8_F32, supported)?, params)
             }
         })
     }
@@ -388,10 +387,10 @@ impl Block<'_> {
                         });
                     }
                 }
-                Load::Dequantize(kernel, ref params, signed) => kernel.run()(&DequantizeArgs {
+                Load::Dequantize(kernel, ref params) => kernel.run()(&DequantizeArgs {
                     src: x.wrapping_add(at),
                     src_stride: x_stride,
-                    signed,
+                    signed: false, // Not used for f32.
                     dst: to.cast(),
                     dst_stride: 1,
                     n: piece.n,

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::Rows;
 use crate::pack::{PackFn, S4_S8, U4_U8};
+use crate::params::further;
 use crate::registry::{Bound, Row, best};
 use fewbit_scheme::{IntFormat, RealFormat, pack};
 use fewbit_simd::Supported;
@@ -72,6 +73,7 @@ impl Any {
         // Short runs one behind the other are staged together.
         let joined = src_stride == 1 && rows.src_stride == n && n <= STAGE / 2;
         let together = if joined { (STAGE - per_byte).checked_div(n).unwrap_or(1) } else { 1 };
+        let mut codes = [0i8; STAGE];
         let mut row = 0;
         while row < rows.count {
             let count = together.min(rows.count - row);
@@ -83,7 +85,6 @@ impl Any {
                 // One code where codes lie apart.
                 let most = if src_stride == 1 { STAGE - slot } else { 1 };
                 let len = most.min(n - done);
-                let mut codes = [0i8; STAGE];
                 let param = row * rows.param_stride + done * param_step;
                 let end = slot + count * len;
                 // SAFETY: bytes, elements and parameters of the run; `end <= STAGE` codes, whose bytes exist.
@@ -96,10 +97,6 @@ impl Any {
                         let bytes = core::slice::from_raw_parts(bytes, end.div_ceil(per_byte));
                         pack::unpack(self.format, bytes, codes.get_mut(..end).unwrap_or_default());
                     }
-                    let zero_points = match args.zero_points.is_null() {
-                        true => args.zero_points,
-                        false => args.zero_points.add(param),
-                    };
                     let first = row * rows.dst_stride + done * dst_stride;
                     self.kernel.run()(&DequantizeArgs {
                         src: codes.as_ptr().add(slot).cast(),
@@ -107,7 +104,7 @@ impl Any {
                         dst: args.dst.add(first * self.real.size()),
                         n: len,
                         scales: args.scales.add(param),
-                        zero_points,
+                        zero_points: further(args.zero_points, param),
                         rows: Rows { count, src_stride: len, ..rows },
                         ..*args
                     });

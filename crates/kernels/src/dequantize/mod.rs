@@ -19,8 +19,8 @@ use fewbit_simd::HalfLanes;
 pub struct DequantizeArgs {
     /// The codes, in the table's format.
     pub src: *const u8,
-    /// Whether codes of a byte are s8, not u8. What makes f16 and bf16 of the two is one function, which does not know by
-    /// what name it is called.
+    /// Whether codes of a byte that become f16 or bf16 are s8, not u8: what makes them is one function, which does not know
+    /// by what name it is called. Not used for f32.
     pub signed: bool,
     /// Distance of consecutive codes, in elements.
     pub src_stride: usize,
@@ -112,8 +112,12 @@ pub fn rows() -> impl Iterator<Item = RowInfo> {
 trait Format {
     /// A code as it is stored.
     type Code: Copy;
+
     /// What [`load`](Format::load) adds to codes.
-    fn bias(signed: bool) -> i32;
+    #[inline(always)]
+    fn bias(_signed: bool) -> i32 {
+        0
+    }
 
     /// Loads `n` codes, plus the bias.
     ///
@@ -129,11 +133,6 @@ impl Format for S8 {
     type Code = i8;
 
     #[inline(always)]
-    fn bias(_signed: bool) -> i32 {
-        0
-    }
-
-    #[inline(always)]
     unsafe fn load<V: HalfLanes>(from: *const i8, n: usize, _signed: bool) -> V::I32 {
         // SAFETY: by this function's contract.
         unsafe { V::load_i8(from, n) }
@@ -145,11 +144,6 @@ struct U8;
 
 impl Format for U8 {
     type Code = u8;
-
-    #[inline(always)]
-    fn bias(_signed: bool) -> i32 {
-        0
-    }
 
     #[inline(always)]
     unsafe fn load<V: HalfLanes>(from: *const u8, n: usize, _signed: bool) -> V::I32 {
@@ -181,11 +175,6 @@ struct S16;
 
 impl Format for S16 {
     type Code = u16;
-
-    #[inline(always)]
-    fn bias(_signed: bool) -> i32 {
-        0
-    }
 
     #[inline(always)]
     unsafe fn load<V: HalfLanes>(from: *const u16, n: usize, _signed: bool) -> V::I32 {

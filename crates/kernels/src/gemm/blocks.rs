@@ -6,8 +6,8 @@
 //! scaled, and results in the nearest cache, or in registers too where rows are few.
 
 use super::complete::correct;
-use super::rows::further;
 use super::tile::TileArgs;
+use crate::params::further;
 use fewbit_simd::dot::Dot;
 
 /// The work of one tile on some whole blocks of a panel, one behind the other.

@@ -1,12 +1,6 @@
 //! Numbers of rows that tiles have code for. A tile takes any number up to its largest: those that it has no code for are taken apart
 //! into some that it has.
 
-/// The pointer so many elements further, or NULL.
-#[inline(always)]
-pub(crate) fn further<T>(pointer: *const T, by: usize) -> *const T {
-    if pointer.is_null() { pointer } else { pointer.wrapping_add(by) }
-}
-
 /// The first, which is the largest, of the numbers of rows that a tile has code for.
 pub(crate) const fn most_rows(rows: &[usize]) -> usize {
     match rows {

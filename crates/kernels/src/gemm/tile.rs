@@ -25,7 +25,8 @@
 use super::blocks::{BlockSums, BlocksArgs, BlocksFn, add_blocks};
 use super::complete::{add_rhs_zero, complete, has_rhs_zero};
 use super::portable::portable_row;
-use super::rows::{further, is_whole, leaves_no_row, most_rows};
+use super::rows::{is_whole, leaves_no_row, most_rows};
+use crate::params::further;
 use crate::registry::Row;
 use fewbit_simd::dot::{AHEAD, Dot, LhsForm, Scaling, Steps};
 use fewbit_simd::{Isa, IsaSet, opaque, prefetch};

@@ -68,9 +68,11 @@ impl Bytes {
         }
     }
 
+    /// A function of its own, so that others do without its buffer.
+    ///
     /// # Safety
     /// As [`QuantizeFn`].
-    #[cold]
+    #[inline(never)]
     unsafe fn widened(&self, widen: Bound<ConvertFn>, args: &QuantizeArgs) {
         let mut numbers = [MaybeUninit::<f32>::uninit(); STAGE];
         let numbers = numbers.as_mut_ptr();

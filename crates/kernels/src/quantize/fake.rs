@@ -1,5 +1,6 @@
 //! Quantizing and dequantizing, by the kernels of both: a stage of codes at a time, which stays in the nearest
-//! cache. (Kernels that do both at once were a quarter of the code of quantize, for a format of nobody's inference.)
+//! cache. (Kernels that did both at once were a quarter of the code of quantize, for what inference does not run. Results larger
+//! than the caches went around them.)
 
 use super::QuantizeArgs;
 use super::bytes::Bytes;

@@ -3,7 +3,7 @@
 use fewbit_simd::HalfLanes;
 
 /// How codes are stored.
-pub(super) trait Format: Copy {
+pub(crate) trait Format: Copy {
     /// A code as it is stored.
     type Code: Copy;
 
@@ -41,24 +41,6 @@ pub(crate) struct Byte {
 }
 
 impl Byte {
-    /// The format that has codes within these bounds. (Without negative ones either would do.)
-    #[inline(always)]
-    pub(crate) fn of(clamp: (i32, i32)) -> Byte {
-        Byte { signed: clamp.0 < 0 }
-    }
-
-    /// The smallest and the largest code.
-    #[inline(always)]
-    pub(crate) fn range(self) -> (i32, i32) {
-        if self.signed { (-128, 127) } else { (0, 255) }
-    }
-
-    /// What is added to codes to make them u8.
-    #[inline(always)]
-    pub(crate) fn bias(self) -> i32 {
-        i32::from(self.signed) << 7
-    }
-
     /// What bytes with the bias are xored with, to make them codes: of four bytes.
     #[inline(always)]
     pub(crate) fn flip(self) -> i32 {
@@ -71,17 +53,18 @@ impl Format for Byte {
 
     #[inline(always)]
     fn of(clamp: (i32, i32)) -> Byte {
-        Byte::of(clamp)
+        // Without negative codes either would do.
+        Byte { signed: clamp.0 < 0 }
     }
 
     #[inline(always)]
     fn range(self) -> (i32, i32) {
-        self.range()
+        if self.signed { (-128, 127) } else { (0, 255) }
     }
 
     #[inline(always)]
     fn bias(self) -> i32 {
-        self.bias()
+        i32::from(self.signed) << 7
     }
 
     #[inline(always)]

@@ -22,8 +22,8 @@ use bracket::{Bracket, BracketTile, SharedBracket, TileBracket, VectorBracket, c
 use core::marker::PhantomData;
 use fewbit_scheme::{QuantizeMode, Quotient, Rounding};
 use fewbit_simd::HalfLanes;
-pub(crate) use format::Byte;
-use format::{Format, S16};
+use format::S16;
+pub(crate) use format::{Byte, Format};
 
 /// A run of elements to quantize. Strides are in elements; the buffers do not overlap.
 #[derive(Clone, Copy, Debug)]

@@ -2,6 +2,7 @@
 
 use super::QuantizeArgs;
 use crate::Rows;
+use crate::params::further;
 
 /// Of a stage, the elements of a row, where rows have the same parameters one after the other: what kernels make of
 /// parameters first then serves as many rows as a stage holds.
@@ -48,15 +49,11 @@ impl QuantizeArgs {
         let from = (row * self.rows.src_stride + first * self.src_stride) * size;
         // SAFETY: elements and parameters of the runs.
         unsafe {
-            let zero_points = match self.zero_points.is_null() {
-                true => self.zero_points,
-                false => self.zero_points.add(param),
-            };
             QuantizeArgs {
                 src: self.src.add(from),
                 n: len,
                 scales: self.scales.add(param),
-                zero_points,
+                zero_points: further(self.zero_points, param),
                 rows: Rows { count, ..self.rows },
                 ..*self
             }

@@ -10,7 +10,7 @@ pub use fixed::{RequantizeFixedArgs, RequantizeFixedFn, S32_S8_FIXED, S32_U8_FIX
 use crate::elementwise::{Step, rows};
 use crate::infos;
 use crate::params::{ByRun, Grid, Params, Plain, Rows, grid};
-use crate::quantize::Byte;
+use crate::quantize::{Byte, Format};
 use crate::registry::RowInfo;
 use core::marker::PhantomData;
 use fewbit_simd::Lanes;

@@ -13,7 +13,7 @@ pub use blocks::{S32_F32_BLOCK, ScaleBlockArgs, ScaleBlockFn};
 
 use crate::elementwise::{Step, rows, run};
 use crate::infos;
-use crate::quantize::Byte;
+use crate::quantize::{Byte, Format};
 use crate::registry::RowInfo;
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
